@@ -1,0 +1,47 @@
+"""What every resource has: its kind, its key and its metadata."""
+
+from typing import ClassVar, NamedTuple
+
+from msgspec import Struct
+
+
+class Key(NamedTuple):
+    """Which object: `kind` as in the registry, `namespace` empty for cluster-wide kinds.
+
+    Kinds whose name two API groups share have distinct names here: `NetworkPolicy` is
+    `projectcalico.org/v3`, `KubernetesNetworkPolicy` is `networking.k8s.io/v1`.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}({'/'.join(filter(None, (self.namespace, self.name)))})"
+
+
+class ObjectMeta(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """Names, labels and bookkeeping, as in Kubernetes' ObjectMeta."""
+
+    name: str = ""
+    namespace: str = ""
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    uid: str = ""
+    resource_version: str = ""
+    creation_timestamp: str | None = None
+    deletion_timestamp: str | None = None
+
+
+class Resource(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """The base of all kinds. Subclasses set `api_version` and `kind`, and add `spec`."""
+
+    api_version: ClassVar[str]
+    kind: ClassVar[str]  # the name in the registry
+
+    metadata: ObjectMeta = ObjectMeta()
+
+    @property
+    def key(self) -> Key:
+        """The key under which every datastore keeps this object."""
+        return Key(self.kind, self.metadata.namespace, self.metadata.name)

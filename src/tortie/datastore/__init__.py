@@ -1,0 +1,6 @@
+"""Where resources are kept: one contract for create, get, list, update, delete and watch.
+
+What comes in: typed resources. What goes out: the same, each with its revision, and events in the
+order in which they happened. Backends differ in where they keep things, never in what they answer:
+one test suite runs against each. It never interprets a resource beyond its key.
+"""

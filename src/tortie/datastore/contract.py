@@ -1,0 +1,116 @@
+"""The datastore contract: what every backend promises.
+
+Revisions are one increasing integer for the whole store. A write names the revision that it read
+(`resource.metadata.resource_version`) and fails with `Conflict` if the object moved on; without
+one, an update is unconditional.
+"""
+
+from collections.abc import AsyncIterator, Collection
+from typing import Protocol
+
+from msgspec import Struct
+
+from tortie.api import Key, Resource
+
+
+class DatastoreError(Exception):
+    """Any failure of the store. The message says what failed, where, and what to do."""
+
+
+class NotFound(DatastoreError):
+    """There is no object of that key."""
+
+
+class AlreadyExists(DatastoreError):
+    """An object of that key is there already."""
+
+
+class Conflict(DatastoreError):
+    """The object has changed since it was read: read it again, then retry."""
+
+
+class Gone(DatastoreError):
+    """The history since that revision is compacted: list again, then watch from there."""
+
+
+class Unavailable(DatastoreError):
+    """The store can't be reached or is damaged; the message says which."""
+
+
+class Put(Struct, frozen=True):
+    """The object now has this value (created or updated)."""
+
+    key: Key
+    resource: Resource
+    revision: int
+
+
+class Deleted(Struct, frozen=True):
+    """The object is gone."""
+
+    key: Key
+    revision: int
+
+
+class Malformed(Struct, frozen=True):
+    """The object is there but can't be decoded; `reason` is for people."""
+
+    key: Key
+    reason: str
+    revision: int
+
+
+Event = Put | Deleted | Malformed
+
+
+class Batch(Struct, frozen=True):
+    """Events in order, complete up to and including `revision`.
+
+    `events` may be empty: the store went on, in kinds that were not asked for.
+    """
+
+    events: tuple[Event, ...]
+    revision: int
+
+
+class Listing(Struct, frozen=True):
+    """What a kind held at `revision`, sorted by key; what can't be decoded stands apart."""
+
+    resources: tuple[Resource, ...]
+    malformed: tuple[Malformed, ...]
+    revision: int
+
+
+class Datastore(Protocol):
+    """Create, read, update, delete and watch resources. All methods raise DatastoreError."""
+
+    async def get(self, key: Key) -> Resource:
+        """The object. Raises NotFound, or DatastoreError with the reason if malformed."""
+        ...
+
+    async def list(self, kind: str, namespace: str | None = None) -> Listing:
+        """All objects of a kind; of one namespace where given."""
+        ...
+
+    async def create(self, resource: Resource) -> Resource:
+        """Store a new object; gives it uid, creation time and revision. Raises AlreadyExists."""
+        ...
+
+    async def update(self, resource: Resource) -> Resource:
+        """Replace an object; returns it with its new revision. Raises NotFound, Conflict."""
+        ...
+
+    async def delete(self, key: Key, revision: int | None = None) -> Resource | None:
+        """Remove an object, if still at `revision` where given. Raises NotFound, Conflict.
+
+        Returns what was removed; None where that could not be decoded.
+        """
+        ...
+
+    def watch(self, kinds: Collection[str], since: int) -> AsyncIterator[Batch]:
+        """Every change after `since` of these kinds, for ever. Raises Gone, Unavailable."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of files and connections; watches end."""
+        ...

@@ -1,0 +1,6 @@
+"""The policy program: tiers, policies, rules and sets as data, and what it says of a packet.
+
+What comes in: one program, lowered once by the engine. What goes out: a verdict with its reason,
+from the reference evaluator. Every dataplane renders this same program, and every test of a
+dataplane compares against this evaluator. It never performs I/O.
+"""

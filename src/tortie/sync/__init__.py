@@ -1,0 +1,7 @@
+"""From a datastore's lists and watches to one ordered stream of updates.
+
+What comes in: a datastore. What goes out: `Update`s per key in order, `InSync` once when the first
+complete picture is out, then changes as they come. Kubernetes objects leave here as the resources
+that they stand for. After any outage the stream ends equal to the datastore: what is gone is
+deleted explicitly. A malformed object becomes a delete of its key and a warning, never a crash.
+"""
