@@ -1,0 +1,44 @@
+# make demo   a cluster on this machine: workloads, policies, who reaches whom
+# make test   every check: format, lint, types, layers, tests with real packets
+# make bench  the figures of the README, written to bench-results.json
+# All of them set up what they need first.
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# The daemons need the tools in sbin wherever they are started from.
+export PATH := $(PATH):/usr/sbin:/sbin
+
+.PHONY: demo test lint unit bench pin clean help
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+$(READY): requirements.txt pyproject.toml tools/setup.sh
+	@tools/setup.sh
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/tortie lab demo
+
+test: lint unit
+
+lint: $(READY)
+	$(BIN)/ruff format --check -q .
+	$(BIN)/ruff check -q .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+unit: $(READY)
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+bench: $(READY)
+	@$(BIN)/python -m bench
+
+pin: $(READY)
+	( echo '# Exact versions of all that .venv holds; made by `make pin`.'; \
+	  $(BIN)/pip freeze --exclude-editable ) > requirements.txt
+
+clean:
+	rm -rf $(VENV) build dist bench-results.json
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

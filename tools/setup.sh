@@ -1,0 +1,52 @@
+#!/bin/sh
+# Makes a fresh Debian 12 machine ready: system packages, then the virtual environment in .venv.
+# Says each step as it goes; a second run does nothing. Called by the Makefile.
+set -eu
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python3}
+
+say() { printf 'setup: %s\n' "$1"; }
+die() { printf 'setup: %s\n' "$1" >&2; exit 1; }
+
+missing_packages() {
+    command -v nft >/dev/null || echo nftables
+    command -v ip >/dev/null || echo iproute2
+    command -v nsenter >/dev/null || echo util-linux
+    command -v ping >/dev/null || echo iputils-ping
+    ldconfig -p | grep -q 'libnftables\.so\.1' || echo libnftables1
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+}
+
+install_packages() {
+    packages=$(PATH="$PATH:/usr/sbin:/sbin" missing_packages)
+    [ -n "$packages" ] || return 0
+    [ "$(id -u)" = 0 ] || die "not root: run as root, or install first: $(echo $packages)"
+    command -v apt-get >/dev/null || die "no apt-get here: install first: $(echo $packages)"
+    say "installing system packages: $(echo $packages)"
+    apt-get update -qq
+    # shellcheck disable=SC2086  # one word a package
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages \
+        >/dev/null
+}
+
+make_environment() {
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+        || die "$python is older than 3.11: install python3.11 or set PYTHON"
+    say "making the virtual environment in .venv"
+    "$python" -m venv .venv
+    .venv/bin/pip install --quiet --disable-pip-version-check --retries 5 \
+        --requirement requirements.txt
+    .venv/bin/pip install --quiet --disable-pip-version-check --no-deps \
+        --no-build-isolation --editable .
+}
+
+command -v "$python" >/dev/null || {
+    [ "$(id -u)" = 0 ] || die "no $python: install python3 and python3-venv"
+    say "installing python3"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        python3 python3-venv >/dev/null
+}
+install_packages
+make_environment
+say "done"
