@@ -5,6 +5,118 @@ errors that name the file, the document, the path to the field, what was found a
 name. A person's unknown field is an error; a datastore's is ignored. It never performs I/O.
 """
 
+from tortie.api.calico.global_network_policy import GlobalNetworkPolicy, GlobalNetworkPolicySpec
+from tortie.api.calico.ip_pool import IPPool, IPPoolSpec
+from tortie.api.calico.ipam import (
+    AllocationAttribute,
+    BlockAffinity,
+    BlockAffinitySpec,
+    IPAMBlock,
+    IPAMBlockSpec,
+    IPAMConfiguration,
+    IPAMConfigurationSpec,
+    IPAMHandle,
+    IPAMHandleSpec,
+)
+from tortie.api.calico.network_policy import NetworkPolicy, NetworkPolicySpec
+from tortie.api.calico.network_set import GlobalNetworkSet, NetworkSet, NetworkSetSpec
+from tortie.api.calico.node import Node, NodeBgp, NodeSpec, NodeStatus
+from tortie.api.calico.profile import Profile, ProfileSpec
+from tortie.api.calico.rule import (
+    EntityRule,
+    IcmpFields,
+    Rule,
+    RuleMetadata,
+    ServiceAccountMatch,
+    ServiceMatch,
+)
+from tortie.api.calico.tier import Tier, TierSpec
+from tortie.api.calico.workload_endpoint import (
+    EndpointPort,
+    WorkloadEndpoint,
+    WorkloadEndpointSpec,
+)
+from tortie.api.codec import DecodeError, decode, encode, to_manifest, with_metadata
+from tortie.api.kube.namespace import Namespace
+from tortie.api.kube.network_policy import (
+    EgressRule,
+    IngressRule,
+    IPBlock,
+    KubernetesNetworkPolicy,
+    KubernetesNetworkPolicySpec,
+    NetworkPolicyPeer,
+    NetworkPolicyPort,
+)
+from tortie.api.kube.pod import Container, ContainerPort, Pod, PodIP, PodSpec, PodStatus
+from tortie.api.kube.selector import LabelRequirement, LabelSelector
+from tortie.api.kube.service_account import ServiceAccount
 from tortie.api.meta import Key, ObjectMeta, Resource
+from tortie.api.registry import KINDS, Kind, UnknownKind, kind_named, kind_of_manifest
 
-__all__ = ["Key", "ObjectMeta", "Resource"]
+__all__ = [
+    "KINDS",
+    "AllocationAttribute",
+    "BlockAffinity",
+    "BlockAffinitySpec",
+    "Container",
+    "ContainerPort",
+    "DecodeError",
+    "EgressRule",
+    "EndpointPort",
+    "EntityRule",
+    "GlobalNetworkPolicy",
+    "GlobalNetworkPolicySpec",
+    "GlobalNetworkSet",
+    "IPAMBlock",
+    "IPAMBlockSpec",
+    "IPAMConfiguration",
+    "IPAMConfigurationSpec",
+    "IPAMHandle",
+    "IPAMHandleSpec",
+    "IPBlock",
+    "IPPool",
+    "IPPoolSpec",
+    "IcmpFields",
+    "IngressRule",
+    "Key",
+    "Kind",
+    "KubernetesNetworkPolicy",
+    "KubernetesNetworkPolicySpec",
+    "LabelRequirement",
+    "LabelSelector",
+    "Namespace",
+    "NetworkPolicy",
+    "NetworkPolicyPeer",
+    "NetworkPolicyPort",
+    "NetworkPolicySpec",
+    "NetworkSet",
+    "NetworkSetSpec",
+    "Node",
+    "NodeBgp",
+    "NodeSpec",
+    "NodeStatus",
+    "ObjectMeta",
+    "Pod",
+    "PodIP",
+    "PodSpec",
+    "PodStatus",
+    "Profile",
+    "ProfileSpec",
+    "Resource",
+    "Rule",
+    "RuleMetadata",
+    "ServiceAccount",
+    "ServiceAccountMatch",
+    "ServiceMatch",
+    "Tier",
+    "TierSpec",
+    "UnknownKind",
+    "WorkloadEndpoint",
+    "WorkloadEndpointSpec",
+    "decode",
+    "encode",
+    "kind_named",
+    "kind_of_manifest",
+    "to_manifest",
+    "with_metadata",
+]

@@ -1,6 +1,6 @@
 """What every resource has: its kind, its key and its metadata."""
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from msgspec import Struct
 
@@ -21,7 +21,10 @@ class Key(NamedTuple):
 
 
 class ObjectMeta(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """Names, labels and bookkeeping, as in Kubernetes' ObjectMeta."""
+    """Names, labels and bookkeeping, as in Kubernetes' ObjectMeta.
+
+    What stands below `deletion_timestamp` is kept as it came and never looked at.
+    """
 
     name: str = ""
     namespace: str = ""
@@ -31,6 +34,13 @@ class ObjectMeta(Struct, frozen=True, kw_only=True, rename="camel", omit_default
     resource_version: str = ""
     creation_timestamp: str | None = None
     deletion_timestamp: str | None = None
+    generate_name: Any = None
+    generation: Any = None
+    finalizers: Any = None
+    owner_references: Any = None
+    managed_fields: Any = None
+    self_link: Any = None
+    deletion_grace_period_seconds: Any = None
 
 
 class Resource(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):

@@ -1,0 +1,124 @@
+"""What address management keeps: blocks, affinities, handles and its configuration."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, field
+
+from tortie.api.calico import API_VERSION
+from tortie.api.fields import Cidr, Fields, Int64, Timestamp, Unset
+from tortie.api.meta import Resource
+
+
+class AllocationAttribute(Fields, frozen=True, kw_only=True):
+    """Who holds addresses of a block."""
+
+    handle_id: str | None = field(default=None, name="handle_id")
+    """The handle that they are released by."""
+    secondary: dict[str, str] = field(default_factory=dict)
+    """What they are for: node, namespace, pod."""
+    alternate_owner_attrs: dict[str, str] = field(default_factory=dict)
+    """The same of a second owner, while a VM moves."""
+    released_at: Timestamp | None = None
+    """When they were released, while they cool down."""
+
+
+class IPAMBlockSpec(Fields, frozen=True, kw_only=True):
+    """A block of addresses: ordinal i is the block's first address + i."""
+
+    cidr: Cidr
+    """The block."""
+    affinity: Annotated[str, Meta(pattern=r"^(host|virtual):[a-zA-Z0-9\.\-_]+$")] | None = None
+    """Whose workloads get its addresses: "host:NODE". Absent: anybody's."""
+    affinity_claim_time: Timestamp | None = None
+    """Since when."""
+    strict_affinity: bool
+    """No other node may borrow addresses."""
+    allocations: tuple[int | None, ...]
+    """For each ordinal the index into `attributes`, None where free."""
+    unallocated: tuple[int, ...]
+    """The free ordinals, the next to give out first."""
+    attributes: tuple[AllocationAttribute, ...]
+    """Who holds addresses."""
+    sequence_number: Int64 = 0
+    """Counts changes, so that a stale release is known as such."""
+    sequence_number_for_allocation: dict[str, Int64] = field(default_factory=dict)
+    """For each ordinal (as text) in use, `sequence_number` when it was given out."""
+    deleted: bool = False
+    """The block is about to be removed: nobody may use it."""
+
+
+class IPAMBlock(Resource, frozen=True, kw_only=True):
+    """A block of addresses and who holds them."""
+
+    api_version = API_VERSION
+    kind = "IPAMBlock"
+
+    spec: IPAMBlockSpec
+
+
+class BlockAffinitySpec(Fields, frozen=True, kw_only=True):
+    """A node's claim to a block."""
+
+    state: Literal["confirmed", "pending", "pendingDeletion"] | Unset
+    """pending until the block itself names the node."""
+    node: str
+    """The node, or the virtual host."""
+    type: str = ""
+    """"host" or "virtual". Absent: host."""
+    cidr: Cidr
+    """The block."""
+    deleted: bool = False
+    """The claim is about to be removed."""
+
+
+class BlockAffinity(Resource, frozen=True, kw_only=True):
+    """A node's claim to a block of addresses."""
+
+    api_version = API_VERSION
+    kind = "BlockAffinity"
+
+    spec: BlockAffinitySpec
+
+
+class IPAMHandleSpec(Fields, frozen=True, kw_only=True):
+    """How many addresses of which blocks one handle holds."""
+
+    handle_id: str
+    """The handle."""
+    block: dict[str, int]
+    """Block (CIDR) to number of addresses."""
+    deleted: bool = False
+    """The handle is about to be removed."""
+
+
+class IPAMHandle(Resource, frozen=True, kw_only=True):
+    """The addresses that are released together."""
+
+    api_version = API_VERSION
+    kind = "IPAMHandle"
+
+    spec: IPAMHandleSpec
+
+
+class IPAMConfigurationSpec(Fields, frozen=True, kw_only=True):
+    """How addresses are given out."""
+
+    strict_affinity: bool = False
+    """Nodes don't borrow addresses from other nodes' blocks."""
+    auto_allocate_blocks: bool = True
+    """Nodes claim new blocks when theirs are full."""
+    max_blocks_per_host: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    """The most blocks that a node may have; 0: 20."""
+    kube_virt_vm_address_persistence: Literal["Enabled", "Disabled"] | Unset = ""
+    """A VM keeps its address when it moves or restarts."""
+    ip_cooldown_seconds: Annotated[int, Meta(ge=0, le=1200)] | None = None
+    """How long a released address is not given out again. Seconds."""
+
+
+class IPAMConfiguration(Resource, frozen=True, kw_only=True):
+    """How addresses are given out. The one object is named "default"."""
+
+    api_version = API_VERSION
+    kind = "IPAMConfiguration"
+
+    spec: IPAMConfigurationSpec

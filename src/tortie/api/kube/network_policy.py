@@ -1,0 +1,87 @@
+"""Kubernetes' NetworkPolicy (`networking.k8s.io/v1`)."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from tortie.api.fields import Fields, Int32, IntOrText, Unset
+from tortie.api.kube.selector import LabelSelector
+from tortie.api.meta import Resource
+
+
+class IPBlock(Fields, frozen=True, kw_only=True):
+    """Addresses of a CIDR, except some."""
+
+    cidr: str
+    """The addresses."""
+    except_: tuple[str, ...] = ()
+    """CIDRs inside `cidr` that are left out."""
+
+
+class NetworkPolicyPeer(Fields, frozen=True, kw_only=True):
+    """Who may be at the other end: an `ip_block`, or pods by their and their namespace's labels."""
+
+    pod_selector: LabelSelector | None = None
+    """The pods. Absent: all pods of the namespaces."""
+    namespace_selector: LabelSelector | None = None
+    """Their namespaces. Absent: the policy's own."""
+    ip_block: IPBlock | None = None
+    """Addresses; the other fields must be absent then."""
+
+
+class NetworkPolicyPort(Fields, frozen=True, kw_only=True):
+    """A port, or a range of ports, of one protocol."""
+
+    protocol: Literal["TCP", "UDP", "SCTP"] | Unset = ""
+    """Absent: TCP."""
+    port: IntOrText | None = None
+    """A number or the name of a container's port. Absent: every port."""
+    end_port: Int32 | None = None
+    """The last port of a range that begins with `port`."""
+
+
+class IngressRule(Fields, frozen=True, kw_only=True):
+    """Lets in what comes from one of the peers to one of the ports."""
+
+    ports: tuple[NetworkPolicyPort, ...] = ()
+    """Empty: every port."""
+    from_: tuple[NetworkPolicyPeer, ...] = ()
+    """Empty: everybody."""
+
+
+class EgressRule(Fields, frozen=True, kw_only=True):
+    """Lets out what goes to one of the peers and one of the ports."""
+
+    ports: tuple[NetworkPolicyPort, ...] = ()
+    """Empty: every port."""
+    to: tuple[NetworkPolicyPeer, ...] = ()
+    """Empty: everybody."""
+
+
+PolicyTypes = Annotated[
+    tuple[Literal["Ingress", "Egress"], ...],
+    Meta(max_length=2, extra_json_schema={"x-kubernetes-list-type": "set"}),
+]
+
+
+class KubernetesNetworkPolicySpec(Fields, frozen=True, kw_only=True):
+    """Pods, and what they may receive and send."""
+
+    pod_selector: LabelSelector = LabelSelector()
+    """The pods it applies to. Empty: all of the namespace."""
+    ingress: tuple[IngressRule, ...] = ()
+    """What may come in."""
+    egress: tuple[EgressRule, ...] = ()
+    """What may go out."""
+    policy_types: PolicyTypes = ()
+    """The directions it applies to. Absent: Ingress, and Egress where there are egress rules."""
+
+
+class KubernetesNetworkPolicy(Resource, frozen=True, kw_only=True):
+    """Kubernetes' NetworkPolicy: what the pods of a namespace may receive and send."""
+
+    api_version = "networking.k8s.io/v1"
+    kind = "KubernetesNetworkPolicy"
+
+    spec: KubernetesNetworkPolicySpec = KubernetesNetworkPolicySpec()
+    status: dict[str, object] | None = None

@@ -1,0 +1,27 @@
+"""Kubernetes' label selector, which is an object where Calico's is text."""
+
+from typing import Literal
+
+from msgspec import field
+
+from tortie.api.fields import Fields
+
+
+class LabelRequirement(Fields, frozen=True, kw_only=True):
+    """One condition on one label."""
+
+    key: str
+    """The label."""
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    """How `values` are used."""
+    values: tuple[str, ...] = ()
+    """For In and NotIn: at least one. For Exists and DoesNotExist: none."""
+
+
+class LabelSelector(Fields, frozen=True, kw_only=True):
+    """Labels that must be; both fields must hold. Empty: everything."""
+
+    match_labels: dict[str, str] = field(default_factory=dict)
+    """Labels with exactly these values."""
+    match_expressions: tuple[LabelRequirement, ...] = ()
+    """Conditions that must all hold."""
