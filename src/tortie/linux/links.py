@@ -1,0 +1,155 @@
+"""Links and their addresses: what `ip link` and `ip address` do, over one netlink socket."""
+
+import errno
+from collections.abc import Sequence
+
+from tortie.linux.netlink.rtnetlink import (
+    RTM_DELADDR,
+    RTM_DELLINK,
+    RTM_GETADDR,
+    RTM_GETLINK,
+    RTM_NEWADDR,
+    RTM_NEWLINK,
+    RTM_SETLINK,
+    Address,
+    Link,
+    NewLink,
+    Vxlan,
+    build_address,
+    build_address_query,
+    build_link_change,
+    build_link_query,
+    build_new_link,
+    parse_address,
+    parse_link,
+)
+from tortie.linux.netlink.sockets import NetlinkError, NetlinkSocket, Request
+from tortie.linux.netlink.wire import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE
+from tortie.net import Prefix
+
+_NEW = NLM_F_CREATE | NLM_F_EXCL
+
+
+class Links:
+    """Interfaces of the socket's namespace. Everything raises NetlinkError for a refusal."""
+
+    def __init__(self, sock: NetlinkSocket) -> None:
+        self._sock = sock
+
+    def list(self) -> list[Link]:
+        """Every interface."""
+        request = Request(RTM_GETLINK, build_link_query(), about="listing the interfaces")
+        return [parse_link(m.payload) for m in self._sock.dump(request) if m.type == RTM_NEWLINK]
+
+    def find(self, name: str) -> Link | None:
+        """One interface by name, None when there is none."""
+        request = Request(RTM_GETLINK, build_link_query(name=name), about=f"interface {name}")
+        try:
+            return parse_link(self._sock.request(request)[0].payload)
+        except NetlinkError as error:
+            if error.errno == errno.ENODEV:
+                return None
+            raise
+
+    def get(self, name: str) -> Link:
+        """One interface by name; an error with ENODEV when there is none."""
+        found = self.find(name)
+        if found is None:
+            raise NetlinkError(errno.ENODEV, "", f"interface {name}")
+        return found
+
+    def create(self, link: NewLink) -> None:
+        """Make an interface as described."""
+        what = f"creating {link.kind} {link.name}"
+        self._sock.request(Request(RTM_NEWLINK, build_new_link(link), _NEW, what))
+
+    def create_veth(
+        self,
+        name: str,
+        peer_name: str,
+        peer_netns: int | None = None,
+        *,
+        netns: int | None = None,
+        mtu: int = 0,
+        mac: str | None = None,
+        peer_mac: str | None = None,
+    ) -> None:
+        """Make a pair, each end born in its namespace (open descriptors): no end is seen elsewhere.
+
+        `mtu` is for both ends.
+        """
+        peer = NewLink(peer_name, mac=peer_mac, mtu=mtu, netns=peer_netns)
+        self.create(NewLink(name, "veth", mac, mtu, netns=netns, peer=peer))
+
+    def create_vxlan(
+        self, name: str, vxlan: Vxlan, *, mtu: int = 0, mac: str | None = None
+    ) -> None:
+        """Make a VXLAN device."""
+        self.create(NewLink(name, "vxlan", mac, mtu, vxlan=vxlan))
+
+    def create_bridge(self, name: str) -> None:
+        """Make a bridge without ports."""
+        self.create(NewLink(name, "bridge"))
+
+    def delete(self, name: str) -> bool:
+        """Delete an interface; returns False when there was none."""
+        request = Request(RTM_DELLINK, build_link_query(name=name), about=f"deleting {name}")
+        try:
+            self._sock.request(request)
+        except NetlinkError as error:
+            if error.errno == errno.ENODEV:
+                return False
+            raise
+        return True
+
+    def set_up(self, name: str) -> None:
+        """Bring an interface up."""
+        self._change(name, "up", build_link_change(self.get(name).index, up=True))
+
+    def set_down(self, name: str) -> None:
+        """Take an interface down."""
+        self._change(name, "down", build_link_change(self.get(name).index, up=False))
+
+    def set_mtu(self, name: str, mtu: int) -> None:
+        """Set the MTU, in bytes."""
+        self._change(name, f"mtu {mtu}", build_link_change(self.get(name).index, mtu=mtu))
+
+    def set_mac(self, name: str, mac: str) -> None:
+        """Set the hardware address. Raises ValueError for text that is none."""
+        self._change(name, f"address {mac}", build_link_change(self.get(name).index, mac=mac))
+
+    def set_master(self, name: str, bridge: str | None) -> None:
+        """Put an interface on a bridge; None takes it off."""
+        master = self.get(bridge).index if bridge else 0
+        change = build_link_change(self.get(name).index, master=master)
+        self._change(name, f"master {bridge}", change)
+
+    def _change(self, name: str, what: str, payload: bytes) -> None:
+        self._sock.request(Request(RTM_SETLINK, payload, about=f"interface {name} {what}"))
+
+    def addresses(self, name: str | None = None) -> Sequence[Address]:
+        """The addresses of one interface, or of all."""
+        index = self.get(name).index if name else 0
+        about = f"listing the addresses of {name or 'every interface'}"
+        request = Request(RTM_GETADDR, build_address_query(index=index), about=about)
+        found = [parse_address(m.payload) for m in self._sock.dump(request)]
+        return [address for address in found if index in (0, address.index)]
+
+    def add_address(self, name: str, prefix: Prefix, *, flags: int = 0) -> None:
+        """Give an interface an address ("10.0.0.5/24"); having it already is no error."""
+        address = Address(self.get(name).index, prefix, flags=flags)
+        what = f"address {prefix} on {name}"
+        wanted = NLM_F_CREATE | NLM_F_REPLACE
+        self._sock.request(Request(RTM_NEWADDR, build_address(address), wanted, what))
+
+    def delete_address(self, name: str, prefix: Prefix) -> bool:
+        """Take an address from an interface; returns False when it had none such."""
+        payload = build_address(Address(self.get(name).index, prefix))
+        about = f"deleting address {prefix} of {name}"
+        try:
+            self._sock.request(Request(RTM_DELADDR, payload, about=about))
+        except NetlinkError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                return False
+            raise
+        return True

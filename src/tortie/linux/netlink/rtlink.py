@@ -1,0 +1,208 @@
+"""Links (interfaces) as rtnetlink messages (linux/if_link.h)."""
+
+import struct
+
+from msgspec import Struct
+
+from tortie.linux.netlink.rtfamily import (
+    address_bytes,
+    fields,
+    mac_bytes,
+    mac_text,
+    read_address,
+)
+from tortie.linux.netlink.wire import (
+    attribute,
+    attribute_map,
+    be16,
+    nested,
+    read_be,
+    read_string,
+    read_u8,
+    read_u32,
+    string,
+    u8,
+    u32,
+)
+from tortie.net import Prefix
+
+RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
+IFF_UP = 0x1
+IFF_LOWER_UP = 0x10000
+SKIP_STATISTICS = 8  # RTEXT_FILTER_SKIP_STATS: two thirds of a link's message
+
+_HEADER = struct.Struct("=BxHiII")
+_ADDRESS, _NAME, _MTU, _PARENT, _MASTER, _INFO, _NETNS_FD, _EXT_MASK = 1, 3, 4, 5, 10, 18, 28, 29
+_KIND, _DATA = 1, 2
+_VETH_PEER = 1
+_VNI, _VXLAN_PARENT, _LOCAL, _LEARNING, _PORT, _LOCAL6 = 1, 3, 4, 7, 15, 17
+MAX_NAME = 15
+
+
+class Vxlan(Struct, frozen=True):
+    """What a VXLAN device is made with. `parent` is an interface index, 0 for none."""
+
+    vni: int
+    port: int
+    local: Prefix | None = None
+    parent: int = 0
+    learning: bool = False
+
+
+class Link(Struct, frozen=True):
+    """An interface as the kernel tells of it. `carrier` is whether its other side is up, too.
+
+    `parent` is the index of what it is stacked on, or of its peer; `master` of its bridge.
+    """
+
+    index: int
+    name: str
+    kind: str = ""
+    mac: str = ""
+    mtu: int = 0
+    up: bool = False
+    carrier: bool = False
+    parent: int = 0
+    master: int = 0
+    vxlan: Vxlan | None = None
+
+
+class NewLink(Struct, frozen=True):
+    """An interface to be made. `netns` is an open descriptor of the namespace it is born in.
+
+    None and 0 leave the choice to the kernel. `peer` is the other end of a veth.
+    """
+
+    name: str
+    kind: str = ""
+    mac: str | None = None
+    mtu: int = 0
+    up: bool = False
+    netns: int | None = None
+    vxlan: Vxlan | None = None
+    peer: "NewLink | None" = None
+
+
+def build_new_link(link: NewLink) -> bytes:
+    """The payload of RTM_NEWLINK with NLM_F_CREATE. Raises ValueError for an impossible name."""
+    return _own_part(link) + (_info(link) if link.kind else b"")
+
+
+def _own_part(link: NewLink) -> bytes:
+    check_name(link.name)
+    flags = IFF_UP if link.up else 0
+    parts = [_HEADER.pack(0, 0, 0, flags, flags), attribute(_NAME, string(link.name))]
+    if link.mac is not None:
+        parts.append(attribute(_ADDRESS, mac_bytes(link.mac)))
+    if link.mtu:
+        parts.append(attribute(_MTU, u32(link.mtu)))
+    if link.netns is not None:
+        parts.append(attribute(_NETNS_FD, u32(link.netns)))
+    return b"".join(parts)
+
+
+def _info(link: NewLink) -> bytes:
+    data = b""
+    if link.vxlan:
+        data = nested(_DATA, *_vxlan_attributes(link.vxlan))
+    elif link.peer:
+        data = nested(_DATA, attribute(_VETH_PEER, _own_part(link.peer)))
+    return nested(_INFO, attribute(_KIND, string(link.kind)), data)
+
+
+def _vxlan_attributes(vxlan: Vxlan) -> list[bytes]:
+    parts = [attribute(_VNI, u32(vxlan.vni)), attribute(_PORT, be16(vxlan.port))]
+    parts.append(attribute(_LEARNING, u8(int(vxlan.learning))))
+    if vxlan.parent:
+        parts.append(attribute(_VXLAN_PARENT, u32(vxlan.parent)))
+    if vxlan.local:
+        kind = _LOCAL if vxlan.local.version == 4 else _LOCAL6
+        parts.append(attribute(kind, address_bytes(vxlan.local)))
+    return parts
+
+
+def build_link_change(
+    index: int, *, up: bool | None = None, mtu: int = 0, mac: str = "", master: int | None = None
+) -> bytes:
+    """The payload of RTM_SETLINK: only what is given changes; master 0 takes it off its bridge."""
+    flags = IFF_UP if up else 0
+    parts = [_HEADER.pack(0, 0, index, flags, 0 if up is None else IFF_UP)]
+    if mtu:
+        parts.append(attribute(_MTU, u32(mtu)))
+    if mac:
+        parts.append(attribute(_ADDRESS, mac_bytes(mac)))
+    if master is not None:
+        parts.append(attribute(_MASTER, u32(master)))
+    return b"".join(parts)
+
+
+def build_link_query(index: int = 0, name: str = "") -> bytes:
+    """The payload of RTM_GETLINK or RTM_DELLINK: one link, or every one for a dump."""
+    parts = [_HEADER.pack(0, 0, index, 0, 0)]
+    if name:
+        check_name(name)
+        parts.append(attribute(_NAME, string(name)))
+    parts.append(attribute(_EXT_MASK, u32(SKIP_STATISTICS)))
+    return b"".join(parts)
+
+
+def build_link(link: Link) -> bytes:
+    """The payload with which a kernel would tell of this link; for tests of what reads it."""
+    flags = (IFF_UP if link.up else 0) | (IFF_LOWER_UP if link.carrier else 0)
+    parts = [_HEADER.pack(0, 0, link.index, flags, 0), attribute(_NAME, string(link.name))]
+    for kind, number in ((_MTU, link.mtu), (_PARENT, link.parent), (_MASTER, link.master)):
+        if number:
+            parts.append(attribute(kind, u32(number)))
+    if link.mac:
+        parts.append(attribute(_ADDRESS, bytes.fromhex(link.mac.replace(":", ""))))
+    if link.kind:
+        data = nested(_DATA, *_vxlan_attributes(link.vxlan)) if link.vxlan else b""
+        parts.append(nested(_INFO, attribute(_KIND, string(link.kind)), data))
+    return b"".join(parts)
+
+
+def parse_link(payload: bytes) -> Link:
+    """Read the payload of RTM_NEWLINK or RTM_DELLINK. Raises MalformedMessage."""
+    _, _, index, flags, _ = fields(_HEADER, payload, "a link")
+    found = attribute_map(payload, _HEADER.size)
+    info = attribute_map(found.get(_INFO, b""))
+    kind = read_string(info.get(_KIND, b""))
+    return Link(
+        index=index,
+        name=read_string(found.get(_NAME, b"")),
+        kind=kind,
+        mac=mac_text(found.get(_ADDRESS, b"")),
+        mtu=_number(found, _MTU),
+        up=bool(flags & IFF_UP),
+        carrier=bool(flags & IFF_LOWER_UP),
+        parent=_number(found, _PARENT),
+        master=_number(found, _MASTER),
+        vxlan=_parse_vxlan(info.get(_DATA, b"")) if kind == "vxlan" else None,
+    )
+
+
+def _parse_vxlan(data: bytes) -> Vxlan:
+    found = attribute_map(data)
+    local = found.get(_LOCAL) or found.get(_LOCAL6)
+    return Vxlan(
+        vni=_number(found, _VNI),
+        port=read_be(found.get(_PORT, b"")[:2]),
+        local=read_address(local) if local else None,
+        parent=_number(found, _VXLAN_PARENT),
+        learning=_LEARNING in found and bool(read_u8(found[_LEARNING])),
+    )
+
+
+def _number(found: dict[int, bytes], kind: int) -> int:
+    value = found.get(kind)
+    return 0 if value is None else read_u32(value)
+
+
+def check_name(name: str) -> str:
+    """The name of an interface as the kernel would take it. Raises ValueError otherwise."""
+    good = 0 < len(name.encode()) <= MAX_NAME and name not in (".", "..")
+    if not good or any(c in "/:\0" or c.isspace() for c in name):
+        raise ValueError(
+            f"{name!r} cannot name an interface: 1 to {MAX_NAME} bytes without '/', ':' and spaces"
+        )
+    return name
