@@ -4,3 +4,39 @@ What comes in: typed resources. What goes out: the same, each with its revision,
 order in which they happened. Backends differ in where they keep things, never in what they answer:
 one test suite runs against each. It never interprets a resource beyond its key.
 """
+
+from tortie.datastore.contract import (
+    AlreadyExists,
+    Batch,
+    Conflict,
+    Datastore,
+    DatastoreError,
+    Deleted,
+    Event,
+    Gone,
+    Listing,
+    Malformed,
+    NotFound,
+    Put,
+    Unavailable,
+)
+from tortie.datastore.location import open_datastore
+from tortie.datastore.retry import update_with
+
+__all__ = [
+    "AlreadyExists",
+    "Batch",
+    "Conflict",
+    "Datastore",
+    "DatastoreError",
+    "Deleted",
+    "Event",
+    "Gone",
+    "Listing",
+    "Malformed",
+    "NotFound",
+    "Put",
+    "Unavailable",
+    "open_datastore",
+    "update_with",
+]

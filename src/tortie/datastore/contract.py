@@ -107,6 +107,10 @@ class Datastore(Protocol):
         """
         ...
 
+    async def revision(self) -> int:
+        """The revision of the last write of any kind; 0 in a store never written to."""
+        ...
+
     def watch(self, kinds: Collection[str], since: int) -> AsyncIterator[Batch]:
         """Every change after `since` of these kinds, for ever. Raises Gone, Unavailable."""
         ...

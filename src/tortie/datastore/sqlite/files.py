@@ -1,0 +1,112 @@
+"""What lies on disk: the database, its permissions, its schema and its version.
+
+The change log keeps whole values, so that a watcher sees every change and not only the last one.
+It is bounded by the session that writes; `state.compacted` is the last revision that it lost.
+"""
+
+import os
+import random
+import sqlite3
+import time
+from pathlib import Path
+from uuid import uuid4
+
+from tortie.datastore.contract import Unavailable
+from tortie.datastore.sqlite.errors import named
+
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x546F7274  # "Tort", in the header of the file: tells our files from others
+BUSY_SECONDS = 10.0  # how long an operation waits for another process's transaction
+
+_SCHEMA = """
+CREATE TABLE state (
+    identity TEXT NOT NULL, revision INTEGER NOT NULL, compacted INTEGER NOT NULL
+);
+CREATE TABLE objects (
+    kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
+    revision INTEGER NOT NULL, uid TEXT NOT NULL, created TEXT NOT NULL, value BLOB NOT NULL,
+    PRIMARY KEY (kind, namespace, name)
+);
+CREATE TABLE changes (
+    revision INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, value BLOB
+);
+"""
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """A connection to the store at `path`, made there if nothing is. Raises Unavailable.
+
+    Commits are durable against the death of any process; against a power cut the file stays
+    consistent but may lose the last commits (synchronous=NORMAL, see docs/datastore.md).
+    """
+    with named(path):
+        _prepare_files(path)
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            _check_owner(connection, path)
+            _use_wal(connection)
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA journal_size_limit = 16777216")
+            _ensure_schema(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def bell_path(path: Path) -> Path:
+    """The file that writers touch after each commit; beside `-wal` and `-shm`, named alike."""
+    return path.with_name(path.name + "-bell")
+
+
+def _prepare_files(path: Path) -> None:
+    # SQLite gives -wal and -shm the mode of the database, so making that 0600 first is enough.
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for file in (path, bell_path(path)):
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.fchmod(descriptor, 0o600)
+        os.close(descriptor)
+
+
+def _check_owner(connection: sqlite3.Connection, path: Path) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if tables and application != APPLICATION_ID:
+        raise Unavailable(f"{path} is a SQLite file of another program: choose another path")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    # Two first openers deadlock in the switch, which SQLite answers by "locked" without waiting.
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(random.uniform(0.001, 0.02))
+
+
+def _ensure_schema(connection: sqlite3.Connection, path: Path) -> None:
+    if _check_version(connection, path):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    if not _check_version(connection, path):  # nobody was faster
+        for statement in filter(str.strip, _SCHEMA.split(";")):
+            connection.execute(statement)
+        connection.execute("INSERT INTO state VALUES (?, 0, 0)", (str(uuid4()),))
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute("COMMIT")
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> bool:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > SCHEMA_VERSION:
+        raise Unavailable(
+            f"the datastore {path} has schema version {version}, this Tortie knows up to "
+            f"{SCHEMA_VERSION}: it was written by a newer release; upgrade this one"
+        )
+    return bool(version == SCHEMA_VERSION)

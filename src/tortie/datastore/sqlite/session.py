@@ -1,0 +1,241 @@
+"""The blocking half: one connection, one transaction per method, all in one thread."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tortie.api import Key, Resource
+from tortie.datastore.contract import (
+    AlreadyExists,
+    Batch,
+    Deleted,
+    Event,
+    Gone,
+    Listing,
+    Malformed,
+    NotFound,
+    Put,
+    Unavailable,
+)
+from tortie.datastore.sqlite.errors import named
+from tortie.datastore.sqlite.files import bell_path, open_database
+from tortie.datastore.values import (
+    Identity,
+    check_same_object,
+    check_unchanged,
+    from_value,
+    new_identity,
+    revision_read,
+    sound,
+    to_value,
+)
+
+BATCH = 1_000  # changes read at once
+COMPACT_EVERY = 256  # writes between two looks at the size of the change log
+
+_FIND = (
+    "SELECT revision, uid, created, value FROM objects WHERE (kind, namespace, name) = (?, ?, ?)"
+)
+_PUT = "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)"
+_EXCESS = """
+SELECT max(revision) FROM (
+    SELECT revision, row_number() OVER newest AS changes,
+           sum(coalesce(length(value), 0)) OVER newest AS bytes
+    FROM changes WINDOW newest AS (ORDER BY revision DESC)
+) WHERE changes > ? OR bytes > ?
+"""
+
+
+class History(NamedTuple):
+    """How much of the change log stays: what a watcher may fall behind before `Gone`."""
+
+    changes: int = 20_000
+    bytes: int = 32 << 20
+
+
+class _Stored(NamedTuple):
+    revision: int
+    identity: Identity
+    value: bytes
+
+
+class Session:
+    """See `Datastore` for what the methods promise. Made, used and closed in one thread."""
+
+    def __init__(self, path: Path, history: History) -> None:
+        self._path = path
+        self._history = history
+        self._database = open_database(path)
+        with named(path):
+            self._bell = os.open(bell_path(path), os.O_RDWR | os.O_CLOEXEC)
+            self._file = _inode(path)
+            (self.identity,) = self._row("SELECT identity FROM state")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
+        os.close(self._bell)
+
+    def revision(self) -> int:
+        """The revision of the last commit."""
+        with self._reading():
+            return int(self._row("SELECT revision FROM state")[0])
+
+    def get(self, key: Key) -> Resource:
+        """See `Datastore.get`."""
+        with self._reading():
+            stored = self._find(key)
+        return sound(key, stored.value, stored.revision)
+
+    def list(self, kind: str, namespace: str | None) -> Listing:
+        """See `Datastore.list`."""
+        query = "SELECT namespace, name, value, revision FROM objects WHERE kind = ?"
+        order = " ORDER BY namespace, name"
+        where, wanted = (
+            ("", (kind,)) if namespace is None else (" AND namespace = ?", (kind, namespace))
+        )
+        with self._reading():
+            (revision,) = self._row("SELECT revision FROM state")
+            rows = self._database.execute(query + where + order, wanted).fetchall()
+        found = [from_value(Key(kind, row[0], row[1]), row[2], row[3]) for row in rows]
+        return Listing(
+            resources=tuple(item for item in found if isinstance(item, Resource)),
+            malformed=tuple(item for item in found if isinstance(item, Malformed)),
+            revision=revision,
+        )
+
+    def create(self, resource: Resource) -> Resource:
+        """See `Datastore.create`."""
+        key, identity = resource.key, new_identity()
+        value = to_value(resource, identity)
+        with self._writing():
+            if self._database.execute(_FIND, key).fetchone():
+                raise AlreadyExists(f"{key} is there already: update it instead")
+            revision = self._put(key, identity, value)
+        return sound(key, value, revision)
+
+    def update(self, resource: Resource) -> Resource:
+        """See `Datastore.update`."""
+        key, read = resource.key, revision_read(resource)
+        with self._writing():
+            stored = self._find(key)
+            check_unchanged(key, read, stored.revision)
+            check_same_object(resource, stored.identity)
+            value = to_value(resource, stored.identity)
+            revision = self._put(key, stored.identity, value)
+        return sound(key, value, revision)
+
+    def delete(self, key: Key, revision: int | None) -> Resource | None:
+        """See `Datastore.delete`."""
+        with self._writing():
+            stored = self._find(key)
+            check_unchanged(key, revision, stored.revision)
+            self._database.execute(
+                "DELETE FROM objects WHERE (kind, namespace, name) = (?, ?, ?)", key
+            )
+            self._record(key, None)
+        gone = from_value(key, stored.value, stored.revision)
+        return gone if isinstance(gone, Resource) else None
+
+    def changes(self, kinds: frozenset[str], since: int) -> Batch | None:
+        """What happened after `since`, at most `BATCH` changes; None where nothing did."""
+        marks = ",".join("?" * len(kinds))
+        with self._reading():
+            end, compacted = self._row("SELECT revision, compacted FROM state")
+            if not compacted <= since <= end:
+                raise Gone(f"revision {since} is outside the history ({compacted} to {end})")
+            if since == end:
+                return None
+            rows = self._database.execute(
+                "SELECT revision, kind, namespace, name, value FROM changes "
+                f"WHERE revision > ? AND kind IN ({marks}) ORDER BY revision LIMIT {BATCH}",
+                (since, *kinds),
+            ).fetchall()
+        events = tuple(_event(*row) for row in rows)
+        return Batch(events, rows[-1][0] if len(rows) == BATCH else end)
+
+    def verify(self) -> None:
+        """Read the whole file and check it. Raises Unavailable with what is wrong."""
+        with self._reading():
+            (found,) = self._row("PRAGMA integrity_check(1)")
+        if found != "ok":
+            raise Unavailable(
+                f"the datastore {self._path} is damaged: stop what uses it, restore the file "
+                f"from a copy, start again (SQLite: {found})"
+            )
+
+    def _find(self, key: Key) -> _Stored:
+        row = self._database.execute(_FIND, key).fetchone()
+        if row is None:
+            raise NotFound(f"there is no {key}")
+        return _Stored(row[0], Identity(row[1], row[2]), row[3])
+
+    def _put(self, key: Key, identity: Identity, value: bytes) -> int:
+        revision = self._record(key, value)
+        self._database.execute(_PUT, (*key, revision, *identity, value))
+        return revision
+
+    def _record(self, key: Key, value: bytes | None) -> int:
+        (revision,) = self._row("UPDATE state SET revision = revision + 1 RETURNING revision")
+        self._database.execute(
+            "INSERT INTO changes VALUES (?, ?, ?, ?, ?)", (revision, *key, value)
+        )
+        if revision % COMPACT_EVERY == 0:
+            self._compact()
+        return int(revision)
+
+    def _compact(self) -> None:
+        (last,) = self._row(_EXCESS, self._history)
+        if last is not None:
+            self._database.execute("DELETE FROM changes WHERE revision <= ?", (last,))
+            self._database.execute("UPDATE state SET compacted = ?", (last,))
+
+    def _row(self, query: str, values: tuple[object, ...] = ()) -> tuple[Any, ...]:
+        row: tuple[Any, ...] = self._database.execute(query, values).fetchone()
+        return row
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        with named(self._path), self._transaction("BEGIN"):
+            yield
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with named(self._path):
+            with self._transaction("BEGIN IMMEDIATE"):
+                yield
+            os.pwrite(self._bell, b"\0", 0)
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[None]:
+        self._check_file()
+        self._database.execute(begin)
+        try:
+            yield
+            self._database.execute("COMMIT")
+        except BaseException:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
+
+    def _check_file(self) -> None:
+        if _inode(self._path) != self._file:
+            raise Unavailable(
+                f"the datastore {self._path} was removed or replaced while in use: put the file "
+                "back, or restart what uses it"
+            )
+
+
+def _inode(path: Path) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
+
+
+def _event(revision: int, kind: str, namespace: str, name: str, value: bytes | None) -> Event:
+    key = Key(kind, namespace, name)
+    if value is None:
+        return Deleted(key, revision)
+    found = from_value(key, value, revision)
+    return found if isinstance(found, Malformed) else Put(key, found, revision)
