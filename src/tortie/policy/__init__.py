@@ -4,3 +4,30 @@ What comes in: one program, lowered once by the engine. What goes out: a verdict
 from the reference evaluator. Every dataplane renders this same program, and every test of a
 dataplane compares against this evaluator. It never performs I/O.
 """
+
+from tortie.policy.evaluate import (
+    Direction,
+    Miss,
+    Outcome,
+    RuleRef,
+    Stage,
+    Step,
+    Verdict,
+    evaluate,
+)
+from tortie.policy.explain import explain
+from tortie.policy.packet import Packet, Program
+
+__all__ = [
+    "Direction",
+    "Miss",
+    "Outcome",
+    "Packet",
+    "Program",
+    "RuleRef",
+    "Stage",
+    "Step",
+    "Verdict",
+    "evaluate",
+    "explain",
+]
