@@ -1,0 +1,181 @@
+"""The agent: one task reads the stream, one runs turns in a worker thread, the rest wait.
+
+Nothing is written before the first complete picture of the datastore: half of it would cut off
+what is running. An exception out of a turn is a defect of this program and ends the agent: what
+the engine then holds is unknown, and the last good policy stays in force until a supervisor starts
+it again.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import structlog
+
+from tortie.agent import metrics as metric
+from tortie.agent.backoff import Backoff
+from tortie.agent.config import AgentConfig
+from tortie.agent.health import Health
+from tortie.agent.inbox import Inbox
+from tortie.agent.metrics import Metrics
+from tortie.agent.pipeline import KeyValue, Pipeline, Turn, Work
+from tortie.agent.waiters import Waiters
+from tortie.dataplane.contract import Failure
+from tortie.policy.program import EndpointId
+from tortie.sync.stream import Item
+
+Observer = Callable[[Sequence[KeyValue]], None]
+_HEARTBEAT = 2.0  # seconds
+_WARNINGS_KEPT = 50
+
+_log = structlog.get_logger(__name__)
+
+
+class UpdateSource(Protocol):
+    """`tortie.sync.Syncer`, as far as it is used here."""
+
+    def stream(self) -> AsyncIterator[list[Item]]:
+        """Batches of the update stream, for ever."""
+        ...
+
+
+class Agent:
+    """One node's agent. `observers` see every batch of updates, in the event loop."""
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        source: UpdateSource,
+        pipeline: Pipeline,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        self.config = config
+        self.health = Health()
+        self.metrics = Metrics(process_metrics=config.process_metrics_enabled)
+        self.failures: tuple[Failure, ...] = ()
+        self.warnings: deque[str] = deque(maxlen=_WARNINGS_KEPT)
+        self.in_sync = False
+        self.last_turn = Turn()
+        self._source = source
+        self._pipeline = pipeline
+        self._observers = tuple(observers)
+        self._inbox = Inbox()
+        self._waiters = Waiters()
+        self._backoff = Backoff()
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dataplane")
+        self._turning = False
+        self.health.register("datastore", 0, "the first complete picture is not here yet")
+        self.health.register("dataplane", config.watchdog_timeout, "nothing is programmed yet")
+
+    @property
+    def revision(self) -> int:
+        """The datastore's revision that is in the kernel."""
+        return self._waiters.revision
+
+    async def run(self) -> None:
+        """Work until cancelled. Policy stays in force afterwards."""
+        self.metrics.resync_state(metric.RESYNCING)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._feed())
+                tasks.create_task(self._turns())
+                tasks.create_task(self._beat())
+                tasks.create_task(self._refresh())
+        finally:
+            self._worker.shutdown(wait=False, cancel_futures=True)
+
+    async def wait_ready(self, endpoint_id: EndpointId, within: float) -> None:
+        """Return once the endpoint's policy and routes are in the kernel.
+
+        Raises NotReady with what is missing after `within` seconds.
+        """
+        self._inbox.poke()
+        await self._waiters.endpoint(endpoint_id, within)
+
+    async def wait_applied(self, revision: int, within: float) -> None:
+        """Return once this revision of the datastore is in the kernel. Raises NotReady."""
+        await self._waiters.applied(revision, within)
+
+    def link_changed(self, name: str, event: str) -> None:
+        """A link of the machine is now "up", "down" or "gone"."""
+        self._inbox.link(name, event)
+
+    def resync(self) -> None:
+        """Compare the kernel with what is desired, soon."""
+        self._inbox.resync()
+
+    def datastore_lost(self, reason: str) -> None:
+        """The stream is broken off; what is programmed stays."""
+        self.health.waiting("datastore", reason)
+        self.metrics.resync_state(metric.WAITING)
+
+    def datastore_back(self) -> None:
+        """The stream goes on."""
+        if self.in_sync:
+            self.health.ready("datastore")
+            self.metrics.resync_state(metric.IN_SYNC)
+
+    async def _feed(self) -> None:
+        async for batch in self._source.stream():
+            updates = self._inbox.put(batch)
+            self.metrics.updates_seen(len(updates))
+            self.datastore_back()
+            for observer in self._observers:
+                observer(updates)
+
+    async def _turns(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._inbox.wait()
+            revision, work = self._inbox.revision, self._inbox.take(self._waiters.watched)
+            self._turning = True
+            turn = await loop.run_in_executor(self._worker, self._pipeline.turn, work)
+            self._turning = False
+            self._ended(turn, work, revision)
+
+    def _ended(self, turn: Turn, work: Work, revision: int) -> None:
+        new_failures = self._report(turn)
+        self.metrics.turned(turn, new_failures)
+        self.last_turn, self.failures = turn, turn.failures
+        if turn.adopted:
+            self.in_sync = True
+            self.datastore_back()
+            _log.info("in sync with the datastore", revision=revision, seconds=turn.applied_in)
+        self._dataplane_health(turn)
+        self._waiters.turned(turn.waiting_for, revision if work.in_sync else 0)
+
+    def _report(self, turn: Turn) -> int:
+        self.warnings.extend(turn.warnings)
+        for warning in turn.warnings:
+            _log.warning("a resource can't be used as written", problem=warning)
+        fresh = [failure for failure in turn.failures if failure not in self.failures]
+        for failure in fresh:
+            _log.error("can't be programmed, will retry", **failure._asdict())
+        if self.failures and not turn.failures:
+            _log.info("everything is programmed again")
+        return len(fresh)
+
+    def _dataplane_health(self, turn: Turn) -> None:
+        if turn.failures:
+            first = turn.failures[0]
+            self.health.waiting("dataplane", f"{first.driver}: {first.subject}: {first.message}")
+            self._backoff.schedule(self._inbox.retry)
+        elif self.in_sync:
+            self.health.ready("dataplane")
+            self._backoff.reset()
+
+    async def _beat(self) -> None:
+        """An idle dataplane is a live one; only a turn that does not end is not."""
+        while True:
+            if not self._turning:
+                self.health.alive("dataplane")
+            await asyncio.sleep(min(_HEARTBEAT, self.config.watchdog_timeout / 4 or _HEARTBEAT))
+
+    async def _refresh(self) -> None:
+        """Repair drift now and then, for what gives no notification."""
+        interval = self.config.route_refresh_interval
+        while interval:
+            await asyncio.sleep(interval)
+            self._inbox.resync()

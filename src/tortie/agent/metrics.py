@@ -1,0 +1,89 @@
+"""Prometheus metrics under the names that Calico's dashboards know."""
+
+import prometheus_client as prometheus
+
+from tortie.agent.census import Counts
+from tortie.agent.http import Answer
+from tortie.agent.pipeline import Turn
+
+NOT_STARTED, WAITING, RESYNCING, IN_SYNC = 0, 1, 2, 3  # felix_resync_state
+
+_GAUGES = {
+    "felix_active_local_endpoints": ("local_endpoints", "Endpoints on this node."),
+    "felix_active_local_policies": ("local_policies", "Policies in use on this node."),
+    "felix_cluster_num_hosts": ("hosts", "Nodes in the cluster."),
+    "felix_cluster_num_workload_endpoints": (
+        "workload_endpoints",
+        "Workload endpoints in the cluster.",
+    ),
+    "felix_cluster_num_host_endpoints": ("host_endpoints", "Host endpoints in the cluster."),
+    "felix_cluster_num_policies": ("policies", "Policies in the cluster."),
+    "felix_cluster_num_profiles": ("profiles", "Profiles in the cluster."),
+    "felix_cluster_num_tiers": ("tiers", "Tiers in the cluster."),
+}
+
+
+class Metrics:
+    """The agent's own registry; nothing of the process-wide one."""
+
+    def __init__(self, *, process_metrics: bool = True) -> None:
+        self.registry = prometheus.CollectorRegistry()
+        if process_metrics:
+            prometheus.ProcessCollector(registry=self.registry)
+        self._gauges = {field: self._gauge(name, text) for name, (field, text) in _GAUGES.items()}
+        self._calculation = self._summary(
+            "felix_calc_graph_update_time_seconds", "Time to calculate each batch of updates."
+        )
+        self._apply = self._summary(
+            "felix_int_dataplane_apply_time_seconds", "Time to write each change to the kernel."
+        )
+        self._failures = self._counter(
+            "felix_int_dataplane_failures", "Writes to the kernel that failed and will be retried."
+        )
+        self._warnings = self._counter(
+            "tortie_calc_graph_warnings", "Resources that could not be used as written."
+        )
+        self._updates = self._counter(
+            "felix_calc_graph_updates_processed", "Updates from the datastore."
+        )
+        self._state = self._gauge("felix_resync_state", "0 start, 1 wait, 2 resync, 3 in sync.")
+        self._resyncs = self._counter("felix_resyncs_started", "Resyncs with the datastore begun.")
+
+    def resync_state(self, state: int) -> None:
+        """How far the agent is in step with the datastore."""
+        self._state.set(state)
+        if state == RESYNCING:
+            self._resyncs.inc()
+
+    def updates_seen(self, count: int) -> None:
+        """Updates came from the datastore."""
+        self._updates.inc(count)
+
+    def turned(self, turn: Turn, new_failures: int) -> None:
+        """Take in what a turn did; `new_failures` of its failures were not there before."""
+        self._set(turn.counts)
+        if turn.calculated_in is not None:
+            self._calculation.observe(turn.calculated_in)
+        if turn.applied_in is not None:
+            self._apply.observe(turn.applied_in)
+        self._failures.inc(new_failures)
+        self._warnings.inc(len(turn.warnings))
+
+    def page(self) -> Answer:
+        """The page /metrics."""
+        body = prometheus.generate_latest(self.registry)
+        return Answer(200, body, prometheus.CONTENT_TYPE_LATEST)
+
+    def _set(self, counts: Counts) -> None:
+        for field, gauge in self._gauges.items():
+            gauge.set(getattr(counts, field))
+
+    def _gauge(self, name: str, text: str) -> prometheus.Gauge:
+        return prometheus.Gauge(name, text, registry=self.registry)
+
+    def _counter(self, name: str, text: str) -> prometheus.Gauge:
+        # The library's Counter would put "_total" behind names that dashboards know without it.
+        return self._gauge(name, text)
+
+    def _summary(self, name: str, text: str) -> prometheus.Summary:
+        return prometheus.Summary(name, text, registry=self.registry)

@@ -1,0 +1,147 @@
+"""What the worker thread does: updates through the engine into the dataplane, one turn at a time.
+
+Nothing of it knows the event loop. A turn takes everything that came up since the last one, so
+that updates which arrive while the kernel is being written are written together.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple, Protocol
+
+from msgspec import Struct
+
+from tortie.agent.census import Census, Counts
+from tortie.api import Key, Resource
+from tortie.dataplane.contract import Applied, Failure
+from tortie.engine.delta import Delta
+from tortie.policy.program import EndpointId
+
+KeyValue = tuple[Key, Resource | None]
+
+
+class Engine(Protocol):
+    """`tortie.engine.Engine`, as far as it is used here."""
+
+    def apply(self, updates: Iterable[KeyValue]) -> Delta:
+        """The difference that these updates make to the node's desired state."""
+        ...
+
+    def warnings(self) -> list[str]:
+        """What could not be lowered, since last asked."""
+        ...
+
+
+class Dataplane(Protocol):
+    """`tortie.dataplane.composite.Dataplane`, as far as it is used here."""
+
+    def fold(self, delta: Delta) -> None: ...
+    def apply(self, delta: Delta) -> Applied: ...
+    def resync(self) -> Applied: ...
+    def retry(self) -> Applied: ...
+    def link_changed(self, name: str, event: str) -> Applied: ...
+    def waiting_for(self, endpoint_id: EndpointId) -> str: ...
+
+
+class LinkEvent(NamedTuple):
+    """A link of the machine is now "up", "down" or "gone"."""
+
+    name: str
+    event: str
+
+
+class Work(Struct, frozen=True):
+    """Everything that one turn has to see to."""
+
+    updates: tuple[KeyValue, ...] = ()
+    in_sync: bool = False  # the updates so far, these included, are the complete picture
+    links: tuple[LinkEvent, ...] = ()
+    retry: bool = False  # what failed earlier is due again
+    resync: bool = False  # compare the kernel with what is desired
+    watched: frozenset[EndpointId] = frozenset()  # whose readiness somebody waits for
+
+
+class Turn(Struct, frozen=True):
+    """What one turn did. Times are seconds; None where that part had nothing to do."""
+
+    failures: tuple[Failure, ...] = ()
+    warnings: tuple[str, ...] = ()
+    waiting_for: Mapping[EndpointId, str] = {}  # of the watched; empty text: ready
+    counts: Counts = Counts()
+    calculated_in: float | None = None
+    applied_in: float | None = None
+    adopted: bool = False  # the kernel was written for the first time in this turn
+
+
+class Pipeline:
+    """Engine and dataplane of one node. Used by one thread at a time."""
+
+    def __init__(
+        self, engine: Engine, dataplane: Dataplane, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._engine = engine
+        self._dataplane = dataplane
+        self._clock = clock
+        self._census = Census()
+        self._adopted = False
+        self._failures: tuple[Failure, ...] = ()
+
+    def turn(self, work: Work) -> Turn:
+        """Do all of `work`. Raises nothing that the dataplane or a resource can cause."""
+        started = self._clock()
+        delta = self._calculate(work.updates)
+        calculated = self._clock()
+        adopted_before = self._adopted
+        wrote = self._write(work, delta)
+        return Turn(
+            failures=self._failures,
+            warnings=tuple(self._engine.warnings()),
+            waiting_for={watched: self._waiting_for(watched) for watched in work.watched},
+            counts=self._census.counts(),
+            calculated_in=calculated - started if work.updates else None,
+            applied_in=self._clock() - calculated if wrote else None,
+            adopted=self._adopted and not adopted_before,
+        )
+
+    def _calculate(self, updates: tuple[KeyValue, ...]) -> Delta:
+        if not updates:
+            return Delta()
+        self._census.see(updates)
+        delta = self._engine.apply(updates)
+        self._census.fold(delta)
+        return delta
+
+    def _write(self, work: Work, delta: Delta) -> bool:
+        """Bring the kernel up to date; whether there was anything to write."""
+        if not self._adopted:
+            self._dataplane.fold(delta)
+            if not work.in_sync:
+                return False  # half a picture would cut off what is running
+            self._adopted = True
+            self._failures = self._dataplane.resync().failed
+            return True
+        wrote = [self._apply(delta), self._links(work.links), self._repair(work)]
+        return any(wrote)
+
+    def _apply(self, delta: Delta) -> bool:
+        if delta:
+            self._failures = self._dataplane.apply(delta).failed
+        return bool(delta)
+
+    def _links(self, links: tuple[LinkEvent, ...]) -> bool:
+        for link in links:
+            self._failures = self._dataplane.link_changed(link.name, link.event).failed
+        return bool(links)
+
+    def _repair(self, work: Work) -> bool:
+        if work.resync:
+            self._failures = self._dataplane.resync().failed
+        elif work.retry:
+            self._failures = self._dataplane.retry().failed
+        return work.resync or work.retry
+
+    def _waiting_for(self, endpoint_id: EndpointId) -> str:
+        if not self._adopted:
+            return "the agent has not seen the whole datastore yet"
+        if endpoint_id not in self._census.endpoints:
+            return "the agent knows no such endpoint on this node"
+        return self._dataplane.waiting_for(endpoint_id)

@@ -1,0 +1,137 @@
+"""The node's drivers as one, in the order that never leaves a workload reachable unprotected.
+
+Coming: policy, then tunnels, then routes. Going: routes, then policy, then tunnels. No route is
+programmed before policy has been in force once, so that a machine whose firewall can't be written
+forwards nothing. What the drivers raise becomes a failure here: one driver's trouble does not stop
+the others, and the driver is resynced by `retry`.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from tortie.dataplane.contract import Applied, Driver, Failure
+from tortie.engine.delta import Delta
+from tortie.policy.program import EndpointId
+
+
+class RoutingDriver(Driver, Protocol):
+    """The driver of routes also follows the machine's links and knows who is reachable."""
+
+    def link_changed(self, name: str, event: str) -> Applied:
+        """A link is now "up", "down" or "gone"."""
+        ...
+
+    def ready(self, endpoint_id: EndpointId) -> bool:
+        """Whether the endpoint's routes are programmed."""
+        ...
+
+
+class Dataplane:
+    """Policy, tunnels and routes of one node. Called by one thread; never raises."""
+
+    def __init__(
+        self, policy: Driver, routes: RoutingDriver, tunnels: Iterable[Driver] = ()
+    ) -> None:
+        self._policy = policy
+        self._routes = routes
+        self._tunnels = tuple(tunnels)
+        self._unsynced = {driver.name for driver in self._all}
+        self._failed: dict[str, tuple[Failure, ...]] = {}
+
+    @property
+    def _all(self) -> tuple[Driver, ...]:
+        return (self._policy, *self._tunnels, self._routes)
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """What is not as desired now, of every driver."""
+        return tuple(
+            failure for driver in self._all for failure in self._failed.get(driver.name, ())
+        )
+
+    def fold(self, delta: Delta) -> None:
+        """Take the delta into the desired state of every driver, and touch nothing."""
+        for driver in self._all:
+            driver.fold(delta)
+
+    def apply(self, delta: Delta) -> Applied:
+        """Write the delta. A driver that waits for its resync only folds it."""
+        going, coming = _departures(delta), _without_departures(delta)
+        if going:
+            self._write(self._routes, going)
+        self._write(self._policy, delta)
+        for driver in self._tunnels:
+            self._write(driver, delta)
+        if coming:
+            self._write(self._routes, coming)
+        return Applied(self.failures)
+
+    def resync(self) -> Applied:
+        """Have every driver adopt and repair what is in the kernel."""
+        for driver in self._all:
+            self._resync(driver)
+        return Applied(self.failures)
+
+    def retry(self) -> Applied:
+        """Resync the drivers that have failures or an earlier exception behind them."""
+        for driver in self._all:
+            if driver.name in self._unsynced or self._failed.get(driver.name):
+                self._resync(driver)
+        return Applied(self.failures)
+
+    def link_changed(self, name: str, event: str) -> Applied:
+        """Tell the routes of a link that is now "up", "down" or "gone"."""
+        if self._routes.name not in self._unsynced:
+            self._attempt(self._routes, lambda: self._routes.link_changed(name, event))
+        return Applied(self.failures)
+
+    def waiting_for(self, endpoint_id: EndpointId) -> str:
+        """Why traffic of this endpoint is not yet as desired; empty when it is."""
+        if self._policy.name in self._unsynced:
+            return "the node's policy is not in the kernel"
+        named = str(endpoint_id)
+        for failure in self.failures:
+            if failure.subject == named:
+                return failure.message
+        return "" if self._routes.ready(endpoint_id) else "its route is not programmed"
+
+    def _write(self, driver: Driver, delta: Delta) -> None:
+        if driver.name in self._unsynced:
+            driver.fold(delta)
+        else:
+            self._attempt(driver, lambda: driver.apply(delta))
+
+    def _resync(self, driver: Driver) -> None:
+        if driver is self._routes and self._policy.name in self._unsynced:
+            return  # no route without policy
+        self._unsynced.discard(driver.name)
+        self._failed.pop(driver.name, None)
+        self._attempt(driver, driver.resync)
+
+    def _attempt(self, driver: Driver, write: Callable[[], Applied]) -> None:
+        try:
+            applied = write()
+        except Exception as problem:  # whatever it was: resync is the way back
+            self._unsynced.add(driver.name)
+            self._failed[driver.name] = (_whole(driver, problem),)
+            return
+        kept = self._failed.get(driver.name, ())
+        self._failed[driver.name] = tuple(dict.fromkeys((*kept, *applied.failed)))
+
+
+def _whole(driver: Driver, problem: Exception) -> Failure:
+    return Failure(driver.name, "everything", f"{type(problem).__name__}: {problem}")
+
+
+def _departures(delta: Delta) -> Delta:
+    return Delta(endpoints_removed=delta.endpoints_removed, routes_removed=delta.routes_removed)
+
+
+def _without_departures(delta: Delta) -> Delta:
+    return Delta(
+        endpoints=delta.endpoints,
+        routes=delta.routes,
+        vteps=delta.vteps,
+        vteps_removed=delta.vteps_removed,
+        local_vtep=delta.local_vtep,
+    )

@@ -1,0 +1,183 @@
+"""The parts around the agent: lock, control socket, pages, health, watchdog, logs."""
+
+import asyncio
+import io
+import json
+import os
+import socket
+import stat
+import threading
+
+import pytest
+
+from tortie.agent.control import ControlServer
+from tortie.agent.health import Health
+from tortie.agent.http import Answer, HttpServer
+from tortie.agent.log import configure_logs
+from tortie.agent.runlock import AlreadyRunning, RunLock
+from tortie.agent.watchdog import LoopWatchdog
+
+
+def test_one_run_directory_has_one_agent(tmp_path):
+    run_dir = str(tmp_path / "run")
+    lock = RunLock(run_dir)
+    with pytest.raises(AlreadyRunning) as caught:
+        RunLock(run_dir)
+    assert str(os.getpid()) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    lock.release()
+    RunLock(run_dir).release()
+
+
+def talk(path, *lines):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(path)
+        client.sendall(b"".join(lines))
+        client.shutdown(socket.SHUT_WR)
+        data = b""
+        while part := client.recv(65536):
+            data += part
+    return [json.loads(line) for line in data.splitlines()]
+
+
+def with_control(path, lines, handlers):
+    async def go():
+        server = ControlServer(str(path))
+        for verb, handler in handlers.items():
+            server.register(verb, handler)
+        await server.start()
+        try:
+            mode = stat.S_IMODE(os.stat(path).st_mode)
+            return mode, await asyncio.to_thread(talk, str(path), *lines)
+        finally:
+            await server.close()
+
+    return asyncio.run(go())
+
+
+async def echo(request):
+    return {"ok": True, "said": request.get("say")}
+
+
+async def broken(request):
+    raise ZeroDivisionError(request["verb"])
+
+
+def test_the_control_socket_answers_line_by_line_and_survives_nonsense(tmp_path):
+    path = tmp_path / "agent.sock"
+    lines = [
+        b'{"verb":"echo","say":1}\n',
+        b"nonsense\n",
+        b"[1]\n",
+        b'{"verb":"what"}\n',
+        b'{"verb":"broken"}\n',
+        b'{"verb":"echo","say":2}\n',
+    ]
+    mode, answers = with_control(path, lines, {"echo": echo, "broken": broken})
+    assert mode == 0o600
+    assert answers[0] == {"ok": True, "said": 1}
+    assert "not a JSON object" in answers[1]["error"]
+    assert "not a JSON object" in answers[2]["error"]
+    assert answers[3]["error"] == "unknown verb 'what': there are broken, echo"
+    assert answers[4] == {"ok": False, "error": "ZeroDivisionError: broken"}
+    assert answers[5] == {"ok": True, "said": 2}
+    assert not path.exists()
+
+
+def test_a_socket_left_by_a_killed_agent_is_replaced(tmp_path):
+    path = tmp_path / "agent.sock"
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))
+    _, answers = with_control(path, [b'{"verb":"echo","say":3}\n'], {"echo": echo})
+    assert answers == [{"ok": True, "said": 3}]
+
+
+def ask(port, request):
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(request)
+        data = b""
+        while part := client.recv(65536):
+            data += part
+    return data
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status", "body"),
+    [
+        (b"GET /a HTTP/1.1", b"200 OK", b"yes\n"),
+        (b"GET /a?x=1 HTTP/1.1", b"200 OK", b"yes\n"),
+        (b"HEAD /a HTTP/1.1", b"200 OK", b""),
+        (b"GET /b HTTP/1.1", b"404 Not Found", b"there are: /a\n"),
+        (b"POST /a HTTP/1.1", b"405 Method Not Allowed", b"only GET and HEAD are answered\n"),
+        (b"\xff\xfe", b"405 Method Not Allowed", b"only GET and HEAD are answered\n"),
+    ],
+)
+def test_pages_answer_get_and_head(request_line, status, body):
+    async def go():
+        server = HttpServer({"/a": lambda: Answer(200, b"yes\n")})
+        port = await server.start("127.0.0.1", 0)
+        try:
+            return await asyncio.to_thread(ask, port, request_line + b"\r\nHost: x\r\n\r\n")
+        finally:
+            await server.close()
+
+    head, _, found = asyncio.run(go()).partition(b"\r\n\r\n")
+    assert head.split(b"\r\n")[0] == b"HTTP/1.1 " + status
+    assert found == body
+
+
+def test_health_says_what_each_part_waits_for_and_which_does_not_move():
+    now = 0.0
+    health = Health(clock=lambda: now)
+    health.register("dataplane", 5.0, "nothing is programmed yet")
+    health.register("datastore", 0, "no connection")
+    assert health.liveness().status == 200
+    assert health.readiness().body == (
+        b"dataplane: nothing is programmed yet\ndatastore: no connection\n"
+    )
+    health.ready("dataplane")
+    health.ready("datastore")
+    assert health.readiness() == Answer(200, b"ready\n")
+    now = 6.0
+    assert health.liveness().body == b"dataplane: no sign of life for 6 s\n"
+    assert not health.is_ready
+    health.alive("dataplane")
+    assert health.is_ready
+
+
+def test_a_loop_that_stands_still_is_reported_once_with_its_stack():
+    reports = []
+    reported = threading.Event()
+
+    def note(seconds, stack):
+        reports.append((seconds, stack))
+        reported.set()
+
+    async def stuck_here():
+        watchdog = LoopWatchdog(0.05, note)
+        watchdog.start()
+        assert reported.wait(20)
+        watchdog.stop()
+
+    asyncio.run(stuck_here())
+    assert len(reports) == 1
+    assert reports[0][0] > 0.05
+    assert "stuck_here" in reports[0][1]
+
+
+def test_logs_are_json_lines_at_the_severity_asked_for():
+    import structlog
+
+    out = io.StringIO()
+    configure_logs("WARNING", out)
+    try:
+        log = structlog.get_logger("x")
+        log.info("unseen")
+        log.error("seen", subject="NetworkPolicy(a/b)")
+    finally:
+        structlog.reset_defaults()
+    (line,) = out.getvalue().splitlines()
+    entry = json.loads(line)
+    assert (entry["event"], entry["level"]) == ("seen", "error")
+    assert entry["subject"] == "NetworkPolicy(a/b)"
