@@ -58,8 +58,9 @@ class EgressRule(Fields, frozen=True, kw_only=True):
     """Empty: everybody."""
 
 
+PolicyType = Literal["Ingress", "Egress"]
 PolicyTypes = Annotated[
-    tuple[Literal["Ingress", "Egress"], ...],
+    tuple[PolicyType, ...],
     Meta(max_length=2, extra_json_schema={"x-kubernetes-list-type": "set"}),
 ]
 
@@ -75,6 +76,13 @@ class KubernetesNetworkPolicySpec(Fields, frozen=True, kw_only=True):
     """What may go out."""
     policy_types: PolicyTypes = ()
     """The directions it applies to. Absent: Ingress, and Egress where there are egress rules."""
+
+    @property
+    def directions(self) -> tuple[PolicyType, ...]:
+        """`policy_types`, with its default worked out."""
+        if self.policy_types:
+            return self.policy_types
+        return ("Ingress", "Egress") if self.egress else ("Ingress",)
 
 
 class KubernetesNetworkPolicy(Resource, frozen=True, kw_only=True):

@@ -1,0 +1,58 @@
+"""Calico's names for what stands for Kubernetes objects: labels, annotations, interfaces."""
+
+from hashlib import sha1
+
+ORCHESTRATOR = "k8s"
+ENDPOINT = "eth0"
+NAMESPACE_LABEL = "projectcalico.org/namespace"
+ORCHESTRATOR_LABEL = "projectcalico.org/orchestrator"
+SERVICE_ACCOUNT_LABEL = "projectcalico.org/serviceaccount"
+NAME_LABEL = "projectcalico.org/name"
+NAMESPACE_PREFIX = "pcns."  # a namespace's labels, on its endpoints
+SERVICE_ACCOUNT_PREFIX = "pcsa."  # a service account's labels, on its endpoints
+NAMESPACE_PROFILE = "kns."
+SERVICE_ACCOUNT_PROFILE = "ksa."
+
+POD_IP = "cni.projectcalico.org/podIP"
+POD_IPS = "cni.projectcalico.org/podIPs"
+CONTAINER_ID = "cni.projectcalico.org/containerID"
+FLOATING_IPS = "cni.projectcalico.org/floatingIPs"
+ALLOWED_SOURCE_PREFIXES = "cni.projectcalico.org/allowedSourcePrefixes"
+AWS_POD_IPS = "vpc.amazonaws.com/pod-ips"
+NETWORK_STATUS = "k8s.v1.cni.cncf.io/network-status"
+
+
+def interface_name(namespace: str, pod: str, prefix: str = "cali") -> str:
+    """The host's end of a pod's interface: the prefix and 11 hex digits, 15 bytes in all."""
+    digest = sha1(f"{namespace}.{pod}".encode(), usedforsecurity=False).hexdigest()
+    return prefix + digest[:11]
+
+
+def wep_name(node: str, orchestrator: str, workload: str, endpoint: str) -> str:
+    """The name of a WorkloadEndpoint: its parts joined with "-", a "-" inside them doubled."""
+    return "-".join(part.replace("-", "--") for part in (node, orchestrator, workload, endpoint))
+
+
+def namespace_profile(namespace: str) -> str:
+    """The name of the Profile that stands for a namespace."""
+    return NAMESPACE_PROFILE + namespace
+
+
+def service_account_profile(namespace: str, name: str) -> str:
+    """The name of the Profile that stands for a service account."""
+    return f"{SERVICE_ACCOUNT_PROFILE}{namespace}.{name}"
+
+
+def converted_uid(uid: str) -> str:
+    """Another UID, the same for the same UID: its bits in reverse, version and variant kept.
+
+    An object and what stands for it must not share one. What is no UUID is returned as it is.
+    """
+    digits = uid.replace("-", "")
+    if len(digits) != 32 or not all(digit in "0123456789abcdefABCDEF" for digit in digits):
+        return uid
+    number = int(digits, 16)
+    kept = (0xF << 76) | (0x3 << 62)  # the version's and the variant's bits (RFC 9562)
+    mirrored = int(f"{number:0128b}"[::-1], 2)
+    text = f"{(mirrored & ~kept) | (number & kept):032x}"
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))

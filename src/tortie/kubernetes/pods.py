@@ -1,0 +1,177 @@
+"""Pods as WorkloadEndpoints."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from tortie.api import (
+    EndpointPort,
+    ObjectMeta,
+    Pod,
+    PodStatus,
+    WorkloadEndpoint,
+    WorkloadEndpointSpec,
+)
+from tortie.api.calico.workload_endpoint import IPNat
+from tortie.kubernetes import names
+from tortie.net import Prefix, format_address, parse_network, parse_prefix
+
+_ENDED = frozenset({"Succeeded", "Failed", "Completed"})
+_LABEL_LENGTH = 63  # of Kubernetes; the label of a longer service account's name is left out
+
+
+def convert_pod(pod: Pod) -> tuple[WorkloadEndpoint | None, tuple[str, ...]]:
+    """The pod's endpoint, and a warning for each annotation that can't be used.
+
+    None where there is none: the pod uses the node's network, has no node yet, or no address yet.
+    A pod that has ended keeps its endpoint without addresses: they may be another pod's by now.
+    """
+    warnings: list[str] = []
+    if pod.spec.host_network or not pod.spec.node_name:
+        return None, ()
+    addresses = _addresses(pod, warnings)
+    if not addresses:
+        return None, _said(pod, warnings)
+    if has_ended(pod):
+        addresses = ()
+    spec = _spec(pod, addresses, warnings)
+    return WorkloadEndpoint(metadata=_metadata(pod), spec=spec), _said(pod, warnings)
+
+
+def has_ended(pod: Pod) -> bool:
+    """Whether its containers are over, or the CNI plugin has taken its address back."""
+    if pod.status is not None and pod.status.phase in _ENDED:
+        return True
+    taken = pod.metadata.annotations.get(names.POD_IP) == ""
+    return taken and pod.metadata.deletion_timestamp is not None
+
+
+def _said(pod: Pod, warnings: Iterable[str]) -> tuple[str, ...]:
+    name = f"{pod.metadata.namespace}/{pod.metadata.name}"
+    return tuple(f"Pod {name}: {warning}" for warning in warnings)
+
+
+def _metadata(pod: Pod) -> ObjectMeta:
+    source = pod.metadata
+    status = source.annotations.get(names.NETWORK_STATUS)
+    return ObjectMeta(
+        name=names.wep_name(pod.spec.node_name, names.ORCHESTRATOR, source.name, names.ENDPOINT),
+        namespace=source.namespace,
+        labels=_labels(pod),
+        annotations={names.NETWORK_STATUS: status} if status else {},
+        uid=source.uid,
+        resource_version=source.resource_version,
+        creation_timestamp=source.creation_timestamp,
+        generate_name=source.generate_name,
+    )
+
+
+def _labels(pod: Pod) -> dict[str, str]:
+    """The pod's labels; where it is, and as whom it runs, can't be forged."""
+    labels = {
+        **pod.metadata.labels,
+        names.NAMESPACE_LABEL: pod.metadata.namespace,
+        names.ORCHESTRATOR_LABEL: names.ORCHESTRATOR,
+    }
+    labels.pop(names.SERVICE_ACCOUNT_LABEL, None)
+    if 0 < len(pod.spec.service_account_name) < _LABEL_LENGTH:
+        labels[names.SERVICE_ACCOUNT_LABEL] = pod.spec.service_account_name
+    return labels
+
+
+def _spec(pod: Pod, addresses: tuple[Prefix, ...], warnings: list[str]) -> WorkloadEndpointSpec:
+    source = pod.metadata
+    account = pod.spec.service_account_name
+    profiles = [names.namespace_profile(source.namespace)]
+    if account:
+        profiles.append(names.service_account_profile(source.namespace, account))
+    return WorkloadEndpointSpec(
+        orchestrator=names.ORCHESTRATOR,
+        node=pod.spec.node_name,
+        pod=source.name,
+        endpoint=names.ENDPOINT,
+        container_id=source.annotations.get(names.CONTAINER_ID, ""),
+        service_account_name=account,
+        ip_networks=tuple(map(str, addresses)),
+        ip_nats=_floating(source.annotations, addresses, warnings),
+        profiles=tuple(profiles),
+        interface_name=names.interface_name(source.namespace, source.name),
+        ports=_ports(pod),
+        allow_spoofed_source_prefixes=_sources(source.annotations, warnings),
+    )
+
+
+def _addresses(pod: Pod, warnings: list[str]) -> tuple[Prefix, ...]:
+    """As the kubelet says, else as the CNI plugin noted; one a family in the order given."""
+    found: list[Prefix] = []
+    for text in _address_texts(pod.status or PodStatus(), pod.metadata.annotations):
+        try:
+            prefix = parse_prefix(text.strip())
+        except ValueError as error:
+            warnings.append(f"address: {error}; it is left out")
+        else:
+            found.append(Prefix.single(prefix.version, prefix.address))
+    return tuple(found)
+
+
+def _address_texts(status: PodStatus, annotations: Mapping[str, str]) -> list[str]:
+    if status.pod_ips:
+        return [address.ip for address in status.pod_ips]
+    if status.pod_ip:
+        return [status.pod_ip]
+    for name in (names.POD_IPS, names.POD_IP, names.AWS_POD_IPS):
+        if annotations.get(name):
+            return annotations[name].split(",")
+    return []
+
+
+def _ports(pod: Pod) -> tuple[EndpointPort, ...]:
+    """The ports that rules may name, or that the node leads to."""
+    return tuple(
+        EndpointPort(
+            name=port.name,
+            protocol=port.protocol or "TCP",
+            port=port.container_port,
+            host_port=port.host_port or None,
+            host_ip=port.host_ip,
+        )
+        for container in (*pod.spec.containers, *pod.spec.init_containers)
+        for port in container.ports
+        if port.name or port.host_port
+    )
+
+
+def _floating(
+    annotations: Mapping[str, str], addresses: tuple[Prefix, ...], warnings: list[str]
+) -> tuple[IPNat, ...]:
+    """Each floating IP leads to the pod's address of the same family."""
+    own = {
+        address.version: format_address(address.version, address.address) for address in addresses
+    }
+    return tuple(
+        IPNat(internal_ip=own[outside.version], external_ip=str(outside).partition("/")[0])
+        for outside in _prefixes(annotations, names.FLOATING_IPS, warnings)
+        if outside.version in own
+    )
+
+
+def _sources(annotations: Mapping[str, str], warnings: list[str]) -> tuple[str, ...]:
+    found = _prefixes(annotations, names.ALLOWED_SOURCE_PREFIXES, warnings)
+    return tuple(str(prefix.network) for prefix in found)
+
+
+def _prefixes(annotations: Mapping[str, str], name: str, warnings: list[str]) -> list[Prefix]:
+    """A JSON list of addresses or CIDRs; all of it or, with a warning, nothing."""
+    text = annotations.get(name)
+    if not text:
+        return []
+    try:
+        return [parse_network(item) for item in _texts(msgspec.json.decode(text))]
+    except (msgspec.DecodeError, ValueError) as error:
+        warnings.append(f"annotation {name}: {error}; it is left out")
+        return []
+
+
+def _texts(value: Any) -> list[str]:
+    return msgspec.convert(value, list[str])
