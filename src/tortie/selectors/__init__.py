@@ -7,6 +7,16 @@ It never knows what carries the labels.
 """
 
 from tortie.selectors.errors import SelectorError
+from tortie.selectors.restrictions import LabelRestriction, Restrictions
 from tortie.selectors.selector import ALL, GLOBAL, Selector, all_of, parse
 
-__all__ = ["ALL", "GLOBAL", "Selector", "SelectorError", "all_of", "parse"]
+__all__ = [
+    "ALL",
+    "GLOBAL",
+    "LabelRestriction",
+    "Restrictions",
+    "Selector",
+    "SelectorError",
+    "all_of",
+    "parse",
+]

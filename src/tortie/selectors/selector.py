@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from tortie.selectors.matching import Labels, Matcher, matcher
 from tortie.selectors.parser import parse_tree
+from tortie.selectors.restrictions import Restrictions, restrictions
 from tortie.selectors.tree import All, And, Global, Leaf, Node, key_of, leaves, map_leaves
 
 
@@ -43,6 +44,11 @@ class Selector(Struct, frozen=True, dict=True, eq=False):
     def mentions_global(self) -> bool:
         """Whether `global()` is anywhere in it; only a namespaceSelector may be just that."""
         return any(isinstance(leaf, Global) for leaf in leaves(self.tree))
+
+    @cached_property
+    def restrictions(self) -> Restrictions | None:
+        """What it demands of each label; None where it can match nothing at all."""
+        return restrictions(self.tree)
 
     def with_prefix(self, prefix: str) -> "Selector":
         """The same selector with every label's name prefixed, as for labels of a namespace."""

@@ -168,3 +168,20 @@ def map_leaves(node: Node, change: Callable[[Leaf], Leaf]) -> Node:
             return Or(tuple([map_leaves(each, change) for each in operands]))
         case leaf:
             return change(leaf)
+
+
+def complement(node: Node) -> Node:
+    """A tree that matches what `node` does not, with the negation one level further in."""
+    match node:
+        case Not(operand):
+            return operand
+        case NotEquals(key, value):
+            return Equals(key, value)
+        case NotIn(key, values):
+            return In(key, values)
+        case And(operands):
+            return Or(tuple([Not(each) for each in operands]))
+        case Or(operands):
+            return And(tuple([Not(each) for each in operands]))
+        case _:
+            return Not(node)

@@ -1,0 +1,156 @@
+"""The index knows the members of every selector, and says each change once."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from strategies.selectors import labels, selectors
+from tortie.selectors import Selector, parse
+from tortie.selectors.index import MatchChange, SelectorIndex
+
+Index = SelectorIndex[str, str]
+Labels = dict[str, str]
+
+_items = st.sampled_from([f"item-{n}" for n in range(6)])
+_crowd = st.dictionaries(st.integers(0, 60).map("item-{}".format), labels | st.none(), max_size=60)
+_steps = st.one_of(
+    st.dictionaries(_items, labels | st.none(), min_size=1, max_size=4),
+    _crowd,
+    st.tuples(st.sampled_from("abcd"), selectors | st.none()),
+)
+
+
+class Model:
+    """What the index should know, by asking every selector about every item."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, Labels] = {}
+        self.selectors: dict[str, Selector] = {}
+
+    def apply(self, items: dict[str, Labels | None]) -> None:
+        self.items.update({item: found for item, found in items.items() if found is not None})
+        for item in [item for item, found in items.items() if found is None]:
+            self.items.pop(item, None)
+
+    def members(self, selector_id: str) -> set[str]:
+        matches = self.selectors[selector_id].matches
+        return {item for item, found in self.items.items() if matches(found)}
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(_steps, max_size=12))
+def test_members_and_changes_agree_with_asking_everyone(
+    steps: list[dict[str, Labels | None] | tuple[str, Selector | None]],
+) -> None:
+    index: Index = SelectorIndex()
+    model = Model()
+    told: dict[str, set[str]] = {}
+    for step in steps:
+        match step:
+            case (selector_id, None):
+                index.remove(selector_id)
+                model.selectors.pop(selector_id, None)
+                told.pop(selector_id, None)
+            case (selector_id, Selector() as selector):
+                model.selectors[selector_id] = selector
+                told[selector_id] = set(index.add(selector_id, selector))
+            case dict(items):
+                model.apply(items)
+                _fold(told, index.apply(items))
+        for selector_id in model.selectors:
+            expected = model.members(selector_id)
+            assert sorted(index.members(selector_id)) == sorted(expected)
+            assert told[selector_id] == expected
+
+
+def _fold(told: dict[str, set[str]], changes: list[MatchChange[str, str]]) -> None:
+    assert len({change[:2] for change in changes}) == len(changes)
+    for selector_id, item, matched in changes:
+        assert matched is (item not in told[selector_id]), "a change that changes nothing"
+        (told[selector_id].add if matched else told[selector_id].remove)(item)
+
+
+@pytest.fixture
+def index() -> Index:
+    index: Index = SelectorIndex()
+    index.apply({"web": {"app": "web"}, "db": {"app": "db", "old": ""}, "bare": {}})
+    return index
+
+
+def test_a_selector_begins_with_what_matches_now(index: Index) -> None:
+    assert index.add("s", parse("app == 'web'")) == ["web"]
+    assert index.add("t", parse("!has(old)")) == ["web", "bare"]
+
+
+def test_adding_a_selector_again_tells_its_members_again(index: Index) -> None:
+    assert index.add("s", parse("has(app)")) == index.add("s", parse("has(app)")) == ["web", "db"]
+    index.remove("s")
+    assert index.apply({"web": {}}) == []
+
+
+def test_an_id_can_get_another_selector(index: Index) -> None:
+    index.add("s", parse("app == 'web'"))
+    assert index.add("s", parse("app == 'db'")) == ["db"]
+    assert index.apply({"web": {}, "db": {}}) == [MatchChange("s", "db", False)]
+
+
+def test_a_removed_item_leaves_every_selector(index: Index) -> None:
+    index.add("all", parse("all()"))
+    index.add("web", parse("app == 'web'"))
+    index.add("not-db", parse("app != 'db'"))
+    changes = index.apply({"web": None})
+    assert set(changes) == {(name, "web", False) for name in ("all", "web", "not-db")}
+    assert index.members("web") == []
+
+
+def test_removing_an_unknown_item_or_selector_is_nothing(index: Index) -> None:
+    assert index.apply({"never": None}) == []
+    index.remove("never")
+
+
+def test_one_removed_and_one_created_in_one_step_are_told_apart(index: Index) -> None:
+    index.add("s", parse("app == 'web'"))
+    changes = index.apply({"web": None, "web-2": {"app": "web"}})
+    assert set(changes) == {("s", "web", False), ("s", "web-2", True)}
+    assert index.apply({"web-3": {"app": "web"}}) == [MatchChange("s", "web-3", True)]
+
+
+def test_labels_that_stay_as_they_are_are_no_change(index: Index) -> None:
+    index.add("s", parse("has(app)"))
+    assert index.apply({"web": {"app": "web"}, "db": {"app": "db"}}) == []
+
+
+def test_members_of_an_untracked_selector_is_an_error(index: Index) -> None:
+    with pytest.raises(KeyError):
+        index.members("s")
+
+
+def test_a_label_that_a_thousand_items_gain_is_told_for_each() -> None:
+    index: Index = SelectorIndex()
+    index.apply({f"pod-{n}": {"app": "web"} for n in range(1000)})
+    index.add("s", parse("app == 'web' && team == 'a'"))
+    changes = index.apply({f"pod-{n}": {"app": "web", "team": "a"} for n in range(1000)})
+    assert len(changes) == len({change.item for change in changes}) == 1000
+    assert len(index.apply({f"pod-{n}": {"app": "web"} for n in range(1000)})) == 1000
+
+
+def test_a_change_asks_only_the_selectors_that_mention_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    matches = Selector.matches
+
+    def counting(self: Selector, labels: Labels) -> bool:
+        asked.append(self.canonical)
+        return matches(self, labels)
+
+    index: Index = SelectorIndex()
+    for n in range(100):
+        index.add(f"s-{n}", parse(f"orchestrator == 'k8s' && app == 'app-{n}'"))
+    index.apply({f"pod-{n}": {"orchestrator": "k8s", "app": f"app-{n}"} for n in range(50)})
+    monkeypatch.setattr(Selector, "matches", counting)
+    index.apply({"pod-1": {"orchestrator": "k8s", "app": "app-2", "other": "x"}})
+    assert len(asked) == 2  # the one for app-1 and the one for app-2
+    asked.clear()
+    index.apply({"new": {"orchestrator": "k8s", "app": "app-7"}})
+    assert (
+        len(asked) <= 2
+    )  # one more at most, which took the demand that all share when it was rare
