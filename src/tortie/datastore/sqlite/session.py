@@ -228,8 +228,11 @@ class Session:
             )
 
 
-def _inode(path: Path) -> tuple[int, int]:
-    status = os.stat(path)
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
     return status.st_dev, status.st_ino
 
 

@@ -78,6 +78,7 @@ class SqliteDatastore:
     async def watch(self, kinds: Collection[str], since: int) -> AsyncIterator[Batch]:
         """See `Datastore.watch`."""
         wanted = frozenset(kinds)
+        await self.revision()  # connects where there is no connection, so that the bell is there
         with self._bell.heard() as waker:
             while not self._closed:
                 waker.clear()  # before reading: a commit during the read wakes us again
