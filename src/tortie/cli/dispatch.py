@@ -1,0 +1,72 @@
+"""From the words of a command line to the one module that carries them out.
+
+A group knows its commands' names and one-line summaries without importing them, so that help is
+cheap and a command costs only its own imports.
+"""
+
+import argparse
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from tortie.cli.errors import UserError
+
+PACKAGE = "tortie.cli.commands"
+
+
+class Command(NamedTuple):
+    """Where a command lives (a module of `tortie.cli.commands`) and what it does, in a line."""
+
+    module: str
+    summary: str
+
+
+class Group(NamedTuple):
+    """Commands under one name: `tortie` itself, `tortie lab`."""
+
+    name: str
+    summary: str
+    commands: Mapping[str, Command]
+
+    def help(self) -> str:
+        """The group's summary and its commands, each with its line."""
+        width = max(map(len, self.commands))
+        lines = [f"  {word:<{width}}  {command.summary}" for word, command in self.commands.items()]
+        head = f"usage: {self.name} COMMAND [options]\n\n{self.summary}\n\ncommands:\n"
+        return head + "\n".join(lines) + f"\n\n`{self.name} COMMAND --help` says more.\n"
+
+
+def run_group(group: Group, words: Sequence[str]) -> int:
+    """Carry out `words`, the first of which names a command of the group."""
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(group.help(), end="")
+        return 0 if words else 2
+    command = group.commands.get(words[0])
+    if command is None:
+        raise unknown_command(group, words[0])
+    return run_command(f"{group.name} {words[0]}", command, words[1:])
+
+
+def run_command(name: str, command: Command, words: Sequence[str]) -> int:
+    """Parse a command's own options and run it."""
+    module = importlib.import_module(f"{PACKAGE}.{command.module}")
+    if isinstance(group := getattr(module, "GROUP", None), Group):
+        return run_group(group, words)
+    parser = argparse.ArgumentParser(
+        prog=name,
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.arguments(parser)
+    status: int = module.run(parser.parse_args(words))
+    return status
+
+
+def unknown_command(group: Group, word: str) -> UserError:
+    """The error for a word that names no command, with the nearest one that does."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, group.commands, n=1)
+    hint = f"did you mean '{group.name} {near[0]}'?" if near else f"see '{group.name} --help'"
+    return UserError(f"there is no command '{group.name} {word}': {hint}")

@@ -1,0 +1,234 @@
+"""A lab as one thing: brought up, kept equal to its Pods, probed, taken down.
+
+The datastore is the truth, as in a cluster: `reconcile` makes the running workloads be as the Pods
+in the store say, as kubelets would, and chooses a node for a Pod without one, as a scheduler would.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from msgspec.structs import replace
+
+from tortie.api import IPPool, IPPoolSpec, Namespace, ObjectMeta, Pod, Resource
+from tortie.cni.install import install_plugin
+from tortie.datastore import AlreadyExists, Datastore, open_datastore, update_with
+from tortie.lab import containers, fabric, nodes, probing
+from tortie.lab.errors import LabError
+from tortie.lab.fabric import Progress
+from tortie.lab.journal import LABS, Journal, Workload
+from tortie.lab.matrix import Matrix, Party
+from tortie.lab.plan import POOL_CIDR, Plan, Station, plan_lab
+from tortie.lab.pods import name_of, parties, schedule
+from tortie.lab.processes import end
+
+APPLY_TIMEOUT = 30.0  # seconds
+_AT_ONCE = 4  # workloads that are being started
+
+
+class Changes(NamedTuple):
+    """What `reconcile` has done, by namespace/name."""
+
+    started: tuple[str, ...] = ()
+    stopped: tuple[str, ...] = ()
+
+
+class Lab:
+    """One lab. `progress` is told what comes up, as it does."""
+
+    def __init__(self, plan: Plan, journal: Journal, store: Datastore, progress: Progress) -> None:
+        self.plan = plan
+        self.journal = journal
+        self.store = store
+        self._progress = progress
+
+    @classmethod
+    async def create(
+        cls, name: str, node_count: int, progress: Progress, labs: Path = LABS
+    ) -> "Lab":
+        """A lab that is to be brought up (or completed), with its datastore."""
+        plan = plan_lab(name, node_count)
+        journal = Journal(name, labs)
+        journal.create(node_count)
+        return cls(plan, journal, await open_datastore(journal.store_path), progress)
+
+    @classmethod
+    async def load(cls, name: str, progress: Progress, labs: Path = LABS) -> "Lab":
+        """A lab that is up. Raises LabError where there is none of that name."""
+        journal = Journal(name, labs)
+        plan = plan_lab(name, journal.nodes())
+        return cls(plan, journal, await open_datastore(journal.store_path), progress)
+
+    async def close(self) -> None:
+        """Let go of the datastore; the lab stays up."""
+        await self.store.close()
+
+    async def raise_fabric(self) -> None:
+        """Network, outside hosts and agents, as far as they are missing."""
+        await asyncio.to_thread(fabric.ensure_router, self.plan, self.journal)
+        install_plugin(self.journal.plugins)
+        for node in self.plan.nodes:
+            await asyncio.to_thread(self._raise_node, node)
+        for host in self.plan.outside:
+            await asyncio.to_thread(fabric.ensure_outside, self.plan, host, self.journal)
+            await asyncio.to_thread(containers.ensure_host_process, self.journal, host)
+
+    async def ensure_defaults(self) -> None:
+        """What any cluster has: the namespace `default`, and a pool where none is given."""
+        await _ensure(self.store, Namespace(metadata=ObjectMeta(name="default")))
+        if not (await self.store.list("IPPool")).resources:
+            await _ensure(self.store, default_pool())
+
+    async def await_agents(self) -> None:
+        """Return once every agent is ready. Raises LabError."""
+
+        async def ready(node: Station) -> None:
+            await nodes.await_ready(self.journal, node)
+            self._progress(node.name, "ready")
+
+        await _all(ready(node) for node in self.plan.nodes)
+
+    async def await_revision(self, revision: int, patience: float = APPLY_TIMEOUT) -> None:
+        """Return once this revision of the datastore is in every node's kernel."""
+        await _all(
+            nodes.await_revision(self.journal, node, revision, patience) for node in self.plan.nodes
+        )
+
+    async def await_applied(self) -> None:
+        """Return once all that is in the datastore now is in every node's kernel."""
+        await self.await_revision(await self.store.revision())
+
+    async def statuses(self) -> list[nodes.NodeStatus]:
+        """What each node's agent says."""
+        return list(
+            await asyncio.gather(*(nodes.status_of(self.journal, node) for node in self.plan.nodes))
+        )
+
+    async def pods(self) -> dict[str, Pod]:
+        """The store's pods that get a network of their own, by namespace/name."""
+        listing = await self.store.list("Pod")
+        found = [cast(Pod, resource) for resource in listing.resources]
+        return {name_of(pod): pod for pod in found if not pod.spec.host_network}
+
+    async def reconcile(self) -> Changes:
+        """Start, stop and adjust workloads, so that they are as the Pods say. Raises LabError."""
+        pods = await self._scheduled()
+        running = self.journal.workloads()
+        stale = [w for name, w in running.items() if _is_stale(w, pods.get(name))]
+        await _all(self._stop(workload) for workload in stale)
+        kept = running.keys() - {workload.name for workload in stale}
+        for name in kept:
+            await asyncio.to_thread(containers.ensure_process, self.journal, running[name])
+        new = [pod for name, pod in pods.items() if name not in kept]
+        gate = asyncio.Semaphore(_AT_ONCE)
+        await _all(self._start(pod, gate) for pod in new)
+        await self._listen()
+        return Changes(tuple(map(name_of, new)), tuple(w.name for w in stale))
+
+    async def parties(self) -> list[Party]:
+        """Everybody who takes part in probes, in the order of names; outside hosts come last."""
+        running = self.journal.workloads()
+        pods = [pod for name, pod in (await self.pods()).items() if name in running]
+        return parties(pods, {host.name: host.address_text for host in self.plan.outside})
+
+    async def probe(self, patience: float = probing.PROBE_TIMEOUT) -> Matrix:
+        """Who reaches whom, now."""
+        return await probing.probe(await self.parties(), self._controls(), patience)
+
+    def namespace_of(self, name: str) -> str:
+        """The network namespace of a workload (namespace/pod or pod), node, host or the router.
+
+        Raises LabError with the names that there are.
+        """
+        stations = (*self.plan.nodes, *self.plan.outside)
+        known = {station.name: station.namespace for station in stations}
+        known["router"] = self.plan.router
+        known.update({w.name: w.netns for w in self.journal.workloads().values()})
+        fitting = [full for full in known if name in (full, full.rpartition("/")[2])]
+        if len(fitting) != 1:
+            what = f"{name!r} is {' or '.join(fitting)}" if fitting else f"there is no {name!r}"
+            raise LabError(f"lab {self.plan.name!r}: {what}; it has {', '.join(known)}")
+        return known[fitting[0]]
+
+    def _raise_node(self, node: Station) -> None:
+        self._progress(node.name, "network")
+        fabric.ensure_node(self.plan, node, self.journal)
+        self._progress(node.name, "agent starts")
+        nodes.ensure_agent(self.journal, node)
+
+    def _controls(self) -> dict[str, Path]:
+        running = self.journal.workloads()
+        return {
+            **{w.name: self.journal.control_socket(w.short_id) for w in running.values()},
+            **{host.name: self.journal.control_socket(host.name) for host in self.plan.outside},
+        }
+
+    async def _listen(self) -> None:
+        controls = self._controls()
+        await _all(probing.listen(controls[party.name], party) for party in await self.parties())
+
+    async def _start(self, pod: Pod, gate: asyncio.Semaphore) -> None:
+        async with gate:
+            self._progress(name_of(pod), f"starts on {pod.spec.node_name}")
+            workload = containers.new_workload(self.plan, pod)
+            done = await asyncio.to_thread(containers.start, self.plan, self.journal, workload)
+            self._progress(name_of(pod), f"{done.node} {' '.join(done.addresses)}")
+
+    async def _stop(self, workload: Workload) -> None:
+        await asyncio.to_thread(containers.stop, self.plan, self.journal, workload)
+        self._progress(workload.name, "stopped")
+
+    async def _scheduled(self) -> dict[str, Pod]:
+        """The pods, each with a node that the lab has."""
+        pods = await self.pods()
+        for pod in pods.values():
+            if pod.spec.node_name:
+                self.plan.node(pod.spec.node_name)
+        for name, node in schedule(pods.values(), [n.name for n in self.plan.nodes]).items():
+            pods[name] = await self._assign(pods[name], node)
+        return pods
+
+    async def _assign(self, pod: Pod, node: str) -> Pod:
+        def assigned(current: Resource) -> Pod:
+            there = cast(Pod, current)
+            return replace(there, spec=replace(there.spec, node_name=node))
+
+        return cast(Pod, await update_with(self.store, pod.key, assigned))
+
+
+def take_down(journal: Journal) -> None:
+    """End every process and remove every namespace that the journal lists, then the journal."""
+    end(journal.processes())
+    for name in journal.namespaces():
+        fabric.remove_namespace(name, journal)
+    journal.destroy()
+
+
+def default_pool() -> IPPool:
+    """Calico's default pool, with VXLAN between subnets and NAT to the outside."""
+    spec = IPPoolSpec(cidr=POOL_CIDR, vxlan_mode="CrossSubnet", nat_outgoing=True, block_size=26)
+    return IPPool(metadata=ObjectMeta(name="default-ipv4-ippool"), spec=spec)
+
+
+async def _ensure(store: Datastore, resource: Resource) -> None:
+    try:
+        await store.create(resource)
+    except AlreadyExists:
+        return
+
+
+async def _all(work: Iterable[Awaitable[None]]) -> None:
+    """Do all of it at once, to the end, then raise what failed: one LabError for all of those."""
+    outcomes = await asyncio.gather(*work, return_exceptions=True)
+    failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    for failure in failures:
+        if not isinstance(failure, LabError):
+            raise failure
+    if failures:
+        raise LabError("\n".join(map(str, failures)))
+
+
+def _is_stale(workload: Workload, pod: Pod | None) -> bool:
+    """Whether it was never started to the end, lost its Pod, or its Pod is on another node."""
+    return not workload.addresses or pod is None or pod.spec.node_name != workload.node

@@ -1,0 +1,123 @@
+"""A node's agent: a process inside the node's namespace, with its own sockets."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from tortie.lab.errors import LabError
+from tortie.lab.journal import Journal, Process
+from tortie.lab.plan import Station
+from tortie.lab.processes import is_alive, resident_bytes, spawn
+from tortie.lab.wire import ask
+
+START_TIMEOUT = 30.0  # seconds, on a busy machine
+_POLL = 0.02  # seconds
+_LAST_LINES = 5
+_SETTINGS = {"FELIX_HEALTHENABLED": "true", "FELIX_PROMETHEUSMETRICSENABLED": "true"}
+
+
+class NodeStatus(NamedTuple):
+    """What a node's agent says of itself; `state` is ready, waiting or down."""
+
+    node: Station
+    state: str
+    reason: str
+    revision: int
+    endpoints: int
+    policies: int
+    resident: int  # bytes
+
+
+def role(node: Station) -> str:
+    """The journal's name for a node's agent."""
+    return f"agent-{node.name}"
+
+
+def ensure_agent(journal: Journal, node: Station) -> Process:
+    """Start the node's agent unless it runs."""
+    process = journal.process(role(node))
+    if process is not None and is_alive(process):
+        return process
+    journal.node_dir(node.name)
+    return spawn(journal, role(node), node.namespace, _command(journal, node), _environment())
+
+
+async def await_ready(journal: Journal, node: Station, patience: float = START_TIMEOUT) -> None:
+    """Return once the agent has all of the datastore in the kernel. Raises LabError."""
+    reason = "it did not answer"
+    try:
+        async with asyncio.timeout(patience):
+            while True:
+                status = await status_of(journal, node)
+                if status.state == "ready":
+                    return
+                if status.state == "down":
+                    raise LabError(
+                        f"the agent of {node.name} has ended: {_last_words(journal, node)}"
+                    )
+                reason = status.reason or reason
+                await asyncio.sleep(_POLL)
+    except TimeoutError:
+        raise LabError(
+            f"the agent of {node.name} was not ready after {patience:g} s: {reason}"
+            f" (log: {journal.log(role(node))})"
+        ) from None
+
+
+async def status_of(journal: Journal, node: Station) -> NodeStatus:
+    """What the agent says, or that it does not."""
+    process = journal.process(role(node))
+    if process is None or not is_alive(process):
+        return NodeStatus(node, "down", "its agent does not run", 0, 0, 0, 0)
+    try:
+        reply = await ask(journal.agent_socket(node.name), {"verb": "status"}, 5.0)
+    except LabError as error:
+        return NodeStatus(node, "waiting", str(error), 0, 0, 0, resident_bytes(process))
+    return _status(node, process, reply)
+
+
+async def await_revision(journal: Journal, node: Station, revision: int, patience: float) -> None:
+    """Return once this revision is in the node's kernel. Raises LabError."""
+    request = {"verb": "wait", "revision": revision, "timeout": patience}
+    reply = await ask(journal.agent_socket(node.name), request, patience + 1.0)
+    if not reply.get("ok"):
+        raise LabError(f"{node.name}: {reply.get('error')}")
+
+
+def _status(node: Station, process: Process, reply: Mapping[str, Any]) -> NodeStatus:
+    ready = bool(reply.get("ready"))
+    failures = "; ".join(map(str, reply.get("failures", ())))
+    return NodeStatus(
+        node,
+        "ready" if ready else "waiting",
+        failures or ("" if ready else "not in sync yet"),
+        int(reply.get("revision", 0)),
+        int(reply.get("endpoints", 0)),
+        int(reply.get("policies", 0)),
+        resident_bytes(process),
+    )
+
+
+def _command(journal: Journal, node: Station) -> list[str]:
+    return [
+        *(sys.executable, "-m", "tortie.cli", "agent"),
+        *("--node", node.name),
+        *("--datastore", f"sqlite:{journal.store_path}"),
+        *("--run-dir", str(journal.node_dir(node.name))),
+        *("--address", str(node.address)),
+    ]
+
+
+def _environment() -> dict[str, str]:
+    """The agent's environment: none of ours, but where Python finds things, and FELIX_*."""
+    kept = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LANG", "LD_LIBRARY_PATH")
+    ours = {name: value for name, value in os.environ.items() if name.startswith("FELIX_")}
+    return {**{key: os.environ[key] for key in kept if key in os.environ}, **_SETTINGS, **ours}
+
+
+def _last_words(journal: Journal, node: Station) -> str:
+    log = journal.log(role(node))
+    lines = log.read_text(errors="replace").splitlines()[-_LAST_LINES:] if log.exists() else []
+    return "\n  ".join([f"its log ({log}) ends with:", *lines]) if lines else "it said nothing"
