@@ -31,6 +31,11 @@ def neighbours(version: int, name: str, key: str) -> str:
     return f"net/ipv{version}/neigh/{name}/{key}"
 
 
+def exists(name: str) -> bool:
+    """Whether the kernel has a setting of that name (IPv6 may be off)."""
+    return path_of(name).exists()
+
+
 def read(name: str) -> str:
     """The value without its newline. Raises FileNotFoundError when the kernel has no such one."""
     return path_of(name).read_text().strip()

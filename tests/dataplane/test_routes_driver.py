@@ -1,0 +1,367 @@
+"""Routes in a namespace of their own: written, adopted, repaired, and foreign ones left alone."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tortie.dataplane.routes import RouteDriver
+from tortie.engine.delta import Delta, Route, RouteKind
+from tortie.linux import namespaces, sysctl
+from tortie.linux.links import Links
+from tortie.linux.netlink.rtnetlink import RTN_BLACKHOLE, SCOPE_LINK, KernelRoute, Vxlan
+from tortie.linux.netlink.sockets import NetlinkSocket
+from tortie.linux.routes import Routes
+from tortie.net import Prefix, parse_network, parse_prefix
+from tortie.policy.program import Endpoint, EndpointId
+
+pytestmark = pytest.mark.root
+
+
+class Node:
+    """A namespace with an underlay interface, and a driver at work in it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.path = namespaces.path_of(name)
+        with namespaces.in_namespace(self.path):
+            self.socket = NetlinkSocket()
+        self.links, self.routes = Links(self.socket), Routes(self.socket)
+        self.links.create_veth("eth0", "far0")
+        self.links.set_up("eth0")
+        self.links.set_up("far0")
+        self.links.add_address("eth0", parse_prefix("172.16.1.2/24"))
+        self.driver = RouteDriver()
+
+    def workload(self, name: str) -> None:
+        self.links.create_veth(name, f"p{name}"[:15])
+        self.links.set_up(name)
+
+    def kernel(self, protocol: int) -> dict[str, KernelRoute]:
+        return {
+            str(route.destination): route
+            for version in (4, 6)
+            for route in self.routes.list(version, table=254, protocol=protocol)
+        }
+
+    def shell(self, *words: str) -> None:
+        subprocess.run(["nsenter", f"--net={self.path}", *words], check=True)
+
+
+@pytest.fixture
+def node() -> Iterator[Node]:
+    name = f"tortie-routes-{os.getpid()}"
+    namespaces.create_named(name)
+    try:
+        node = Node(name)
+        with namespaces.in_namespace(node.path):
+            yield node
+        node.driver.close()
+        node.socket.close()
+    finally:
+        namespaces.delete_named(name)
+
+
+def endpoint(name: str, *addresses: str, interface: str = "") -> Endpoint:
+    found = EndpointId("WorkloadEndpoint", "default", name)
+    return Endpoint(found, interface or f"cali{name}", tuple(map(parse_prefix, addresses)))
+
+
+def with_endpoints(*endpoints: Endpoint) -> Delta:
+    return Delta(endpoints={found.id: found for found in endpoints})
+
+
+def with_routes(*routes: Route) -> Delta:
+    return Delta(routes={route.destination: route for route in routes})
+
+
+def address(text: str) -> int:
+    return parse_prefix(text).address
+
+
+BLOCK = Route(parse_network("10.65.0.0/26"), RouteKind.BLACKHOLE)
+BLOCK6 = Route(parse_network("fd00:65::/122"), RouteKind.BLACKHOLE)
+DIRECT = Route(parse_network("10.65.1.0/26"), RouteKind.DIRECT, address("172.16.1.3"), "b")
+VXLAN = Route(parse_network("10.65.2.0/26"), RouteKind.VXLAN, address("10.65.2.1"), "c")
+
+
+def test_a_workload_gets_its_route_and_its_interface_is_set_up(node: Node) -> None:
+    node.workload("calia")
+    a = endpoint("a", "10.65.0.2", "fd00:65::2")
+    assert node.driver.apply(with_endpoints(a)).failed == ()
+    index = node.links.get("calia").index
+    found = node.kernel(protocol=3)
+    assert found["10.65.0.2/32"].oif == index
+    assert found["10.65.0.2/32"].scope == SCOPE_LINK
+    assert found["10.65.0.2/32"].priority == 1024
+    assert found["fd00:65::2/128"].oif == index
+    assert sysctl.read(sysctl.interface(4, "calia", "proxy_arp")) == "1"
+    assert sysctl.read(sysctl.interface(4, "calia", "rp_filter")) == "1"
+    assert sysctl.read(sysctl.interface(4, "calia", "route_localnet")) == "1"
+    assert sysctl.read(sysctl.neighbours(4, "calia", "proxy_delay")) == "0"
+    assert sysctl.read(sysctl.interface(6, "calia", "accept_ra")) == "0"
+    assert sysctl.read("net.ipv4.ip_forward") == "1"
+    assert sysctl.read("net.ipv6.conf.all.forwarding") == "1"
+    assert node.driver.ready(a.id)
+
+
+def test_other_allowed_sources_loosen_the_reverse_path_filter(node: Node) -> None:
+    node.workload("calia")
+    a = endpoint("a", "10.65.0.2")
+    loose = Endpoint(a.id, a.interface, a.addresses, allowed_sources=(parse_prefix("10.9.0.0/24"),))
+    node.driver.apply(with_endpoints(a))
+    node.driver.apply(with_endpoints(loose))
+    assert sysctl.read(sysctl.interface(4, "calia", "rp_filter")) == "2"
+
+
+def test_blocks_of_every_kind_get_their_routes(node: Node) -> None:
+    node.links.create_vxlan("vxlan.calico", Vxlan(4096, 4789, parse_prefix("172.16.1.2")))
+    node.links.set_up("vxlan.calico")
+    assert node.driver.apply(with_routes(BLOCK, BLOCK6, DIRECT, VXLAN)).failed == ()
+    found = node.kernel(protocol=80)
+    assert found["10.65.0.0/26"].type == RTN_BLACKHOLE
+    assert found["fd00:65::/122"].type == RTN_BLACKHOLE
+    assert found["10.65.1.0/26"].gateway == DIRECT.gateway
+    vxlan = found["10.65.2.0/26"]
+    assert (vxlan.oif, vxlan.gateway, vxlan.onlink) == (
+        node.links.get("vxlan.calico").index,
+        VXLAN.gateway,
+        True,
+    )
+    gone = frozenset({BLOCK.destination, BLOCK6.destination, DIRECT.destination, VXLAN.destination})
+    assert node.driver.apply(Delta(routes_removed=gone)).failed == ()
+    assert node.kernel(protocol=80) == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(BLOCK, DIRECT), (DIRECT, BLOCK), (VXLAN, DIRECT), (DIRECT, VXLAN)],
+)
+def test_a_route_changes_its_kind_in_place(node: Node, old: Route, new: Route) -> None:
+    node.links.create_vxlan("vxlan.calico", Vxlan(4096, 4789, parse_prefix("172.16.1.2")))
+    node.links.set_up("vxlan.calico")
+    moved = Route(old.destination, new.kind, new.gateway, new.node)
+    node.driver.apply(with_routes(old))
+    assert node.driver.apply(with_routes(moved)).failed == ()
+    found = node.kernel(protocol=80)
+    assert len(found) == 1
+    assert found[str(old.destination)].gateway == new.gateway
+
+
+def test_an_ipv6_block_that_moves_here_and_away_keeps_one_route(node: Node) -> None:
+    node.links.add_address("eth0", parse_prefix("fd99::2/64"), flags=2)
+    away = Route(BLOCK6.destination, RouteKind.DIRECT, address("fd99::3"), "b")
+    for route in (BLOCK6, away, BLOCK6):
+        assert node.driver.apply(with_routes(route)).failed == ()
+        found = node.routes.list(6, table=254, protocol=80)
+        assert [one.gateway for one in found] == [route.gateway]
+    assert node.driver.resync().failed == ()
+    assert len(node.routes.list(6, table=254, protocol=80)) == 1
+
+
+def test_an_interface_that_appears_late_gets_its_routes_then(node: Node) -> None:
+    a = endpoint("a", "10.65.0.2")
+    assert node.driver.apply(with_endpoints(a)).failed == ()
+    assert not node.driver.ready(a.id)
+    node.workload("calia")
+    assert node.driver.link_changed("calia", "up").failed == ()
+    assert node.driver.ready(a.id)
+    assert "10.65.0.2/32" in node.kernel(protocol=3)
+
+
+def test_the_tunnel_device_that_appears_late_gets_its_routes_then(node: Node) -> None:
+    assert node.driver.apply(with_routes(VXLAN)).failed == ()
+    assert node.kernel(protocol=80) == {}
+    node.links.create_vxlan("vxlan.calico", Vxlan(4096, 4789, parse_prefix("172.16.1.2")))
+    node.links.set_up("vxlan.calico")
+    assert node.driver.link_changed("vxlan.calico", "up").failed == ()
+    assert "10.65.2.0/26" in node.kernel(protocol=80)
+
+
+def test_an_interface_made_anew_gets_its_routes_again(node: Node) -> None:
+    node.workload("calia")
+    a = endpoint("a", "10.65.0.2")
+    node.driver.apply(with_endpoints(a))
+    node.links.delete("calia")
+    node.driver.link_changed("calia", "gone")
+    assert not node.driver.ready(a.id)
+    node.workload("calia")
+    assert node.driver.link_changed("calia", "up").failed == ()
+    assert node.driver.ready(a.id)
+    assert node.kernel(protocol=3)["10.65.0.2/32"].oif == node.links.get("calia").index
+
+
+@pytest.mark.parametrize("event", ["down", "up"])
+def test_routes_that_the_kernel_dropped_in_a_flap_come_back(node: Node, event: str) -> None:
+    node.workload("calia")
+    a = endpoint("a", "10.65.0.2")
+    node.driver.apply(with_endpoints(a))
+    node.links.set_down("calia")
+    node.links.set_up("calia")
+    assert node.kernel(protocol=3) == {}
+    assert node.driver.link_changed("calia", event).failed == ()
+    assert node.driver.ready(a.id)
+    assert "10.65.0.2/32" in node.kernel(protocol=3)
+
+
+def test_a_flap_of_the_underlay_brings_the_direct_routes_back(node: Node) -> None:
+    node.driver.apply(with_routes(DIRECT, BLOCK))
+    node.links.set_down("eth0")
+    assert node.driver.link_changed("eth0", "down").failed[0].subject == "10.65.1.0/26"
+    node.links.set_up("eth0")
+    assert node.driver.link_changed("eth0", "up").failed == ()
+    assert set(node.kernel(protocol=80)) == {"10.65.0.0/26", "10.65.1.0/26"}
+
+
+def test_a_new_agent_adopts_what_is_there(node: Node) -> None:
+    node.workload("calia")
+    node.links.create_vxlan("vxlan.calico", Vxlan(4096, 4789, parse_prefix("172.16.1.2")))
+    node.links.set_up("vxlan.calico")
+    a = endpoint("a", "10.65.0.2", "fd00:65::2")
+    everything = Delta(
+        endpoints={a.id: a}, routes={r.destination: r for r in (BLOCK, BLOCK6, DIRECT, VXLAN)}
+    )
+    node.driver.apply(everything)
+    before = node.kernel(protocol=3) | node.kernel(protocol=80)
+    with WriteCounter() as counter:
+        second = RouteDriver(open_socket=counter.open)
+        second.fold(everything)
+        assert second.resync().failed == ()
+        assert counter.written == []
+        assert second.ready(a.id)
+        second.close()
+    assert node.kernel(protocol=3) | node.kernel(protocol=80) == before
+
+
+class WriteCounter:
+    """Opens sockets that remember what was written in batches."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+
+    def __enter__(self) -> "WriteCounter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.written.clear()
+
+    def open(self) -> NetlinkSocket:
+        written = self.written
+
+        class Counting(NetlinkSocket):
+            def batch(self, requests):  # type: ignore[no-untyped-def]
+                written.extend(str(request.about) for request in requests)
+                return super().batch(requests)
+
+        return Counting()
+
+
+def test_a_new_agent_removes_what_is_not_desired_any_more(node: Node) -> None:
+    node.workload("calia")
+    node.driver.apply(with_endpoints(endpoint("a", "10.65.0.2")))
+    node.driver.apply(with_routes(BLOCK, DIRECT))
+    second = RouteDriver()
+    second.fold(with_routes(BLOCK))
+    assert second.resync().failed == ()
+    second.close()
+    assert node.kernel(protocol=3) == {}
+    assert set(node.kernel(protocol=80)) == {"10.65.0.0/26"}
+
+
+def test_drift_is_repaired(node: Node) -> None:
+    node.workload("calia")
+    a = endpoint("a", "10.65.0.2")
+    node.driver.apply(with_endpoints(a))
+    node.driver.apply(with_routes(BLOCK, DIRECT))
+    before = node.kernel(protocol=3) | node.kernel(protocol=80)
+    node.shell("ip", "route", "del", "10.65.0.2")
+    node.shell("ip", "route", "del", "blackhole", "10.65.0.0/26")
+    replaced = ["10.65.1.0/26", "via", "172.16.1.77", "proto", "80", "metric", "1024"]
+    node.shell("ip", "route", "replace", *replaced)
+    node.shell("ip", "route", "add", "10.77.0.0/16", "via", "172.16.1.9", "proto", "80")
+    sysctl.write(sysctl.interface(4, "calia", "proxy_arp"), "0")
+    assert node.driver.resync().failed == ()
+    assert node.kernel(protocol=3) | node.kernel(protocol=80) == before
+    assert sysctl.read(sysctl.interface(4, "calia", "proxy_arp")) == "1"
+
+
+def test_foreign_routes_are_left_alone(node: Node) -> None:
+    node.workload("calia")
+    node.driver.apply(with_endpoints(endpoint("a", "10.65.0.2")))
+    # Protocol 3 ("boot") is what `ip route add` gives, and also the device protocol's default.
+    node.shell("ip", "route", "add", "default", "via", "172.16.1.1")
+    node.shell("ip", "route", "add", "10.88.0.0/16", "via", "172.16.1.9", "proto", "static")
+    node.shell("ip", "route", "add", "10.65.0.9/32", "dev", "calia", "proto", "static")
+    node.driver.resync()
+    node.driver.apply(Delta(endpoints_removed=frozenset({endpoint("a").id})))
+    assert set(node.kernel(protocol=3)) == {"0.0.0.0/0"}
+    assert set(node.kernel(protocol=4)) == {"10.88.0.0/16", "10.65.0.9/32"}
+
+
+def test_a_foreign_route_in_the_way_is_named_and_the_others_are_written(node: Node) -> None:
+    foreign = ["10.65.1.0/26", "via", "172.16.1.9", "proto", "static", "metric", "1024"]
+    node.shell("ip", "route", "add", *foreign)
+    applied = node.driver.apply(with_routes(BLOCK, DIRECT))
+    [failure] = applied.failed
+    assert failure.subject == "10.65.1.0/26"
+    assert "not ours" in failure.message
+    assert "via 172.16.1.9" in failure.message
+    assert set(node.kernel(protocol=80)) == {"10.65.0.0/26"}
+    assert node.driver.resync().failed == applied.failed
+    node.shell("ip", "route", "del", *foreign)
+    assert node.driver.resync().failed == ()
+    assert "10.65.1.0/26" in node.kernel(protocol=80)
+
+
+def test_one_bad_route_is_isolated_and_tried_again(node: Node) -> None:
+    nowhere = Route(parse_network("10.66.0.0/26"), RouteKind.DIRECT, address("192.0.2.1"), "z")
+    [failure] = node.driver.apply(with_routes(nowhere, BLOCK, DIRECT)).failed
+    assert failure.subject == "10.66.0.0/26"
+    assert "192.0.2.1" in failure.message
+    assert set(node.kernel(protocol=80)) == {"10.65.0.0/26", "10.65.1.0/26"}
+    node.links.add_address("eth0", parse_prefix("192.0.2.2/24"))
+    assert node.driver.apply(Delta()).failed == ()
+    assert "10.66.0.0/26" in node.kernel(protocol=80)
+
+
+def test_an_address_claimed_twice_goes_to_one_and_the_other_is_named(node: Node) -> None:
+    node.workload("calia")
+    node.workload("calib")
+    a, b = endpoint("a", "10.65.0.2"), endpoint("b", "10.65.0.2")
+    [failure] = node.driver.apply(with_endpoints(b, a)).failed
+    assert failure.subject == "default/b"
+    assert "default/a" in failure.message
+    assert node.driver.ready(a.id)
+    assert not node.driver.ready(b.id)
+    assert node.driver.apply(Delta(endpoints_removed=frozenset({a.id}))).failed == ()
+    assert node.driver.ready(b.id)
+    assert node.kernel(protocol=3)["10.65.0.2/32"].oif == node.links.get("calib").index
+
+
+def test_an_impossible_interface_name_harms_nobody_else(node: Node) -> None:
+    node.workload("calia")
+    bad = endpoint("b", "10.65.0.3", interface="cali/../much-too-long-for-linux")
+    a = endpoint("a", "10.65.0.2")
+    node.driver.apply(with_endpoints(bad, a))
+    assert node.driver.ready(a.id)
+    assert not node.driver.ready(bad.id)
+
+
+def test_a_removed_workload_loses_its_route_while_its_block_still_drops(node: Node) -> None:
+    node.workload("calia")
+    a = endpoint("a", "10.65.0.2")
+    node.driver.apply(with_endpoints(a))
+    node.driver.apply(with_routes(BLOCK))
+    node.driver.apply(Delta(endpoints_removed=frozenset({a.id})))
+    assert node.kernel(protocol=3) == {}
+    assert node.routes.lookup(Prefix.single(4, address("10.65.0.2"))) is None
+
+
+def test_a_socket_that_breaks_makes_the_next_call_read_everything_back(node: Node) -> None:
+    node.driver.apply(with_routes(BLOCK))
+    node.driver._socket.close()  # type: ignore[union-attr]
+    with pytest.raises(OSError, match=r"could not be sent"):
+        node.driver.apply(with_routes(DIRECT))
+    assert node.driver.apply(Delta()).failed == ()
+    assert set(node.kernel(protocol=80)) == {"10.65.0.0/26", "10.65.1.0/26"}
