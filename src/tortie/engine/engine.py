@@ -1,0 +1,281 @@
+"""The engine: updates in, a delta out.
+
+One `apply` is one round. Everything is taken in first and only then worked out, so that what a
+batch says twice, or takes back, costs and says nothing. The order within a round keeps every
+reference whole: labels, then matches, then rules, then sets, then endpoints.
+"""
+
+from collections.abc import Callable, Iterable
+from math import inf
+from typing import Any
+
+from msgspec.structs import replace
+
+from tortie.api import (
+    GlobalNetworkPolicy,
+    GlobalNetworkSet,
+    IPAMBlock,
+    IPPool,
+    Key,
+    NetworkPolicy,
+    NetworkPolicySpec,
+    NetworkSet,
+    Node,
+    Profile,
+    ProfileSpec,
+    Resource,
+    Rule,
+    Tier,
+    WorkloadEndpoint,
+)
+from tortie.engine.delta import ALL_HOSTS, ALL_POOLS, MASQ_POOLS, Delta
+from tortie.engine.items import item_of_endpoint, item_of_network_set, local_endpoint
+from tortie.engine.locals import Locals
+from tortie.engine.matches import Entry, Matches
+from tortie.engine.nodes import NodeAddresses, Pool, block_of, node_addresses, pool_of
+from tortie.engine.registry import Registry, Round
+from tortie.engine.routes import Routes
+from tortie.engine.rulebook import Rulebook
+from tortie.engine.scopes import policy_scope
+from tortie.engine.sets import Sets
+from tortie.engine.tiers import Tiers
+from tortie.net import Prefix
+from tortie.policy.program import PolicyId
+
+_DENY = (Rule(action="Deny"),)
+
+
+class Engine:
+    """The desired state of one node, kept up to date. Not thread-safe; never raises for a value.
+
+    Kinds that it does not know are ignored. A value that can't be lowered fails closed: see
+    `tortie.engine.lowering` and `docs/engine.md`.
+    """
+
+    def __init__(self, node: str) -> None:
+        self.node = node
+        self._warnings: dict[str, None] = {}
+        self._registry = Registry()
+        self._locals = Locals()
+        self._matches = Matches()
+        self._tiers = Tiers()
+        self._rulebook = Rulebook(self._warn)
+        self._sets = Sets(self._registry.items)
+        self._routes = Routes(node)
+        self._policies: dict[PolicyId, NetworkPolicySpec] = {}
+        self._profiles: dict[str, ProfileSpec] = {}
+        self._edited: set[PolicyId] = set()
+        self._came: set[int] = set()  # endpoints that are local as of this round
+        self._left: set[int] = set()  # and those that are local no more
+        self._handlers: dict[str, Callable[[Key, Any], None]] = {
+            "Tier": self._tier,
+            "Profile": self._profile,
+            "NetworkPolicy": self._policy,
+            "KubernetesNetworkPolicy": self._policy,
+            "GlobalNetworkPolicy": self._policy,
+            "WorkloadEndpoint": self._endpoint,
+            "NetworkSet": self._network_set,
+            "GlobalNetworkSet": self._network_set,
+            "Node": self._node,
+            "IPPool": self._pool,
+            "IPAMBlock": self._block,
+        }
+
+    def apply(self, updates: Iterable[tuple[Key, Resource | None]]) -> Delta:
+        """Take in resources by key (None: gone); what that changes on this node.
+
+        Of several values of one key the last counts. The first delta has the fixed sets.
+        """
+        for key, value in dict(updates).items():
+            handler = self._handlers.get(key.kind)
+            if handler is not None:
+                handler(key, value)
+        done = self._registry.flush()
+        self._match(done)
+        self._lower()
+        self._fill(done)
+        self._locals.settle(self._matches.moved, self._matches, self._tiers)
+        self._matches.moved = set()
+        self._routes.settle()
+        return self._delta()
+
+    def warnings(self) -> list[str]:
+        """What could not be read since the last call, each with object and field."""
+        found, self._warnings = self._warnings, {}
+        return list(found)
+
+    def _warn(self, text: str) -> None:
+        self._warnings[text] = None
+
+    # Taking in: one method a kind.
+
+    def _tier(self, key: Key, value: Tier | None) -> None:
+        if self._tiers.put(key.name, None if value is None else value.spec):
+            self._matches.moved |= self._matches.endpoints_of_tier(key.name)
+
+    def _profile(self, key: Key, value: Profile | None) -> None:
+        old = self._profiles.pop(key.name, None)
+        new = None if value is None else value.spec
+        if new is not None:
+            self._profiles[key.name] = new
+        if new != old:
+            self._registry.inherit(key.name, new.labels_to_apply if new else {})
+            if self._locals.names_profile(key.name):
+                self._locals.profiles_touched.add(key.name)
+
+    def _policy(self, key: Key, value: NetworkPolicy | GlobalNetworkPolicy | None) -> None:
+        name = PolicyId(*key)
+        old = self._policies.pop(name, None)
+        new = None if value is None or _for_hosts(value.spec) else value.spec
+        if new == old and new is not None:
+            self._policies[name] = new
+            return
+        self._edited.add(name)
+        if new is None:
+            self._matches.put(name, None)
+            return
+        self._policies[name] = new
+        self._matches.put(name, self._entry(name, new))
+
+    def _entry(self, name: PolicyId, spec: NetworkPolicySpec) -> Entry:
+        directions = spec.directions
+        return Entry(
+            selector=policy_scope(name.namespace, spec).selector,
+            tier=spec.tier,
+            order=inf if spec.order is None else spec.order,
+            tie=f"{name.name}/{name.namespace}/{name.kind}",
+            ingress="Ingress" in directions,
+            egress="Egress" in directions,
+        )
+
+    def _endpoint(self, key: Key, value: WorkloadEndpoint | None) -> None:
+        item = None if value is None else item_of_endpoint(key, value, self._warn)
+        number = self._registry.put(key, item)
+        if number is None:
+            return
+        bare = None
+        if value is not None and item is not None and value.spec.node == self.node:
+            bare = local_endpoint(key, value, item, self._warn)
+        was_local = number in self._locals
+        if not self._locals.put(number, bare):
+            return
+        if bare is None:
+            self._left.add(number)
+        else:
+            self._matches.moved.add(number)
+            if not was_local:
+                self._came.add(number)
+
+    def _network_set(self, key: Key, value: NetworkSet | GlobalNetworkSet | None) -> None:
+        item = None if value is None else item_of_network_set(key, value, self._warn)
+        self._registry.put(key, item)
+
+    def _node(self, key: Key, value: Node | None) -> None:
+        new = None if value is None else node_addresses(key.name, value, self._warn)
+        old = self._routes.put_node(key.name, new)
+        if old != new:
+            hosts = self._sets.fixed(ALL_HOSTS)
+            hosts.discard(_hosts(old))
+            hosts.add(_hosts(new))
+
+    def _pool(self, key: Key, value: IPPool | None) -> None:
+        new = None if value is None else pool_of(value, self._warn)
+        old = self._routes.put_pool(key, new)
+        if old == new:
+            return
+        for name, chosen in ((ALL_POOLS, _cidr), (MASQ_POOLS, _masqueraded)):
+            pools = self._sets.fixed(name)
+            pools.discard(chosen(old))
+            pools.add(chosen(new))
+
+    def _block(self, key: Key, value: IPAMBlock | None) -> None:
+        self._routes.put_block(key, None if value is None else block_of(value, self._warn))
+
+    # Working out: in this order.
+
+    def _match(self, done: Round) -> None:
+        """Local endpoints' labels against policies."""
+        labels = {n: found for n, found in done.labels.items() if n in self._locals}
+        labels.update((n, self._registry.labels(n)) for n in self._came if n not in labels)
+        labels.update(dict.fromkeys(self._left))
+        self._came, self._left = set(), set()
+        self._matches.relabel(labels)
+
+    def _lower(self) -> None:
+        """Rules of policies and profiles that are, or were, of use here."""
+        for policy in self._edited | self._matches.woken:
+            if self._matches.is_active(policy):
+                self._rulebook.put_policy(policy, self._lowerable(policy))
+            else:
+                self._rulebook.drop_policy(policy)
+        for profile in self._locals.profiles_touched:
+            if self._locals.names_profile(profile):
+                self._rulebook.put_profile(profile, self._profiles.get(profile))
+            else:
+                self._rulebook.drop_profile(profile)
+        self._edited, self._matches.woken = set(), set()
+        self._locals.profiles_touched = set()
+
+    def _lowerable(self, name: PolicyId) -> NetworkPolicySpec:
+        """The policy itself, or one that denies all where it can't be known whom it is for."""
+        spec = self._policies[name]
+        if not self._tiers.exists(spec.tier):
+            self._warn(f"{name}: spec.tier: there is no tier {spec.tier!r}; it is asked last")
+        problems = policy_scope(name.namespace, spec).problems
+        for problem in problems:
+            self._warn(f"{name}: spec.{problem}; the policy denies everything in its scope")
+        if not problems:
+            return spec
+        return replace(spec, types=spec.directions, ingress=_DENY, egress=_DENY)
+
+    def _fill(self, done: Round) -> None:
+        """Sets: what nobody needs goes before members move, what is new comes with all of them."""
+        needs = self._rulebook.settle()
+        for name in needs.ended:
+            self._sets.unwant(name)
+        self._sets.update(done)
+        for spec in needs.begun:
+            self._sets.want(spec)
+
+    def _delta(self) -> Delta:
+        sets = self._sets.drain()
+        policies, policies_removed = self._rulebook.policies.drain()
+        profiles, profiles_removed = self._rulebook.profiles.drain()
+        endpoints, endpoints_removed = self._locals.ledger.drain()
+        routes, routes_removed = self._routes.routes.drain()
+        vteps, vteps_removed = self._routes.vteps.drain()
+        return Delta(
+            sets=sets.sets,
+            members=sets.members,
+            sets_removed=sets.removed,
+            policies=policies,
+            policies_removed=policies_removed,
+            profiles=profiles,
+            profiles_removed=profiles_removed,
+            endpoints=endpoints,
+            endpoints_removed=endpoints_removed,
+            routes=routes,
+            routes_removed=routes_removed,
+            vteps=vteps,
+            vteps_removed=vteps_removed,
+            local_vtep=self._routes.local_vtep(),
+        )
+
+
+def _for_hosts(spec: NetworkPolicySpec) -> bool:
+    """Whether a policy is only ever for host endpoints: workloads know nothing before conntrack."""
+    return getattr(spec, "do_not_track", False) or getattr(spec, "pre_dnat", False)
+
+
+def _cidr(pool: Pool | None) -> list[Prefix]:
+    return [] if pool is None else [pool.cidr]
+
+
+def _masqueraded(pool: Pool | None) -> list[Prefix]:
+    return [pool.cidr] if pool is not None and pool.nat_outgoing else []
+
+
+def _hosts(node: NodeAddresses | None) -> list[Prefix]:
+    if node is None:
+        return []
+    return [Prefix.single(a.version, a.address) for a in (node.ipv4, node.ipv6) if a is not None]

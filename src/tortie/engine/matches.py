@@ -1,0 +1,125 @@
+"""Which policies apply to which local endpoints.
+
+Policies with the same selector form a group: the index knows groups, not policies, so a thousand
+policies on `all()` cost what one does. A policy is active while its group has an endpoint here.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from tortie.policy.program import PolicyId
+from tortie.selectors import Selector
+from tortie.selectors.index import SelectorIndex
+
+
+class Entry(NamedTuple):
+    """What decides where and when a policy is asked. `order` is +inf where none is given."""
+
+    selector: Selector
+    tier: str
+    order: float
+    tie: str  # "name/namespace/kind": decides between equal orders
+    ingress: bool
+    egress: bool
+
+
+class _Group:
+    """Policies of one selector, and the local endpoints that it matches."""
+
+    __slots__ = ("endpoints", "policies")
+
+    def __init__(self, endpoints: set[int]) -> None:
+        self.policies: set[PolicyId] = set()
+        self.endpoints = endpoints
+
+
+class Matches:
+    """Policies against local endpoints' labels.
+
+    `moved` collects endpoints whose list of policies may differ, `woken` policies that may have
+    become active or inactive; whoever acts on them empties them.
+    """
+
+    def __init__(self) -> None:
+        self.moved: set[int] = set()
+        self.woken: set[PolicyId] = set()
+        self._entries: dict[PolicyId, Entry] = {}
+        self._groups: dict[str, _Group] = {}
+        self._index: SelectorIndex[str, int] = SelectorIndex()
+        self._matched: dict[int, set[str]] = {}
+
+    def put(self, policy: PolicyId, entry: Entry | None) -> None:
+        """Take in a policy, or its end."""
+        old = self._entries.get(policy)
+        if old == entry:
+            return
+        if old is not None:
+            self._leave(policy, old)
+        if entry is not None:
+            self._entries[policy] = entry
+            self._join(policy, entry)
+
+    def relabel(self, labels: Mapping[int, Mapping[str, str] | None]) -> None:
+        """Local endpoints have these labels now; None: gone (or not local any more)."""
+        for change in self._index.apply(labels):
+            group = self._groups[change.selector_id]
+            matched = self._matched.setdefault(change.item, set())
+            if change.matched:
+                matched.add(change.selector_id)
+                group.endpoints.add(change.item)
+            else:
+                matched.discard(change.selector_id)
+                group.endpoints.discard(change.item)
+            if len(group.endpoints) == change.matched:  # the first came, or the last went
+                self.woken |= group.policies
+            self.moved.add(change.item)
+        for number, present in labels.items():
+            if present is None:
+                self._matched.pop(number, None)
+
+    def is_active(self, policy: PolicyId) -> bool:
+        """Whether any local endpoint has this policy."""
+        entry = self._entries.get(policy)
+        return entry is not None and bool(self._groups[entry.selector.canonical].endpoints)
+
+    def groups_of(self, endpoint: int) -> frozenset[str]:
+        """The groups that apply to an endpoint: equal for endpoints with the same policies."""
+        return frozenset(self._matched.get(endpoint, ()))
+
+    def entries(self, groups: frozenset[str]) -> Iterator[tuple[PolicyId, Entry]]:
+        """The policies of groups, in no order."""
+        for name in groups:
+            for policy in self._groups[name].policies:
+                yield policy, self._entries[policy]
+
+    def endpoints_of_tier(self, tier: str) -> set[int]:
+        """The local endpoints that have a policy of this tier. Walks all policies."""
+        names = {e.selector.canonical for e in self._entries.values() if e.tier == tier}
+        return {number for name in names for number in self._groups[name].endpoints}
+
+    def _join(self, policy: PolicyId, entry: Entry) -> None:
+        name = entry.selector.canonical
+        group = self._groups.get(name)
+        if group is None:
+            group = self._groups[name] = _Group(set(self._index.add(name, entry.selector)))
+            for number in group.endpoints:
+                self._matched.setdefault(number, set()).add(name)
+        group.policies.add(policy)
+        self._touch(policy, group)
+
+    def _leave(self, policy: PolicyId, entry: Entry) -> None:
+        name = entry.selector.canonical
+        group = self._groups[name]
+        del self._entries[policy]
+        group.policies.remove(policy)
+        self._touch(policy, group)
+        if not group.policies:
+            del self._groups[name]
+            self._index.remove(name)
+            for number in group.endpoints:
+                self._matched[number].discard(name)
+
+    def _touch(self, policy: PolicyId, group: _Group) -> None:
+        if group.endpoints:
+            self.moved |= group.endpoints
+            self.woken.add(policy)

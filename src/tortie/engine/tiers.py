@@ -1,0 +1,80 @@
+"""The order in which an endpoint's policies are asked.
+
+Tiers go by order, then name; a tier that does not exist goes last and denies by default, so that
+a policy that names it can only take away. Policies of a tier go by order (none: last), then by the
+text "name/namespace/kind".
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from math import inf
+from typing import NamedTuple
+
+from tortie.api import TierSpec
+from tortie.engine.matches import Entry
+from tortie.policy.program import DefaultAction, PolicyId, TierPolicies
+
+
+class TierRank(NamedTuple):
+    """Where a tier stands, and what it does by default. Sorts by order."""
+
+    missing: bool
+    order: float
+    name: str
+    default_action: DefaultAction
+
+
+FIXED = {
+    rank.name: rank
+    for rank in (
+        TierRank(False, 1_000, "kube-admin", DefaultAction.PASS),
+        TierRank(False, 1_000_000, "default", DefaultAction.DENY),
+        TierRank(False, 10_000_000, "kube-baseline", DefaultAction.PASS),
+    )
+}
+"""Tiers that are there whatever the datastore holds, with values that the API fixes."""
+
+
+class Tiers:
+    """The tiers there are."""
+
+    def __init__(self) -> None:
+        self._ranks: dict[str, TierRank] = dict(FIXED)
+
+    def put(self, name: str, spec: TierSpec | None) -> bool:
+        """Take in a tier, or its end; whether that changes anything."""
+        if name in FIXED:
+            return False
+        old = self._ranks.get(name)
+        if spec is None:
+            return self._ranks.pop(name, None) is not None
+        order = inf if spec.order is None else spec.order
+        new = TierRank(False, order, name, DefaultAction(spec.default_action))
+        self._ranks[name] = new
+        return new != old
+
+    def rank(self, name: str) -> TierRank:
+        """A tier's rank; of a tier that does not exist, the last."""
+        return self._ranks.get(name) or TierRank(True, inf, name, DefaultAction.DENY)
+
+    def exists(self, name: str) -> bool:
+        """Whether there is such a tier."""
+        return name in self._ranks
+
+    def arrange(
+        self, policies: Iterable[tuple[PolicyId, Entry]]
+    ) -> tuple[tuple[TierPolicies, ...], tuple[TierPolicies, ...]]:
+        """What an endpoint with these policies asks, for ingress and for egress."""
+        by_tier: dict[str, list[tuple[float, str, PolicyId, Entry]]] = defaultdict(list)
+        for policy, entry in policies:
+            by_tier[entry.tier].append((entry.order, entry.tie, policy, entry))
+        ingress, egress = [], []
+        for rank in sorted(map(self.rank, by_tier)):
+            ordered = sorted(by_tier[rank.name])
+            inward = tuple([policy for _, _, policy, entry in ordered if entry.ingress])
+            outward = tuple([policy for _, _, policy, entry in ordered if entry.egress])
+            if inward:
+                ingress.append(TierPolicies(rank.name, rank.default_action, inward))
+            if outward:
+                egress.append(TierPolicies(rank.name, rank.default_action, outward))
+        return tuple(ingress), tuple(egress)
