@@ -3,22 +3,36 @@
 When labels of a standing item change, a selector can only change its mind if it mentions a pair or
 key that changed (`mentions`). When an item comes or goes, far fewer need be asked: a selector that
 demands one of some pairs, or a key, is found by the one demand that the fewest others share
-(`demands`); a selector without demands is asked about every item.
+(`demands`); a selector without demands is asked about every item. The same way serves for a
+standing item where the mentions are too many.
 """
 
-from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 from pyroaring import BitMap
 
 from tortie.selectors.bitmaps import LabelBitmaps
-from tortie.selectors.items import Change, Groups, Pair
+from tortie.selectors.items import Change, Groups
 from tortie.selectors.restrictions import LabelRestriction, Restrictions, restrictions
 from tortie.selectors.selector import Selector
 from tortie.selectors.tree import All, Equals, Global, In, Node, NotEquals, NotIn, leaves
 
 SelectorId = TypeVar("SelectorId", bound=Hashable)
+Pair = tuple[str, str]  # a label's key and value
+
+_FEW_ITEMS = 16
+_CROWD = 64  # selectors: below this a narrower choice isn't worth looking for
+
+
+class Place(NamedTuple):
+    """Under which labels, by pair and by key alone, a selector is listed."""
+
+    pairs: tuple[Pair, ...] = ()
+    keys: tuple[str, ...] = ()
+
+
+_NOWHERE = Place()
 
 
 class Tracked(Generic[SelectorId]):
@@ -33,31 +47,24 @@ class Tracked(Generic[SelectorId]):
         self.mentions = self.demand = _NOWHERE
 
 
-class _Place(NamedTuple):
-    """Where a selector is listed."""
-
-    pairs: tuple[Pair, ...] = ()
-    keys: tuple[str, ...] = ()
-
-
-_NOWHERE = _Place()
-Concerned = dict[Tracked[SelectorId], list[list[int]]]  # each with the items to ask it about
+Concerned = dict[Tracked[SelectorId], BitMap]  # each with the items to ask it about
+_Crowd = dict[Tracked[SelectorId], None]
 
 
 class _Listing(Generic[SelectorId]):
-    """Selectors by label pair and by key."""
+    """Selectors by label."""
 
     def __init__(self) -> None:
-        self.by_pair: dict[Pair, dict[Tracked[SelectorId], None]] = {}
-        self.by_key: dict[str, dict[Tracked[SelectorId], None]] = {}
+        self.by_pair: dict[Pair, _Crowd[SelectorId]] = {}
+        self.by_key: dict[str, _Crowd[SelectorId]] = {}
 
-    def add(self, tracked: Tracked[SelectorId], place: _Place) -> None:
+    def add(self, tracked: Tracked[SelectorId], place: Place) -> None:
         for pair in place.pairs:
             self.by_pair.setdefault(pair, {})[tracked] = None
         for key in place.keys:
             self.by_key.setdefault(key, {})[tracked] = None
 
-    def remove(self, tracked: Tracked[SelectorId], place: _Place) -> None:
+    def remove(self, tracked: Tracked[SelectorId], place: Place) -> None:
         for pair in place.pairs:
             self.by_pair[pair].pop(tracked, None)
             if not self.by_pair[pair]:
@@ -67,17 +74,14 @@ class _Listing(Generic[SelectorId]):
             if not self.by_key[key]:
                 del self.by_key[key]
 
-    def find(self, groups: Groups, concerned: Concerned[SelectorId]) -> None:
-        """Note who is listed under these pairs and their keys."""
-        keyed: dict[str, list[int]] = defaultdict(list)
-        for pair, numbers in groups.items():
-            for tracked in self.by_pair.get(pair, ()):
-                concerned[tracked].append(numbers)
-            if pair[0] in self.by_key:
-                keyed[pair[0]].extend(numbers)
-        for key, numbers in keyed.items():
-            for tracked in self.by_key[key]:
-                concerned[tracked].append(numbers)
+    def find(self, groups: Groups) -> Iterator[tuple[_Crowd[SelectorId], BitMap]]:
+        """Who is listed under these labels, with the items that have them."""
+        for key, values in groups.items():
+            if crowd := self.by_key.get(key):
+                yield crowd, BitMap.union(*values.values())
+            for value, numbers in values.items():
+                if crowd := self.by_pair.get((key, value)):
+                    yield crowd, numbers
 
 
 class Audience(Generic[SelectorId]):
@@ -109,18 +113,31 @@ class Audience(Generic[SelectorId]):
 
     def of(self, change: Change) -> Concerned[SelectorId]:
         """The selectors that may match otherwise after a change, with the items in question."""
-        concerned: Concerned[SelectorId] = defaultdict(list)
-        self._mentions.find(change.gained, concerned)
-        self._mentions.find(change.lost, concerned)
-        self._demands.find(change.appeared, concerned)
-        self._demands.find(change.vanished, concerned)
-        come_or_gone = change.born + change.gone
-        if come_or_gone:
-            for tracked in self._undemanding:
-                concerned[tracked].append(come_or_gone)
+        found = [*self._demands.find(change.appeared), *self._demands.find(change.vanished)]
+        if change.born or change.gone:
+            found.append((self._undemanding, BitMap(change.born) | BitMap(change.gone)))
+        if change.before:
+            found += self._of_altered(change)
+        concerned: Concerned[SelectorId] = {}
+        for crowd, numbers in found:
+            for tracked in crowd:
+                known = concerned.get(tracked)
+                concerned[tracked] = numbers if known is None else known | numbers
         return concerned
 
-    def _rarest(self, demands: Restrictions) -> _Place:
+    def _of_altered(self, change: Change) -> list[tuple[_Crowd[SelectorId], BitMap]]:
+        """Who mentions what changed; or, if that is a crowd, whose demand is met at all."""
+        mentioning = [*self._mentions.find(change.gained), *self._mentions.find(change.lost)]
+        if len(change.before) > _FEW_ITEMS or _size(mentioning) <= _CROWD:
+            return mentioning
+        whole = Groups()
+        for number, labels in change.before.items():
+            whole.add(labels.items(), number)
+        demanding = [*self._demands.find(whole), *self._demands.find(change.gained)]
+        demanding.append((self._undemanding, BitMap(change.before)))
+        return min(mentioning, demanding, key=_size)
+
+    def _rarest(self, demands: Restrictions) -> Place:
         """The demand that the fewest items meet and the fewest selectors make."""
         best, least = _NOWHERE, 0
         for key, found in demands.items():
@@ -130,7 +147,7 @@ class Audience(Generic[SelectorId]):
                 best, least = place, cost
         return best
 
-    def _cost(self, place: _Place) -> int:
+    def _cost(self, place: Place) -> int:
         """How often someone listed there is asked, roughly: items times selectors."""
         items = selectors = 1
         for pair in place.pairs:
@@ -142,14 +159,18 @@ class Audience(Generic[SelectorId]):
         return items * selectors
 
 
-def _place_of(key: str, found: LabelRestriction) -> _Place:
+def _size(found: list[tuple[_Crowd[SelectorId], BitMap]]) -> int:
+    return sum([len(crowd) for crowd, _ in found])
+
+
+def _place_of(key: str, found: LabelRestriction) -> Place:
     """Where what makes this demand is listed; nowhere for a demand that a label be absent."""
     if found.must_have_one_of_values is not None:
-        return _Place(pairs=tuple([(key, value) for value in found.must_have_one_of_values]))
-    return _Place(keys=(key,)) if found.must_be_present else _NOWHERE
+        return Place(pairs=tuple([(key, value) for value in found.must_have_one_of_values]))
+    return Place(keys=(key,)) if found.must_be_present else _NOWHERE
 
 
-def _mentions_of(tree: Node) -> _Place:
+def _mentions_of(tree: Node) -> Place:
     """The pairs and keys whose coming or going can change what a tree says."""
     pairs: dict[Pair, None] = {}
     keys: dict[str, None] = {}
@@ -163,4 +184,4 @@ def _mentions_of(tree: Node) -> _Place:
                 pass
             case by_key:
                 keys[by_key.key] = None
-    return _Place(tuple(pairs), tuple(keys))
+    return Place(tuple(pairs), tuple(keys))

@@ -1,7 +1,6 @@
 """Labels as bitmaps of item numbers, and selectors as algebra on them."""
 
 from collections.abc import Mapping
-from functools import singledispatch
 
 from pyroaring import BitMap
 
@@ -10,8 +9,6 @@ from tortie.selectors.matching import text_test
 from tortie.selectors.tree import (
     All,
     And,
-    Contains,
-    EndsWith,
     Equals,
     Global,
     Has,
@@ -21,11 +18,12 @@ from tortie.selectors.tree import (
     NotEquals,
     NotIn,
     Or,
-    StartsWith,
+    TextTest,
     complement,
 )
 
 _NONE = BitMap()
+_Negative = (Not, NotEquals, NotIn)
 
 
 class _Key:
@@ -46,17 +44,17 @@ class LabelBitmaps:
         self._keys: dict[str, _Key] = {}
 
     def apply(self, change: Change) -> None:
-        """Take in what items gained and lost."""
+        """Take in what items gained and lost; the bitmaps of the change may become ours."""
         self.everything.update(change.born)
-        self.everything.difference_update(BitMap(change.gone))
+        self.everything -= BitMap(change.gone)
         self._add(change.appeared)
         self._add(change.gained)
         self._remove_values(change.lost)
         self._remove_values(change.vanished)
-        for (name, _), numbers in change.vanished.items():
-            self._remove_key(name, numbers)
+        for name, values in change.vanished.items():
+            self._remove_key(name, BitMap.union(*values.values()))
         for name, numbers in change.keyless.items():
-            self._remove_key(name, numbers)
+            self._remove_key(name, BitMap(numbers))
 
     def present(self, name: str) -> BitMap:
         """Who has the label."""
@@ -74,87 +72,75 @@ class LabelBitmaps:
         return {} if key is None else key.values
 
     def _add(self, groups: Groups) -> None:
-        for (name, value), numbers in groups.items():
+        for name, values in groups.items():
             key = self._keys.get(name)
             if key is None:
                 key = self._keys[name] = _Key()
-            key.present.update(numbers)
-            having = key.values.get(value)
-            if having is None:
-                key.values[value] = BitMap(numbers)
-            else:
-                having.update(numbers)
+            key.present |= BitMap.union(*values.values())
+            for value, numbers in values.items():
+                if value in key.values:
+                    key.values[value] |= numbers
+                else:
+                    key.values[value] = numbers
 
     def _remove_values(self, groups: Groups) -> None:
-        for (name, value), numbers in groups.items():
-            values = self._keys[name].values
-            values[value].difference_update(BitMap(numbers))
-            if not values[value]:
-                del values[value]
+        for name, values in groups.items():
+            having = self._keys[name].values
+            for value, numbers in values.items():
+                having[value] -= numbers
+                if not having[value]:
+                    del having[value]
 
-    def _remove_key(self, name: str, numbers: list[int]) -> None:
+    def _remove_key(self, name: str, numbers: BitMap) -> None:
         key = self._keys[name]
-        key.present.difference_update(BitMap(numbers))
+        key.present -= numbers
         if not key.present:
             del self._keys[name]
 
 
-@singledispatch
-def select(node: Node, labels: LabelBitmaps) -> BitMap:  # noqa: ARG001 - dispatch
+def select(node: Node, labels: LabelBitmaps) -> BitMap:
     """The numbers of the items that a tree matches. May be one of the index's own bitmaps."""
-    raise TypeError(f"{node!r} is no part of a selector")
+    match node:
+        case Equals(key, value):
+            return labels.having(key, value)
+        case And(operands):
+            return _intersection(operands, labels)
+        case Or(operands):
+            return BitMap.union(*[select(each, labels) for each in operands])
+        case In(key, values):
+            return BitMap.union(_NONE, *[labels.having(key, value) for value in values])
+        case Not() | NotEquals() | NotIn():
+            return labels.everything - select(complement(node), labels)
+        case leaf:
+            return _leaf(leaf, labels)
 
 
-@select.register
-def _all(node: All | Global, labels: LabelBitmaps) -> BitMap:  # noqa: ARG001 - dispatch
-    return labels.everything
+def _leaf(leaf: All | Global | Has | TextTest, labels: LabelBitmaps) -> BitMap:
+    match leaf:
+        case Has(key):
+            return labels.present(key)
+        case All() | Global():
+            return labels.everything
+        case text:
+            holds = text_test(text)
+            having = [bits for value, bits in labels.values(text.key).items() if holds(value)]
+            return BitMap.union(_NONE, *having)
 
 
-@select.register
-def _has(node: Has, labels: LabelBitmaps) -> BitMap:
-    return labels.present(node.key)
-
-
-@select.register
-def _equals(node: Equals, labels: LabelBitmaps) -> BitMap:
-    return labels.having(node.key, node.value)
-
-
-@select.register
-def _in(node: In, labels: LabelBitmaps) -> BitMap:
-    return BitMap.union(_NONE, *[labels.having(node.key, value) for value in node.values])
-
-
-@select.register
-def _text(node: Contains | StartsWith | EndsWith, labels: LabelBitmaps) -> BitMap:
-    holds = text_test(node)
-    having = [bits for value, bits in labels.values(node.key).items() if holds(value)]
-    return BitMap.union(_NONE, *having)
-
-
-@select.register
-def _negative(node: Not | NotEquals | NotIn, labels: LabelBitmaps) -> BitMap:
-    return labels.everything - select(complement(node), labels)
-
-
-@select.register
-def _or(node: Or, labels: LabelBitmaps) -> BitMap:
-    return BitMap.union(*[select(each, labels) for each in node.operands])
-
-
-@select.register
-def _and(node: And, labels: LabelBitmaps) -> BitMap:
+def _intersection(operands: tuple[Node, ...], labels: LabelBitmaps) -> BitMap:
     """Positive operands first: what they leave is small, and a negative one only subtracts."""
-    negative = [each for each in node.operands if isinstance(each, Not | NotEquals | NotIn)]
     found: BitMap | None = None
-    for each in node.operands:
-        if not isinstance(each, Not | NotEquals | NotIn):
-            bits = select(each, labels)
-            found = bits if found is None else found & bits
-            if not found:
-                return _NONE
+    negative: list[Node] = []
+    for each in operands:
+        if isinstance(each, _Negative):
+            negative.append(complement(each))
+            continue
+        bits = select(each, labels)
+        found = bits if found is None else found & bits
+        if not found:
+            return _NONE
     if found is None:
         found = labels.everything
     for each in negative:
-        found = found - select(complement(each), labels)
+        found = found - select(each, labels)
     return found

@@ -52,9 +52,10 @@ class SelectorIndex(Generic[SelectorId, ItemId]):
         change = self._items.note(items)
         self._bitmaps.apply(change)
         changes: list[MatchChange[SelectorId, ItemId]] = []
-        for tracked, groups in self._audience.of(change).items():
-            if sum(map(len, groups)) <= _FEW:
-                self._ask(tracked, groups, changes)
+        few = len(change.born) + len(change.gone) + len(change.before) <= _FEW
+        for tracked, numbers in self._audience.of(change).items():
+            if few or len(numbers) <= _FEW:
+                self._ask(tracked, numbers, changes)
             else:
                 self._compare(tracked, changes)
         self._items.forget(change.gone)
@@ -86,12 +87,12 @@ class SelectorIndex(Generic[SelectorId, ItemId]):
     def _ask(
         self,
         tracked: Tracked[SelectorId],
-        groups: list[list[int]],
+        numbers: BitMap,
         changes: list[MatchChange[SelectorId, ItemId]],
     ) -> None:
         """Ask a selector about single items."""
         members = tracked.members
-        for number in {number for group in groups for number in group}:
+        for number in numbers:
             labels = self._items.labels(number)
             matches = labels is not None and tracked.selector.matches(labels)
             if matches is (number in members):

@@ -1,32 +1,47 @@
-"""Items by number, with their labels, and what one change does to them, grouped by label pair."""
+"""Items by number, with their labels, and what one change does to them, grouped by label."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Generic, TypeVar
 
+from pyroaring import BitMap
+
 from tortie.selectors.matching import Labels
 
 ItemId = TypeVar("ItemId", bound=Hashable)
-Pair = tuple[str, str]  # a label's key and value
-Groups = dict[Pair, list[int]]  # the numbers of items that share a pair
+
+
+class Groups(dict[str, dict[str, BitMap]]):
+    """The numbers of items that share a label: key → value → numbers."""
+
+    def __missing__(self, key: str) -> dict[str, BitMap]:
+        found = self[key] = defaultdict(BitMap)
+        return found
+
+    def add(self, labels: Iterable[tuple[str, str]], number: int) -> None:
+        """Put an item to each of these labels."""
+        for key, value in labels:
+            self[key][value].add(number)
 
 
 class Change:
     """What happened to which items, by number.
 
-    `appeared` and `vanished` are the pairs of items that are `born` or `gone`; `gained` and `lost`
-    those of items that stay. `keyless` are the items that stay and lost a key, by that key.
+    `appeared` and `vanished` are the labels of items that are `born` or `gone`. `gained` and `lost`
+    are those of items that stay, whose old labels `before` has; `keyless` are those of them that
+    lost a key, by that key.
     """
 
-    __slots__ = ("appeared", "born", "gained", "gone", "keyless", "lost", "vanished")
+    __slots__ = ("appeared", "before", "born", "gained", "gone", "keyless", "lost", "vanished")
 
     def __init__(self) -> None:
         self.born: list[int] = []
         self.gone: list[int] = []
-        self.appeared: Groups = defaultdict(list)
-        self.vanished: Groups = defaultdict(list)
-        self.gained: Groups = defaultdict(list)
-        self.lost: Groups = defaultdict(list)
+        self.before: dict[int, Labels] = {}
+        self.appeared = Groups()
+        self.vanished = Groups()
+        self.gained = Groups()
+        self.lost = Groups()
         self.keyless: dict[str, list[int]] = defaultdict(list)
 
 
@@ -79,21 +94,17 @@ class Items(Generic[ItemId]):
         self._numbers[item] = number
         self._ids[number] = item
         change.born.append(number)
-        appeared = change.appeared
-        for pair in labels.items():
-            appeared[pair].append(number)
+        change.appeared.add(labels.items(), number)
 
     def _alter(self, number: int, labels: Labels | None, change: Change) -> None:
         old = self._labels[number] or {}
         self._labels[number] = labels
         if labels is None:
             change.gone.append(number)
-            for pair in old.items():
-                change.vanished[pair].append(number)
+            change.vanished.add(old.items(), number)
         elif old != labels:
-            for pair in old.items() - labels.items():
-                change.lost[pair].append(number)
-                if pair[0] not in labels:
-                    change.keyless[pair[0]].append(number)
-            for pair in labels.items() - old.items():
-                change.gained[pair].append(number)
+            change.before[number] = old
+            change.lost.add(old.items() - labels.items(), number)
+            change.gained.add(labels.items() - old.items(), number)
+            for key in old.keys() - labels.keys():
+                change.keyless[key].append(number)

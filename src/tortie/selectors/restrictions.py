@@ -5,14 +5,11 @@ selectors that demand what an item has, and leaves all others alone.
 """
 
 from collections.abc import Iterable, Mapping
-from functools import singledispatch
 from typing import NamedTuple
 
 from tortie.selectors.tree import (
     All,
     And,
-    Contains,
-    EndsWith,
     Equals,
     Global,
     Has,
@@ -22,7 +19,6 @@ from tortie.selectors.tree import (
     NotEquals,
     NotIn,
     Or,
-    StartsWith,
     complement,
 )
 
@@ -44,60 +40,41 @@ Restrictions = Mapping[str, LabelRestriction]
 _PRESENT = LabelRestriction(must_be_present=True)
 _ABSENT = LabelRestriction(must_be_absent=True)
 _FREE = LabelRestriction()
+_FREE_LEAVES = (All, Global, NotEquals, NotIn)  # what needs nothing of any label
 _ANYTHING: Restrictions = {}
 
 
-@singledispatch
 def restrictions(node: Node) -> Restrictions | None:
     """The restrictions of a tree per label; None for a tree that matches nothing at all.
 
     They are necessary, never sufficient, and not every tree that matches nothing is found out.
     """
-    raise TypeError(f"{node!r} is no part of a selector")
+    match node:
+        case Equals(key, value):
+            return {key: LabelRestriction(True, False, (value,))}
+        case In(key, values):
+            return {key: LabelRestriction(True, False, values)} if values else None
+        case And(operands):
+            return _all_hold([restrictions(each) for each in operands])
+        case Or(operands):
+            return _any_holds([restrictions(each) for each in operands])
+        case Not(operand):
+            return _of_negation(operand)
+        case leaf:
+            return _ANYTHING if isinstance(leaf, _FREE_LEAVES) else {leaf.key: _PRESENT}
 
 
-@restrictions.register
-def _none(node: All | Global | NotEquals | NotIn) -> Restrictions:  # noqa: ARG001 - dispatch
-    return _ANYTHING
-
-
-@restrictions.register
-def _presence(node: Has | Contains | StartsWith | EndsWith) -> Restrictions:
-    return {node.key: _PRESENT}
-
-
-@restrictions.register
-def _value(node: Equals) -> Restrictions:
-    return {node.key: LabelRestriction(True, False, (node.value,))}
-
-
-@restrictions.register
-def _values(node: In) -> Restrictions | None:
-    return {node.key: LabelRestriction(True, False, node.values)} if node.values else None
-
-
-@restrictions.register
-def _not(node: Not) -> Restrictions | None:
-    meaning = complement(node.operand)
+def _of_negation(operand: Node) -> Restrictions | None:
+    meaning = complement(operand)
     if not isinstance(meaning, Not):
         return restrictions(meaning)
-    match node.operand:
+    match operand:
         case All() | Global():
             return None
         case Has(key):
             return {key: _ABSENT}
         case _:
             return _ANYTHING
-
-
-@restrictions.register
-def _and(node: And) -> Restrictions | None:
-    return _all_hold([restrictions(each) for each in node.operands])
-
-
-@restrictions.register
-def _or(node: Or) -> Restrictions | None:
-    return _any_holds([restrictions(each) for each in node.operands])
 
 
 def _all_hold(parts: Iterable[Restrictions | None]) -> Restrictions | None:
