@@ -87,7 +87,7 @@ def _ingress(rule: IngressRule) -> tuple[Rule, ...]:
             action="Allow",
             protocol=protocol,
             source=peer,
-            destination=EntityRule(ports=ports),
+            destination=EntityRule(ports=ports) if ports else None,
         )
         for protocol, ports, peer in _product(rule.ports, rule.from_)
     )

@@ -1,9 +1,21 @@
 """GlobalNetworkPolicy: rules for endpoints of any namespace, and for hosts."""
 
+from typing import Any
+
+from msgspec.structs import replace
+
 from tortie.api.calico import API_VERSION
-from tortie.api.calico.network_policy import NetworkPolicySpec
+from tortie.api.calico.network_policy import (
+    POLICY_NAME,
+    NetworkPolicySpec,
+    selectors_of,
+    tier_labelled,
+    typed,
+)
+from tortie.api.calico.network_policy import SPEC_RULES as POLICY_SPEC_RULES
 from tortie.api.fields import SelectorText
 from tortie.api.meta import Resource
+from tortie.api.rules import Validator, Validators, inside, items, must
 
 
 class GlobalNetworkPolicySpec(NetworkPolicySpec, frozen=True, kw_only=True):
@@ -26,3 +38,53 @@ class GlobalNetworkPolicy(Resource, frozen=True, kw_only=True):
     kind = "GlobalNetworkPolicy"
 
     spec: GlobalNetworkPolicySpec
+
+
+def _service_namespace(end: str) -> Validator[Any]:
+    return inside(
+        end,
+        (
+            must(
+                "services",
+                "a GlobalNetworkPolicy must name the service's namespace",
+                lambda e: e.services is None or e.services.namespace,
+            ),
+        ),
+    )
+
+
+SPEC_RULES: Validators[GlobalNetworkPolicySpec] = (
+    *POLICY_SPEC_RULES,
+    *selectors_of("namespace_selector"),
+    items("ingress", (_service_namespace("source"),)),
+    items("egress", (_service_namespace("destination"),)),
+    must(
+        "pre_dnat",
+        "preDNAT and doNotTrack cannot both be true",
+        lambda s: not (s.pre_dnat and s.do_not_track),
+    ),
+    must(
+        "egress",
+        "preDNAT policy cannot have any egress rules",
+        lambda s: not (s.pre_dnat and s.egress),
+    ),
+    must(
+        "types",
+        "preDNAT policy cannot have 'Egress' type",
+        lambda s: not (s.pre_dnat and "Egress" in s.types),
+    ),
+    must(
+        "apply_on_forward",
+        "applyOnForward must be true if either preDNAT or doNotTrack is true",
+        lambda s: s.apply_on_forward or not (s.pre_dnat or s.do_not_track),
+    ),
+)
+
+RULES = (POLICY_NAME, inside("spec", SPEC_RULES))
+
+
+def with_defaults(policy: GlobalNetworkPolicy) -> GlobalNetworkPolicy:
+    """Types as the rules imply, and the label that tells the tier."""
+    return replace(
+        policy, metadata=tier_labelled(policy.metadata, policy.spec.tier), spec=typed(policy.spec)
+    )

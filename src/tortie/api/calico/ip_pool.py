@@ -3,11 +3,15 @@
 from typing import Annotated, Literal
 
 from msgspec import Meta
+from msgspec.structs import replace
 
+from tortie.api import checks
 from tortie.api.calico import API_VERSION
 from tortie.api.calico.conditions import ConditionsStatus
 from tortie.api.fields import Fields, SelectorText, Unset
 from tortie.api.meta import Resource
+from tortie.api.rules import Validators, inside, must, present, text, unique
+from tortie.net import Prefix
 
 EncapMode = Literal["Never", "Always", "CrossSubnet"]
 PoolUse = Literal["Workload", "Tunnel", "LoadBalancer"]
@@ -51,3 +55,119 @@ class IPPool(Resource, frozen=True, kw_only=True):
 
     spec: IPPoolSpec
     status: ConditionsStatus | None = None
+
+
+BLOCK_SIZE = {4: 26, 6: 122}  # where a pool does not say
+_BLOCK_SIZES = {4: range(20, 33), 6: range(116, 129)}
+_LINK_LOCAL = (checks.cidr("169.254.0.0/16"), checks.cidr("fe80::/10"))
+
+
+def _pool(spec: IPPoolSpec) -> Prefix | None:
+    """The addresses; None where they can't be read, which another rule says."""
+    try:
+        return checks.cidr(spec.cidr)
+    except ValueError:
+        return None
+
+
+def _is_encapsulated(spec: IPPoolSpec) -> bool:
+    return spec.ipip_mode not in ("", "Never") or spec.vxlan_mode not in ("", "Never")
+
+
+def _outside_link_local(text_: str) -> None:
+    for reserved in _LINK_LOCAL:
+        found = checks.cidr(text_).network
+        if reserved.contains(found) or found.contains(reserved):
+            raise ValueError(
+                f"IPPool CIDR overlaps with IPv{reserved.version} link local range {reserved}"
+            )
+
+
+def _block_size_fits(spec: IPPoolSpec) -> bool:
+    pool = _pool(spec)
+    return not pool or not spec.block_size or spec.block_size in _BLOCK_SIZES[pool.version]
+
+
+def _holds_a_block(spec: IPPoolSpec) -> bool:
+    pool = _pool(spec)
+    return spec.disabled or not pool or pool.length <= (spec.block_size or BLOCK_SIZE[pool.version])
+
+
+SPEC_RULES: Validators[IPPoolSpec] = (
+    present("cidr", checks.masked_cidr),
+    text("cidr", _outside_link_local),
+    text("node_selector", checks.local_selector),
+    text("namespace_selector", checks.local_selector),
+    unique("allowed_uses"),
+    must(
+        "ipip_mode",
+        "ipipMode and vxlanMode cannot both be enabled",
+        lambda s: s.ipip_mode in ("", "Never") or s.vxlan_mode in ("", "Never"),
+    ),
+    must(
+        "allowed_uses",
+        "LoadBalancer IP pool cannot have IPIP or VXLAN enabled",
+        lambda s: "LoadBalancer" not in s.allowed_uses or not _is_encapsulated(s),
+    ),
+    must(
+        "allowed_uses",
+        "LoadBalancer cannot be combined with Workload or Tunnel allowed uses",
+        lambda s: "LoadBalancer" not in s.allowed_uses or set(s.allowed_uses) == {"LoadBalancer"},
+    ),
+    must(
+        "ipip_mode",
+        "IPIP is not supported on IPv6 pools",
+        lambda s: s.ipip_mode in ("", "Never") or ":" not in s.cidr,
+    ),
+    must(
+        "disable_bgp_export",
+        "LoadBalancer IP pools cannot disable BGP export",
+        lambda s: "LoadBalancer" not in s.allowed_uses or not s.disable_bgp_export,
+    ),
+    must(
+        "node_selector",
+        "IP Pool with AllowedUse LoadBalancer must have nodeSelector set to all()",
+        lambda s: "LoadBalancer" not in s.allowed_uses or s.node_selector in ("", "all()"),
+    ),
+    must(
+        "namespace_selector",
+        "IP Pool with AllowedUse Tunnel cannot have namespaceSelector",
+        lambda s: "Tunnel" not in s.allowed_uses or not s.namespace_selector,
+    ),
+    must(
+        "block_size",
+        "blockSize must be between 20 and 32 for IPv4 pools, "
+        "and between 116 and 128 for IPv6 pools",
+        _block_size_fits,
+    ),
+    must(
+        "cidr",
+        "IP pool size is too small for use with Calico IPAM. "
+        "It must be equal to or greater than the block size.",
+        _holds_a_block,
+    ),
+)
+
+RULES = (inside("spec", SPEC_RULES),)
+
+IMMUTABLE = {
+    "spec.cidr": "CIDR cannot be changed; follow IP pool migration guide to avoid corruption.",
+    "spec.blockSize": "Block size cannot be changed; "
+    "follow IP pool migration guide to avoid corruption.",
+}
+"""Paths of what an update may not change, and why."""
+
+
+def with_defaults(pool: IPPool) -> IPPool:
+    """Block size, uses and modes where they are absent."""
+    spec = pool.spec
+    size = BLOCK_SIZE[found.version] if (found := _pool(spec)) else spec.block_size
+    filled = replace(
+        spec,
+        block_size=spec.block_size or size,
+        vxlan_mode=spec.vxlan_mode or "Never",
+        ipip_mode=spec.ipip_mode or "Never",
+        node_selector=spec.node_selector or "all()",
+        allowed_uses=spec.allowed_uses or ("Workload", "Tunnel"),
+    )
+    return replace(pool, spec=filled)

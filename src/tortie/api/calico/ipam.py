@@ -4,9 +4,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
+from tortie.api import checks
 from tortie.api.calico import API_VERSION
 from tortie.api.fields import Cidr, Fields, Int64, Timestamp, Unset
 from tortie.api.meta import Resource
+from tortie.api.rules import inside, items, present, text
 
 
 class AllocationAttribute(Fields, frozen=True, kw_only=True):
@@ -122,3 +124,17 @@ class IPAMConfiguration(Resource, frozen=True, kw_only=True):
     kind = "IPAMConfiguration"
 
     spec: IPAMConfigurationSpec
+
+
+BLOCK_RULES = (
+    inside(
+        "spec",
+        (
+            present("cidr", checks.masked_cidr),
+            text("affinity_claim_time", checks.date_time),
+            items("attributes", (text("released_at", checks.date_time),)),
+        ),
+    ),
+)
+
+AFFINITY_RULES = (inside("spec", (present("cidr", checks.masked_cidr),)),)

@@ -1,5 +1,11 @@
 """NetworkPolicy: rules for the endpoints of one namespace."""
 
+import re
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
+
+from tortie.api import checks
 from tortie.api.calico import API_VERSION
 from tortie.api.calico.rule import (
     Direction,
@@ -8,8 +14,10 @@ from tortie.api.calico.rule import (
     Rules,
     directions_of,
 )
+from tortie.api.calico.rule_rules import EGRESS_RULES, INGRESS_RULES
 from tortie.api.fields import Fields, SelectorText
-from tortie.api.meta import Resource
+from tortie.api.meta import ObjectMeta, Resource
+from tortie.api.rules import Validators, inside, items, text, unique
 
 
 class NetworkPolicySpec(Fields, frozen=True, kw_only=True):
@@ -45,3 +53,52 @@ class NetworkPolicy(Resource, frozen=True, kw_only=True):
     kind = "NetworkPolicy"
 
     spec: NetworkPolicySpec
+
+
+S = TypeVar("S", bound=NetworkPolicySpec)
+TIER_LABEL = "projectcalico.org/tier"
+_NAME = re.compile(
+    r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)?|(knp|ossg)\.default\..+"
+)
+
+
+def policy_name(name: str) -> None:
+    """A DNS label, or one after a tier's name and a dot, as policies were named before."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no policy name: a DNS label, or a tier, '.' and a DNS label")
+
+
+def selectors_of(*fields: str) -> Validators[Any]:
+    """Each field is a selector without global()."""
+    return tuple(text(field, checks.local_selector) for field in fields)
+
+
+POLICY_NAME = inside("metadata", (text("name", policy_name),))
+
+SPEC_RULES: Validators[NetworkPolicySpec] = (
+    text("tier", checks.dns_label),
+    *selectors_of("selector", "service_account_selector"),
+    unique("types"),
+    unique("performance_hints"),
+    items("ingress", INGRESS_RULES),
+    items("egress", EGRESS_RULES),
+)
+
+RULES = (POLICY_NAME, inside("spec", SPEC_RULES))
+
+
+def with_defaults(policy: NetworkPolicy) -> NetworkPolicy:
+    """Types as the rules imply, and the label that tells the tier."""
+    return replace(
+        policy, metadata=tier_labelled(policy.metadata, policy.spec.tier), spec=typed(policy.spec)
+    )
+
+
+def typed(spec: S) -> S:
+    """The tier and the types filled in."""
+    return replace(spec, tier=spec.tier or "default", types=spec.directions)
+
+
+def tier_labelled(metadata: ObjectMeta, tier: str) -> ObjectMeta:
+    """The label that tells the tier always agrees with the spec."""
+    return replace(metadata, labels={**metadata.labels, TIER_LABEL: tier or "default"})

@@ -4,9 +4,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
+from tortie.api import checks
 from tortie.api.calico import API_VERSION
 from tortie.api.fields import Fields
 from tortie.api.meta import Resource
+from tortie.api.rules import each, inside, items, text
 
 AsNumber = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 
@@ -97,3 +99,42 @@ class Node(Resource, frozen=True, kw_only=True):
 
     spec: NodeSpec
     status: NodeStatus | None = None
+
+
+SPEC_RULES = (
+    inside(
+        "bgp",
+        (
+            text("as_number", checks.as_number),
+            text("ipv4_address", checks.cidr4),
+            text("ipv6_address", checks.cidr6),
+            text("ipv4_ipip_tunnel_addr", checks.address4),
+            text("route_reflector_cluster_id", checks.address4),
+        ),
+    ),
+    text("ipv4_vxlan_tunnel_addr", checks.address4),
+    text("vxlan_tunnel_mac_addr", checks.mac),
+    text("ipv6_vxlan_tunnel_addr", checks.address6),
+    text("vxlan_tunnel_mac_addr_v6", checks.mac),
+    inside(
+        "wireguard",
+        (
+            text("interface_ipv4_address", checks.address4),
+            text("interface_ipv6_address", checks.address6),
+        ),
+    ),
+    items("addresses", (text("address", checks.network),)),
+    items("interfaces", (text("name", checks.interface), each("addresses", checks.network))),
+)
+
+RULES = (
+    inside("spec", SPEC_RULES),
+    inside(
+        "status",
+        (
+            text("wireguard_public_key", checks.wireguard_key),
+            text("wireguard_public_key_v6", checks.wireguard_key),
+            each("pod_cidrs", checks.cidr),
+        ),
+    ),
+)

@@ -2,10 +2,13 @@
 
 from msgspec import field
 
+from tortie.api import checks
 from tortie.api.calico import API_VERSION
 from tortie.api.calico.rule import Rules
+from tortie.api.calico.rule_rules import EGRESS_RULES, INGRESS_RULES
 from tortie.api.fields import Fields
 from tortie.api.meta import Resource
+from tortie.api.rules import inside, items, pairs
 
 
 class ProfileSpec(Fields, frozen=True, kw_only=True):
@@ -26,3 +29,15 @@ class Profile(Resource, frozen=True, kw_only=True):
     kind = "Profile"
 
     spec: ProfileSpec
+
+
+RULES = (
+    inside(
+        "spec",
+        (
+            items("ingress", INGRESS_RULES),
+            items("egress", EGRESS_RULES),
+            pairs("labels_to_apply", checks.qualified_name, checks.label_value),
+        ),
+    ),
+)

@@ -2,10 +2,12 @@
 
 from typing import Literal
 
+from tortie.api import checks
 from tortie.api.calico import API_VERSION
 from tortie.api.calico.conditions import ConditionsStatus
 from tortie.api.fields import Fields
 from tortie.api.meta import Resource
+from tortie.api.rules import Validators, inside, must, text
 
 
 class TierSpec(Fields, frozen=True, kw_only=True):
@@ -25,3 +27,27 @@ class Tier(Resource, frozen=True, kw_only=True):
 
     spec: TierSpec
     status: ConditionsStatus | None = None
+
+
+def _fixed(name: str, order: float, action: str) -> Validators[Tier]:
+    """The tiers that are always there can't be changed."""
+    return (
+        must(
+            "spec",
+            f"The '{name}' tier must have default action '{action}'",
+            lambda t: t.metadata.name != name or t.spec.default_action == action,
+        ),
+        must(
+            "spec",
+            f"{name} tier order must be {order:.0f}",
+            lambda t: t.metadata.name != name or t.spec.order == order,
+        ),
+    )
+
+
+RULES = (
+    inside("metadata", (text("name", checks.dns_label),)),
+    *_fixed("default", 1_000_000, "Deny"),
+    *_fixed("kube-admin", 1_000, "Pass"),
+    *_fixed("kube-baseline", 10_000_000, "Pass"),
+)

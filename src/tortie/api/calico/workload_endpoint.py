@@ -4,9 +4,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from tortie.api import checks
 from tortie.api.calico import API_VERSION
 from tortie.api.fields import Fields, InterfaceText, IntOrText, Port
 from tortie.api.meta import Resource
+from tortie.api.rules import each, inside, items, text, unique
 
 
 class EndpointPort(Fields, frozen=True, kw_only=True):
@@ -101,3 +103,27 @@ class WorkloadEndpoint(Resource, frozen=True, kw_only=True):
     kind = "WorkloadEndpoint"
 
     spec: WorkloadEndpointSpec
+
+
+PORT_RULES = (text("protocol", checks.port_protocol), text("host_ip", checks.address))
+
+RULES = (
+    inside(
+        "spec",
+        (
+            each("ip_networks", checks.single),
+            items(
+                "ip_nats",
+                (text("internal_ip", checks.address), text("external_ip", checks.address)),
+            ),
+            text("ipv4_gateway", checks.address4),
+            text("ipv6_gateway", checks.address6),
+            text("interface_name", checks.interface),
+            text("mac", checks.mac),
+            unique("profiles"),
+            items("ports", PORT_RULES),
+            each("allow_spoofed_source_prefixes", checks.network),
+            inside("qos_controls", (text("dscp", checks.dscp),)),
+        ),
+    ),
+)

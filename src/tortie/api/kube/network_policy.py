@@ -3,10 +3,13 @@
 from typing import Annotated, Literal
 
 from msgspec import Meta
+from msgspec.structs import replace
 
+from tortie.api import checks
 from tortie.api.fields import Fields, Int32, IntOrText, Unset
-from tortie.api.kube.selector import LabelSelector
+from tortie.api.kube.selector import SELECTOR_RULES, LabelSelector
 from tortie.api.meta import Resource
+from tortie.api.rules import Validators, each, inside, items, must, present, text, unique
 
 
 class IPBlock(Fields, frozen=True, kw_only=True):
@@ -93,3 +96,62 @@ class KubernetesNetworkPolicy(Resource, frozen=True, kw_only=True):
 
     spec: KubernetesNetworkPolicySpec = KubernetesNetworkPolicySpec()
     status: dict[str, object] | None = None
+
+
+def _ports_in_order(port: NetworkPolicyPort) -> bool:
+    if port.end_port is None:
+        return True
+    return isinstance(port.port, int) and port.port <= port.end_port <= 65535
+
+
+def _is_inside(block: IPBlock) -> bool:
+    """Every exception is a part of the CIDR and less than all of it."""
+    try:
+        outer = checks.cidr(block.cidr).network
+        inner = [checks.cidr(net).network for net in block.except_]
+    except ValueError:
+        return True  # another rule says so
+    return all(outer.contains(net) and outer != net for net in inner)
+
+
+PORT_RULES: Validators[NetworkPolicyPort] = (
+    text("port", checks.single_port),
+    must("end_port", "endPort needs a port that is a number and not above it", _ports_in_order),
+)
+
+PEER_RULES: Validators[NetworkPolicyPeer] = (
+    inside("pod_selector", SELECTOR_RULES),
+    inside("namespace_selector", SELECTOR_RULES),
+    inside(
+        "ip_block",
+        (
+            present("cidr", checks.cidr),
+            each("except_", checks.cidr),
+            must("except_", "each must be a part of cidr, and less than all of it", _is_inside),
+        ),
+    ),
+    must(
+        "",
+        "needs a podSelector, a namespaceSelector or an ipBlock",
+        lambda p: p.pod_selector or p.namespace_selector or p.ip_block,
+    ),
+    must(
+        "ip_block",
+        "an ipBlock can't be combined with selectors",
+        lambda p: not p.ip_block or not (p.pod_selector or p.namespace_selector),
+    ),
+)
+
+SPEC_RULES = (
+    inside("pod_selector", SELECTOR_RULES),
+    items("ingress", (items("ports", PORT_RULES), items("from_", PEER_RULES))),
+    items("egress", (items("ports", PORT_RULES), items("to", PEER_RULES))),
+    unique("policy_types"),
+)
+
+RULES = (inside("spec", SPEC_RULES),)
+
+
+def with_defaults(policy: KubernetesNetworkPolicy) -> KubernetesNetworkPolicy:
+    """Policy types as the rules imply."""
+    return replace(policy, spec=replace(policy.spec, policy_types=policy.spec.directions))

@@ -4,8 +4,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
+from tortie.api import checks
 from tortie.api.fields import Fields, Port, Unset, Unused
 from tortie.api.meta import Resource
+from tortie.api.rules import inside, items, must, text, unique
 
 
 class ContainerPort(Fields, frozen=True, kw_only=True):
@@ -152,3 +154,27 @@ class Pod(Resource, frozen=True, kw_only=True):
 
     spec: PodSpec = PodSpec()
     status: PodStatus | None = None
+
+
+CONTAINER_RULES = (
+    text("name", checks.dns_label),
+    items("ports", (text("name", checks.service_port_name), text("host_ip", checks.address))),
+)
+
+RULES = (
+    inside(
+        "spec",
+        (
+            items("containers", CONTAINER_RULES),
+            items("init_containers", CONTAINER_RULES),
+            unique("containers", key=lambda container: container.name),
+            text("node_name", checks.dns_subdomain),
+            text("service_account_name", checks.dns_subdomain),
+            must("containers", "a pod needs at least one container", lambda s: s.containers),
+        ),
+    ),
+    inside(
+        "status",
+        (text("pod_ip", checks.address), items("pod_ips", (text("ip", checks.address),))),
+    ),
+)

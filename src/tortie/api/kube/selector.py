@@ -4,7 +4,9 @@ from typing import Literal
 
 from msgspec import field
 
+from tortie.api import checks
 from tortie.api.fields import Fields
+from tortie.api.rules import each, items, must, pairs, present
 
 
 class LabelRequirement(Fields, frozen=True, kw_only=True):
@@ -25,3 +27,25 @@ class LabelSelector(Fields, frozen=True, kw_only=True):
     """Labels with exactly these values."""
     match_expressions: tuple[LabelRequirement, ...] = ()
     """Conditions that must all hold."""
+
+
+SELECTOR_RULES = (
+    pairs("match_labels", checks.qualified_name, checks.label_value),
+    items(
+        "match_expressions",
+        (
+            present("key", checks.qualified_name),
+            each("values", checks.label_value),
+            must(
+                "values",
+                "In and NotIn need at least one value",
+                lambda e: e.values or e.operator not in ("In", "NotIn"),
+            ),
+            must(
+                "values",
+                "Exists and DoesNotExist take no values",
+                lambda e: not e.values or e.operator in ("In", "NotIn"),
+            ),
+        ),
+    ),
+)

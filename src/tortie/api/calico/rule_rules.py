@@ -1,0 +1,174 @@
+"""What a policy's rules must be, beyond their types."""
+
+from tortie.api import checks
+from tortie.api.calico.rule import EntityRule, HttpMatch, IcmpFields, Rule
+from tortie.api.rules import Validators, each, inside, items, must, pairs, text, unique
+
+
+def _families(rule: Rule) -> set[int | None]:
+    """The IP versions that the rule's networks and ipVersion speak of."""
+    ends = [end for end in (rule.source, rule.destination) if end is not None]
+    nets = [net for end in ends for net in (*end.nets, *end.not_nets)]
+    return {rule.ip_version, *map(_version, nets)} - {None} if nets else set()
+
+
+def _version(net: str) -> int | None:
+    try:
+        return checks.network(net).version
+    except ValueError:
+        return None  # another rule says so
+
+
+def _ports_fit(rule: Rule) -> bool:
+    """Numbers need a protocol with ports; names bring theirs."""
+    if checks.has_ports(rule.protocol):
+        return True
+    ends = [end for end in (rule.source, rule.destination) if end is not None]
+    ports = [port for end in ends for port in (*end.ports, *end.not_ports)]
+    return not ports or (rule.protocol is None and all(map(checks.is_port_name, ports)))
+
+
+def _some_but_not_all(text_: str) -> None:
+    if checks.cidr(text_).length == 0:
+        raise ValueError(f"{text_} leaves nothing that could match")
+
+
+def _path_text(value: str) -> None:
+    if not value.startswith("/") or any(character in value for character in "?# "):
+        raise ValueError(f"{value!r} must begin with / and hold no ?, # or space")
+
+
+ICMP_RULES: Validators[IcmpFields] = (
+    must(
+        "code",
+        "ICMP code specified without an ICMP type",
+        lambda i: i.code is None or i.type is not None,
+    ),
+)
+
+HTTP_RULES: Validators[HttpMatch] = (
+    unique("methods"),
+    items(
+        "paths",
+        (
+            must(
+                "",
+                "exactly one of exact and prefix must be set",
+                lambda p: bool(p.exact) != bool(p.prefix),
+            ),
+            text("exact", _path_text),
+            text("prefix", _path_text),
+        ),
+    ),
+)
+
+ENTITY_RULES: Validators[EntityRule] = (
+    each("nets", checks.cidr),
+    unique("nets"),
+    each("not_nets", _some_but_not_all),
+    unique("not_nets"),
+    text("selector", checks.local_selector),
+    text("not_selector", checks.local_selector),
+    text("namespace_selector", checks.namespace_selector),
+    each("ports", checks.port),
+    each("not_ports", checks.port),
+    inside("service_accounts", (unique("names"), text("selector", checks.local_selector))),
+    must(
+        "namespace_selector",
+        "cannot specify NamespaceSelector and Services on the same rule",
+        lambda e: e.services is None or not e.namespace_selector,
+    ),
+    must(
+        "service_accounts",
+        "cannot specify ServiceAccounts and Services on the same rule",
+        lambda e: e.services is None or e.service_accounts is None,
+    ),
+    must(
+        "services",
+        "services must specify a service name",
+        lambda e: e.services is None or e.services.name,
+    ),
+    must(
+        "selector",
+        "cannot specify Selector/NotSelector and Services on the same rule",
+        lambda e: e.services is None or not (e.selector or e.not_selector),
+    ),
+    must(
+        "nets",
+        "cannot specify Nets/NotNets and Services on the same rule",
+        lambda e: e.services is None or not (e.nets or e.not_nets),
+    ),
+)
+
+RULE_RULES: Validators[Rule] = (
+    text("protocol", checks.protocol),
+    text("not_protocol", checks.protocol),
+    inside("icmp", ICMP_RULES),
+    inside("not_icmp", ICMP_RULES),
+    inside("source", ENTITY_RULES),
+    inside("destination", ENTITY_RULES),
+    inside("http", HTTP_RULES),
+    inside("metadata", (pairs("annotations", checks.annotation_key, str),)),
+    must(
+        "http",
+        "rules with HTTP match must have protocol TCP or unset",
+        lambda r: r.http is None or r.protocol is None or checks.is_tcp(r.protocol),
+    ),
+    must(
+        "http",
+        "HTTP match is only valid on Allow rules",
+        lambda r: r.http is None or r.action == "Allow",
+    ),
+    must(
+        "destination",
+        "ports and notPorts cannot be specified with services",
+        lambda r: (
+            r.destination is None
+            or r.destination.services is None
+            or not (r.destination.ports or r.destination.not_ports)
+        ),
+    ),
+    must(
+        "icmp",
+        "ICMP fields require protocol to be ICMP or ICMPv6",
+        lambda r: r.icmp is None or checks.is_icmp(r.protocol),
+    ),
+    must(
+        "protocol",
+        "protocol ICMP requires ipVersion 4, ICMPv6 requires ipVersion 6",
+        lambda r: r.ip_version is None or checks.icmp_version(r.protocol) in (None, r.ip_version),
+    ),
+    must(
+        "not_protocol",
+        "protocol ICMP requires ipVersion 4, ICMPv6 requires ipVersion 6",
+        lambda r: (
+            r.ip_version is None or checks.icmp_version(r.not_protocol) in (None, r.ip_version)
+        ),
+    ),
+    must(
+        "",
+        "a rule speaks of one IP version: its networks and ipVersion must agree",
+        lambda r: len(_families(r)) < 2,
+    ),
+    must("protocol", "ports need protocol TCP, UDP or SCTP", _ports_fit),
+)
+"""What every rule keeps, whatever policy it is part of."""
+
+INGRESS_RULES: Validators[Rule] = (
+    *RULE_RULES,
+    must(
+        "destination",
+        "services are for an ingress rule's source or an egress rule's destination",
+        lambda r: r.destination is None or r.destination.services is None,
+    ),
+)
+
+EGRESS_RULES: Validators[Rule] = (
+    *RULE_RULES,
+    must(
+        "source",
+        "services are for an ingress rule's source or an egress rule's destination",
+        lambda r: r.source is None or r.source.services is None,
+    ),
+    must("http", "HTTP matches are for ingress rules", lambda r: r.http is None),
+)

@@ -1,0 +1,95 @@
+"""Defaults and validation of any resource: the rules of each kind, in one table."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from tortie.api import checks
+from tortie.api.calico import (
+    global_network_policy,
+    ip_pool,
+    ipam,
+    network_policy,
+    network_set,
+    node,
+    profile,
+    tier,
+    workload_endpoint,
+)
+from tortie.api.kube import namespace, pod
+from tortie.api.kube import network_policy as kube_network_policy
+from tortie.api.meta import ObjectMeta, Resource
+from tortie.api.problems import Violation
+from tortie.api.registry import KINDS
+from tortie.api.rules import Validators, check_all, inside, must, pairs, present
+
+R = TypeVar("R", bound=Resource)
+ANNOTATIONS_SIZE = 256 * 1024  # bytes of all keys and values together
+
+_RULES: dict[str, Validators[Any]] = {
+    "NetworkPolicy": network_policy.RULES,
+    "GlobalNetworkPolicy": global_network_policy.RULES,
+    "Tier": tier.RULES,
+    "NetworkSet": network_set.RULES,
+    "GlobalNetworkSet": network_set.RULES,
+    "Profile": profile.RULES,
+    "WorkloadEndpoint": workload_endpoint.RULES,
+    "Node": node.RULES,
+    "IPPool": ip_pool.RULES,
+    "IPAMBlock": ipam.BLOCK_RULES,
+    "BlockAffinity": ipam.AFFINITY_RULES,
+    "KubernetesNetworkPolicy": kube_network_policy.RULES,
+    "Pod": pod.RULES,
+    "Namespace": namespace.RULES,
+}
+
+_DEFAULTS: dict[str, Callable[[Any], Any]] = {
+    "NetworkPolicy": network_policy.with_defaults,
+    "GlobalNetworkPolicy": global_network_policy.with_defaults,
+    "IPPool": ip_pool.with_defaults,
+    "KubernetesNetworkPolicy": kube_network_policy.with_defaults,
+}
+
+
+def _annotations_size(metadata: ObjectMeta) -> int:
+    return sum(len(k) + len(v) for k, v in metadata.annotations.items())
+
+
+_METADATA: Validators[Resource] = (
+    inside(
+        "metadata",
+        (
+            present("name", checks.dns_subdomain),
+            pairs("labels", checks.qualified_name, checks.label_value),
+            pairs("annotations", checks.annotation_key, str),
+            must(
+                "annotations",
+                "annotations have more than 256 KiB",
+                lambda m: not m.annotations or _annotations_size(m) <= ANNOTATIONS_SIZE,
+            ),
+        ),
+    ),
+)
+
+_NAMESPACED: Validators[Resource] = (inside("metadata", (present("namespace", checks.dns_label),)),)
+_CLUSTER_WIDE: Validators[Resource] = (
+    inside(
+        "metadata",
+        (must("namespace", "the kind is cluster-wide", lambda m: not m.namespace, "leave it out"),),
+    ),
+)
+
+
+def apply_defaults(resource: R) -> R:
+    """The resource with what depends on its other fields filled in; the types have the rest."""
+    fill = _DEFAULTS.get(resource.kind)
+    filled: R = fill(resource) if fill else resource
+    return filled
+
+
+def validate(resource: Resource) -> tuple[Violation, ...]:
+    """All that is wrong with a resource whose fields have the right types; empty if it is valid."""
+    found: list[Violation] = []
+    scope = _NAMESPACED if KINDS[resource.kind].namespaced else _CLUSTER_WIDE
+    for rules in (_METADATA, scope, _RULES.get(resource.kind, ())):
+        check_all(rules, resource, "", found)
+    return tuple(found)
