@@ -61,7 +61,9 @@ class RouteDriver:
         touched = self._desired.fold(delta)
         self._pending |= touched.destinations
         self._unseen |= touched.interfaces
-        if delta.local_vtep is not None or delta.routes:
+        if delta.local_vtep is not None:  # the device may be another one now
+            self._unseen |= self._tunnels()
+        elif delta.routes:
             self._unseen |= self._tunnels() - self._links.keys()
 
     def apply(self, delta: Delta) -> Applied:

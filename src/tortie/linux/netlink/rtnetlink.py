@@ -26,6 +26,7 @@ from tortie.linux.netlink.rtlink import (
     parse_link,
 )
 from tortie.linux.netlink.rtneighbour import (
+    NUD_PERMANENT,
     RTM_DELNEIGH,
     RTM_GETNEIGH,
     RTM_NEWNEIGH,
@@ -55,6 +56,7 @@ from tortie.linux.netlink.rtroute import (
 )
 
 __all__ = [
+    "NUD_PERMANENT",
     "RTM_DELADDR",
     "RTM_DELLINK",
     "RTM_DELNEIGH",

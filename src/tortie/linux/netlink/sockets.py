@@ -67,6 +67,10 @@ class NetlinkError(OSError):
         return self.text
 
 
+class NetlinkLost(NetlinkError):
+    """A request could not be sent or its answer was lost: what is in force now is not known."""
+
+
 class DumpInterrupted(NetlinkError):
     """What was dumped kept changing, so that no answer was one consistent picture."""
 
@@ -211,21 +215,21 @@ class NetlinkSocket:
             raise
         except OSError as error:
             about = requests[0].about if requests else ""
-            raise NetlinkError(error.errno or errnos.EIO, "it could not be sent", about) from error
+            raise NetlinkLost(error.errno or errnos.EIO, "it could not be sent", about) from error
 
     def receive(self) -> Iterator[Message]:
         """The messages of the next datagram, whoever they answer.
 
-        Raises NetlinkError with ENOBUFS when the kernel had to drop messages for want of room.
+        Raises NetlinkLost with ENOBUFS when the kernel had to drop messages for want of room.
         """
         try:
             data, _, flags, sender = self._socket.recvmsg(_RECEIVE)
         except TimeoutError:
             raise TimeoutError("the kernel did not answer a netlink request in time") from None
         except OSError as error:
-            raise NetlinkError(error.errno or errnos.EIO, "", "reading from netlink") from error
+            raise NetlinkLost(error.errno or errnos.EIO, "", "reading from netlink") from error
         if flags & socket.MSG_TRUNC:
-            raise NetlinkError(errnos.EMSGSIZE, f"an answer above {_RECEIVE} bytes was cut off")
+            raise NetlinkLost(errnos.EMSGSIZE, f"an answer above {_RECEIVE} bytes was cut off")
         # Another process may send to our port; only the kernel (port 0) is listened to.
         return parse_messages(data) if sender[0] == 0 else iter(())
 

@@ -1,0 +1,81 @@
+"""Which tunnel ends there are, and the entries that reach them: pure."""
+
+from collections import defaultdict
+from typing import NamedTuple
+
+from tortie.engine.delta import Delta, Vtep
+from tortie.net import Prefix
+
+
+class Clash(NamedTuple):
+    """A node whose MAC or tunnel address another node has too."""
+
+    node: str
+    other: str
+    what: str
+
+
+class DesiredTunnels:
+    """This node's tunnel end, and the others' by node."""
+
+    def __init__(self) -> None:
+        self.local: Vtep | None = None
+        self._remote: dict[str, Vtep] = {}
+        self._by_key: defaultdict[str | Prefix, set[str]] = defaultdict(set)
+
+    def fold(self, delta: Delta) -> set[str | Prefix]:
+        """Take a delta in; returns the MACs and tunnel addresses whose entries may differ."""
+        if delta.local_vtep is not None:
+            (self.local,) = delta.local_vtep
+        touched: set[str | Prefix] = set()
+        for node in delta.vteps_removed | delta.vteps.keys():
+            touched.update(self._drop(node))
+        for vtep in delta.vteps.values():
+            touched.update(self._add(vtep))
+        return touched
+
+    def _drop(self, node: str) -> tuple[str | Prefix, ...]:
+        vtep = self._remote.pop(node, None)
+        if vtep is None:
+            return ()
+        for key in _keys(vtep):
+            self._by_key[key].discard(node)
+            if not self._by_key[key]:
+                del self._by_key[key]
+        return _keys(vtep)
+
+    def _add(self, vtep: Vtep) -> tuple[str | Prefix, ...]:
+        self._remote[vtep.node] = vtep
+        for key in _keys(vtep):
+            self._by_key[key].add(vtep.node)
+        return _keys(vtep)
+
+    def keys(self) -> set[str | Prefix]:
+        """Every MAC and tunnel address that has an entry."""
+        return set(self._by_key)
+
+    def owner(self, key: str | Prefix) -> Vtep | None:
+        """The node with this MAC or tunnel address: the first by name where several claim it."""
+        nodes = self._by_key.get(key)
+        return self._remote[min(nodes)] if nodes else None
+
+    def clash(self, key: str | Prefix) -> Clash | None:
+        """Two nodes with this MAC or tunnel address, this node included."""
+        nodes = sorted(self._by_key.get(key, ()))
+        if self.local and key in _keys(self.local):
+            nodes = [self.local.node, *(node for node in nodes if node != self.local.node)]
+        return Clash(nodes[1], nodes[0], str(key)) if len(nodes) > 1 else None
+
+
+def _keys(vtep: Vtep) -> tuple[str | Prefix, ...]:
+    return vtep.mac.lower(), tunnel_address(vtep)
+
+
+def tunnel_address(vtep: Vtep) -> Prefix:
+    """A tunnel end's address alone, as the /32 or /128 that the device has."""
+    return Prefix.single(vtep.address.version, vtep.address.address)
+
+
+def underlay_address(vtep: Vtep) -> Prefix:
+    """The address that the encapsulated packets go to."""
+    return Prefix.single(vtep.underlay.version, vtep.underlay.address)

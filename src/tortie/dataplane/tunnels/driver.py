@@ -1,0 +1,228 @@
+"""Desired tunnel ends into the kernel: the device, then differences of its entries."""
+
+import errno
+from collections.abc import Callable
+
+from tortie.dataplane.contract import Applied, Failure
+from tortie.dataplane.tunnels.desired import DesiredTunnels, underlay_address
+from tortie.dataplane.tunnels.device import Refused, ensure, remove, wanted_device
+from tortie.dataplane.tunnels.settings import VxlanSettings
+from tortie.engine.delta import Delta
+from tortie.linux.links import Links
+from tortie.linux.neighbours import Entry, Neighbours, deleting, setting
+from tortie.linux.netlink.rtnetlink import NUD_PERMANENT, Forwarding, Link, Neighbour
+from tortie.linux.netlink.sockets import NetlinkError, NetlinkLost, NetlinkSocket, Request
+from tortie.net import Prefix
+
+Key = str | Prefix  # a MAC's forwarding entry, a tunnel address's neighbour entry
+_NOT_THERE = frozenset({errno.ENOENT, errno.ENODEV, errno.EADDRNOTAVAIL})
+
+
+class VxlanDriver:
+    """The tunnel of one node, in the network namespace of the thread that first uses it.
+
+    Raises NetlinkError or TimeoutError when the kernel can't be asked; what it refuses is a
+    Failure. After an exception the next call reads everything back.
+    """
+
+    name = "vxlan"
+
+    def __init__(
+        self,
+        settings: VxlanSettings | None = None,
+        open_socket: Callable[[], NetlinkSocket] = NetlinkSocket,
+    ) -> None:
+        self._settings = settings or VxlanSettings()
+        self._open_socket = open_socket
+        self._socket: NetlinkSocket | None = None
+        self._desired = DesiredTunnels()
+        self._device: Link | None = None
+        self._parent: Link | None = None
+        self._known: dict[Key, Entry] = {}
+        self._pending: set[Key] = set()
+        self._failures: dict[Key, Failure] = {}
+        self._synced = False
+
+    def close(self) -> None:
+        """Close the socket. The tunnel stays."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        self._synced = False
+
+    def fold(self, delta: Delta) -> None:
+        """Take the delta into the desired state; touch nothing."""
+        self._pending |= self._desired.fold(delta)
+        if delta.local_vtep is not None:
+            self._synced = False  # another device is needed, or none
+
+    def apply(self, delta: Delta) -> Applied:
+        """Take the delta in, write what follows from it, and try again what failed."""
+        self.fold(delta)
+        if not self._synced:
+            return self.resync()
+        return self._guarded(self._write_pending)
+
+    def resync(self) -> Applied:
+        """Read back device and entries; adopt, repair, remove what is not desired."""
+        return self._guarded(self._read_and_settle)
+
+    def link_changed(self, name: str, event: str) -> Applied:
+        """An interface is now "up", "down" or "gone"."""
+        if self._synced and self._unaffected(name, event):
+            return self._applied()
+        return self.resync()
+
+    def _unaffected(self, name: str, event: str) -> bool:
+        """Whether the device and its entries are as they were.
+
+        The kernel drops neighbour entries when the device goes down, so that coming up again is
+        no reason to trust them.
+        """
+        if self._desired.local is None:
+            return name != self._settings.device
+        if self._device is None or self._parent is None:
+            return False  # this may be what was waited for
+        before = {self._device.name: self._device, self._parent.name: self._parent}.get(name)
+        return before is None or (event == "up" and self._links.find(name) == before)
+
+    def _guarded(self, work: Callable[[], None]) -> Applied:
+        if self._socket is None:
+            self._socket = self._open_socket()
+        try:
+            work()
+        except (OSError, ValueError):
+            self.close()  # half-read answers and half-known state go with it
+            raise
+        return self._applied()
+
+    def _applied(self) -> Applied:
+        return Applied(tuple(self._failures.values()))
+
+    @property
+    def _links(self) -> Links:
+        if self._socket is None:
+            self._socket = self._open_socket()
+        return Links(self._socket)
+
+    @property
+    def _neighbours(self) -> Neighbours:
+        assert self._socket is not None
+        return Neighbours(self._socket)
+
+    def _read_and_settle(self) -> None:
+        self._failures.clear()
+        self._known.clear()
+        self._device = self._bring_device()
+        self._synced = True
+        if self._device is None:
+            return
+        strays = self._read_entries(self._device.index)
+        self._pending = self._desired.keys() | self._known.keys()
+        self._write_pending()
+        for index, error in self._neighbours.batch([deleting(one) for one in strays]).items():
+            if error.errno not in _NOT_THERE:
+                self._fail(_key(strays[index]), str(error))
+
+    def _bring_device(self) -> Link | None:
+        name, self._parent = self._settings.device, None
+        if self._desired.local is None:
+            remove(name, self._links)
+            return None
+        try:
+            wanted = wanted_device(self._desired.local, self._links, self._settings)
+            device = ensure(name, wanted, self._links)
+        except NetlinkLost:
+            raise
+        except (Refused, NetlinkError, ValueError) as error:
+            self._failures[name] = Failure(self.name, name, str(error))
+            return None
+        self._parent = wanted.parent
+        return device
+
+    def _read_entries(self, index: int) -> list[Entry]:
+        """Learn what the device holds; returns what stands beside the one entry of a key to keep.
+
+        Entries that the kernel made by itself (multicast) are not permanent, and not ours.
+        """
+        strays: list[Entry] = []
+        found: list[Entry] = [*self._neighbours.forwarding(index), *self._neighbours.list(index)]
+        for entry in found:
+            if not entry.state & NUD_PERMANENT:
+                continue
+            key = _key(entry)
+            known = self._known.get(key)
+            if known is not None and known == self._wanted(key):
+                strays.append(entry)
+            else:
+                strays += [known] if known else []
+                self._known[key] = entry
+        return strays
+
+    def _wanted(self, key: Key) -> Entry | None:
+        vtep = self._desired.owner(key)
+        if vtep is None or self._device is None:
+            return None
+        if isinstance(key, Prefix):
+            return Neighbour(self._device.index, key, vtep.mac.lower())
+        return Forwarding(self._device.index, key, underlay_address(vtep))
+
+    def _write_pending(self) -> None:
+        if self._device is None:  # there is a failure that says why
+            return
+        pending, self._pending = self._pending, set()
+        keys: list[Key] = []
+        requests: list[Request] = []
+        for key in pending:
+            self._failures.pop(key, None)
+            self._name_clash(key)
+            request = self._request(key)
+            if request is not None:
+                keys.append(key)
+                requests.append(request)
+        errors = self._neighbours.batch(requests)
+        self._note(errors, keys)
+        for index, key in enumerate(keys):
+            if index not in errors:
+                self._learn(key)
+
+    def _request(self, key: Key) -> Request | None:
+        try:
+            wanted, known = self._wanted(key), self._known.get(key)
+            if wanted == known:
+                return None
+            return setting(wanted) if wanted else deleting(known) if known else None
+        except ValueError as error:  # a MAC that is none: this node's trouble, not all's
+            self._fail(key, str(error))
+            return None
+
+    def _learn(self, key: Key) -> None:
+        wanted = self._wanted(key)
+        if wanted is None:
+            self._known.pop(key, None)
+        else:
+            self._known[key] = wanted
+
+    def _note(self, errors: dict[int, NetlinkError], keys: list[Key]) -> None:
+        for index, error in errors.items():
+            key = keys[index]
+            if self._wanted(key) is None and error.errno in _NOT_THERE:
+                self._learn(key)
+            else:
+                self._fail(key, str(error))
+
+    def _fail(self, key: Key, reason: str) -> None:
+        vtep = self._desired.owner(key)
+        subject = f"node {vtep.node}" if vtep else str(key)
+        self._failures[key] = Failure(self.name, subject, reason)
+        self._pending.add(key)
+
+    def _name_clash(self, key: Key) -> None:
+        clash = self._desired.clash(key)
+        if clash:
+            reason = f"its tunnel has {clash.what}, which is node {clash.other}'s already"
+            self._failures[key] = Failure(self.name, f"node {clash.node}", reason)
+
+
+def _key(entry: Entry) -> Key:
+    return entry.address if isinstance(entry, Neighbour) else entry.mac

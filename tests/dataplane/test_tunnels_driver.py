@@ -1,0 +1,316 @@
+"""The tunnel between two namespaces: real packets, adoption, repair."""
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tortie.dataplane.routes import RouteDriver
+from tortie.dataplane.tunnels import VxlanDriver, VxlanSettings
+from tortie.engine.delta import Delta, Route, RouteKind, Vtep
+from tortie.linux import namespaces
+from tortie.linux.links import Links
+from tortie.linux.neighbours import Neighbours
+from tortie.linux.netlink.rtnetlink import Forwarding, Neighbour, Vxlan
+from tortie.linux.netlink.sockets import NetlinkSocket
+from tortie.net import parse_network, parse_prefix
+
+pytestmark = pytest.mark.root
+DEVICE = "vxlan.calico"
+
+
+def vtep(number: int, **changes: str) -> Vtep:
+    values = {
+        "node": f"n{number}",
+        "address": f"10.65.{number}.1",
+        "underlay": f"172.16.1.{number}",
+        "mac": f"66:00:00:00:00:{number:02x}",
+    } | changes
+    address, underlay = parse_prefix(values["address"]), parse_prefix(values["underlay"])
+    return Vtep(values["node"], address, underlay, values["mac"])
+
+
+class Node:
+    """A namespace with its underlay address on eth0, and both drivers at work in it."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.name = f"tortie-tun{number}-{os.getpid()}"
+        self.path = namespaces.create_named(self.name)
+        with namespaces.in_namespace(self.path):
+            self.socket = NetlinkSocket()
+        self.links, self.neighbours = Links(self.socket), Neighbours(self.socket)
+        self.tunnels, self.routes = VxlanDriver(), RouteDriver()
+
+    def address(self) -> None:
+        self.links.add_address("eth0", parse_prefix(f"172.16.1.{self.number}/24"))
+        self.links.set_up("eth0")
+        self.links.set_up("lo")
+
+    def entries(self) -> tuple[dict[str, str], dict[str, str]]:
+        """What the device holds: MAC → underlay address, tunnel address → MAC."""
+        index = self.links.get(DEVICE).index
+        forwarding = {e.mac: str(e.remote) for e in self.neighbours.forwarding(index)}
+        neighbours = {str(n.address): n.mac for n in self.neighbours.list(index, 4)}
+        return forwarding, neighbours
+
+    def close(self) -> None:
+        for thing in (self.tunnels, self.routes, self.socket):
+            thing.close()
+        namespaces.delete_named(self.name)
+
+
+@pytest.fixture
+def nodes() -> Iterator[tuple[Node, Node]]:
+    one = Node(1)
+    try:
+        two = Node(2)
+        try:
+            with open(two.path) as far:
+                one.links.create_veth("eth0", "eth0", far.fileno(), mtu=1450)
+            one.address()
+            two.address()
+            yield one, two
+        finally:
+            two.close()
+    finally:
+        one.close()
+
+
+@pytest.fixture
+def node(nodes: tuple[Node, Node]) -> Iterator[Node]:
+    with namespaces.in_namespace(nodes[0].path):
+        yield nodes[0]
+
+
+def local(end: Vtep | None) -> Delta:
+    return Delta(local_vtep=(end,))
+
+
+def remotes(*ends: Vtep) -> Delta:
+    return Delta(vteps={end.node: end for end in ends})
+
+
+def connect(here: Node, there: Node) -> None:
+    """Give `here` its tunnel end, the other's, and a route to the other's block."""
+    block = parse_network(f"10.65.{there.number}.0/26")
+    gateway = vtep(there.number).address.address
+    delta = Delta(
+        local_vtep=(vtep(here.number),),
+        vteps={f"n{there.number}": vtep(there.number)},
+        routes={block: Route(block, RouteKind.VXLAN, gateway, f"n{there.number}")},
+    )
+    with namespaces.in_namespace(here.path):
+        assert here.tunnels.apply(delta).failed == ()
+        assert here.routes.apply(delta).failed == ()
+
+
+def bound(node: Node, address: str) -> socket.socket:
+    """A UDP socket of that node on an address of its block."""
+    node.links.add_address("lo", parse_prefix(address))
+    with namespaces.in_namespace(node.path):
+        found = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    found.settimeout(5)
+    found.bind((address, 7000))
+    return found
+
+
+def ask(client: socket.socket, server: socket.socket, text: bytes) -> tuple[bytes, str]:
+    """Send there and back; returns what came back and the source that the server saw."""
+    client.sendto(text, server.getsockname())
+    heard, source = server.recvfrom(65536)
+    server.sendto(heard.upper(), source)
+    return client.recv(65536), str(source[0])
+
+
+def test_packets_cross_the_tunnel_both_ways(nodes: tuple[Node, Node]) -> None:
+    one, two = nodes
+    connect(one, two)
+    connect(two, one)
+    with bound(one, "10.65.1.2") as client, bound(two, "10.65.2.2") as server:
+        assert ask(client, server, b"hello") == (b"HELLO", "10.65.1.2")
+        assert ask(client, server, b"x" * 1372)[0] == b"X" * 1372  # the largest that is whole
+
+
+def test_a_new_agent_adopts_the_tunnel_and_no_packet_is_lost(nodes: tuple[Node, Node]) -> None:
+    one, two = nodes
+    connect(one, two)
+    connect(two, one)
+    before = one.links.get(DEVICE), one.entries()
+    with bound(one, "10.65.1.2") as client, bound(two, "10.65.2.2") as server:
+        one.tunnels.close()
+        one.routes.close()
+        one.tunnels, one.routes = VxlanDriver(), RouteDriver()
+        for number in range(20):
+            client.sendto(b"%d" % number, server.getsockname())
+        connect(one, two)
+        for number in range(20, 40):
+            client.sendto(b"%d" % number, server.getsockname())
+        assert [int(server.recv(64)) for _ in range(40)] == list(range(40))
+    assert (one.links.get(DEVICE), one.entries()) == before
+
+
+def test_the_device_is_made_as_it_should_be(node: Node) -> None:
+    assert node.tunnels.apply(local(vtep(1))).failed == ()
+    device = node.links.get(DEVICE)
+    parent = node.links.get("eth0").index
+    assert device.vxlan == Vxlan(4096, 4789, parse_prefix("172.16.1.1"), parent, learning=False)
+    assert (device.mac, device.mtu, device.up) == ("66:00:00:00:00:01", 1400, True)
+    held = [str(a.prefix) for a in node.links.addresses(DEVICE) if a.prefix.version == 4]
+    assert held == ["10.65.1.1/32"]
+
+
+def test_each_other_node_has_its_two_entries(node: Node) -> None:
+    node.tunnels.apply(local(vtep(1)))
+    assert node.tunnels.apply(remotes(vtep(2), vtep(3))).failed == ()
+    assert node.entries() == (
+        {"66:00:00:00:00:02": "172.16.1.2/32", "66:00:00:00:00:03": "172.16.1.3/32"},
+        {"10.65.2.1/32": "66:00:00:00:00:02", "10.65.3.1/32": "66:00:00:00:00:03"},
+    )
+    node.tunnels.apply(Delta(vteps_removed=frozenset({"n3"})))
+    assert node.entries() == (
+        {"66:00:00:00:00:02": "172.16.1.2/32"},
+        {"10.65.2.1/32": "66:00:00:00:00:02"},
+    )
+
+
+def test_a_node_that_moves_has_its_entries_changed(node: Node) -> None:
+    node.tunnels.apply(local(vtep(1)))
+    node.tunnels.apply(remotes(vtep(2)))
+    moved = vtep(2, underlay="172.16.1.22", address="10.65.22.1")
+    assert node.tunnels.apply(remotes(moved)).failed == ()
+    assert node.entries() == (
+        {"66:00:00:00:00:02": "172.16.1.22/32"},
+        {"10.65.22.1/32": "66:00:00:00:00:02"},
+    )
+    renewed = vtep(2, mac="66:00:00:00:00:22")
+    assert node.tunnels.apply(remotes(renewed)).failed == ()
+    assert node.entries() == (
+        {"66:00:00:00:00:22": "172.16.1.2/32"},
+        {"10.65.2.1/32": "66:00:00:00:00:22"},
+    )
+
+
+def test_what_a_device_cannot_change_makes_a_new_one_with_all_entries(node: Node) -> None:
+    node.tunnels.apply(local(vtep(1)))
+    node.tunnels.apply(remotes(vtep(2)))
+    before = node.links.get(DEVICE)
+    other = VxlanDriver(VxlanSettings(vni=77))
+    other.fold(local(vtep(1)))
+    other.fold(remotes(vtep(2)))
+    assert other.resync().failed == ()
+    other.close()
+    device = node.links.get(DEVICE)
+    assert device.vxlan is not None
+    assert device.vxlan.vni == 77
+    assert device.index != before.index
+    assert node.entries()[0] == {"66:00:00:00:00:02": "172.16.1.2/32"}
+
+
+def test_drift_is_repaired(node: Node) -> None:
+    node.tunnels.apply(local(vtep(1)))
+    node.tunnels.apply(remotes(vtep(2), vtep(3)))
+    before = node.links.get(DEVICE), node.entries()
+    index = before[0].index
+    node.neighbours.delete(Neighbour(index, parse_prefix("10.65.2.1"), ""))
+    node.neighbours.set(Neighbour(index, parse_prefix("10.65.3.1"), "66:66:66:66:66:66"))
+    node.neighbours.set(Neighbour(index, parse_prefix("10.65.9.1"), "66:00:00:00:00:09"))
+    node.neighbours.set(Forwarding(index, "66:00:00:00:00:02", parse_prefix("172.16.1.99")))
+    node.neighbours.set(Forwarding(index, "66:00:00:00:00:09", parse_prefix("172.16.1.9")))
+    node.links.set_mtu(DEVICE, 1300)
+    node.links.set_mac(DEVICE, "66:00:00:00:00:0f")
+    node.links.add_address(DEVICE, parse_prefix("10.1.1.1/24"))
+    assert node.tunnels.resync().failed == ()
+    assert (node.links.get(DEVICE), node.entries()) == before
+    addresses = node.links.addresses(DEVICE)
+    assert [str(a.prefix) for a in addresses if a.prefix.version == 4] == ["10.65.1.1/32"]
+
+
+@pytest.mark.parametrize("event", ["down", "up"])
+def test_entries_lost_in_a_flap_come_back(node: Node, event: str) -> None:
+    node.tunnels.apply(local(vtep(1)))
+    node.tunnels.apply(remotes(vtep(2)))
+    before = node.entries()
+    node.links.set_down(DEVICE)
+    if event == "up":
+        assert node.tunnels.link_changed(DEVICE, "down").failed == ()
+    else:
+        node.links.set_up(DEVICE)
+    assert node.tunnels.link_changed(DEVICE, event).failed == ()
+    assert node.links.get(DEVICE).up
+    assert node.entries() == before
+
+
+def test_a_deleted_device_is_made_again(node: Node) -> None:
+    node.tunnels.apply(local(vtep(1)))
+    node.tunnels.apply(remotes(vtep(2)))
+    before = node.entries()
+    node.links.delete(DEVICE)
+    assert node.tunnels.link_changed(DEVICE, "gone").failed == ()
+    assert node.entries() == before
+
+
+def test_the_mtu_follows_the_underlay(node: Node) -> None:
+    node.tunnels.apply(local(vtep(1)))
+    node.links.set_mtu("eth0", 1300)
+    assert node.tunnels.link_changed("eth0", "up").failed == ()
+    assert node.links.get(DEVICE).mtu == 1250
+
+
+def test_no_tunnel_end_means_no_device(node: Node) -> None:
+    node.tunnels.apply(local(vtep(1)))
+    assert node.tunnels.apply(local(None)).failed == ()
+    assert node.links.find(DEVICE) is None
+
+
+def test_an_address_that_no_interface_has_is_named_and_tried_again(node: Node) -> None:
+    [failure] = node.tunnels.apply(local(vtep(9))).failed
+    assert failure.subject == DEVICE
+    assert "172.16.1.9" in failure.message
+    assert node.links.find(DEVICE) is None
+    node.links.add_address("eth0", parse_prefix("172.16.1.9/24"))
+    assert node.tunnels.resync().failed == ()
+    assert node.links.get(DEVICE).up
+
+
+def test_a_foreign_interface_of_that_name_is_left_alone(node: Node) -> None:
+    node.links.create_bridge(DEVICE)
+    [failure] = node.tunnels.apply(local(vtep(1))).failed
+    assert "no VXLAN device (bridge)" in failure.message
+    assert node.tunnels.apply(local(None)).failed == ()
+    assert node.links.get(DEVICE).kind == "bridge"
+
+
+def test_one_bad_node_is_isolated_and_named(node: Node) -> None:
+    node.tunnels.apply(local(vtep(1)))
+    failed = node.tunnels.apply(remotes(vtep(2), vtep(3, mac="rubbish"))).failed
+    assert {failure.subject for failure in failed} == {"node n3"}
+    assert any("rubbish" in failure.message for failure in failed)
+    assert node.entries()[0] == {"66:00:00:00:00:02": "172.16.1.2/32"}
+    assert node.tunnels.apply(remotes(vtep(3))).failed == ()
+    assert len(node.entries()[0]) == 2
+
+
+def test_two_nodes_with_one_mac_are_named(node: Node) -> None:
+    node.tunnels.apply(local(vtep(1)))
+    [failure] = node.tunnels.apply(remotes(vtep(2), vtep(3, mac="66:00:00:00:00:02"))).failed
+    assert failure.subject == "node n3"
+    assert "node n2's already" in failure.message
+    assert node.entries()[0] == {"66:00:00:00:00:02": "172.16.1.2/32"}
+    assert node.tunnels.apply(Delta(vteps_removed=frozenset({"n2"}))).failed == ()
+    assert node.entries()[0] == {"66:00:00:00:00:02": "172.16.1.3/32"}
+
+
+def test_other_vxlan_devices_are_left_alone(node: Node) -> None:
+    node.links.create_vxlan("vxlan9", Vxlan(9, 4790, parse_prefix("172.16.1.1")))
+    node.tunnels.apply(local(vtep(1)))
+    node.tunnels.apply(local(None))
+    shown = subprocess.run(
+        ["nsenter", f"--net={node.path}", "ip", "-br", "link", "show", "type", "vxlan"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert shown.stdout.split()[0] == "vxlan9"
