@@ -1,37 +1,47 @@
 """The words that rules of validation are written in.
 
-A kind's rules are a tuple, read from top to bottom; each is a function of a value, the path to it,
-and the list of violations that it adds to. Paths are spelt only for what is wrong, since ten
-thousand policies a second pass through here.
+A kind's rules are a tuple, read from top to bottom; each is a function of a value, where it stands,
+and the list of violations that it adds to. Where something stands is spelt only if it is wrong,
+since ten thousand policies a second pass through here.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from tortie.api.problems import Violation, nearest, under
 
 T = TypeVar("T")
 Check = Callable[[Any], object]
 """Looks at one value; raises ValueError with what is wrong with it. The result is not used."""
-Validator = Callable[[T, str, list[Violation]], None]
+
+
+class Where(NamedTuple):
+    """An object's place: a field of its owner, which has a place itself; None is the root."""
+
+    above: "Where | None"
+    owner: Any
+    field: str
+    item: int | None = None
+
+
+Validator = Callable[[T, Where | None, list[Violation]], None]
 Validators = Sequence[Validator[T]]
 
 
-def check_all(rules: Validators[T], value: T, path: str, found: list[Violation]) -> None:
+def check_all(rules: Validators[T], value: T, where: Where | None, found: list[Violation]) -> None:
     """All rules, on one value."""
     for rule in rules:
-        rule(value, path, found)
+        rule(value, where, found)
 
 
 def must(field: str, message: str, holds: Callable[[T], object], hint: str = "") -> Validator[T]:
     """`holds` is true of the object; `field` is the one to blame if not, "" the object itself."""
 
-    def rule(value: T, path: str, found: list[Violation]) -> None:
+    def rule(value: T, where: Where | None, found: list[Violation]) -> None:
         if not holds(value):
             blamed = getattr(value, field) if field else None
-            found.append(Violation(_path(value, field, path), message, blamed, hint))
+            found.append(Violation(_path(value, field, where), message, blamed, hint))
 
     return rule
 
@@ -40,10 +50,10 @@ def text(field: str, check: Check) -> Validator[Any]:
     """The field passes `check`, unless it is absent or empty."""
     get = attrgetter(field)
 
-    def rule(value: Any, path: str, found: list[Violation]) -> None:
+    def rule(value: Any, where: Where | None, found: list[Violation]) -> None:
         item = get(value)
         if item is not None and item != "":
-            _try(check, item, value, field, path, found)
+            _try(check, item, value, field, where, found)
 
     return rule
 
@@ -52,12 +62,12 @@ def present(field: str, check: Check) -> Validator[Any]:
     """The field is there and passes `check`."""
     get = attrgetter(field)
 
-    def rule(value: Any, path: str, found: list[Violation]) -> None:
+    def rule(value: Any, where: Where | None, found: list[Violation]) -> None:
         item = get(value)
         if item is None or item == "":
-            found.append(Violation(_path(value, field, path), "is required"))
+            found.append(Violation(_path(value, field, where), "is required"))
         else:
-            _try(check, item, value, field, path, found)
+            _try(check, item, value, field, where, found)
 
     return rule
 
@@ -66,12 +76,12 @@ def each(field: str, check: Check) -> Validator[Any]:
     """Every item of the list passes `check`."""
     get = attrgetter(field)
 
-    def rule(value: Any, path: str, found: list[Violation]) -> None:
+    def rule(value: Any, where: Where | None, found: list[Violation]) -> None:
         for index, item in enumerate(get(value)):
             try:
                 check(item)
             except ValueError as error:
-                place = f"{_path(value, field, path)}[{index}]"
+                place = f"{_path(value, field, where)}[{index}]"
                 found.append(Violation(place, str(error), item))
 
     return rule
@@ -81,7 +91,7 @@ def unique(field: str, key: Callable[[Any], object] = lambda item: item) -> Vali
     """No two items of the list have the same key."""
     get = attrgetter(field)
 
-    def rule(value: Any, path: str, found: list[Violation]) -> None:
+    def rule(value: Any, where: Where | None, found: list[Violation]) -> None:
         items = get(value)
         if len(items) < 2 or len({key(item) for item in items}) == len(items):
             return
@@ -89,7 +99,7 @@ def unique(field: str, key: Callable[[Any], object] = lambda item: item) -> Vali
         for index, item in enumerate(items):
             first = seen.setdefault(key(item), index)
             if first != index:
-                place = f"{_path(value, field, path)}[{index}]"
+                place = f"{_path(value, field, where)}[{index}]"
                 found.append(Violation(place, f"is the same as item {first}", item))
 
     return rule
@@ -99,10 +109,21 @@ def inside(field: str, rules: Validators[Any]) -> Validator[Any]:
     """The object in the field, where there is one, keeps `rules`."""
     get = attrgetter(field)
 
-    def rule(value: Any, path: str, found: list[Violation]) -> None:
+    def rule(value: Any, where: Where | None, found: list[Violation]) -> None:
         item = get(value)
         if item is not None:
-            check_all(rules, item, _path(value, field, path), found)
+            check_all(rules, item, Where(where, value, field), found)
+
+    return rule
+
+
+def given(field: str, *rules: Validator[T]) -> Validator[T]:
+    """Where the field is set, the object that it belongs to keeps `rules`."""
+    get = attrgetter(field)
+
+    def rule(value: T, where: Where | None, found: list[Violation]) -> None:
+        if get(value):
+            check_all(rules, value, where, found)
 
     return rule
 
@@ -111,12 +132,9 @@ def items(field: str, rules: Validators[Any]) -> Validator[Any]:
     """Every object in the list keeps `rules`."""
     get = attrgetter(field)
 
-    def rule(value: Any, path: str, found: list[Violation]) -> None:
-        if not (listed := get(value)):
-            return
-        place = _path(value, field, path)
-        for index, item in enumerate(listed):
-            check_all(rules, item, f"{place}[{index}]", found)
+    def rule(value: Any, where: Where | None, found: list[Violation]) -> None:
+        for index, item in enumerate(get(value)):
+            check_all(rules, item, Where(where, value, field, index), found)
 
     return rule
 
@@ -125,37 +143,39 @@ def pairs(field: str, key: Check, item: Check) -> Validator[Any]:
     """Every key and every value of the map pass their checks."""
     get = attrgetter(field)
 
-    def rule(value: Any, path: str, found: list[Violation]) -> None:
+    def rule(value: Any, where: Where | None, found: list[Violation]) -> None:
         for name, content in get(value).items():
             try:
                 key(name)
                 item(content)
             except ValueError as error:
-                place = under(_path(value, field, path), name)
+                place = under(_path(value, field, where), name)
                 found.append(Violation(place, str(error), content))
 
     return rule
 
 
 def _try(
-    check: Check, item: object, value: Any, field: str, path: str, found: list[Violation]
+    check: Check, item: object, value: Any, field: str, where: Where | None, found: list[Violation]
 ) -> None:
     try:
         check(item)
     except ValueError as error:
         choices: Iterable[str] = getattr(error, "choices", ())
         hint = nearest(str(item), choices) if choices else ""
-        found.append(Violation(_path(value, field, path), str(error), item, hint))
+        found.append(Violation(_path(value, field, where), str(error), item, hint))
 
 
-def _path(value: Any, field: str, path: str) -> str:
-    """The path of a field, by the API's name of it."""
-    if not field:
-        return path
-    names = _api_names(value.__struct_fields__, value.__struct_encode_fields__)
-    return under(path, names[field])
+def _path(value: Any, field: str, where: Where | None) -> str:
+    """The path of a field of `value`, by the API's names."""
+    path = _spelt(where) if where else ""
+    return under(path, _api_name(value, field)) if field else path
 
 
-@cache
-def _api_names(fields: tuple[str, ...], names: tuple[str, ...]) -> dict[str, str]:
-    return dict(zip(fields, names, strict=True))
+def _spelt(where: Where) -> str:
+    path = under(_spelt(where.above) if where.above else "", _api_name(where.owner, where.field))
+    return path if where.item is None else f"{path}[{where.item}]"
+
+
+def _api_name(value: Any, field: str) -> str:
+    return str(value.__struct_encode_fields__[value.__struct_fields__.index(field)])

@@ -91,5 +91,5 @@ def validate(resource: Resource) -> tuple[Violation, ...]:
     found: list[Violation] = []
     scope = _NAMESPACED if KINDS[resource.kind].namespaced else _CLUSTER_WIDE
     for rules in (_METADATA, scope, _RULES.get(resource.kind, ())):
-        check_all(rules, resource, "", found)
+        check_all(rules, resource, None, found)
     return tuple(found)

@@ -2,7 +2,7 @@
 
 from tortie.api import checks
 from tortie.api.calico.rule import EntityRule, HttpMatch, IcmpFields, Rule
-from tortie.api.rules import Validators, each, inside, items, must, pairs, text, unique
+from tortie.api.rules import Validators, each, given, inside, items, must, pairs, text, unique
 
 
 def _families(rule: Rule) -> set[int | None]:
@@ -26,6 +26,10 @@ def _ports_fit(rule: Rule) -> bool:
     ends = [end for end in (rule.source, rule.destination) if end is not None]
     ports = [port for end in ends for port in (*end.ports, *end.not_ports)]
     return not ports or (rule.protocol is None and all(map(checks.is_port_name, ports)))
+
+
+def _service_with_ports(end: EntityRule | None) -> bool:
+    return end is not None and end.services is not None and bool(end.ports or end.not_ports)
 
 
 def _some_but_not_all(text_: str) -> None:
@@ -73,30 +77,31 @@ ENTITY_RULES: Validators[EntityRule] = (
     each("ports", checks.port),
     each("not_ports", checks.port),
     inside("service_accounts", (unique("names"), text("selector", checks.local_selector))),
-    must(
-        "namespace_selector",
-        "cannot specify NamespaceSelector and Services on the same rule",
-        lambda e: e.services is None or not e.namespace_selector,
-    ),
-    must(
-        "service_accounts",
-        "cannot specify ServiceAccounts and Services on the same rule",
-        lambda e: e.services is None or e.service_accounts is None,
-    ),
-    must(
+    given(
         "services",
-        "services must specify a service name",
-        lambda e: e.services is None or e.services.name,
-    ),
-    must(
-        "selector",
-        "cannot specify Selector/NotSelector and Services on the same rule",
-        lambda e: e.services is None or not (e.selector or e.not_selector),
-    ),
-    must(
-        "nets",
-        "cannot specify Nets/NotNets and Services on the same rule",
-        lambda e: e.services is None or not (e.nets or e.not_nets),
+        inside(
+            "services", (must("name", "services must specify a service name", lambda s: s.name),)
+        ),
+        must(
+            "namespace_selector",
+            "cannot specify NamespaceSelector and Services on the same rule",
+            lambda e: not e.namespace_selector,
+        ),
+        must(
+            "service_accounts",
+            "cannot specify ServiceAccounts and Services on the same rule",
+            lambda e: e.service_accounts is None,
+        ),
+        must(
+            "selector",
+            "cannot specify Selector/NotSelector and Services on the same rule",
+            lambda e: not (e.selector or e.not_selector),
+        ),
+        must(
+            "nets",
+            "cannot specify Nets/NotNets and Services on the same rule",
+            lambda e: not (e.nets or e.not_nets),
+        ),
     ),
 )
 
@@ -109,40 +114,36 @@ RULE_RULES: Validators[Rule] = (
     inside("destination", ENTITY_RULES),
     inside("http", HTTP_RULES),
     inside("metadata", (pairs("annotations", checks.annotation_key, str),)),
-    must(
+    given(
         "http",
-        "rules with HTTP match must have protocol TCP or unset",
-        lambda r: r.http is None or r.protocol is None or checks.is_tcp(r.protocol),
-    ),
-    must(
-        "http",
-        "HTTP match is only valid on Allow rules",
-        lambda r: r.http is None or r.action == "Allow",
+        must(
+            "http",
+            "rules with HTTP match must have protocol TCP or unset",
+            lambda r: r.protocol is None or checks.is_tcp(r.protocol),
+        ),
+        must("http", "HTTP match is only valid on Allow rules", lambda r: r.action == "Allow"),
     ),
     must(
         "destination",
         "ports and notPorts cannot be specified with services",
-        lambda r: (
-            r.destination is None
-            or r.destination.services is None
-            or not (r.destination.ports or r.destination.not_ports)
-        ),
+        lambda r: not _service_with_ports(r.destination),
     ),
     must(
         "icmp",
         "ICMP fields require protocol to be ICMP or ICMPv6",
         lambda r: r.icmp is None or checks.is_icmp(r.protocol),
     ),
-    must(
-        "protocol",
-        "protocol ICMP requires ipVersion 4, ICMPv6 requires ipVersion 6",
-        lambda r: r.ip_version is None or checks.icmp_version(r.protocol) in (None, r.ip_version),
-    ),
-    must(
-        "not_protocol",
-        "protocol ICMP requires ipVersion 4, ICMPv6 requires ipVersion 6",
-        lambda r: (
-            r.ip_version is None or checks.icmp_version(r.not_protocol) in (None, r.ip_version)
+    given(
+        "ip_version",
+        must(
+            "protocol",
+            "protocol ICMP requires ipVersion 4, ICMPv6 requires ipVersion 6",
+            lambda r: checks.icmp_version(r.protocol) in (None, r.ip_version),
+        ),
+        must(
+            "not_protocol",
+            "protocol ICMP requires ipVersion 4, ICMPv6 requires ipVersion 6",
+            lambda r: checks.icmp_version(r.not_protocol) in (None, r.ip_version),
         ),
     ),
     must(
