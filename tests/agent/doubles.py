@@ -26,6 +26,7 @@ class ScriptedSource:
 
     def __init__(self):
         self.queue = asyncio.Queue()
+        self.outage = None
 
     def put(self, *items):
         self.queue.put_nowait(list(items))
@@ -95,6 +96,9 @@ class RecordingDriver:
         return sorted(n.name for n in delta.endpoints), sorted(
             n.name for n in delta.endpoints_removed
         )
+
+    def guard(self):
+        return self._note("guard")
 
     def fold(self, delta):
         self.journal.append((self.name, "fold", *self._take(delta)))

@@ -11,6 +11,7 @@ from tortie.agent.config import AgentConfig
 from tortie.agent.pipeline import Pipeline
 from tortie.agent.waiters import NotReady
 from tortie.sync.stream import InSync, Progress
+from tortie.sync.syncer import Outage
 
 BOUND = 20.0
 
@@ -66,6 +67,7 @@ async def test_nothing_is_written_before_the_picture_is_complete():
         bench.source.put(update("c"))
         await bench.until(lambda: len(bench.engine.batches) == 2)
         assert not bench.calls("apply", "resync")
+        assert bench.calls()[0] == ("guard",)
         assert not bench.agent.health.is_ready
         bench.source.sync(7)
         await bench.agent.wait_applied(7, BOUND)
@@ -168,12 +170,14 @@ async def test_losing_the_datastore_keeps_what_is_programmed_and_stays_live():
         bench.source.put(update("a"), InSync(), Progress(1))
         await bench.agent.wait_applied(1, BOUND)
         before = bench.calls()
-        bench.agent.datastore_lost("the database file is gone")
+        bench.source.outage = Outage(0.0, "the database file is gone")
+        bench.agent.follow_datastore()
         assert bench.agent.health.liveness().status == 200
         answer = bench.agent.health.readiness()
         assert (answer.status, answer.body) == (503, b"datastore: the database file is gone\n")
         assert bench.calls() == before
         assert b"felix_resync_state 1.0" in bench.agent.metrics.page().body
+        bench.source.outage = None
         bench.source.put(update("b"), Progress(2))
         await bench.agent.wait_applied(2, BOUND)
         assert bench.agent.health.is_ready

@@ -107,3 +107,29 @@ def test_an_endpoint_whose_policy_failed_is_not_ready(dataplane, drivers):
     assert dataplane.waiting_for(endpoint_id("b")) == ""
     drivers["routes"].unready[endpoint_id("b")] = "x"
     assert dataplane.waiting_for(endpoint_id("b")) == "its route is not programmed"
+
+
+def test_before_anything_is_known_only_policy_is_asked_to_shut_what_is_open(dataplane, journal):
+    dataplane.guard()
+    assert journal == [("policy", "resync", [])]
+    dataplane.fold(delta("a"))
+    journal.clear()
+    dataplane.resync()
+    assert steps(journal, "resync") == ["policy", "vxlan", "routes"]
+
+
+def test_links_are_told_to_tunnels_and_routes(dataplane, journal):
+    dataplane.link_changed("eth0", "up")
+    assert journal == []
+    dataplane.resync()
+    journal.clear()
+    dataplane.link_changed("eth0", "gone")
+    assert journal == [("vxlan", "link", "eth0", "gone"), ("routes", "link", "eth0", "gone")]
+
+
+def test_what_a_driver_no_longer_reports_is_over(dataplane, drivers):
+    dataplane.resync()
+    drivers["routes"].fail_with = [failed("10.0.0.1/32", driver="routes")]
+    assert len(dataplane.apply(delta("a")).failed) == 1
+    drivers["routes"].fail_with = None
+    assert dataplane.apply(delta("b")).failed == ()

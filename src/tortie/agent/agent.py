@@ -25,6 +25,7 @@ from tortie.agent.waiters import Waiters
 from tortie.dataplane.contract import Failure
 from tortie.policy.program import EndpointId
 from tortie.sync.stream import Item
+from tortie.sync.syncer import Outage
 
 Observer = Callable[[Sequence[KeyValue]], None]
 _HEARTBEAT = 2.0  # seconds
@@ -36,8 +37,13 @@ _log = structlog.get_logger(__name__)
 class UpdateSource(Protocol):
     """`tortie.sync.Syncer`, as far as it is used here."""
 
+    @property
+    def outage(self) -> Outage | None:
+        """Why the datastore can't be followed now; None while it can."""
+        ...
+
     def stream(self) -> AsyncIterator[list[Item]]:
-        """Batches of the update stream, for ever."""
+        """Batches of the update stream, until the datastore is closed."""
         ...
 
 
@@ -78,12 +84,14 @@ class Agent:
         """Work until cancelled. Policy stays in force afterwards."""
         self.metrics.resync_state(metric.RESYNCING)
         try:
+            await self._guard()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._feed())
                 tasks.create_task(self._turns())
                 tasks.create_task(self._beat())
                 tasks.create_task(self._refresh())
         finally:
+            self._waiters.close()
             self._worker.shutdown(wait=False, cancel_futures=True)
 
     async def wait_ready(self, endpoint_id: EndpointId, within: float) -> None:
@@ -106,22 +114,32 @@ class Agent:
         """Compare the kernel with what is desired, soon."""
         self._inbox.resync()
 
-    def datastore_lost(self, reason: str) -> None:
-        """The stream is broken off; what is programmed stays."""
-        self.health.waiting("datastore", reason)
-        self.metrics.resync_state(metric.WAITING)
+    def warn(self, problem: str) -> None:
+        """Something in the datastore can't be used as it is; work goes on."""
+        self.warnings.append(problem)
+        self.metrics.warned()
+        _log.warning("something can't be used as it is", problem=problem)
 
-    def datastore_back(self) -> None:
-        """The stream goes on."""
-        if self.in_sync:
+    def follow_datastore(self) -> None:
+        """Take in whether the datastore can be followed; call it when that may have changed."""
+        outage = self._source.outage
+        if outage is not None:
+            self.health.waiting("datastore", outage.reason)
+            self.metrics.resync_state(metric.WAITING)
+        elif self.in_sync:
             self.health.ready("datastore")
             self.metrics.resync_state(metric.IN_SYNC)
+
+    async def _guard(self) -> None:
+        loop = asyncio.get_running_loop()
+        for failure in await loop.run_in_executor(self._worker, self._pipeline.guard):
+            _log.error("can't shut what has no policy yet, will retry", **failure._asdict())
 
     async def _feed(self) -> None:
         async for batch in self._source.stream():
             updates = self._inbox.put(batch)
             self.metrics.updates_seen(len(updates))
-            self.datastore_back()
+            self.follow_datastore()
             for observer in self._observers:
                 observer(updates)
 
@@ -141,15 +159,14 @@ class Agent:
         self.last_turn, self.failures = turn, turn.failures
         if turn.adopted:
             self.in_sync = True
-            self.datastore_back()
+            self.follow_datastore()
             _log.info("in sync with the datastore", revision=revision, seconds=turn.applied_in)
         self._dataplane_health(turn)
         self._waiters.turned(turn.waiting_for, revision if work.in_sync else 0)
 
     def _report(self, turn: Turn) -> int:
-        self.warnings.extend(turn.warnings)
         for warning in turn.warnings:
-            _log.warning("a resource can't be used as written", problem=warning)
+            self.warn(warning)
         fresh = [failure for failure in turn.failures if failure not in self.failures]
         for failure in fresh:
             _log.error("can't be programmed, will retry", **failure._asdict())
@@ -171,6 +188,7 @@ class Agent:
         while True:
             if not self._turning:
                 self.health.alive("dataplane")
+            self.follow_datastore()
             await asyncio.sleep(min(_HEARTBEAT, self.config.watchdog_timeout / 4 or _HEARTBEAT))
 
     async def _refresh(self) -> None:

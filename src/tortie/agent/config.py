@@ -38,17 +38,19 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
     watchdog_timeout: float = 90.0
     interface_prefixes: tuple[str, ...] = ("cali",)
     endpoint_to_host_action: str = "DROP"
-    nat_port_range: str = ""
-    nat_outgoing_address: str = ""
+    allow_vxlan: bool = False
+    allow_ipip: bool = False
+    drop_invalid: bool = True
+    log_prefix: str = "calico-packet"
+    masquerade_to_hosts: bool = True
+    ip_forwarding: bool = True
     route_refresh_interval: float = 90.0
     route_protocol: int = 3
-    remove_external_routes: bool = True
-    drop_invalid: bool = True
+    route_priority4: int = 1024
+    route_priority6: int = 1024
     vxlan_vni: int = 4096
     vxlan_port: int = 4789
     vxlan_mtu: int = 0
-    failsafe_inbound: tuple[str, ...] = values.FAILSAFE_INBOUND
-    failsafe_outbound: tuple[str, ...] = values.FAILSAFE_OUTBOUND
 
 
 class Loaded(NamedTuple):
@@ -77,22 +79,28 @@ _PARAMETERS: dict[str, _Parameter] = {
     "DefaultEndpointToHostAction": _Parameter(
         "endpoint_to_host_action", values.one_of("ACCEPT", "DROP", "RETURN")
     ),
-    "NATPortRange": _Parameter("nat_port_range", values.port_range),
-    "NATOutgoingAddress": _Parameter("nat_outgoing_address", values.ipv4_address),
-    "RouteRefreshInterval": _Parameter("route_refresh_interval", values.seconds),
-    "DeviceRouteProtocol": _Parameter("route_protocol", values.integer(0, 255)),
-    "RemoveExternalRoutes": _Parameter("remove_external_routes", values.boolean),
+    "AllowVXLANPacketsFromWorkloads": _Parameter("allow_vxlan", values.boolean),
+    "AllowIPIPPacketsFromWorkloads": _Parameter("allow_ipip", values.boolean),
     "DisableConntrackInvalidCheck": _Parameter("drop_invalid", values.inverted_boolean),
+    "LogPrefix": _Parameter("log_prefix", values.log_prefix),
+    "NATOutgoingExclusions": _Parameter(
+        "masquerade_to_hosts", values.choice({"IPPoolsOnly": True, "IPPoolsAndHostIPs": False})
+    ),
+    "IPForwarding": _Parameter(
+        "ip_forwarding", values.choice({"Enabled": True, "Disabled": False})
+    ),
+    "RouteRefreshInterval": _Parameter("route_refresh_interval", values.seconds),
+    "DeviceRouteProtocol": _Parameter("route_protocol", values.integer(1, 255)),
+    "IPv4NormalRoutePriority": _Parameter("route_priority4", values.integer(1, 2147483646)),
+    "IPv6NormalRoutePriority": _Parameter("route_priority6", values.integer(1, 2147483646)),
     "VXLANVNI": _Parameter("vxlan_vni", values.integer(1, (1 << 24) - 1)),
     "VXLANPort": _Parameter("vxlan_port", values.integer(1, 65535)),
     "VXLANMTU": _Parameter("vxlan_mtu", values.integer(0, 65535)),
-    "FailsafeInboundHostPorts": _Parameter("failsafe_inbound", values.failsafe_ports),
-    "FailsafeOutboundHostPorts": _Parameter("failsafe_outbound", values.failsafe_ports),
     "FelixHostname": _Parameter("node", values.node_name),
 }
 _BY_FOLDED = {name.casefold(): name for name in _PARAMETERS}
-# An empty variable of these means "nothing", elsewhere it means "not set".
-_EMPTY_IS_A_VALUE = frozenset({"FailsafeInboundHostPorts", "FailsafeOutboundHostPorts"})
+# Read by the command line, not here.
+_ELSEWHERE = frozenset({"datastore", "rundir", "datastoretype"})
 
 
 def load_config(environ: Mapping[str, str], *, node: str, run_dir: str = "/run/tortie") -> Loaded:
@@ -105,12 +113,13 @@ def load_config(environ: Mapping[str, str], *, node: str, run_dir: str = "/run/t
     for variable, text in sorted(environ.items()):
         if not variable.upper().startswith(_PREFIX):
             continue
-        name = _BY_FOLDED.get(variable[len(_PREFIX) :].casefold())
-        if name is None:
+        folded = variable[len(_PREFIX) :].casefold()
+        name = _BY_FOLDED.get(folded)
+        if name is None and folded not in _ELSEWHERE:
             warnings.append(_unused(variable))
-        elif text.strip() or name in _EMPTY_IS_A_VALUE:
+        elif name is not None and text.strip():
             try:
-                found[_PARAMETERS[name].field] = _read(name, text.strip())
+                found[_PARAMETERS[name].field] = _PARAMETERS[name].read(text.strip())
             except ValueError as problem:
                 errors.append(f"{variable}={text!r}: {problem}")
     if errors:
@@ -125,21 +134,6 @@ def _build(node: str, run_dir: str, found: dict[str, object]) -> AgentConfig:
         except ValueError as problem:
             raise ConfigError(f"the node's name: {problem}; set it with --node") from None
     return replace(AgentConfig(node="", run_dir=run_dir), **found)
-
-
-def _read(name: str, text: str) -> object:
-    parameter = _PARAMETERS[name]
-    if text.casefold() == "none" and name not in ("FelixHostname",):
-        return _disabled(name, parameter)
-    return parameter.read(text)
-
-
-def _disabled(name: str, parameter: _Parameter) -> object:
-    """What "none" makes of a parameter: its empty value, where the type has one."""
-    default = getattr(AgentConfig(node=""), parameter.field)
-    if isinstance(default, tuple) and name in _EMPTY_IS_A_VALUE:
-        return ()
-    return parameter.read("none")
 
 
 def _unused(variable: str) -> str:

@@ -19,6 +19,8 @@ Reply = dict[str, object]
 Handler = Callable[[Request], Awaitable[Reply]]
 
 _LINE_LIMIT = 4 << 20  # bytes; a network configuration is a few thousand
+_GRACE = 5.0  # seconds
+
 _log = structlog.get_logger(__name__)
 
 
@@ -30,6 +32,7 @@ class ControlServer:
         self._handlers: dict[str, Handler] = {}
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
+        self._busy: set[asyncio.Task[Reply]] = set()
 
     def register(self, verb: str, handler: Handler) -> None:
         """Have `handler` answer requests of that verb."""
@@ -42,11 +45,13 @@ class ControlServer:
         )
 
     async def close(self) -> None:
-        """Stop listening; requests that are being answered are cancelled."""
+        """Stop listening; what is being answered gets a few seconds to come to its end."""
         if self._server is None:
             return
         self._server.close()
-        for task in list(self._connections):
+        if self._busy:
+            await asyncio.wait(self._busy, timeout=_GRACE)
+        for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
         with suppress(FileNotFoundError):
@@ -66,7 +71,10 @@ class ControlServer:
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
-            writer.write(msgspec.json.encode(await self._answer(line)) + b"\n")
+            answer = asyncio.create_task(self._answer(line))
+            self._busy.add(answer)
+            answer.add_done_callback(self._busy.discard)
+            writer.write(msgspec.json.encode(await answer) + b"\n")
             await writer.drain()
 
     async def _answer(self, line: bytes) -> Reply:

@@ -67,7 +67,10 @@ class Metrics:
         if turn.applied_in is not None:
             self._apply.observe(turn.applied_in)
         self._failures.inc(new_failures)
-        self._warnings.inc(len(turn.warnings))
+
+    def warned(self) -> None:
+        """A resource could not be used as it is."""
+        self._warnings.inc()
 
     def page(self) -> Answer:
         """The page /metrics."""

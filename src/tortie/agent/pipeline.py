@@ -34,6 +34,7 @@ class Engine(Protocol):
 class Dataplane(Protocol):
     """`tortie.dataplane.composite.Dataplane`, as far as it is used here."""
 
+    def guard(self) -> Applied: ...
     def fold(self, delta: Delta) -> None: ...
     def apply(self, delta: Delta) -> Applied: ...
     def resync(self) -> Applied: ...
@@ -84,6 +85,10 @@ class Pipeline:
         self._census = Census()
         self._adopted = False
         self._failures: tuple[Failure, ...] = ()
+
+    def guard(self) -> tuple[Failure, ...]:
+        """Before anything is known: leave no workload reachable without policy."""
+        return self._dataplane.guard().failed
 
     def turn(self, work: Work) -> Turn:
         """Do all of `work`. Raises nothing that the dataplane or a resource can cause."""

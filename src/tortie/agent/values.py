@@ -3,19 +3,14 @@ is allowed."""
 
 import math
 import re
-from collections.abc import Callable
-
-from tortie.net import parse_address, parse_network, parse_port_range
+from collections.abc import Callable, Mapping
 
 SEVERITIES = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "FATAL")
-_ALWAYS_SAFE = ("tcp:179", "tcp:2379", "tcp:2380", "tcp:5473", "tcp:6443", "tcp:6666", "tcp:6667")
-FAILSAFE_INBOUND = ("tcp:22", "udp:68", *_ALWAYS_SAFE)
-FAILSAFE_OUTBOUND = ("udp:53", "udp:67", *_ALWAYS_SAFE)
-
 _TRUE = frozenset({"true", "1", "yes", "y", "t"})
 _FALSE = frozenset({"false", "0", "no", "n", "f"})
 _HOST = re.compile(r"[a-zA-Z0-9:._+-]{1,64}")
 _PREFIXES = re.compile(r"[a-zA-Z0-9_-]{1,15}(,[a-zA-Z0-9_-]{1,15})*")
+_LOG_PREFIX = re.compile(r"[A-Za-z0-9_.:/ -]{1,100}")
 _NODE = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
@@ -59,6 +54,12 @@ def one_of(*allowed: str) -> Callable[[str], str]:
     return read
 
 
+def choice(meanings: Mapping[str, bool]) -> Callable[[str], bool]:
+    """A reader of one of two words that switch something."""
+    word = one_of(*meanings)
+    return lambda text: meanings[word(text)]
+
+
 def seconds(text: str) -> float:
     """A time in seconds, fractions allowed; 0 turns the thing off."""
     try:
@@ -92,39 +93,8 @@ def interface_prefixes(text: str) -> tuple[str, ...]:
     return tuple(text.split(","))
 
 
-def ipv4_address(text: str) -> str:
-    """One IPv4 address."""
-    version, _ = parse_address(text)
-    if version != 4:
-        raise ValueError("use an IPv4 address")
+def log_prefix(text: str) -> str:
+    """What the kernel's log lines of LOG rules begin with."""
+    if not _LOG_PREFIX.fullmatch(text):
+        raise ValueError("use up to 100 letters, digits, spaces and _ . : / -")
     return text
-
-
-def port_range(text: str) -> str:
-    """ "1024:65535" or one port."""
-    parse_port_range(text)
-    return text
-
-
-def failsafe_ports(text: str) -> tuple[str, ...]:
-    """A list of `port`, `protocol:port` or `protocol:cidr:port`; empty for none."""
-    items = tuple(item.strip() for item in text.split(",") if item.strip())
-    for item in items:
-        _failsafe_port(item)
-    return items
-
-
-def _failsafe_port(item: str) -> None:
-    protocol, _, rest = item.partition(":")
-    cidr, _, port = rest.rpartition(":") if rest else ("", "", protocol)
-    try:
-        if rest and protocol.casefold() not in ("tcp", "udp"):
-            raise ValueError("the protocol is tcp or udp")
-        if cidr:
-            parse_network(cidr.strip("[]"))
-        if ":" in port or parse_port_range(port).first == 0:
-            raise ValueError("the port is from 1 to 65535")
-    except ValueError as problem:
-        raise ValueError(
-            f'{item!r}: {problem}; use items such as "22", "tcp:22" or "tcp:10.0.0.0/8:22"'
-        ) from None

@@ -55,6 +55,14 @@ class Waiters:
         finally:
             self._revisions.discard((revision, future))
 
+    def close(self) -> None:
+        """No turn comes any more: whoever waits is told so."""
+        futures = [future for _, future in self._revisions]
+        futures += [future for waiting in self._endpoints.values() for future in waiting]
+        for future in futures:
+            if not future.done():
+                future.set_exception(NotReady("the agent is stopping: try again later"))
+
     def turned(self, waiting_for: Mapping[EndpointId, str], revision: int) -> None:
         """A turn ended: `revision` is in the kernel, and endpoints wait for this or nothing."""
         self.revision = max(self.revision, revision)

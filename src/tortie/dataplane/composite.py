@@ -7,6 +7,7 @@ the others, and the driver is resynced by `retry`.
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Protocol
 
 from tortie.dataplane.contract import Applied, Driver, Failure
@@ -14,12 +15,16 @@ from tortie.engine.delta import Delta
 from tortie.policy.program import EndpointId
 
 
-class RoutingDriver(Driver, Protocol):
-    """The driver of routes also follows the machine's links and knows who is reachable."""
+class LinkDriver(Driver, Protocol):
+    """A driver that also follows the machine's links."""
 
     def link_changed(self, name: str, event: str) -> Applied:
         """A link is now "up", "down" or "gone"."""
         ...
+
+
+class RoutingDriver(LinkDriver, Protocol):
+    """The driver of routes also knows who is reachable."""
 
     def ready(self, endpoint_id: EndpointId) -> bool:
         """Whether the endpoint's routes are programmed."""
@@ -30,7 +35,7 @@ class Dataplane:
     """Policy, tunnels and routes of one node. Called by one thread; never raises."""
 
     def __init__(
-        self, policy: Driver, routes: RoutingDriver, tunnels: Iterable[Driver] = ()
+        self, policy: Driver, routes: RoutingDriver, tunnels: Iterable[LinkDriver] = ()
     ) -> None:
         self._policy = policy
         self._routes = routes
@@ -48,6 +53,16 @@ class Dataplane:
         return tuple(
             failure for driver in self._all for failure in self._failed.get(driver.name, ())
         )
+
+    def guard(self) -> Applied:
+        """Before anything is known: make sure that no workload is reachable without policy.
+
+        What an earlier process left in force stays; only where there is nothing, the policy
+        driver makes tables that let nothing through.
+        """
+        self._attempt(self._policy, self._policy.resync)
+        self._unsynced.add(self._policy.name)
+        return Applied(self.failures)
 
     def fold(self, delta: Delta) -> None:
         """Take the delta into the desired state of every driver, and touch nothing."""
@@ -80,9 +95,11 @@ class Dataplane:
         return Applied(self.failures)
 
     def link_changed(self, name: str, event: str) -> Applied:
-        """Tell the routes of a link that is now "up", "down" or "gone"."""
-        if self._routes.name not in self._unsynced:
-            self._attempt(self._routes, lambda: self._routes.link_changed(name, event))
+        """Tell tunnels and routes of a link that is now "up", "down" or "gone"."""
+        followers: tuple[LinkDriver, ...] = (*self._tunnels, self._routes)
+        for driver in followers:
+            if driver.name not in self._unsynced:
+                self._attempt(driver, partial(driver.link_changed, name, event))
         return Applied(self.failures)
 
     def waiting_for(self, endpoint_id: EndpointId) -> str:
@@ -99,7 +116,7 @@ class Dataplane:
         if driver.name in self._unsynced:
             driver.fold(delta)
         else:
-            self._attempt(driver, lambda: driver.apply(delta))
+            self._attempt(driver, partial(driver.apply, delta))
 
     def _resync(self, driver: Driver) -> None:
         if driver is self._routes and self._policy.name in self._unsynced:
@@ -115,7 +132,8 @@ class Dataplane:
             self._unsynced.add(driver.name)
             self._failed[driver.name] = (_whole(driver, problem),)
             return
-        kept = self._failed.get(driver.name, ())
+        # Of policy, a write tells of its own objects only; the others tell of all there are.
+        kept = self._failed.get(driver.name, ()) if driver is self._policy else ()
         self._failed[driver.name] = tuple(dict.fromkeys((*kept, *applied.failed)))
 
 

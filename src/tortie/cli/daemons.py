@@ -1,0 +1,148 @@
+"""Where a node's parts are put together: datastore, sync, engine, drivers, agent, node, plugin."""
+
+import argparse
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Coroutine
+
+import structlog
+
+from tortie.agent.agent import Agent
+from tortie.agent.config import AgentConfig, ConfigError, load_config
+from tortie.agent.control import ControlServer
+from tortie.agent.drivers import build_dataplane
+from tortie.agent.log import configure_logs
+from tortie.agent.pipeline import Pipeline
+from tortie.agent.runlock import AlreadyRunning, RunLock
+from tortie.agent.service import serve
+from tortie.cni.addresses import Addresses
+from tortie.cni.attachment import Attacher
+from tortie.cni.records import Records
+from tortie.cni.server import CniServer
+from tortie.datastore import Datastore, DatastoreError, open_datastore
+from tortie.engine import Engine
+from tortie.ipam import IPAM
+from tortie.linux.libnftables import NftError
+from tortie.linux.links import Links
+from tortie.linux.netlink.monitor import Event, LinkChanged, LinkState, Monitor, Overrun
+from tortie.linux.netlink.rtlink import Link
+from tortie.linux.netlink.sockets import NetlinkSocket
+from tortie.node.mtu import PodMtu
+from tortie.node.resource import ensure_node
+from tortie.node.tunnels import TunnelAddresses
+from tortie.sync import Syncer, SyncWarning
+
+DEFAULT_DATASTORE = "sqlite:/var/lib/tortie/tortie.db"
+DEFAULT_RUN_DIR = "/run/tortie"
+
+_log = structlog.get_logger(__name__)
+
+
+def add_agent_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that `run_agent` reads; each also has a variable of the environment."""
+    parser.add_argument("--node", metavar="NAME", help="this node's name (FELIX_FELIXHOSTNAME)")
+    parser.add_argument("--datastore", metavar="PATH", help="the datastore (TORTIE_DATASTORE)")
+    parser.add_argument("--run-dir", metavar="DIR", help="where its socket is (TORTIE_RUN_DIR)")
+    parser.add_argument(
+        "--address", metavar="CIDR", help='this node\'s address, such as "172.16.1.2/24"'
+    )
+
+
+def run_agent(args: argparse.Namespace) -> int:
+    """Run the node agent until SIGTERM. Returns the exit status; errors are for people."""
+    try:
+        loaded = load_config(os.environ, node=_node(args), run_dir=_run_dir(args))
+        configure_logs(loaded.config.log_severity)
+        lock = RunLock(loaded.config.run_dir)
+    except (ConfigError, AlreadyRunning, OSError) as problem:
+        return _refuse(problem)
+    for warning in loaded.warnings:
+        _log.warning("a setting is not used", problem=warning)
+    try:
+        asyncio.run(_run(loaded.config, _datastore(args), getattr(args, "address", None)))
+    except (DatastoreError, NftError, OSError, ValueError) as problem:
+        return _refuse(problem)
+    finally:
+        lock.release()
+    return 0
+
+
+async def _run(config: AgentConfig, datastore: str, address: str | None) -> None:
+    store = await open_datastore(datastore)
+    try:
+        if address is not None:
+            await ensure_node(store, config.node, address)
+        await _Node(config, store).serve()
+    finally:
+        await store.close()
+
+
+class _Node:
+    """One node's parts, connected."""
+
+    def __init__(self, config: AgentConfig, store: Datastore) -> None:
+        self._mtu = PodMtu()
+        self._monitor = Monitor(self._link_event)
+        self._syncer = Syncer(store, on_warning=self._sync_warning)
+        self._ipam = IPAM(store)
+        self._tunnels = TunnelAddresses(store, self._ipam, config.node)
+        pipeline = Pipeline(Engine(config.node), build_dataplane(config))
+        self._agent = Agent(config, self._syncer, pipeline, [self._tunnels.saw])
+        attacher = Attacher(
+            config.node, self._agent, Addresses(self._ipam), Records(store), self._pod_mtu
+        )
+        self._control = ControlServer(os.path.join(config.run_dir, "agent.sock"))
+        self._control.register("cni", CniServer(attacher, self._agent.health.not_ready).handle)
+
+    async def serve(self) -> None:
+        """Run until a signal asks to stop."""
+        for link in await asyncio.to_thread(_links):
+            self._mtu.link_changed(link)
+        self._monitor.start()
+        services: list[Coroutine[object, object, None]] = [self._tunnels.run()]
+        try:
+            await serve(self._agent, self._control, services)
+        finally:
+            self._monitor.close()
+
+    def _pod_mtu(self) -> int:
+        return self._mtu.through_vxlan() if self._tunnels.in_use else self._mtu.without_tunnel()
+
+    def _link_event(self, event: Event) -> None:
+        match event:
+            case LinkChanged(link, LinkState.GONE):
+                self._mtu.link_gone(link.name)
+                self._agent.link_changed(link.name, LinkState.GONE)
+            case LinkChanged(link, state):
+                self._mtu.link_changed(link)
+                self._agent.link_changed(link.name, state)
+            case Overrun():
+                self._agent.resync()
+
+    def _sync_warning(self, warning: SyncWarning) -> None:
+        self._agent.warn(str(warning))
+        self._agent.follow_datastore()
+
+
+def _links() -> list[Link]:
+    with NetlinkSocket() as sock:
+        return Links(sock).list()
+
+
+def _node(args: argparse.Namespace) -> str:
+    return args.node or os.environ.get("NODENAME") or socket.gethostname()
+
+
+def _run_dir(args: argparse.Namespace) -> str:
+    return args.run_dir or os.environ.get("TORTIE_RUN_DIR") or DEFAULT_RUN_DIR
+
+
+def _datastore(args: argparse.Namespace) -> str:
+    return args.datastore or os.environ.get("TORTIE_DATASTORE") or DEFAULT_DATASTORE
+
+
+def _refuse(problem: Exception) -> int:
+    print(f"tortie agent: {problem}", file=sys.stderr)
+    return 1

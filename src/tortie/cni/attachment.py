@@ -1,0 +1,200 @@
+"""Attaching and detaching containers: addresses, interface, record and policy, in safe order.
+
+ADD: address and veth pair are made at once, then the record and the container's routes at once;
+then the agent is waited for. A workload that is not recorded has no policy, and an interface
+without policy gets no traffic, so no order of these lets a packet through early. What fails is
+taken back before the error is told. DEL: interface and record first, the address last, so that
+nobody else gets an address that still leads here.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+import structlog
+from msgspec.structs import replace
+
+from tortie.cni import interfaces
+from tortie.cni.addresses import Addresses
+from tortie.cni.errors import NOT_AS_ADDED, CniError
+from tortie.cni.interfaces import Wire
+from tortie.cni.locks import NamedLocks
+from tortie.cni.records import Record, Records
+from tortie.cni.request import CniRequest
+from tortie.cni.result import Attached
+from tortie.cni.workload import Workload, check_pod, workload_of
+from tortie.net import Prefix
+from tortie.policy.program import EndpointId
+
+_THREADS = 4  # the kernel serialises most of it anyway
+_CHECK_LIMIT = 5.0  # seconds
+
+T = TypeVar("T")
+U = TypeVar("U")
+_log = structlog.get_logger(__name__)
+
+
+class AgentView(Protocol):
+    """`tortie.agent.agent.Agent`, as far as it is used here. Both raise NotReady."""
+
+    async def wait_ready(self, endpoint_id: EndpointId, within: float) -> None: ...
+    async def wait_applied(self, revision: int, within: float) -> None: ...
+
+
+class Attacher:
+    """Attaches containers to one node. `mtu` gives the MTU of the next interface."""
+
+    def __init__(
+        self,
+        node: str,
+        agent: AgentView,
+        addresses: Addresses,
+        records: Records,
+        mtu: Callable[[], int],
+    ) -> None:
+        self.node = node
+        self.records = records
+        self._agent = agent
+        self._addresses = addresses
+        self._mtu = mtu
+        self._locks = NamedLocks()
+        self._kernel = ThreadPoolExecutor(_THREADS, thread_name_prefix="cni")
+
+    async def add(self, request: CniRequest) -> Attached:
+        """Attach a container; returns once its policy and routes are in the kernel.
+
+        Raises CniError, NotReady, IpamError or DatastoreError, and has then left nothing behind.
+        """
+        workload = workload_of(request, self.node)
+        async with self._locks.hold(workload.interface):
+            record = await self.records.find(workload)
+            if record.pod is not None:
+                check_pod(record.pod, workload)
+            try:
+                return await self._attach(request, workload, record)
+            except BaseException as problem:
+                await self._roll_back(request, workload, problem)
+                raise
+
+    async def delete(self, request: CniRequest) -> None:
+        """Detach a container; one that is not attached is no error."""
+        workload = workload_of(request, self.node)
+        async with self._locks.hold(workload.interface):
+            await self._detach(request.handle, workload)
+
+    async def check(self, request: CniRequest) -> None:
+        """Raises CniError or NotReady where the attachment is not as ADD left it."""
+        workload = workload_of(request, self.node)
+        async with self._locks.hold(workload.interface):
+            record, held = await _both(self.records.find(workload), self._addresses.held(request))
+            found = _recorded_faults(record, held, request.container_id)
+            if not found:
+                inspection = await self._run(
+                    interfaces.inspect, self._wire(request, workload), held
+                )
+                found = inspection.faults
+            if found:
+                raise CniError(NOT_AS_ADDED, "; ".join(found))
+            await self._agent.wait_ready(workload.endpoint, _CHECK_LIMIT)
+
+    async def detach(self, handle: str, workload: Workload) -> None:
+        """Detach a container of which no runtime knows any more."""
+        async with self._locks.hold(workload.interface):
+            await self._detach(handle, workload)
+
+    async def _attach(self, request: CniRequest, workload: Workload, record: Record) -> Attached:
+        wire = self._wire(request, workload)
+        assign = self._addresses.assign(request, workload, record.pod)
+        if record.container_id == request.container_id:
+            wire, addresses = await self._adopt(wire, await assign)
+        else:
+            _, addresses = await _both(self._run(interfaces.create, wire), assign)
+        network, texts = request.config.name, tuple(map(str, addresses))
+        _, revision = await _both(
+            self._run(interfaces.configure, wire, addresses),
+            self.records.write(workload, record, network, texts, wire.mac),
+        )
+        await self._wait(workload, revision, request.config.add_limit)
+        return Attached(
+            host_interface=wire.host,
+            container_interface=wire.container,
+            netns=wire.netns,
+            mac=wire.mac,
+            mtu=wire.mtu,
+            addresses=addresses,
+        )
+
+    async def _adopt(
+        self, wire: Wire, addresses: tuple[Prefix, ...]
+    ) -> tuple[Wire, tuple[Prefix, ...]]:
+        """An ADD that was done before: keep the interface if it is right, else make it anew."""
+        inspection = await self._run(interfaces.inspect, wire, addresses)
+        if inspection.link is not None and not inspection.faults:
+            return replace(wire, mac=inspection.link.mac, mtu=inspection.link.mtu), addresses
+        await self._run(interfaces.create, wire)
+        return wire, addresses
+
+    async def _wait(self, workload: Workload, revision: int, limit: float) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + limit
+        await self._agent.wait_applied(revision, limit)
+        await self._agent.wait_ready(workload.endpoint, max(deadline - loop.time(), 0.01))
+
+    async def _roll_back(
+        self, request: CniRequest, workload: Workload, cause: BaseException
+    ) -> None:
+        """Take back a half-done ADD. What can't be is left to the runtime's DEL, and said."""
+        try:
+            await self._detach(request.handle, workload)
+        except Exception as problem:
+            _log.warning("a failed ADD is not wholly taken back", reason=str(problem))
+            cause.add_note(f"and it could not be taken back: {problem}")
+
+    async def _detach(self, handle: str, workload: Workload) -> None:
+        record = await self.records.find(workload)
+        if _is_of_another(record, workload):
+            await self._addresses.release(handle)
+            return
+        await _both(self._run(interfaces.delete, workload.interface), self.records.clear(workload))
+        await self._addresses.release(handle)
+
+    def _wire(self, request: CniRequest, workload: Workload) -> Wire:
+        return Wire(
+            host=workload.interface,
+            container=request.ifname,
+            netns=request.netns,
+            mac=interfaces.random_mac(),
+            mtu=request.config.mtu or self._mtu(),
+            forwarding=request.config.container_settings.allow_ip_forwarding,
+        )
+
+    async def _run(self, work: Callable[..., T], *arguments: object) -> T:
+        """Do blocking kernel work in a thread of our own: it enters namespaces."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._kernel, work, *arguments)
+
+
+async def _both(
+    first: Coroutine[object, object, T], second: Coroutine[object, object, U]
+) -> tuple[T, U]:
+    """Both results. When one fails the other still comes to its end, then the failure is raised."""
+    a, b = await asyncio.gather(first, second, return_exceptions=True)
+    if isinstance(a, BaseException):
+        raise a
+    if isinstance(b, BaseException):
+        raise b
+    return a, b
+
+
+def _is_of_another(record: Record, workload: Workload) -> bool:
+    """Whether a later container of the same pod has this node's interface by now."""
+    elsewhere = record.pod is not None and record.pod.spec.node_name != workload.node
+    return record.container_id not in ("", workload.container_id) and not elsewhere
+
+
+def _recorded_faults(record: Record, held: Sequence[Prefix], container_id: str) -> list[str]:
+    if record.container_id != container_id:
+        found = record.container_id or "no container"
+        return [f"the datastore has {found} attached in its place"]
+    return [] if held else ["it has no address"]

@@ -1,0 +1,196 @@
+"""The container's interface in the kernel: a veth pair, its address, its way out.
+
+Everything here blocks and enters namespaces, so it runs in threads of its own. The workload has
+one /32 and a default route through 169.254.1.1, which is on no subnet: the node answers for it, so
+every packet is routed by the node, and no workload reaches another without policy.
+"""
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from tortie.cni.errors import CONTAINER_UNKNOWN, IO_FAILURE, CniError
+from tortie.cni.result import HOST_MAC, gateway
+from tortie.linux import sysctl
+from tortie.linux.links import Links
+from tortie.linux.namespaces import in_namespace
+from tortie.linux.neighbours import Neighbours
+from tortie.linux.netlink.rtlink import Link
+from tortie.linux.netlink.rtneighbour import Neighbour
+from tortie.linux.netlink.rtroute import SCOPE_LINK, SCOPE_UNIVERSE, KernelRoute
+from tortie.linux.netlink.sockets import NetlinkError, NetlinkSocket
+from tortie.linux.routes import Routes
+from tortie.net import Prefix
+
+_NO_DUPLICATE_CHECK = 0x02  # IFA_F_NODAD: nobody else is on this link
+_STATIC = 4  # RTPROT_STATIC
+
+
+class Wire(Struct, frozen=True):
+    """A veth pair to be: `host` on the node, `container` in the namespace at `netns`."""
+
+    host: str
+    container: str
+    netns: str
+    mac: str
+    mtu: int
+    forwarding: bool = False
+
+
+def random_mac() -> str:
+    """A locally administered unicast address."""
+    first = (secrets.randbits(8) | 0x02) & 0xFE
+    return ":".join(f"{byte:02x}" for byte in (first, *secrets.token_bytes(5)))
+
+
+def create(wire: Wire) -> None:
+    """Make the pair, in the place of one that an earlier container of this workload left.
+
+    Both ends are up afterwards. Raises CniError.
+    """
+    with _netns(wire.netns) as netns, NetlinkSocket() as sock:
+        links = Links(sock)
+        try:
+            _create_pair(links, wire, netns)
+        except NetlinkError as problem:
+            if problem.errno != errno.EEXIST:
+                raise _failed("can't make the interface", problem) from None
+            _remove_both(links, wire, netns)
+            _retry_pair(links, wire, netns)
+        links.set_up(wire.host)
+
+
+def configure(wire: Wire, addresses: Sequence[Prefix]) -> None:
+    """Give the container's end its addresses and routes. Raises CniError."""
+    with _netns(wire.netns) as netns, in_namespace(netns), NetlinkSocket() as sock:
+        try:
+            _sysctls(wire, addresses)
+            _address(Links(sock), wire.container, addresses)
+            index = Links(sock).get(wire.container).index
+            for family in sorted({address.version for address in addresses}):
+                _route(sock, index, family)
+        except OSError as problem:
+            raise _failed(f"can't set up {wire.container}", problem) from None
+
+
+def delete(host: str) -> None:
+    """Remove the pair; none there is no error. Raises CniError."""
+    with NetlinkSocket() as sock:
+        try:
+            Links(sock).delete(host)
+        except NetlinkError as problem:
+            raise _failed("can't remove the interface", problem) from None
+
+
+class Inspection(NamedTuple):
+    """How an interface differs from what ADD makes; `link` is the container's end."""
+
+    link: Link | None
+    faults: list[str]
+
+
+def inspect(wire: Wire, addresses: Sequence[Prefix]) -> Inspection:
+    """Look at both ends; no faults: it is as ADD made it. Raises CniError."""
+    with NetlinkSocket() as sock:
+        host = Links(sock).find(wire.host)
+    if host is None:
+        return Inspection(None, [f"the node has no interface {wire.host}"])
+    found = [] if host.up else [f"{wire.host} is down"]
+    with _netns(wire.netns) as netns, in_namespace(netns), NetlinkSocket() as sock:
+        link = Links(sock).find(wire.container)
+        if link is None:
+            return Inspection(None, [*found, f"the container has no interface {wire.container}"])
+        if link.parent != host.index:
+            found.append(f"{wire.container} is not the other end of {wire.host}")
+        return Inspection(link, found + _inner_faults(sock, link, addresses))
+
+
+def _inner_faults(sock: NetlinkSocket, link: Link, addresses: Sequence[Prefix]) -> list[str]:
+    name, links = link.name, Links(sock)
+    found = [] if link.up else [f"{name} is down"]
+    held = {address.prefix for address in links.addresses(name)}
+    found += [f"{name} has not the address {one}" for one in addresses if one not in held]
+    for family in sorted({address.version for address in addresses}):
+        if not _has_default(Routes(sock), link.index, family):
+            found.append(f"{name} has no IPv{family} default route")
+    return found
+
+
+def _has_default(routes: Routes, index: int, family: int) -> bool:
+    return any(
+        route.destination == Prefix(family, 0, 0) and route.gateway == gateway(family).address
+        for route in routes.list(family, oif=index)
+    )
+
+
+@contextmanager
+def _netns(path: str) -> Iterator[int]:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as problem:
+        raise CniError(
+            CONTAINER_UNKNOWN, f"the container's namespace {path}: {problem.strerror}"
+        ) from None
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _create_pair(links: Links, wire: Wire, netns: int) -> None:
+    links.create_veth(
+        wire.host, wire.container, netns, mtu=wire.mtu, mac=HOST_MAC, peer_mac=wire.mac
+    )
+
+
+def _retry_pair(links: Links, wire: Wire, netns: int) -> None:
+    try:
+        _create_pair(links, wire, netns)
+    except NetlinkError as problem:
+        raise _failed("can't make the interface", problem) from None
+
+
+def _remove_both(links: Links, wire: Wire, netns: int) -> None:
+    """Either name may be taken: by an earlier container's pair, or by an ADD that was killed."""
+    links.delete(wire.host)
+    with in_namespace(netns), NetlinkSocket() as sock:
+        Links(sock).delete(wire.container)
+
+
+def _sysctls(wire: Wire, addresses: Sequence[Prefix]) -> None:
+    # A new namespace takes its settings from the node, which forwards.
+    sysctl.write("net.ipv4.ip_forward", str(int(wire.forwarding)))
+    if any(address.version == 6 for address in addresses):
+        for scope in ("all", "default", wire.container):
+            with suppress(FileNotFoundError):  # a kernel without IPv6 fails at the address
+                sysctl.write(sysctl.interface(6, scope, "disable_ipv6"), "0")
+
+
+def _address(links: Links, name: str, addresses: Sequence[Prefix]) -> None:
+    links.set_up(name)
+    for address in addresses:
+        flags = _NO_DUPLICATE_CHECK if address.version == 6 else 0
+        links.add_address(name, address, flags=flags)
+
+
+def _route(sock: NetlinkSocket, index: int, family: int) -> None:
+    """The way out: the gateway on the link, everything through the gateway.
+
+    The gateway's MAC is told, so that no first packet waits for the node's answer.
+    """
+    out = gateway(family)
+    routes = Routes(sock)
+    scope = SCOPE_LINK if family == 4 else SCOPE_UNIVERSE
+    routes.add(KernelRoute(out, protocol=_STATIC, scope=scope, oif=index))
+    everything = Prefix(family, 0, 0)
+    routes.add(KernelRoute(everything, protocol=_STATIC, oif=index, gateway=out.address))
+    Neighbours(sock).set(Neighbour(index, out, HOST_MAC))
+
+
+def _failed(what: str, problem: OSError) -> CniError:
+    return CniError(IO_FAILURE, f"{what}: {problem}")

@@ -1,0 +1,102 @@
+"""What the datastore knows of an attached container: annotations of its Pod, or its endpoint."""
+
+from typing import NamedTuple, cast
+
+from tortie.api import Key, Pod, Resource, WorkloadEndpoint
+from tortie.cni.workload import Workload, check_pod, endpoint_resource, with_addresses
+from tortie.datastore import AlreadyExists, Conflict, Datastore, NotFound, update_with
+from tortie.kubernetes.names import CONTAINER_ID
+
+
+class Record(NamedTuple):
+    """Who the datastore says is attached as this workload: a container's id, or "" for nobody."""
+
+    pod: Pod | None
+    container_id: str
+
+
+class Records:
+    """Reads and writes of the records of one node's workloads. Raises DatastoreError."""
+
+    def __init__(self, store: Datastore) -> None:
+        self._store = store
+
+    async def find(self, workload: Workload) -> Record:
+        """What is recorded."""
+        pod = await self._pod(workload)
+        if pod is not None:
+            return Record(pod, pod.metadata.annotations.get(CONTAINER_ID, ""))
+        try:
+            endpoint = cast(WorkloadEndpoint, await self._store.get(_key(workload)))
+        except NotFound:
+            return Record(None, "")
+        return Record(None, endpoint.spec.container_id)
+
+    async def write(
+        self, workload: Workload, record: Record, network: str, addresses: tuple[str, ...], mac: str
+    ) -> int:
+        """Record the container and its addresses; returns the datastore's revision of it."""
+        if record.pod is None:
+            return await self._write_endpoint(endpoint_resource(workload, network, addresses, mac))
+
+        def annotate(current: Resource) -> Resource:
+            check_pod(cast(Pod, current), workload)
+            return with_addresses(cast(Pod, current), addresses, workload.container_id)
+
+        return _revision(await update_with(self._store, workload.pod, annotate))
+
+    async def all(self) -> tuple[list[Pod], list[WorkloadEndpoint]]:
+        """Every Pod and every stored endpoint of the cluster."""
+        pods = await self._store.list("Pod")
+        endpoints = await self._store.list("WorkloadEndpoint")
+        return (
+            [cast(Pod, pod) for pod in pods.resources],
+            [cast(WorkloadEndpoint, endpoint) for endpoint in endpoints.resources],
+        )
+
+    async def clear(self, workload: Workload) -> None:
+        """Forget this container; a record of a later one of the same workload stays."""
+        if workload.is_pod:
+            await self._clear_pod(workload)
+        await self._clear_endpoint(workload)
+
+    async def _pod(self, workload: Workload) -> Pod | None:
+        if not workload.is_pod:
+            return None
+        try:
+            return cast(Pod, await self._store.get(workload.pod))
+        except NotFound:
+            return None
+
+    async def _write_endpoint(self, endpoint: WorkloadEndpoint) -> int:
+        try:
+            return _revision(await self._store.create(endpoint))
+        except AlreadyExists:
+            return _revision(await update_with(self._store, endpoint.key, lambda _: endpoint))
+
+    async def _clear_pod(self, workload: Workload) -> None:
+        def annotate(current: Resource) -> Resource | None:
+            if current.metadata.annotations.get(CONTAINER_ID) != workload.container_id:
+                return None
+            return with_addresses(cast(Pod, current), (), "")
+
+        try:
+            await update_with(self._store, workload.pod, annotate)
+        except NotFound:
+            return
+
+    async def _clear_endpoint(self, workload: Workload) -> None:
+        try:
+            found = cast(WorkloadEndpoint, await self._store.get(_key(workload)))
+            if found.spec.container_id == workload.container_id:
+                await self._store.delete(found.key, int(found.metadata.resource_version))
+        except (NotFound, Conflict):  # gone, or a later container's by now
+            return
+
+
+def _key(workload: Workload) -> Key:
+    return Key(*workload.endpoint)
+
+
+def _revision(resource: Resource) -> int:
+    return int(resource.metadata.resource_version)

@@ -1,0 +1,104 @@
+"""The agent's side of the plugin: answers the shim's requests on the control socket."""
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from tortie.agent.control import Reply, Request
+from tortie.agent.waiters import NotReady
+from tortie.cni.attachment import Attacher
+from tortie.cni.errors import (
+    DECODING_FAILURE,
+    INTERNAL,
+    NO_ADDRESS,
+    NOT_AVAILABLE,
+    TRY_AGAIN,
+    CniError,
+)
+from tortie.cni.gc import collect
+from tortie.cni.request import LATEST, SUPPORTED_VERSIONS, CniRequest, parse_request
+from tortie.cni.result import render
+from tortie.cni.shim import text_of
+from tortie.datastore import DatastoreError
+from tortie.ipam import IpamError
+
+Output = dict[str, object] | None
+
+_log = structlog.get_logger(__name__)
+
+
+class CniServer:
+    """Turns requests into attachments and answers; `missing` says what the agent waits for."""
+
+    def __init__(self, attacher: Attacher, missing: Callable[[], list[str]]) -> None:
+        self._attacher = attacher
+        self._missing = missing
+        self._commands: dict[str, Callable[[CniRequest], Awaitable[Output]]] = {
+            "ADD": self._add,
+            "DEL": self._del,
+            "CHECK": self._check,
+            "STATUS": self._status,
+            "GC": self._gc,
+        }
+
+    async def handle(self, request: Request) -> Reply:
+        """The verb "cni" of the control socket: `env` and `config` as `tortie.cni.shim` sends."""
+        config = b""
+        try:
+            environ, config = _unpack(request)
+            call = parse_request(environ, config)
+            return {"exit": 0, "output": await self._commands[call.command](call)}
+        except Exception as problem:  # the runtime gets an answer to everything
+            error = _as_cni_error(problem)
+            _log.warning("a CNI request failed", code=error.code, reason=error.message)
+            return {"exit": 1, "output": error.output(_version(config))}
+
+    async def _add(self, request: CniRequest) -> Output:
+        attached = await self._attacher.add(request)
+        return render(attached, request.config.cni_version)
+
+    async def _del(self, request: CniRequest) -> None:
+        await self._attacher.delete(request)
+
+    async def _check(self, request: CniRequest) -> None:
+        await self._attacher.check(request)
+
+    async def _status(self, _: CniRequest) -> None:
+        missing = self._missing()
+        if missing:
+            raise CniError(NOT_AVAILABLE, "the node's agent is not ready", "; ".join(missing))
+
+    async def _gc(self, request: CniRequest) -> None:
+        await collect(self._attacher, request)
+
+
+def _unpack(request: Request) -> tuple[dict[str, str], bytes]:
+    try:
+        raw = request["env"]
+        if not isinstance(raw, dict):
+            raise TypeError("env is no object")
+        environ = {
+            name: bytes.fromhex(value).decode("utf-8", "replace") for name, value in raw.items()
+        }
+        return environ, bytes.fromhex(str(request["config"]))
+    except (KeyError, TypeError, ValueError) as problem:
+        raise CniError(DECODING_FAILURE, f"the request is not the plugin's: {problem}") from None
+
+
+def _as_cni_error(problem: Exception) -> CniError:
+    match problem:
+        case CniError():
+            return problem
+        case NotReady():
+            return CniError(TRY_AGAIN, str(problem))
+        case DatastoreError():
+            return CniError(TRY_AGAIN, f"the datastore: {problem}")
+        case IpamError():
+            return CniError(NO_ADDRESS, str(problem))
+    _log.exception("a CNI request met a defect")
+    return CniError(INTERNAL, f"{type(problem).__name__}: {problem}")
+
+
+def _version(config: bytes) -> str:
+    found = text_of(config, b"cniVersion").decode("ascii", "replace")
+    return found if found in SUPPORTED_VERSIONS else LATEST

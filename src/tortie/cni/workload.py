@@ -1,0 +1,121 @@
+"""Which workload a container is: a pod of Kubernetes, or a container on its own. Pure."""
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tortie.api import Key, ObjectMeta, Pod, WorkloadEndpoint, WorkloadEndpointSpec
+from tortie.cni.errors import INVALID_ENVIRONMENT, WRONG_NODE, CniError
+from tortie.cni.request import CniRequest
+from tortie.kubernetes import names
+from tortie.policy.program import EndpointId
+
+_OWN_ORCHESTRATOR = "cni"  # of containers that no orchestrator named
+_OWN_NAMESPACE = "default"
+
+
+class Workload(Struct, frozen=True):
+    """A container's place among the resources, and the names that follow from it."""
+
+    node: str
+    namespace: str
+    name: str
+    orchestrator: str
+    container_id: str
+
+    @property
+    def pod(self) -> Key:
+        """Where its Pod is, if Kubernetes runs it."""
+        return Key("Pod", self.namespace, self.name)
+
+    @property
+    def is_pod(self) -> bool:
+        """Whether Kubernetes named it; its Pod may still not be in the store."""
+        return self.orchestrator == names.ORCHESTRATOR
+
+    @property
+    def endpoint(self) -> EndpointId:
+        """Its endpoint, stored or converted from its Pod."""
+        name = names.wep_name(self.node, self.orchestrator, self.name, names.ENDPOINT)
+        return EndpointId("WorkloadEndpoint", self.namespace, name)
+
+    @property
+    def interface(self) -> str:
+        """The node's end of its interface."""
+        if self.is_pod:
+            return names.interface_name(self.namespace, self.name)
+        return names.interface_name(_OWN_ORCHESTRATOR, self.container_id)
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """What IPAM notes beside its addresses."""
+        if self.is_pod:
+            return {"namespace": self.namespace, "node": self.node, "pod": self.name}
+        return {"node": self.node}
+
+
+def workload_of(request: CniRequest, node: str) -> Workload:
+    """The workload that the runtime speaks of. Raises CniError for half a pod."""
+    name = request.arguments.get("K8S_POD_NAME", "")
+    namespace = request.arguments.get("K8S_POD_NAMESPACE", "")
+    if not name and not namespace:
+        return Workload(
+            node, _OWN_NAMESPACE, request.container_id, _OWN_ORCHESTRATOR, request.container_id
+        )
+    if not (name and namespace):
+        missing = "K8S_POD_NAMESPACE" if name else "K8S_POD_NAME"
+        raise CniError(INVALID_ENVIRONMENT, f"CNI_ARGS has no {missing}")
+    return Workload(node, namespace, name, names.ORCHESTRATOR, request.container_id)
+
+
+def check_pod(pod: Pod, workload: Workload) -> None:
+    """Raises CniError for a pod that this node has no business to attach."""
+    subject = f"Pod {workload.namespace}/{workload.name}"
+    if pod.spec.host_network:
+        raise CniError(WRONG_NODE, f"{subject} uses the node's own network: nothing to attach")
+    if pod.spec.node_name != workload.node:
+        found = f"on node {pod.spec.node_name}" if pod.spec.node_name else "on no node yet"
+        raise CniError(WRONG_NODE, f"{subject} is {found}, this is {workload.node}")
+
+
+def with_addresses(pod: Pod, addresses: tuple[str, ...], container_id: str) -> Pod:
+    """The Pod with the annotations that say where it is. No addresses: they are taken back."""
+    annotations = {
+        **pod.metadata.annotations,
+        names.POD_IP: addresses[0] if addresses else "",
+        names.POD_IPS: ",".join(addresses),
+        names.CONTAINER_ID: container_id,
+    }
+    return replace(pod, metadata=replace(pod.metadata, annotations=annotations))
+
+
+def endpoint_resource(
+    workload: Workload, network: str, addresses: tuple[str, ...], mac: str
+) -> WorkloadEndpoint:
+    """The stored endpoint of a container that no Pod describes.
+
+    Its profile is its namespace's, or the one named like the network where no orchestrator gave
+    it a namespace. Where there is no such Profile it gets no traffic.
+    """
+    profiles = (names.namespace_profile(workload.namespace),) if workload.is_pod else (network,)
+    return WorkloadEndpoint(
+        metadata=ObjectMeta(
+            name=workload.endpoint.name,
+            namespace=workload.namespace,
+            labels={
+                names.NAMESPACE_LABEL: workload.namespace,
+                names.ORCHESTRATOR_LABEL: workload.orchestrator,
+            },
+        ),
+        spec=WorkloadEndpointSpec(
+            orchestrator=workload.orchestrator,
+            workload="" if workload.is_pod else workload.name,
+            pod=workload.name if workload.is_pod else "",
+            node=workload.node,
+            container_id=workload.container_id,
+            endpoint=names.ENDPOINT,
+            ip_networks=addresses,
+            profiles=profiles,
+            interface_name=workload.interface,
+            mac=mac,
+        ),
+    )

@@ -1,0 +1,63 @@
+"""The Node resource: that there is one, with the addresses that its operator gave."""
+
+from typing import cast
+
+from msgspec.structs import replace
+
+from tortie.api import Key, Node, NodeBgp, NodeSpec, ObjectMeta, Resource
+from tortie.api.calico.node import OrchRef
+from tortie.datastore import AlreadyExists, Datastore, NotFound, update_with
+from tortie.net import parse_prefix
+
+
+async def ensure_node(
+    store: Datastore, name: str, address4: str | None = None, address6: str | None = None
+) -> Node:
+    """Create or correct the Node; what is not named here stays as it is.
+
+    Addresses have their subnet's length: "172.16.1.2/24"; None leaves them alone. Raises
+    ValueError for what is no address of its family, DatastoreError.
+    """
+    for address, version in ((address4, 4), (address6, 6)):
+        if address is not None:
+            _check(address, version)
+    key = Key("Node", "", name)
+
+    def correct(current: Resource) -> Resource | None:
+        node = cast(Node, current)
+        wanted = _addressed(node, address4, address6)
+        return None if wanted == node else wanted
+
+    try:
+        return cast(Node, await update_with(store, key, correct))
+    except NotFound:
+        pass
+    try:
+        return cast(Node, await store.create(_addressed(_new_node(name), address4, address6)))
+    except AlreadyExists:
+        return cast(Node, await update_with(store, key, correct))
+
+
+def _new_node(name: str) -> Node:
+    reference = OrchRef(node_name=name, orchestrator="k8s")
+    return Node(metadata=ObjectMeta(name=name), spec=NodeSpec(orch_refs=(reference,)))
+
+
+def _addressed(node: Node, address4: str | None, address6: str | None) -> Node:
+    if address4 is None and address6 is None:
+        return node
+    bgp = node.spec.bgp or NodeBgp()
+    bgp = replace(
+        bgp,
+        ipv4_address=bgp.ipv4_address if address4 is None else address4,
+        ipv6_address=bgp.ipv6_address if address6 is None else address6,
+    )
+    return replace(node, spec=replace(node.spec, bgp=bgp))
+
+
+def _check(address: str, version: int) -> None:
+    prefix = parse_prefix(address)
+    if prefix.version != version:
+        raise ValueError(f"{address!r} is not an IPv{version} address")
+    if prefix.is_single and "/" not in address:
+        raise ValueError(f"{address!r} has no subnet: write it as {address}/24, with its length")
