@@ -35,6 +35,13 @@ def warn(message: str) -> None:
     print(f"tortie: {message}", file=sys.stderr)
 
 
+def complain(errors: Sequence[object]) -> int:
+    """Print every error of files to stderr; the exit status: 1 where there is any."""
+    for error in errors:
+        print(f"{paint('error:', 'red', sys.stderr)} {error}", file=sys.stderr)
+    return 1 if errors else 0
+
+
 def plural(count: int, noun: str) -> str:
     """ "1 node", "3 nodes"."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

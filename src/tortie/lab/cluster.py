@@ -16,12 +16,12 @@ from tortie.cni.install import install_plugin
 from tortie.datastore import AlreadyExists, Datastore, open_datastore, update_with
 from tortie.lab import containers, fabric, nodes, probing
 from tortie.lab.errors import LabError
-from tortie.lab.fabric import Progress
 from tortie.lab.journal import LABS, Journal, Workload
 from tortie.lab.matrix import Matrix, Party
 from tortie.lab.plan import POOL_CIDR, Plan, Station, plan_lab
 from tortie.lab.pods import name_of, parties, schedule
 from tortie.lab.processes import end
+from tortie.lab.progress import Progress
 
 APPLY_TIMEOUT = 30.0  # seconds
 _AT_ONCE = 4  # workloads that are being started
@@ -85,7 +85,7 @@ class Lab:
 
         async def ready(node: Station) -> None:
             await nodes.await_ready(self.journal, node)
-            self._progress(node.name, "ready")
+            self._progress.done(node.name, "ready")
 
         await _all(ready(node) for node in self.plan.nodes)
 
@@ -152,9 +152,9 @@ class Lab:
         return known[fitting[0]]
 
     def _raise_node(self, node: Station) -> None:
-        self._progress(node.name, "network")
+        self._progress.doing(node.name, "network")
         fabric.ensure_node(self.plan, node, self.journal)
-        self._progress(node.name, "agent starts")
+        self._progress.doing(node.name, "agent starts")
         nodes.ensure_agent(self.journal, node)
 
     def _controls(self) -> dict[str, Path]:
@@ -170,14 +170,14 @@ class Lab:
 
     async def _start(self, pod: Pod, gate: asyncio.Semaphore) -> None:
         async with gate:
-            self._progress(name_of(pod), f"starts on {pod.spec.node_name}")
+            self._progress.doing(name_of(pod), f"starts on {pod.spec.node_name}")
             workload = containers.new_workload(self.plan, pod)
             done = await asyncio.to_thread(containers.start, self.plan, self.journal, workload)
-            self._progress(name_of(pod), f"{done.node} {' '.join(done.addresses)}")
+            self._progress.done(name_of(pod), f"{done.node} {' '.join(done.addresses)}")
 
     async def _stop(self, workload: Workload) -> None:
         await asyncio.to_thread(containers.stop, self.plan, self.journal, workload)
-        self._progress(workload.name, "stopped")
+        self._progress.done(workload.name, "stopped")
 
     async def _scheduled(self) -> dict[str, Pod]:
         """The pods, each with a node that the lab has."""

@@ -7,7 +7,7 @@ namespace never sees an interface, route or setting of the lab.
 
 import errno
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -22,7 +22,6 @@ from tortie.linux.netlink.sockets import NetlinkError, NetlinkSocket
 from tortie.linux.routes import Routes, deleting, replacing
 from tortie.net import Prefix
 
-Progress = Callable[[str, str], None]  # what, and what of it is done
 _DEFAULT = Prefix(4, 0, 0)
 _STATIC = 4  # the routes' protocol: set by an administrator
 _ROUTER = {"net.ipv4.ip_forward": "1", "net.ipv4.conf.all.send_redirects": "0"}

@@ -18,8 +18,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import NamedTuple
 
-import yaml
-
+from tortie.api.documents import YamlError, read_documents
 from tortie.lab.errors import LabError
 from tortie.lab.matrix import Flow, Matrix, Port, short_names
 
@@ -57,19 +56,24 @@ class Mismatch(NamedTuple):
 
 def parse_truth(source: str, text: str) -> Truth:
     """Read a truth file. Raises LabError that names the file and the place."""
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise LabError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise LabError(f"{source}: expected grids by port (tcp/80: |), found {content!r:.40}")
+    content = _only_document(source, text)
     otherwise = content.pop("otherwise", None)
-    if otherwise is not None and otherwise not in _OTHERWISE:
+    if otherwise not in (None, *_OTHERWISE):
         raise LabError(f"{source}: otherwise: say 'allowed' or 'denied', not {otherwise!r}")
-    grids = {
-        _port(source, str(name)): _grid(f"{source}: {name}", grid) for name, grid in content.items()
-    }
-    return Truth(source, _OTHERWISE.get(otherwise) if otherwise else None, grids)
+    grids = {_port(source, name): _grid(f"{source}: {name}", g) for name, g in content.items()}
+    return Truth(source, _OTHERWISE.get(str(otherwise)), grids)
+
+
+def _only_document(source: str, text: str) -> dict[str, object]:
+    documents = []
+    for document in read_documents(text):
+        if isinstance(document, YamlError):
+            raise LabError(f"{source}: line {document.line}: {document}")
+        documents.append(document)
+    data = documents[0].data if len(documents) == 1 else None
+    if not isinstance(data, dict):
+        raise LabError(f"{source}: a truth file is one document with a grid for each port")
+    return dict(data)
 
 
 def everything(outcome: str, source: str = "truth") -> Truth:

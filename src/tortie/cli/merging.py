@@ -1,0 +1,51 @@
+"""What becomes of a stored object when a manifest of it is applied. Pure.
+
+A manifest is the whole of what a person says, so it replaces the object; but what the system has
+recorded on the object is not the person's to erase by leaving it out.
+"""
+
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from tortie.api import Namespace, Pod, Resource, with_metadata
+
+R = TypeVar("R", bound=Resource)
+_RECORDED = "cni.projectcalico.org/"  # annotations by which the CNI plugin records addresses
+_RECORDED_NAMES = frozenset(_RECORDED + name for name in ("podIP", "podIPs", "containerID"))
+_NAME_LABEL = "kubernetes.io/metadata.name"
+
+
+def admitted(resource: R) -> R:
+    """The object as an API server takes it in: a namespace is labelled with its own name."""
+    if not isinstance(resource, Namespace):
+        return resource
+    labels = {**resource.metadata.labels, _NAME_LABEL: resource.metadata.name}
+    return with_metadata(resource, labels=labels)
+
+
+def merged(stored: Resource, given: Resource) -> Resource:
+    """What to store for `given` over `stored`, of one kind.
+
+    A resourceVersion in the manifest stays: the write then fails if the object has moved on.
+    """
+    version = given.metadata.resource_version or stored.metadata.resource_version
+    result = with_metadata(
+        given,
+        uid=stored.metadata.uid,
+        creation_timestamp=stored.metadata.creation_timestamp,
+        resource_version=version,
+        annotations={**_recorded(stored), **given.metadata.annotations},
+    )
+    if getattr(given, "status", None) is None and getattr(stored, "status", None) is not None:
+        result = replace(result, status=stored.status)  # type: ignore[attr-defined]
+    if isinstance(result, Pod) and isinstance(stored, Pod) and not result.spec.node_name:
+        result = replace(result, spec=replace(result.spec, node_name=stored.spec.node_name))
+    return result
+
+
+def _recorded(stored: Resource) -> dict[str, str]:
+    if not isinstance(stored, Pod):
+        return {}
+    annotations = stored.metadata.annotations
+    return {name: annotations[name] for name in annotations.keys() & _RECORDED_NAMES}
