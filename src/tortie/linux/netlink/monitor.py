@@ -1,7 +1,9 @@
 """What changes in a namespace, told as it happens, to an asyncio program.
 
 The kernel drops notifications when nobody reads them in time, and says so: that comes out as
-`Overrun`, on which the reader has to look at everything again.
+`Overrun`, on which the reader has to look at everything again. It says so once, and goes on
+dropping until its queue has been read to the end, so that `Overrun` is told only then: whoever
+looked earlier would miss what changed meanwhile.
 """
 
 import asyncio
@@ -109,6 +111,7 @@ class Monitor:
     ) -> None:
         self._handler = handler
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._lost = False
         self._socket = socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, NETLINK_ROUTE
         )
@@ -146,21 +149,29 @@ class Monitor:
             try:
                 data, _, _, sender = self._socket.recvmsg(_RECEIVE)
             except BlockingIOError:
+                self._read_to_the_end()
                 return
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
-                self._handler(Overrun())
+                self._lost = True
                 continue
             if sender[0] == 0:
                 self._deliver(data)
+        if self._loop is not None:  # there may be nothing left that would wake us
+            self._loop.call_soon(self._readable)
+
+    def _read_to_the_end(self) -> None:
+        if self._lost:
+            self._lost = False
+            self._handler(Overrun())
 
     def _deliver(self, data: bytes) -> None:
         try:
             events = [read_event(message) for message in parse_messages(data)]
         except MalformedMessage:
-            # What it would have told is lost, like what the kernel drops.
-            events = [Overrun()]
+            self._lost = True  # like what the kernel drops
+            return
         for event in events:
-            if event is not None:
+            if event is not None and self._loop is not None:
                 self._handler(event)
