@@ -139,13 +139,11 @@ class Audience(Generic[SelectorId]):
 
     def _rarest(self, demands: Restrictions) -> Place:
         """The demand that the fewest items meet and the fewest selectors make."""
-        best, least = _NOWHERE, 0
-        for key, found in demands.items():
-            place = _place_of(key, found)
-            cost = self._cost(place)
-            if place != _NOWHERE and (best == _NOWHERE or cost < least):
-                best, least = place, cost
-        return best
+        places = [_place_of(key, found) for key, found in demands.items()]
+        places = [place for place in places if place is not _NOWHERE]
+        if len(places) > 1:
+            return min(places, key=self._cost)
+        return places[0] if places else _NOWHERE
 
     def _cost(self, place: Place) -> int:
         """How often someone listed there is asked, roughly: items times selectors."""

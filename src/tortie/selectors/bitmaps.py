@@ -23,7 +23,7 @@ from tortie.selectors.tree import (
 )
 
 _NONE = BitMap()
-_Negative = (Not, NotEquals, NotIn)
+_NEGATIVE = (Not, NotEquals, NotIn)
 
 
 class _Key:
@@ -128,19 +128,27 @@ def _leaf(leaf: All | Global | Has | TextTest, labels: LabelBitmaps) -> BitMap:
 
 
 def _intersection(operands: tuple[Node, ...], labels: LabelBitmaps) -> BitMap:
-    """Positive operands first: what they leave is small, and a negative one only subtracts."""
-    found: BitMap | None = None
-    negative: list[Node] = []
+    """Begin with an operand that says what to have; the others only narrow that down."""
+    start = next((each for each in operands if not isinstance(each, _NEGATIVE)), None)
+    found = labels.everything if start is None else select(start, labels)
     for each in operands:
-        if isinstance(each, _Negative):
-            negative.append(complement(each))
-            continue
-        bits = select(each, labels)
-        found = bits if found is None else found & bits
-        if not found:
-            return _NONE
-    if found is None:
-        found = labels.everything
-    for each in negative:
-        found = found - select(each, labels)
+        if each is not start:
+            found = _narrow(found, each, labels)
     return found
+
+
+def _narrow(found: BitMap, node: Node, labels: LabelBitmaps) -> BitMap:
+    """The part of `found` that a tree matches, at a cost that goes with `found`."""
+    if not found:
+        return found
+    match node:
+        case Equals(key, value):
+            return found & labels.having(key, value)
+        case In(key, values):
+            return BitMap.union(_NONE, *[found & labels.having(key, value) for value in values])
+        case Or(operands):
+            return BitMap.union(*[_narrow(found, each, labels) for each in operands])
+        case Not() | NotEquals() | NotIn():
+            return found - _narrow(found, complement(node), labels)
+        case _:
+            return found & select(node, labels)

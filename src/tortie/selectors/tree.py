@@ -9,21 +9,21 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct
 
 
-class All(Struct, frozen=True):
+class All(Struct, frozen=True, gc=False):
     """`all()`: everything."""
 
     def __str__(self) -> str:
         return "all()"
 
 
-class Global(Struct, frozen=True):
+class Global(Struct, frozen=True, gc=False):
     """`global()`: as a namespace selector, what is in no namespace; by itself it matches all."""
 
     def __str__(self) -> str:
         return "global()"
 
 
-class Has(Struct, frozen=True):
+class Has(Struct, frozen=True, gc=False):
     """`has(key)`: the label is there, whatever its value."""
 
     key: str
@@ -32,7 +32,7 @@ class Has(Struct, frozen=True):
         return f"has({self.key})"
 
 
-class Equals(Struct, frozen=True):
+class Equals(Struct, frozen=True, gc=False):
     """`key == "value"`."""
 
     key: str
@@ -42,7 +42,7 @@ class Equals(Struct, frozen=True):
         return f"{self.key} == {quote(self.value)}"
 
 
-class NotEquals(Struct, frozen=True):
+class NotEquals(Struct, frozen=True, gc=False):
     """`key != "value"`: another value, or no such label."""
 
     key: str
@@ -52,7 +52,7 @@ class NotEquals(Struct, frozen=True):
         return f"{self.key} != {quote(self.value)}"
 
 
-class In(Struct, frozen=True):
+class In(Struct, frozen=True, gc=False):
     """`key in {…}`. `values` are sorted and distinct; with none nothing matches."""
 
     key: str
@@ -62,7 +62,7 @@ class In(Struct, frozen=True):
         return f"{self.key} in {{{', '.join(map(quote, self.values))}}}"
 
 
-class NotIn(Struct, frozen=True):
+class NotIn(Struct, frozen=True, gc=False):
     """`key not in {…}`: another value, or no such label."""
 
     key: str
@@ -72,7 +72,7 @@ class NotIn(Struct, frozen=True):
         return f"{self.key} not in {{{', '.join(map(quote, self.values))}}}"
 
 
-class Contains(Struct, frozen=True):
+class Contains(Struct, frozen=True, gc=False):
     """`key contains "text"`: the value has the text in it."""
 
     key: str
@@ -82,7 +82,7 @@ class Contains(Struct, frozen=True):
         return f"{self.key} contains {quote(self.text)}"
 
 
-class StartsWith(Struct, frozen=True):
+class StartsWith(Struct, frozen=True, gc=False):
     """`key starts with "text"`."""
 
     key: str
@@ -92,7 +92,7 @@ class StartsWith(Struct, frozen=True):
         return f"{self.key} starts with {quote(self.text)}"
 
 
-class EndsWith(Struct, frozen=True):
+class EndsWith(Struct, frozen=True, gc=False):
     """`key ends with "text"`."""
 
     key: str
@@ -102,7 +102,7 @@ class EndsWith(Struct, frozen=True):
         return f"{self.key} ends with {quote(self.text)}"
 
 
-class Not(Struct, frozen=True):
+class Not(Struct, frozen=True, gc=False):
     """`!operand`."""
 
     operand: "Node"
@@ -111,7 +111,7 @@ class Not(Struct, frozen=True):
         return f"!{self.operand}"
 
 
-class And(Struct, frozen=True):
+class And(Struct, frozen=True, gc=False):
     """`(… && …)`, at least two operands."""
 
     operands: tuple["Node", ...]
@@ -120,7 +120,7 @@ class And(Struct, frozen=True):
         return f"({' && '.join(map(str, self.operands))})"
 
 
-class Or(Struct, frozen=True):
+class Or(Struct, frozen=True, gc=False):
     """`(… || …)`, at least two operands."""
 
     operands: tuple["Node", ...]
