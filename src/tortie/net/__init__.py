@@ -12,13 +12,18 @@ from tortie.net.addresses import (
     parse_network,
     parse_prefix,
 )
+from tortie.net.cover import CoverChange, MaximalPrefixes
 from tortie.net.ports import PortRange, parse_port_range
+from tortie.net.prefixmap import PrefixMap
 from tortie.net.protocols import PROTOCOL_NUMBERS, parse_protocol, protocol_name
 
 __all__ = [
     "PROTOCOL_NUMBERS",
+    "CoverChange",
+    "MaximalPrefixes",
     "PortRange",
     "Prefix",
+    "PrefixMap",
     "format_address",
     "mask_of",
     "parse_address",

@@ -31,5 +31,5 @@ def parse_protocol(value: str | int) -> int:
 
 
 def protocol_name(number: int) -> str:
-    """"TCP" for 6; the number as text where it has no name here."""
+    """ "TCP" for 6; the number as text where it has no name here."""
     return _BY_NUMBER.get(number, str(number))
