@@ -114,6 +114,7 @@ def _environment() -> dict[str, str]:
     """The agent's environment: none of ours, but where Python finds things, and FELIX_*."""
     kept = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LANG", "LD_LIBRARY_PATH")
     ours = {name: value for name, value in os.environ.items() if name.startswith("FELIX_")}
+    ours.pop("FELIX_FELIXHOSTNAME", None)  # would be every node's name
     return {**{key: os.environ[key] for key in kept if key in os.environ}, **_SETTINGS, **ours}
 
 

@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
 async def _delete(options: argparse.Namespace) -> int:
     manifests = sources.read(options.filename, options.namespace)
     keys = [located.resource.key for located in manifests.resources] or _named(options)
-    async with datastore.opened(options.datastore) as store:
+    async with datastore.existing(options.datastore) as store:
         done = await delete_keys(store, keys, options.skip_not_exists)
     status = outcomes.report(done, options.output)
     return complain(manifests.errors) or status

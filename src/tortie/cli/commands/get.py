@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _get(options: argparse.Namespace, kinds: list[Kind]) -> int:
-    async with datastore.opened(options.datastore) as store:
+    async with datastore.existing(options.datastore) as store:
         resources: list[Resource] = []
         malformed: list[Malformed] = []
         since: list[int] = []

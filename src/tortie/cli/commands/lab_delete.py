@@ -1,0 +1,40 @@
+"""Remove resources from a lab, as files name them, and wait until every node knows.
+
+  tortie lab delete -f policy.yaml
+
+Pods that are removed are stopped.
+"""
+
+import argparse
+import asyncio
+
+from tortie.cli import outcomes, selection, writing
+from tortie.cli.labs import add_name_option, changing, timed, unwritten
+from tortie.cli.terminal import complain, plural
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Files, and which lab."""
+    selection.add_file_option(parser, required=True)
+    selection.add_namespace_options(parser, everywhere=False)
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    add_name_option(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Delete and wait."""
+    return asyncio.run(_delete(options))
+
+
+async def _delete(options: argparse.Namespace) -> int:
+    async with changing(options.name) as lab:
+        manifests = await unwritten(lab, options.filename, options.namespace)
+        keys = [located.resource.key for located in manifests.resources]
+        done, seconds = await timed(lab, lambda store: writing.delete_all(store, keys))
+        await lab.reconcile()
+        await lab.await_applied()
+        nodes = len(lab.plan.nodes)
+    status = outcomes.report(done, options.output)
+    if options.output == "text":
+        print(f"gone from {plural(nodes, 'node')} {seconds * 1000:.0f} ms after delete began")
+    return complain(manifests.errors) or status

@@ -1,0 +1,75 @@
+"""Bring a lab up: a router with two subnets, nodes with their agents, pods, two hosts outside.
+
+  tortie lab up                        3 nodes and the pods of the demonstration
+  tortie lab up -f cluster.yaml --nodes 5 --name big
+
+The file is plain Kubernetes YAML: namespaces, pods with labels and container ports, policies, and
+any kind of projectcalico.org/v3. Where it has no IPPool, Calico's default one is made. On a lab
+that is up, this adds what is missing.
+"""
+
+import argparse
+import asyncio
+
+from tortie.api.manifests import Manifests
+from tortie.cli import outcomes, selection, sources, writing
+from tortie.cli.labs import BUILT_IN, add_name_option
+from tortie.cli.progress import shown_progress
+from tortie.cli.terminal import complain, plural, warn
+from tortie.lab.cluster import Lab
+from tortie.lab.journal import Journal, exclusive
+from tortie.lab.plan import DEFAULT_NODES, plan_lab
+from tortie.lab.progress import Progress
+from tortie.lab.requirements import check_requirements
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What it is to consist of."""
+    selection.add_file_option(parser, required=False)
+    parser.add_argument("--nodes", type=int, metavar="N", help=f"default: {DEFAULT_NODES}")
+    add_name_option(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Bring it up. Nothing is made where the file has a mistake."""
+    check_requirements()
+    name = options.name
+    plan_lab(name, options.nodes or DEFAULT_NODES)
+    with exclusive(name, lambda: warn(f"another command is changing lab {name!r}; waiting")):
+        journal = Journal(name)
+        files = options.filename or ([] if journal.exists else [str(BUILT_IN / "cluster.yaml")])
+        manifests = sources.read(files, selection.DEFAULT_NAMESPACE)
+        if manifests.errors:
+            return complain(manifests.errors)
+        nodes = options.nodes or (journal.nodes() if journal.exists else DEFAULT_NODES)
+        with shown_progress() as progress:
+            return asyncio.run(_up(name, nodes, manifests, progress))
+
+
+async def _up(name: str, nodes: int, manifests: Manifests, progress: Progress) -> int:
+    lab = await Lab.create(name, nodes, progress)
+    try:
+        manifests = await sources.with_known_namespaces(lab.store, manifests)
+        if manifests.errors:
+            return complain(manifests.errors)
+        done = await bring_up(lab, manifests)
+        pods = len(lab.journal.workloads())
+    finally:
+        await lab.close()
+    failed = [outcome for outcome in done if outcome.result == writing.FAILED]
+    if failed:
+        return outcomes.report(failed, "text")
+    print(f"lab {name!r} is up: {plural(nodes, 'node')}, {plural(pods, 'workload')}")
+    return 0
+
+
+async def bring_up(lab: Lab, manifests: Manifests) -> list[writing.Outcome]:
+    """Everything of a lab, in the order in which nothing is ever unprotected."""
+    await lab.raise_fabric()
+    resources = (located.resource for located in manifests.resources)
+    done = await writing.apply_all(lab.store, resources)
+    await lab.ensure_defaults()
+    await lab.await_agents()
+    await lab.reconcile()
+    await lab.await_applied()
+    return done
