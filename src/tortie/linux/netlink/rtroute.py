@@ -5,7 +5,7 @@ import struct
 from msgspec import Struct
 
 from tortie.linux.netlink.rtfamily import BYTES, FAMILY, VERSION, fields
-from tortie.linux.netlink.wire import MalformedMessage, attribute, parse_attributes, read_u32
+from tortie.linux.netlink.wire import MalformedMessage, attribute, attribute_map, read_u32
 from tortie.net import Prefix, format_address
 
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
@@ -102,33 +102,19 @@ def parse_route(payload: bytes) -> KernelRoute:
     version = VERSION.get(family)
     if version is None or length > BYTES[version] * 8:
         raise MalformedMessage(f"a route of family {family} with a prefix of /{length}")
-    destination = priority = oif = 0
-    gateway: int | None = None
-    multipath = b""
-    for name, value in parse_attributes(payload, _HEADER.size):
-        if name == _DST:
-            destination = _address(value, version)
-        elif name == _OIF:
-            oif = read_u32(value)
-        elif name == _PRIORITY:
-            priority = read_u32(value)
-        elif name == _TABLE:
-            table = read_u32(value)
-        elif name == _GATEWAY:
-            gateway = _address(value, version)
-        elif name == _MULTIPATH:
-            multipath = value
+    found = attribute_map(payload, _HEADER.size)
+    gateway = found.get(_GATEWAY)
     return KernelRoute(
-        destination=Prefix(version, destination, length),
-        type=kind,
-        protocol=protocol,
-        scope=scope,
-        table=table,
-        priority=priority,
-        oif=oif,
-        gateway=gateway,
-        onlink=bool(flags & _ONLINK),
-        multipath=multipath,
+        Prefix(version, _address(found[_DST], version) if _DST in found else 0, length),
+        kind,
+        protocol,
+        scope,
+        read_u32(found[_TABLE]) if _TABLE in found else table,
+        read_u32(found[_PRIORITY]) if _PRIORITY in found else 0,
+        read_u32(found[_OIF]) if _OIF in found else 0,
+        None if gateway is None else _address(gateway, version),
+        bool(flags & _ONLINK),
+        found.get(_MULTIPATH, b""),
     )
 
 

@@ -125,8 +125,7 @@ class NetlinkSocket:
 
     def request(self, request: Request) -> list[Message]:
         """Send one request and wait for its acknowledgement; returns the answers before it."""
-        flags = request.flags | NLM_F_REQUEST | NLM_F_ACK
-        first = self.post([request._replace(flags=flags)])
+        first = self.post([request], NLM_F_REQUEST | NLM_F_ACK)
         answers: list[Message] = []
         for message in self._answers(first, 1):
             if message.type == NLMSG_ERROR:
@@ -148,7 +147,7 @@ class NetlinkSocket:
         raise DumpInterrupted(errnos.EINTR, "it kept changing while it was read", request.about)
 
     def _dump_once(self, request: Request) -> list[Message] | None:
-        first = self.post([request._replace(flags=request.flags | NLM_F_REQUEST | NLM_F_DUMP)])
+        first = self.post([request], NLM_F_REQUEST | NLM_F_DUMP)
         answers: list[Message] = []
         interrupted = 0
         for message in self._answers(first, 1):
@@ -174,9 +173,7 @@ class NetlinkSocket:
 
     def _send_chunk(self, chunk: Sequence[Request]) -> dict[int, NetlinkError]:
         last = len(chunk) - 1
-        asked = [request._replace(flags=request.flags | NLM_F_REQUEST) for request in chunk]
-        asked[last] = asked[last]._replace(flags=asked[last].flags | NLM_F_ACK)
-        first = self.post(asked)
+        first = self.post(chunk, NLM_F_REQUEST, NLM_F_REQUEST | NLM_F_ACK)
         errors: dict[int, NetlinkError] = {}
         for message in self._answers(first, len(chunk)):
             if message.type != NLMSG_ERROR:
@@ -188,22 +185,24 @@ class NetlinkSocket:
                 return errors
         return errors
 
-    def post(self, requests: Sequence[Request]) -> int:
-        """Send requests in one system call, flags as they are; returns the first one's number.
+    def post(self, requests: Sequence[Request], flags: int = 0, last: int | None = None) -> int:
+        """Send requests in one system call; returns the first one's number.
 
-        The n-th request's answers carry that number + n as their sequence.
+        `flags` are added to those of every request, or `last` to those of the last one. The n-th
+        request's answers carry the returned number + n as their sequence.
         """
         first = self._sequence + 1
         if first + len(requests) > _SEQUENCE_MASK:
             first = 1
         self._sequence = first + len(requests) - 1
-        data = b"".join(
-            [
-                build_message(request.type, request.flags, request.payload, first + place)
-                for place, request in enumerate(requests)
-            ]
-        )
-        self._send(data, requests)
+        messages = [
+            build_message(kind, own | flags, payload, number)
+            for number, (kind, payload, own, _) in enumerate(requests, first)
+        ]
+        if last is not None and requests:
+            kind, payload, own, _ = requests[-1]
+            messages[-1] = build_message(kind, own | last, payload, self._sequence)
+        self._send(b"".join(messages), requests)
         return first
 
     def _send(self, data: bytes, requests: Sequence[Request]) -> None:

@@ -6,6 +6,7 @@ machine's order unless a name here says `be`.
 """
 
 import struct
+import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -25,7 +26,6 @@ _NLMSGERR_ATTR_MSG = 1
 HEADER = struct.Struct("=IHHII")
 HEADER_LENGTH = HEADER.size
 _ATTRIBUTE = struct.Struct("=HH")
-_ERRNO = struct.Struct("=i")
 _PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
 
 
@@ -98,23 +98,30 @@ def build_attributes(attributes: Sequence[Attribute]) -> bytes:
     return b"".join([attribute(kind, value) for kind, value in attributes])
 
 
-def parse_attributes(data: bytes, offset: int = 0) -> Iterator[Attribute]:
+def parse_attributes(data: bytes, offset: int = 0) -> list[Attribute]:
     """The attributes from `offset` on. Raises MalformedMessage where a length cannot be right.
 
     Fewer than four bytes at the end are padding.
     """
-    end = len(data)
-    while end - offset >= 4:
-        length, kind = _ATTRIBUTE.unpack_from(data, offset)
-        if not 4 <= length <= end - offset:
-            raise MalformedMessage(f"an attribute of {length} bytes where {end - offset} are left")
-        yield Attribute(kind & NLA_TYPE_MASK, data[offset + 4 : offset + length])
-        offset += (length + 3) & ~3
+    return [Attribute(kind, value) for kind, value in _walk(data, offset)]
 
 
 def attribute_map(data: bytes, offset: int = 0) -> dict[int, bytes]:
     """The attributes from `offset` on by type; the last one of a type wins, as in the kernel."""
-    return dict(parse_attributes(data, offset))
+    return dict(_walk(data, offset))
+
+
+def _walk(data: bytes, offset: int) -> list[tuple[int, bytes]]:
+    found: list[tuple[int, bytes]] = []
+    end = len(data)
+    unpack = _ATTRIBUTE.unpack_from
+    while end - offset >= 4:
+        length, kind = unpack(data, offset)
+        if not 4 <= length <= end - offset:
+            raise MalformedMessage(f"an attribute of {length} bytes where {end - offset} are left")
+        found.append((kind & NLA_TYPE_MASK, data[offset + 4 : offset + length]))
+        offset += (length + 3) & ~3
+    return found
 
 
 def parse_acknowledgement(message: Message) -> Acknowledgement:
@@ -122,7 +129,9 @@ def parse_acknowledgement(message: Message) -> Acknowledgement:
     payload = message.payload
     if message.type == NLMSG_DONE and len(payload) < 4:
         return Acknowledgement(0, "")
-    errno = -_unpack(_ERRNO, payload, "acknowledgement")
+    if len(payload) < 4:
+        raise MalformedMessage(f"an acknowledgement needs 4 bytes, found {len(payload)}")
+    errno = -int.from_bytes(payload[:4], sys.byteorder, signed=True)
     if not message.flags & NLM_F_ACK_TLVS:
         return Acknowledgement(errno, "")
     text = attribute_map(payload, _after_request(message)).get(_NLMSGERR_ATTR_MSG, b"")
@@ -135,7 +144,7 @@ def _after_request(message: Message) -> int:
         return 4
     if message.flags & NLM_F_CAPPED:
         return 4 + HEADER_LENGTH
-    quoted = _unpack(_U32, message.payload[4:], "quoted request")
+    quoted = read_u32(message.payload[4:])
     return 4 + ((max(HEADER_LENGTH, quoted) + 3) & ~3)
 
 
@@ -176,17 +185,17 @@ def string(text: str) -> bytes:
 
 def read_u8(value: bytes) -> int:
     """Read one byte; raises MalformedMessage when it is not there."""
-    return _unpack(_U8, value, "u8")
+    return _leading(value, 1)
 
 
 def read_u16(value: bytes) -> int:
     """Read two bytes in the machine's order; raises MalformedMessage when they are too few."""
-    return _unpack(_U16, value, "u16")
+    return _leading(value, 2)
 
 
 def read_u32(value: bytes) -> int:
     """Read four bytes in the machine's order; raises MalformedMessage when they are too few."""
-    return _unpack(_U32, value, "u32")
+    return _leading(value, 4)
 
 
 def read_be(value: bytes) -> int:
@@ -199,11 +208,7 @@ def read_string(value: bytes) -> str:
     return value.partition(b"\0")[0].decode("utf-8", "backslashreplace")
 
 
-_U8, _U16, _U32 = struct.Struct("=B"), struct.Struct("=H"), struct.Struct("=I")
-
-
-def _unpack(form: struct.Struct, value: bytes, what: str) -> int:
-    if len(value) < form.size:
-        raise MalformedMessage(f"{what} needs {form.size} bytes, found {len(value)}")
-    number: int = form.unpack_from(value)[0]
-    return number
+def _leading(value: bytes, size: int) -> int:
+    if len(value) < size:
+        raise MalformedMessage(f"a number needs {size} bytes, found {len(value)}")
+    return int.from_bytes(value[:size], sys.byteorder)
