@@ -4,12 +4,14 @@ An address is `(version, int)`; a prefix adds a length. The integer is in host o
 `address >> (32 - length)` is the network part of an IPv4 prefix.
 """
 
-import socket
+# `_socket` is the part of `socket` written in C. All of `socket` would be a good part of the time
+# that the command line takes to start.
+from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Literal, NamedTuple, cast
 
 Version = Literal[4, 6]
 WIDTH: dict[int, int] = {4: 32, 6: 128}
-_FAMILY: dict[int, int] = {4: socket.AF_INET, 6: socket.AF_INET6}
+_FAMILY: dict[int, int] = {4: AF_INET, 6: AF_INET6}
 
 
 class Prefix(NamedTuple):
@@ -72,7 +74,7 @@ def parse_address(text: str) -> tuple[Version, int]:
     """
     version: Version = 6 if ":" in text else 4
     try:
-        packed = socket.inet_pton(_FAMILY[version], text)
+        packed = inet_pton(_FAMILY[version], text)
     except (OSError, UnicodeError, ValueError):
         raise ValueError(f"{text!r} is not an IP address") from None
     return version, int.from_bytes(packed)
@@ -80,7 +82,7 @@ def parse_address(text: str) -> tuple[Version, int]:
 
 def format_address(version: int, address: int) -> str:
     """The text of an address, IPv6 in its shortest form (RFC 5952)."""
-    return socket.inet_ntop(_FAMILY[version], address.to_bytes(WIDTH[version] // 8))
+    return inet_ntop(_FAMILY[version], address.to_bytes(WIDTH[version] // 8))
 
 
 def parse_prefix(text: str) -> Prefix:
