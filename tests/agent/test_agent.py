@@ -134,18 +134,18 @@ async def test_a_failure_is_named_retried_and_forgotten_once_repaired():
 async def test_ready_is_said_only_once_the_endpoint_is_in_the_kernel():
     async with running() as bench:
         with pytest.raises(NotReady, match="not seen the whole datastore"):
-            await bench.agent.wait_ready(endpoint_id("a"), 0.2)
+            await bench.agent.wait_ready(endpoint_id("a"), 0, 0.2)
         bench.source.sync(1)
         with pytest.raises(NotReady, match="knows no such endpoint"):
-            await bench.agent.wait_ready(endpoint_id("a"), 0.2)
+            await bench.agent.wait_ready(endpoint_id("a"), 0, 0.2)
         bench.dataplane.unready[endpoint_id("a")] = "its route is not programmed"
         bench.source.put(update("a"), Progress(2))
         await bench.agent.wait_applied(2, BOUND)
         with pytest.raises(
             NotReady, match=r"default/a was not ready after 0\.2 s: its route is not"
         ):
-            await bench.agent.wait_ready(endpoint_id("a"), 0.2)
-        waiting = asyncio.create_task(bench.agent.wait_ready(endpoint_id("a"), BOUND))
+            await bench.agent.wait_ready(endpoint_id("a"), 0, 0.2)
+        waiting = asyncio.create_task(bench.agent.wait_ready(endpoint_id("a"), 0, BOUND))
         await asyncio.sleep(0)
         bench.dataplane.unready.clear()
         bench.agent.link_changed("calia", "up")
@@ -154,12 +154,48 @@ async def test_ready_is_said_only_once_the_endpoint_is_in_the_kernel():
 
 
 @scenario
+async def test_ready_of_an_older_revision_does_not_count():
+    async with running() as bench:
+        bench.source.put(update("a"), InSync(), Progress(1))
+        await bench.agent.wait_ready(endpoint_id("a"), 1, BOUND)
+        with pytest.raises(NotReady, match="at revision 1 of the datastore, not at 2"):
+            await bench.agent.wait_ready(endpoint_id("a"), 2, 0.2)
+        waiting = asyncio.create_task(bench.agent.wait_ready(endpoint_id("a"), 2, BOUND))
+        bench.source.put(update("a"), Progress(2))
+        await waiting
+
+
+@scenario
+async def test_who_begins_to_wait_while_its_revision_is_being_written_is_let_go():
+    async with running() as bench:
+        bench.source.sync(1)
+        await bench.agent.wait_applied(1, BOUND)
+        bench.dataplane.gate.clear()
+        bench.dataplane.entered.clear()
+        bench.source.put(update("a"), Progress(2))
+        await bench.until(bench.dataplane.entered.is_set)
+        waiting = asyncio.create_task(bench.agent.wait_ready(endpoint_id("a"), 2, BOUND))
+        await asyncio.sleep(0)
+        bench.dataplane.gate.set()
+        await waiting
+
+
+@scenario
+async def test_who_waits_when_the_agent_stops_is_told():
+    async with running() as bench:
+        waiting = asyncio.create_task(bench.agent.wait_ready(endpoint_id("a"), 0, BOUND))
+        await bench.until(lambda: bench.agent.last_turn.waiting_for)
+    with pytest.raises(NotReady, match="is stopping: try again"):
+        await waiting
+
+
+@scenario
 async def test_thirty_waiters_are_let_go_by_one_turn():
     async with running() as bench:
         bench.source.sync(1)
         await bench.agent.wait_applied(1, BOUND)
         names = [endpoint_id(f"p{number}") for number in range(30)]
-        waits = [asyncio.create_task(bench.agent.wait_ready(name, BOUND)) for name in names]
+        waits = [asyncio.create_task(bench.agent.wait_ready(name, 0, BOUND)) for name in names]
         bench.source.put(*(update(name.name) for name in names), Progress(2))
         await asyncio.gather(*waits)
 

@@ -94,13 +94,15 @@ class Agent:
             self._waiters.close()
             self._worker.shutdown(wait=False, cancel_futures=True)
 
-    async def wait_ready(self, endpoint_id: EndpointId, within: float) -> None:
-        """Return once the endpoint's policy and routes are in the kernel.
+    async def wait_ready(self, endpoint_id: EndpointId, revision: int, within: float) -> None:
+        """Return once the endpoint's policy and routes, as of `revision`, are in the kernel.
 
-        Raises NotReady with what is missing after `within` seconds.
+        `revision` 0 takes them as they are. Raises NotReady with what is missing after `within`
+        seconds.
         """
-        self._inbox.poke()
-        await self._waiters.endpoint(endpoint_id, within)
+        if self._inbox.revision >= revision:  # else its coming is a turn that looks at us
+            self._inbox.poke()
+        await self._waiters.endpoint(endpoint_id, revision, within)
 
     async def wait_applied(self, revision: int, within: float) -> None:
         """Return once this revision of the datastore is in the kernel. Raises NotReady."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from tortie.policy.program import EndpointId
 
@@ -11,13 +12,18 @@ class NotReady(Exception):
     """The time is up. `str()` says what was still missing."""
 
 
+class _Waiter(NamedTuple):
+    revision: int  # what is older does not count
+    future: asyncio.Future[None]
+
+
 class Waiters:
     """Futures that the end of a turn resolves."""
 
     def __init__(self) -> None:
-        self._endpoints: defaultdict[EndpointId, set[asyncio.Future[None]]] = defaultdict(set)
+        self._endpoints: defaultdict[EndpointId, set[_Waiter]] = defaultdict(set)
         self._reasons: dict[EndpointId, str] = {}
-        self._revisions: set[tuple[int, asyncio.Future[None]]] = set()
+        self._revisions: set[_Waiter] = set()
         self.revision = 0  # in the kernel
 
     @property
@@ -25,62 +31,68 @@ class Waiters:
         """The endpoints that somebody waits for."""
         return frozenset(self._endpoints)
 
-    async def endpoint(self, endpoint_id: EndpointId, within: float) -> None:
-        """Return once a turn finds the endpoint ready. Raises NotReady after `within` seconds."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._endpoints[endpoint_id].add(future)
+    async def endpoint(self, endpoint_id: EndpointId, revision: int, within: float) -> None:
+        """Return once a turn with at least `revision` in it finds the endpoint ready.
+
+        Raises NotReady after `within` seconds.
+        """
+        waiter = _new_waiter(revision)
+        self._endpoints[endpoint_id].add(waiter)
         try:
-            await asyncio.wait_for(future, within)
+            await asyncio.wait_for(waiter.future, within)
         except TimeoutError:
             reason = self._reasons.get(endpoint_id, "the agent did not come to look at it")
+            if self.revision < revision:
+                reason = self._behind(revision)
             raise NotReady(
                 f"workload {endpoint_id} was not ready after {within:g} s: {reason}"
             ) from None
         finally:
-            self._forget(endpoint_id, future)
+            self._forget(endpoint_id, waiter)
 
     async def applied(self, revision: int, within: float) -> None:
         """Return once `revision` is in the kernel. Raises NotReady after `within` seconds."""
         if self.revision >= revision:
             return
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._revisions.add((revision, future))
+        waiter = _new_waiter(revision)
+        self._revisions.add(waiter)
         try:
-            await asyncio.wait_for(future, within)
+            await asyncio.wait_for(waiter.future, within)
         except TimeoutError:
-            raise NotReady(
-                f"revision {revision} of the datastore was not applied after {within:g} s:"
-                f" the agent is at {self.revision}"
-            ) from None
+            raise NotReady(f"{self._behind(revision)}, after {within:g} s") from None
         finally:
-            self._revisions.discard((revision, future))
+            self._revisions.discard(waiter)
 
     def close(self) -> None:
         """No turn comes any more: whoever waits is told so."""
-        futures = [future for _, future in self._revisions]
-        futures += [future for waiting in self._endpoints.values() for future in waiting]
-        for future in futures:
-            if not future.done():
-                future.set_exception(NotReady("the agent is stopping: try again later"))
+        everyone = [*self._revisions, *(one for some in self._endpoints.values() for one in some)]
+        for waiter in everyone:
+            if not waiter.future.done():
+                waiter.future.set_exception(NotReady("the agent is stopping: try again later"))
 
     def turned(self, waiting_for: Mapping[EndpointId, str], revision: int) -> None:
         """A turn ended: `revision` is in the kernel, and endpoints wait for this or nothing."""
         self.revision = max(self.revision, revision)
-        for wanted, future in self._revisions:
-            if wanted <= self.revision and not future.done():
-                future.set_result(None)
+        self._release(self._revisions)
         for endpoint_id, reason in waiting_for.items():
             self._reasons[endpoint_id] = reason
             if not reason:
-                self._release(endpoint_id)
+                self._release(self._endpoints.get(endpoint_id, set()))
 
-    def _release(self, endpoint_id: EndpointId) -> None:
-        for future in self._endpoints.get(endpoint_id, ()):
-            if not future.done():
-                future.set_result(None)
+    def _release(self, waiters: set[_Waiter]) -> None:
+        for waiter in waiters:
+            if waiter.revision <= self.revision and not waiter.future.done():
+                waiter.future.set_result(None)
 
-    def _forget(self, endpoint_id: EndpointId, future: asyncio.Future[None]) -> None:
-        self._endpoints[endpoint_id].discard(future)
+    def _behind(self, revision: int) -> str:
+        return f"the agent is at revision {self.revision} of the datastore, not at {revision}"
+
+    def _forget(self, endpoint_id: EndpointId, waiter: _Waiter) -> None:
+        self._endpoints[endpoint_id].discard(waiter)
         if not self._endpoints[endpoint_id]:
             del self._endpoints[endpoint_id]
             self._reasons.pop(endpoint_id, None)
+
+
+def _new_waiter(revision: int) -> _Waiter:
+    return _Waiter(revision, asyncio.get_running_loop().create_future())

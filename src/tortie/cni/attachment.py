@@ -36,10 +36,11 @@ _log = structlog.get_logger(__name__)
 
 
 class AgentView(Protocol):
-    """`tortie.agent.agent.Agent`, as far as it is used here. Both raise NotReady."""
+    """`tortie.agent.agent.Agent`, as far as it is used here."""
 
-    async def wait_ready(self, endpoint_id: EndpointId, within: float) -> None: ...
-    async def wait_applied(self, revision: int, within: float) -> None: ...
+    async def wait_ready(self, endpoint_id: EndpointId, revision: int, within: float) -> None:
+        """Return once the endpoint is in the kernel as of `revision`. Raises NotReady."""
+        ...
 
 
 class Attacher:
@@ -96,7 +97,7 @@ class Attacher:
                 found = inspection.faults
             if found:
                 raise CniError(NOT_AS_ADDED, "; ".join(found))
-            await self._agent.wait_ready(workload.endpoint, _CHECK_LIMIT)
+            await self._agent.wait_ready(workload.endpoint, 0, _CHECK_LIMIT)
 
     async def detach(self, handle: str, workload: Workload) -> None:
         """Detach a container of which no runtime knows any more."""
@@ -115,7 +116,7 @@ class Attacher:
             self._run(interfaces.configure, wire, addresses),
             self.records.write(workload, record, network, texts, wire.mac),
         )
-        await self._wait(workload, revision, request.config.add_limit)
+        await self._agent.wait_ready(workload.endpoint, revision, request.config.add_limit)
         return Attached(
             host_interface=wire.host,
             container_interface=wire.container,
@@ -134,12 +135,6 @@ class Attacher:
             return replace(wire, mac=inspection.link.mac, mtu=inspection.link.mtu), addresses
         await self._run(interfaces.create, wire)
         return wire, addresses
-
-    async def _wait(self, workload: Workload, revision: int, limit: float) -> None:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + limit
-        await self._agent.wait_applied(revision, limit)
-        await self._agent.wait_ready(workload.endpoint, max(deadline - loop.time(), 0.01))
 
     async def _roll_back(
         self, request: CniRequest, workload: Workload, cause: BaseException

@@ -43,7 +43,10 @@ class Records:
             check_pod(cast(Pod, current), workload)
             return with_addresses(cast(Pod, current), addresses, workload.container_id)
 
-        return _revision(await update_with(self._store, workload.pod, annotate))
+        try:  # as it was read a moment ago: mostly nobody touched it since
+            return _revision(await self._store.update(annotate(record.pod)))
+        except Conflict:
+            return _revision(await update_with(self._store, workload.pod, annotate))
 
     async def all(self) -> tuple[list[Pod], list[WorkloadEndpoint]]:
         """Every Pod and every stored endpoint of the cluster."""

@@ -1,0 +1,90 @@
+"""Results and names: the forms that runtimes and other parts rely on."""
+
+import pytest
+
+from tortie.api import ObjectMeta, Pod, PodSpec
+from tortie.cni.errors import CniError
+from tortie.cni.result import Attached, render
+from tortie.cni.workload import Workload, check_pod, endpoint_resource, with_addresses
+from tortie.kubernetes import convert, names
+from tortie.net import parse_prefix
+
+ATTACHED = Attached(
+    "cali1", "eth0", "/run/netns/x", "02:00:00:00:00:01", 1450, (parse_prefix("10.0.0.1/32"),)
+)
+
+
+def test_a_result_in_the_form_of_1_0():
+    assert render(ATTACHED, "1.0.0") == {
+        "cniVersion": "1.0.0",
+        "interfaces": [
+            {"name": "cali1", "mac": "ee:ee:ee:ee:ee:ee"},
+            {"name": "eth0", "mac": "02:00:00:00:00:01", "sandbox": "/run/netns/x"},
+        ],
+        "ips": [{"interface": 1, "address": "10.0.0.1/32", "gateway": "169.254.1.1"}],
+        "routes": [{"dst": "0.0.0.0/0", "gw": "169.254.1.1"}],
+        "dns": {},
+    }
+
+
+@pytest.mark.parametrize(
+    ("version", "ip_version", "mtu"),
+    [("0.3.1", "4", None), ("0.4.0", "4", None), ("1.0.0", None, None), ("1.1.0", None, 1450)],
+)
+def test_each_version_has_the_fields_of_its_specification(version, ip_version, mtu):
+    result = render(ATTACHED, version)
+    assert result["cniVersion"] == version
+    assert result["ips"][0].get("version") == ip_version
+    assert result["interfaces"][1].get("mtu") == mtu
+
+
+def pod(**spec):
+    return Pod(metadata=ObjectMeta(name="web-0", namespace="shop"), spec=PodSpec(**spec))
+
+
+WORKLOAD = Workload("n-1", "shop", "web-0", "k8s", "c1")
+
+
+def test_a_pods_endpoint_is_the_one_that_its_annotations_convert_to():
+    annotated = with_addresses(pod(node_name="n-1"), ("10.0.0.1/32",), "c1")
+    endpoint = convert(annotated)
+    assert tuple(endpoint.key) == tuple(WORKLOAD.endpoint)
+    assert endpoint.spec.interface_name == WORKLOAD.interface
+    assert endpoint.spec.ip_networks == ("10.0.0.1/32",)
+    assert endpoint.spec.container_id == "c1"
+
+
+def test_taking_addresses_back_leaves_no_endpoint():
+    attached = with_addresses(pod(node_name="n-1"), ("10.0.0.1/32",), "c1")
+    detached = with_addresses(attached, (), "")
+    assert detached.metadata.annotations[names.POD_IP] == ""
+    assert convert(detached) is None
+
+
+def test_a_stored_endpoint_has_the_same_names_as_the_workload():
+    endpoint = endpoint_resource(WORKLOAD, "net", ("10.0.0.1/32",), "02:00:00:00:00:01")
+    assert tuple(endpoint.key) == tuple(WORKLOAD.endpoint)
+    assert endpoint.metadata.name == "n--1-k8s-web--0-eth0"
+    assert endpoint.spec.profiles == ("kns.shop",)
+
+
+def test_a_container_of_no_orchestrator_is_named_by_its_id():
+    own = Workload("n-1", "default", "c1", "cni", "c1")
+    endpoint = endpoint_resource(own, "net", ("10.0.0.1/32",), "02:00:00:00:00:01")
+    assert endpoint.metadata.name == "n--1-cni-c1-eth0"
+    assert endpoint.spec.profiles == ("net",)
+    assert len(own.interface) == 15
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"node_name": "n-2"}, "Pod shop/web-0 is on node n-2, this is n-1"),
+        ({}, "on no node yet"),
+        ({"node_name": "n-1", "host_network": True}, "the node's own network"),
+    ],
+)
+def test_a_pod_of_another_node_is_not_attached(spec, said):
+    with pytest.raises(CniError) as caught:
+        check_pod(pod(**spec), WORKLOAD)
+    assert said in caught.value.message
