@@ -3,7 +3,7 @@
 A document with an error contributes no resource at all; the others do.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,8 +12,9 @@ from msgspec import Struct
 from tortie.api.codec import drop_nulls, with_metadata
 from tortie.api.documents import Document, List, Object, YamlError, read_documents
 from tortie.api.meta import Key, Resource
-from tortie.api.problems import Violation, nearest, shown, steps
+from tortie.api.problems import Violation, nearest, overlap, shown, steps
 from tortie.api.registry import KINDS, Kind, UnknownKind, kind_of_manifest
+from tortie.api.salvage import salvaged
 from tortie.api.structure import faults
 from tortie.api.validation import apply_defaults, validate
 
@@ -179,13 +180,34 @@ def _object(place: Place, data: Any, namespace: str) -> tuple[Resource | None, l
         return None, [error] if error else []
     body = {key: item for key, item in data.items() if key not in ("apiVersion", "kind")}
     if found := list(faults(kind.type, body)):
+        rest = salvaged(kind.type, body)
+        found += _apart_from(found, _settled(rest, kind, namespace)[1]) if rest else []
         return None, [_located(place, violation) for violation in found]
     try:
         resource = msgspec.convert(drop_nulls(body), kind.type)
     except (msgspec.ValidationError, RecursionError) as error:
         return None, [place.error("", f"can't be read: {error}")]
-    resource = apply_defaults(_in_namespace(resource, kind, namespace))
-    return resource, [_located(place, violation) for violation in validate(resource)]
+    resource, violations = _settled(resource, kind, namespace)
+    return resource, [_located(place, violation) for violation in violations]
+
+
+def _settled(
+    resource: Resource, kind: Kind, namespace: str
+) -> tuple[Resource, tuple[Violation, ...]]:
+    """The resource with its defaults, and what is wrong with it."""
+    if kind.namespaced and not resource.metadata.namespace:
+        resource = with_metadata(resource, namespace=namespace)
+    resource = apply_defaults(resource)
+    return resource, validate(resource)
+
+
+def _apart_from(known: Sequence[Violation], more: Iterable[Violation]) -> list[Violation]:
+    """Of `more` what is not about the same field, or what that is part of."""
+    return [
+        violation
+        for violation in more
+        if not any(overlap(violation.path, fault.path) for fault in known)
+    ]
 
 
 def _kind(place: Place, data: dict[str, Any]) -> tuple[Kind | None, ManifestError | None]:
@@ -205,12 +227,6 @@ def _unknown_kind(api_version: str, kind: str, error: UnknownKind) -> tuple[str,
     if api_version not in groups and not hint:
         hint = nearest(api_version, groups)
     return f"unknown kind {kind!r} of {api_version!r}", hint
-
-
-def _in_namespace(resource: Resource, kind: Kind, namespace: str) -> Resource:
-    if kind.namespaced and not resource.metadata.namespace:
-        return with_metadata(resource, namespace=namespace)
-    return resource
 
 
 def _located(place: Place, violation: Violation) -> ManifestError:

@@ -46,6 +46,12 @@ def steps(path: str) -> Iterator[str | int]:
             yield json.decode(quoted) if quoted else name
 
 
+def overlap(one: str, other: str) -> bool:
+    """Whether one path is the other, or leads to a part of it."""
+    shorter, longer = sorted((one, other), key=len)
+    return longer.startswith(shorter) and longer[len(shorter) :][:1] in ("", ".", "[")
+
+
 def shown(value: Any) -> str:
     """A value as a message shows it: as JSON, shortened."""
     try:

@@ -35,18 +35,20 @@ _FOUND: dict[type, str] = {
 
 def faults(type_: type, value: Any) -> Iterator[Violation]:
     """What in `value` (dicts, lists, scalars) does not fit `type_`; none: it can be converted."""
-    yield from _faults(_shape(type_), value, "")
+    yield from shape_faults(shape_of(type_), value, "")
 
 
 @cache
-def _shape(type_: type) -> inspect.Type:
+def shape_of(type_: type) -> inspect.Type:
+    """The shape that data of the type has."""
     return inspect.type_info(type_)
 
 
-def _faults(shape: inspect.Type, value: Any, path: str) -> Iterator[Violation]:
+def shape_faults(shape: inspect.Type, value: Any, path: str = "") -> Iterator[Violation]:
+    """As `faults`, for a part of a kind at `path`."""
     match shape:
         case inspect.Metadata():
-            yield from _faults(shape.type, value, path)
+            yield from shape_faults(shape.type, value, path)
         case inspect.AnyType():
             yield from _numbers(value, path)
         case inspect.UnionType():
@@ -55,7 +57,7 @@ def _faults(shape: inspect.Type, value: Any, path: str) -> Iterator[Violation]:
             yield from _object(shape, value, path)
         case inspect.DictType() if isinstance(value, dict):
             for key, item in value.items():
-                yield from _faults(shape.value_type, item, under(path, key))
+                yield from shape_faults(shape.value_type, item, under(path, key))
         case inspect.VarTupleType() if isinstance(value, list):
             yield from _list(shape, value, path)
         case _:
@@ -69,7 +71,7 @@ def _object(shape: inspect.StructType, value: dict[str, Any], path: str) -> Iter
             hint = nearest(name, fields) or f"known are {', '.join(sorted(fields))}"
             yield Violation(under(path, name), "unknown field", item, hint)
         elif item is not None:  # null is the same as absent
-            yield from _faults(fields[name].type, item, under(path, name))
+            yield from shape_faults(fields[name].type, item, under(path, name))
     for name, field in fields.items():
         if field.required and value.get(name) is None:
             yield Violation(under(path, name), "is required")
@@ -82,7 +84,7 @@ def _list(shape: inspect.VarTupleType, value: list[Any], path: str) -> Iterator[
     if most is not None and len(value) > most:
         yield Violation(path, f"has {len(value)} items, at most {most} are allowed")
     for index, item in enumerate(value):
-        yield from _faults(shape.item_type, item, f"{path}[{index}]")
+        yield from shape_faults(shape.item_type, item, f"{path}[{index}]")
 
 
 def _one_of(shape: inspect.UnionType, value: Any, path: str) -> Iterator[Violation]:
@@ -95,7 +97,7 @@ def _one_of(shape: inspect.UnionType, value: Any, path: str) -> Iterator[Violati
         branches = [joined, *(branch for branch in branches if branch not in choices)]
     fitting = [branch for branch in branches if _fits(branch, value)]
     if fitting or len(branches) == 1:
-        yield from _faults((fitting or branches)[0], value, path)
+        yield from shape_faults((fitting or branches)[0], value, path)
     else:
         yield _wrong_type(" or ".join(map(_expected, branches)), value, path)
 

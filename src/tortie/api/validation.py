@@ -1,6 +1,7 @@
 """Defaults and validation of any resource: the rules of each kind, in one table."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar
 
 from tortie.api import checks
@@ -15,12 +16,12 @@ from tortie.api.calico import (
     tier,
     workload_endpoint,
 )
-from tortie.api.kube import namespace, pod
 from tortie.api.kube import network_policy as kube_network_policy
+from tortie.api.kube import pod
 from tortie.api.meta import ObjectMeta, Resource
 from tortie.api.problems import Violation
 from tortie.api.registry import KINDS
-from tortie.api.rules import Validators, check_all, inside, must, pairs, present
+from tortie.api.rules import Check, Validators, check_all, inside, must, pairs, present
 
 R = TypeVar("R", bound=Resource)
 ANNOTATIONS_SIZE = 256 * 1024  # bytes of all keys and values together
@@ -39,8 +40,15 @@ _RULES: dict[str, Validators[Any]] = {
     "BlockAffinity": ipam.AFFINITY_RULES,
     "KubernetesNetworkPolicy": kube_network_policy.RULES,
     "Pod": pod.RULES,
-    "Namespace": namespace.RULES,
 }
+
+_NAMES: dict[str, Check] = {
+    "NetworkPolicy": network_policy.policy_name,
+    "GlobalNetworkPolicy": network_policy.policy_name,
+    "Tier": checks.dns_label,
+    "Namespace": checks.dns_label,
+}
+"""What the names of a kind are, where they are not just DNS names."""
 
 _DEFAULTS: dict[str, Callable[[Any], Any]] = {
     "NetworkPolicy": network_policy.with_defaults,
@@ -58,7 +66,6 @@ _METADATA: Validators[Resource] = (
     inside(
         "metadata",
         (
-            present("name", checks.dns_subdomain),
             pairs("labels", checks.qualified_name, checks.label_value),
             pairs("annotations", checks.annotation_key, str),
             must(
@@ -86,10 +93,15 @@ def apply_defaults(resource: R) -> R:
     return filled
 
 
+@cache
+def _rules(kind: str) -> Validators[Any]:
+    name = inside("metadata", (present("name", _NAMES.get(kind, checks.dns_subdomain)),))
+    scope = _NAMESPACED if KINDS[kind].namespaced else _CLUSTER_WIDE
+    return (name, *_METADATA, *scope, *_RULES.get(kind, ()))
+
+
 def validate(resource: Resource) -> tuple[Violation, ...]:
     """All that is wrong with a resource whose fields have the right types; empty if it is valid."""
     found: list[Violation] = []
-    scope = _NAMESPACED if KINDS[resource.kind].namespaced else _CLUSTER_WIDE
-    for rules in (_METADATA, scope, _RULES.get(resource.kind, ())):
-        check_all(rules, resource, None, found)
+    check_all(_rules(resource.kind), resource, None, found)
     return tuple(found)

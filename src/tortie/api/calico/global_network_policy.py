@@ -5,14 +5,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from tortie.api.calico import API_VERSION
+from tortie.api.calico.network_policy import SPEC_RULES as POLICY_SPEC_RULES
 from tortie.api.calico.network_policy import (
-    POLICY_NAME,
     NetworkPolicySpec,
     selectors_of,
     tier_labelled,
     typed,
 )
-from tortie.api.calico.network_policy import SPEC_RULES as POLICY_SPEC_RULES
 from tortie.api.fields import SelectorText
 from tortie.api.meta import Resource
 from tortie.api.rules import Validator, Validators, inside, items, must
@@ -80,7 +79,7 @@ SPEC_RULES: Validators[GlobalNetworkPolicySpec] = (
     ),
 )
 
-RULES = (POLICY_NAME, inside("spec", SPEC_RULES))
+RULES = (inside("spec", SPEC_RULES),)
 
 
 def with_defaults(policy: GlobalNetworkPolicy) -> GlobalNetworkPolicy:

@@ -73,8 +73,6 @@ def selectors_of(*fields: str) -> Validators[Any]:
     return tuple(text(field, checks.local_selector) for field in fields)
 
 
-POLICY_NAME = inside("metadata", (text("name", policy_name),))
-
 SPEC_RULES: Validators[NetworkPolicySpec] = (
     text("tier", checks.dns_label),
     *selectors_of("selector", "service_account_selector"),
@@ -84,7 +82,7 @@ SPEC_RULES: Validators[NetworkPolicySpec] = (
     items("egress", EGRESS_RULES),
 )
 
-RULES = (POLICY_NAME, inside("spec", SPEC_RULES))
+RULES = (inside("spec", SPEC_RULES),)
 
 
 def with_defaults(policy: NetworkPolicy) -> NetworkPolicy:

@@ -2,12 +2,11 @@
 
 from typing import Literal
 
-from tortie.api import checks
 from tortie.api.calico import API_VERSION
 from tortie.api.calico.conditions import ConditionsStatus
 from tortie.api.fields import Fields
 from tortie.api.meta import Resource
-from tortie.api.rules import Validators, inside, must, text
+from tortie.api.rules import Validators, must
 
 
 class TierSpec(Fields, frozen=True, kw_only=True):
@@ -46,7 +45,6 @@ def _fixed(name: str, order: float, action: str) -> Validators[Tier]:
 
 
 RULES = (
-    inside("metadata", (text("name", checks.dns_label),)),
     *_fixed("default", 1_000_000, "Deny"),
     *_fixed("kube-admin", 1_000, "Pass"),
     *_fixed("kube-baseline", 10_000_000, "Pass"),

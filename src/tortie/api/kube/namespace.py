@@ -1,9 +1,7 @@
 """Kubernetes' Namespace."""
 
-from tortie.api import checks
 from tortie.api.fields import Fields, Unused
 from tortie.api.meta import Resource
-from tortie.api.rules import inside, text
 
 
 class NamespaceSpec(Fields, frozen=True, kw_only=True):
@@ -27,6 +25,3 @@ class Namespace(Resource, frozen=True, kw_only=True):
 
     spec: NamespaceSpec | None = None
     status: NamespaceStatus | None = None
-
-
-RULES = (inside("metadata", (text("name", checks.dns_label),)),)

@@ -6,7 +6,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from tortie.api import checks
-from tortie.api.fields import Fields, Int32, IntOrText, Unset
+from tortie.api.fields import Fields, Int32, IntOrText, Unset, Unused
 from tortie.api.kube.selector import SELECTOR_RULES, LabelSelector
 from tortie.api.meta import Resource
 from tortie.api.rules import Validators, each, inside, items, must, present, text, unique
@@ -95,7 +95,7 @@ class KubernetesNetworkPolicy(Resource, frozen=True, kw_only=True):
     kind = "KubernetesNetworkPolicy"
 
     spec: KubernetesNetworkPolicySpec = KubernetesNetworkPolicySpec()
-    status: dict[str, object] | None = None
+    status: Unused = None
 
 
 def _ports_in_order(port: NetworkPolicyPort) -> bool:

@@ -1,0 +1,36 @@
+"""Resources as YAML text that every reader of YAML takes the same way."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+
+from tortie.api.codec import to_manifest
+from tortie.api.documents import resolve
+from tortie.api.meta import Resource
+
+_BOOLEANS_ELSEWHERE = frozenset({"y", "Y", "n", "N", "=", "<<"})
+
+
+class _Dumper(yaml.CSafeDumper):
+    """Quotes text that would be read back as something else, here or by a YAML 1.1 reader."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the base class's signature
+        return True
+
+
+def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
+    plain = isinstance(resolve(value), str) and value not in _BOOLEANS_ELSEWHERE
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=None if plain else "'")
+
+
+_Dumper.add_representer(str, _text)
+
+
+def to_yaml(resources: Iterable[Resource]) -> str:
+    """The resources as documents of YAML, in order."""
+    manifests = [to_manifest(resource) for resource in resources]
+    written: str = yaml.dump_all(
+        manifests, Dumper=_Dumper, sort_keys=False, allow_unicode=True, explicit_start=True
+    )
+    return written
