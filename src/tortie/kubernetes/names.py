@@ -51,8 +51,8 @@ def converted_uid(uid: str) -> str:
     digits = uid.replace("-", "")
     if len(digits) != 32 or not all(digit in "0123456789abcdefABCDEF" for digit in digits):
         return uid
-    number = int(digits, 16)
-    kept = (0xF << 76) | (0x3 << 62)  # the version's and the variant's bits (RFC 9562)
-    mirrored = int(f"{number:0128b}"[::-1], 2)
-    text = f"{(mirrored & ~kept) | (number & kept):032x}"
+    bits = f"{int(digits, 16):0128b}"
+    version, variant = bits[48:52], bits[64:66]  # RFC 9562
+    free = (bits[:48] + bits[52:64] + bits[66:])[::-1]
+    text = f"{int(free[:48] + version + free[48:60] + variant + free[60:], 2):032x}"
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
