@@ -24,7 +24,7 @@ from tortie.linux.netlink.rtlink import Link
 from tortie.linux.netlink.rtneighbour import Neighbour
 from tortie.linux.netlink.rtroute import SCOPE_LINK, SCOPE_UNIVERSE, KernelRoute
 from tortie.linux.netlink.sockets import NetlinkError, NetlinkSocket
-from tortie.linux.routes import Routes
+from tortie.linux.routes import Routes, replacing
 from tortie.net import Prefix
 
 _NO_DUPLICATE_CHECK = 0x02  # IFA_F_NODAD: nobody else is on this link
@@ -57,12 +57,9 @@ def create(wire: Wire) -> None:
         links = Links(sock)
         try:
             _create_pair(links, wire, netns)
-        except NetlinkError as problem:
-            if problem.errno != errno.EEXIST:
-                raise _failed("can't make the interface", problem) from None
-            _remove_both(links, wire, netns)
-            _retry_pair(links, wire, netns)
-        links.set_up(wire.host)
+            links.set_up(wire.host)
+        except OSError as problem:
+            raise _failed("can't make the interface", problem) from None
 
 
 def configure(wire: Wire, addresses: Sequence[Prefix]) -> None:
@@ -143,23 +140,18 @@ def _netns(path: str) -> Iterator[int]:
 
 
 def _create_pair(links: Links, wire: Wire, netns: int) -> None:
-    links.create_veth(
-        wire.host, wire.container, netns, mtu=wire.mtu, mac=HOST_MAC, peer_mac=wire.mac
-    )
+    def create() -> None:
+        links.create_veth(
+            wire.host, wire.container, netns, mtu=wire.mtu, mac=HOST_MAC, peer_mac=wire.mac
+        )
 
-
-def _retry_pair(links: Links, wire: Wire, netns: int) -> None:
     try:
-        _create_pair(links, wire, netns)
+        create()
     except NetlinkError as problem:
-        raise _failed("can't make the interface", problem) from None
-
-
-def _remove_both(links: Links, wire: Wire, netns: int) -> None:
-    """Either name may be taken: by an earlier container's pair, or by an ADD that was killed."""
-    links.delete(wire.host)
-    with in_namespace(netns), NetlinkSocket() as sock:
-        Links(sock).delete(wire.container)
+        # The container's own interface of that name is not ours to remove: then this fails again.
+        if problem.errno != errno.EEXIST or not links.delete(wire.host):
+            raise
+        create()
 
 
 def _sysctls(wire: Wire, addresses: Sequence[Prefix]) -> None:
@@ -184,11 +176,11 @@ def _route(sock: NetlinkSocket, index: int, family: int) -> None:
     The gateway's MAC is told, so that no first packet waits for the node's answer.
     """
     out = gateway(family)
-    routes = Routes(sock)
     scope = SCOPE_LINK if family == 4 else SCOPE_UNIVERSE
-    routes.add(KernelRoute(out, protocol=_STATIC, scope=scope, oif=index))
+    sock.request(replacing(KernelRoute(out, protocol=_STATIC, scope=scope, oif=index)))
     everything = Prefix(family, 0, 0)
-    routes.add(KernelRoute(everything, protocol=_STATIC, oif=index, gateway=out.address))
+    default = KernelRoute(everything, protocol=_STATIC, oif=index, gateway=out.address)
+    sock.request(replacing(default))
     Neighbours(sock).set(Neighbour(index, out, HOST_MAC))
 
 
