@@ -178,8 +178,9 @@ def control(path: str, server: Server) -> None:
     """Serve the control socket, one caller after the other, for ever."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     os.umask(0o177)
-    listener.bind(path)
+    listener.bind(path + ".new")
     listener.listen(8)
+    os.rename(path + ".new", path)  # whoever finds the name is answered
     ports = itertools.cycle(SOURCE_PORTS)
     while True:
         connection, _ = listener.accept()
