@@ -48,7 +48,9 @@ class _Group:
         self.negated = False  # whether the next operand is
 
     def add(self, node: Node) -> None:
-        self.conjuncts.append(Not(node) if self.negated else node)
+        if self.negated:  # a double negation is none, so that canonical text is stable
+            node = node.operand if isinstance(node, Not) else Not(node)
+        self.conjuncts.append(node)
         self.negated = False
 
     def next_alternative(self) -> None:
