@@ -6,6 +6,7 @@ from, its networks and its named ports.
 """
 
 from collections.abc import Callable, Mapping
+from itertools import chain
 from sys import intern
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from tortie.kubernetes.names import (
     SERVICE_ACCOUNT_LABEL,
     namespace_profile,
 )
-from tortie.net import Prefix, parse_network, parse_protocol
+from tortie.net import Prefix, parse_prefix, parse_protocol
 from tortie.policy.program import Endpoint, EndpointId
 
 Warn = Callable[[str], None]
@@ -52,7 +53,7 @@ def item_of_endpoint(key: Key, value: WorkloadEndpoint, warn: Warn) -> Item:
     return Item(
         _flat(own),
         tuple([intern(name) for name in spec.profiles]),
-        _networks(key, "spec.ipNetworks", spec.ip_networks, warn),
+        _addresses(key, spec.ip_networks, warn),
         _ports(key, value, warn) if spec.ports else (),
     )
 
@@ -70,14 +71,11 @@ def item_of_network_set(key: Key, value: NetworkSet | GlobalNetworkSet, warn: Wa
 
 def effective_labels(item: Item, inherited: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """An item's labels with those of its profiles below; the first profile named wins."""
-    own = dict(zip(item.labels[::2], item.labels[1::2], strict=True))
     found = [labels for name in item.profiles if (labels := inherited.get(name))]
-    if not found:
-        return own
     merged: dict[str, str] = {}
     for labels in reversed(found):
         merged.update(labels)
-    merged.update(own)
+    merged.update(zip(item.labels[::2], item.labels[1::2], strict=True))
     return merged
 
 
@@ -98,14 +96,25 @@ def local_endpoint(key: Key, value: WorkloadEndpoint, item: Item, warn: Warn) ->
 
 def _flat(labels: Mapping[str, str]) -> tuple[str, ...]:
     """Interned, since the same few strings come hundreds of thousands of times."""
-    return tuple([intern(text) for pair in labels.items() for text in pair])
+    return tuple(map(intern, chain.from_iterable(labels.items())))
+
+
+def _addresses(key: Key, texts: tuple[str, ...], warn: Warn) -> tuple[Prefix, ...]:
+    """Single addresses only: a workload that owned a whole network could pose as its neighbours."""
+    found = _networks(key, "spec.ipNetworks", texts, warn)
+    if all(net.is_single for net in found):
+        return found
+    wide = ", ".join(str(net) for net in found if not net.is_single)
+    warn(f"{key}: spec.ipNetworks: {wide} is more than one address; it is left out")
+    return tuple([net for net in found if net.is_single])
 
 
 def _networks(key: Key, field: str, texts: tuple[str, ...], warn: Warn) -> tuple[Prefix, ...]:
     found = []
     for text in texts:
         try:
-            found.append(parse_network(text))
+            prefix = parse_prefix(text)
+            found.append(prefix if prefix.is_single else prefix.network)
         except ValueError as error:
             warn(f"{key}: {field}: {error}; it is left out")
     return tuple(dict.fromkeys(found)) if len(found) > 1 else tuple(found)

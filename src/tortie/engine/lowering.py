@@ -178,7 +178,7 @@ def _ports(
     ranges, names = [], []
     for value in values:
         text = str(value)
-        if text.isdigit() or ":" in text:
+        if isinstance(value, int) or text.isdigit() or ":" in text:
             ranges.append(_port_range(field, text))
         elif text and _PORT_NAME.issuperset(text):
             names.append(text)

@@ -61,6 +61,8 @@ class Matches:
 
     def relabel(self, labels: Mapping[int, Mapping[str, str] | None]) -> None:
         """Local endpoints have these labels now; None: gone (or not local any more)."""
+        if not labels:
+            return
         for change in self._index.apply(labels):
             group = self._groups[change.selector_id]
             matched = self._matched.setdefault(change.item, set())

@@ -1,0 +1,197 @@
+"""How blocks, borrowed addresses and tunnel ends are reached."""
+
+import pytest
+
+from tortie.api import (
+    AllocationAttribute,
+    IPAMBlock,
+    IPAMBlockSpec,
+    IPPool,
+    IPPoolSpec,
+    Key,
+    Node,
+    NodeBgp,
+    NodeSpec,
+    ObjectMeta,
+    Resource,
+)
+from tortie.engine import Engine, NodeState
+from tortie.engine.delta import ALL_HOSTS, ALL_POOLS, MASQ_POOLS, RouteKind, Vtep
+from tortie.engine.nodes import vtep_mac
+from tortie.net import format_address, parse_network
+
+ADDRESSES = {"n1": "172.16.1.1/24", "n2": "172.16.1.2/24", "n3": "172.16.2.3/24"}
+
+
+def node(name: str, tunnel: bool = True, mac: str = "") -> Node:
+    return Node(
+        metadata=ObjectMeta(name=name),
+        spec=NodeSpec(
+            bgp=NodeBgp(ipv4_address=ADDRESSES[name]),
+            ipv4_vxlan_tunnel_addr=f"10.65.{name[1]}.0" if tunnel else "",
+            vxlan_tunnel_mac_addr=mac,
+        ),
+    )
+
+
+def pool(mode: str, cidr: str = "10.65.0.0/16", nat: bool = True, name: str = "pool") -> IPPool:
+    spec = IPPoolSpec(cidr=cidr, vxlan_mode=mode, nat_outgoing=nat)
+    return IPPool(metadata=ObjectMeta(name=name), spec=spec)
+
+
+def block(owner: str | None, used_by: dict[int, str] | None = None, third: int = 0) -> IPAMBlock:
+    """10.65.<third>.0/26, of which the nodes use these ordinals."""
+    users = used_by or {}
+    nodes = sorted(set(users.values()))
+    return IPAMBlock(
+        metadata=ObjectMeta(name=f"10-65-{third}-0-26"),
+        spec=IPAMBlockSpec(
+            cidr=f"10.65.{third}.0/26",
+            affinity=owner and f"host:{owner}",
+            strict_affinity=False,
+            allocations=tuple(nodes.index(users[n]) if n in users else None for n in range(64)),
+            unallocated=(),
+            attributes=tuple(AllocationAttribute(secondary={"node": name}) for name in nodes),
+        ),
+    )
+
+
+def state_of(*resources: Resource, on: str = "n1") -> NodeState:
+    state = NodeState()
+    state.fold(Engine(on).apply([(each.key, each) for each in resources]))
+    return state
+
+
+def routes(*resources: Resource, on: str = "n1") -> dict[str, tuple]:
+    """destination → (kind, gateway, node), as text."""
+    return {
+        str(destination): (
+            route.kind,
+            None if route.gateway is None else format_address(4, route.gateway),
+            route.node,
+        )
+        for destination, route in state_of(*resources, on=on).routes.items()
+    }
+
+
+NODES = [node("n1"), node("n2"), node("n3")]
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "expected"),
+    [
+        ("Always", "n2", (RouteKind.VXLAN, "10.65.2.0", "n2")),
+        ("Always", "n3", (RouteKind.VXLAN, "10.65.3.0", "n3")),
+        ("CrossSubnet", "n2", (RouteKind.DIRECT, "172.16.1.2", "n2")),
+        ("CrossSubnet", "n3", (RouteKind.VXLAN, "10.65.3.0", "n3")),
+        ("Never", "n2", None),
+        ("", "n2", None),
+        ("Always", "n1", (RouteKind.BLACKHOLE, None, "")),
+        ("Never", "n1", (RouteKind.BLACKHOLE, None, "")),
+        ("Always", "gone", None),
+        ("Always", None, None),
+    ],
+)
+def test_a_block_is_reached_as_its_pool_says(mode, owner, expected):
+    found = routes(*NODES, pool(mode), block(owner))
+    assert found == ({"10.65.0.0/26": expected} if expected else {})
+
+
+def test_a_block_outside_every_pool_has_no_route():
+    assert routes(*NODES, block("n2")) == {}
+
+
+def test_the_smallest_pool_around_a_block_counts():
+    small = pool("CrossSubnet", "10.65.0.0/24", name="small")
+    found = routes(*NODES, pool("Always"), small, block("n2"), block("n2", third=1))
+    assert found["10.65.0.0/26"][0] is RouteKind.DIRECT
+    assert found["10.65.1.0/26"][0] is RouteKind.VXLAN
+
+
+def test_a_borrowed_address_has_a_route_to_who_uses_it():
+    found = routes(*NODES, pool("Always"), block("n2", {1: "n2", 2: "n3", 3: "n1"}))
+    assert found == {
+        "10.65.0.0/26": (RouteKind.VXLAN, "10.65.2.0", "n2"),
+        "10.65.0.2/32": (RouteKind.VXLAN, "10.65.3.0", "n3"),
+    }
+
+
+def test_an_address_lent_out_of_our_own_block_has_a_route_beside_the_black_hole():
+    found = routes(*NODES, pool("CrossSubnet"), block("n1", {1: "n1", 2: "n2"}))
+    assert found == {
+        "10.65.0.0/26": (RouteKind.BLACKHOLE, None, ""),
+        "10.65.0.2/32": (RouteKind.DIRECT, "172.16.1.2", "n2"),
+    }
+
+
+def test_a_block_without_owner_is_reached_address_by_address():
+    found = routes(*NODES, pool("Always"), block(None, {5: "n3"}))
+    assert found == {"10.65.0.5/32": (RouteKind.VXLAN, "10.65.3.0", "n3")}
+
+
+def test_without_a_tunnel_end_there_is_no_way_through_the_tunnel():
+    assert routes(node("n1"), node("n3", tunnel=False), pool("CrossSubnet"), block("n3")) == {}
+
+
+def test_routes_follow_nodes_and_pools():
+    engine, state = Engine("n1"), NodeState()
+    block_key = parse_network("10.65.0.0/26")
+    for updates, kind in (
+        ([(each.key, each) for each in (*NODES[1:], pool("CrossSubnet"), block("n2"))], "vxlan"),
+        ([(NODES[0].key, NODES[0])], "direct"),
+        ([(pool("Always").key, pool("Always"))], "vxlan"),
+        ([(NODES[1].key, None)], None),
+        ([(NODES[1].key, NODES[1])], "vxlan"),
+        ([(pool("Always").key, None)], None),
+    ):
+        state.fold(engine.apply(updates))
+        route = state.routes.get(block_key)
+        assert (route and route.kind) == kind
+
+
+def test_tunnel_ends_are_every_other_nodes_and_our_own_apart():
+    state = state_of(*NODES[:2], node("n3", mac="66:00:00:00:00:01"))
+    end = Vtep("n3", parse_network("10.65.3.0"), parse_network("172.16.2.3"), "66:00:00:00:00:01")
+    assert state.vteps.keys() == {"n2", "n3"}
+    assert state.vteps["n3"] == end
+    assert state.local_vtep is not None
+    assert state.local_vtep.node == "n1"
+    assert state.local_vtep.mac == vtep_mac("n1")
+
+
+def test_our_own_tunnel_end_is_told_when_it_changes_and_when_it_goes():
+    engine = Engine("n1")
+    assert engine.apply([(NODES[0].key, NODES[0])]).local_vtep is not None
+    assert engine.apply([(NODES[1].key, NODES[1])]).local_vtep is None
+    assert engine.apply([(NODES[0].key, None)]).local_vtep == (None,)
+
+
+def test_a_made_up_mac_is_locally_administered_and_the_same_everywhere():
+    first = int(vtep_mac("any").split(":")[0], 16)
+    assert (first & 0b11) == 0b10
+    assert vtep_mac("a") == vtep_mac("a") != vtep_mac("b")
+
+
+def test_fixed_sets_hold_pools_and_hosts():
+    state = state_of(*NODES, pool("Always"), pool("Never", "10.66.0.0/16", nat=False, name="b"))
+    members = {name: {str(m) for m in state.sets[name].members} for name in state.sets}
+    assert members[ALL_POOLS] == {"10.65.0.0/16", "10.66.0.0/16"}
+    assert members[MASQ_POOLS] == {"10.65.0.0/16"}
+    assert members[ALL_HOSTS] == {"172.16.1.1/32", "172.16.1.2/32", "172.16.2.3/32"}
+
+
+def test_the_first_delta_has_the_fixed_sets_even_when_empty():
+    assert Engine("n1").apply([]).sets.keys() == {MASQ_POOLS, ALL_POOLS, ALL_HOSTS}
+
+
+def test_what_cannot_be_read_is_left_out_with_a_warning():
+    engine = Engine("n1")
+    bad = Node(metadata=ObjectMeta(name="n2"), spec=NodeSpec(bgp=NodeBgp(ipv4_address="x")))
+    broken_pool = pool("Always", "10.65.0.0/99")
+    delta = engine.apply([(bad.key, bad), (broken_pool.key, broken_pool), (NODES[0].key, NODES[0])])
+    assert delta.sets[ALL_HOSTS].members == {parse_network("172.16.1.1")}
+    assert [text.split(": ")[:2] for text in engine.warnings()] == [
+        [str(Key("Node", "", "n2")), "spec.bgp.ipv4Address"],
+        [str(Key("IPPool", "", "pool")), "spec.cidr"],
+    ]
+    assert engine.warnings() == []
