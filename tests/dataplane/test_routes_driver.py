@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -36,7 +37,15 @@ class Node:
 
     def workload(self, name: str) -> None:
         self.links.create_veth(name, f"p{name}"[:15])
+        self.links.set_up(f"p{name}"[:15])
         self.links.set_up(name)
+        self.wait_running(name)
+
+    def wait_running(self, name: str) -> None:
+        deadline = time.monotonic() + 10
+        while not self.links.get(name).running:
+            assert time.monotonic() < deadline, f"{name} does not run"
+            time.sleep(0.001)
 
     def kernel(self, protocol: int) -> dict[str, KernelRoute]:
         return {
@@ -170,6 +179,19 @@ def test_an_interface_that_appears_late_gets_its_routes_then(node: Node) -> None
     assert "10.65.0.2/32" in node.kernel(protocol=3)
 
 
+def test_a_workload_is_ready_only_once_its_interface_carries_packets(node: Node) -> None:
+    node.links.create_veth("calia", "peer")
+    node.links.set_up("calia")
+    a = endpoint("a", "10.65.0.2")
+    node.driver.apply(with_endpoints(a))
+    assert "10.65.0.2/32" in node.kernel(protocol=3)
+    assert not node.driver.ready(a.id)
+    node.links.set_up("peer")
+    node.wait_running("calia")
+    node.driver.link_changed("calia", "up")
+    assert node.driver.ready(a.id)
+
+
 def test_the_tunnel_device_that_appears_late_gets_its_routes_then(node: Node) -> None:
     assert node.driver.apply(with_routes(VXLAN)).failed == ()
     assert node.kernel(protocol=80) == {}
@@ -199,6 +221,7 @@ def test_routes_that_the_kernel_dropped_in_a_flap_come_back(node: Node, event: s
     node.driver.apply(with_endpoints(a))
     node.links.set_down("calia")
     node.links.set_up("calia")
+    node.wait_running("calia")
     assert node.kernel(protocol=3) == {}
     assert node.driver.link_changed("calia", event).failed == ()
     assert node.driver.ready(a.id)

@@ -53,6 +53,7 @@ _plain_links = st.builds(
     mtu=u32,
     up=st.booleans(),
     carrier=st.booleans(),
+    running=st.booleans(),
     parent=st.integers(0, 0x7FFFFFFF),
     master=st.integers(0, 0x7FFFFFFF),
 )

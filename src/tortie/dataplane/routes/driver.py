@@ -92,13 +92,17 @@ class RouteDriver:
         return self._guarded(lambda: self._look_and_settle(depending))
 
     def ready(self, endpoint_id: EndpointId) -> bool:
-        """Whether all routes of an endpoint are in the kernel and its interface is set up."""
+        """Whether all routes of an endpoint are in the kernel and its interface carries packets.
+
+        Until the interface runs, an "up" event of it is to be waited for.
+        """
         endpoint = self._desired.endpoints.get(endpoint_id)
         if endpoint is None or not self._synced or endpoint.interface in self._unseen:
             return False
         link = self._links.get(endpoint.interface)
         return (
             link is not None
+            and link.running
             and self._sysctls.done(endpoint, link.index)
             and all(self._holds(address.network, endpoint_id) for address in endpoint.addresses)
         )

@@ -76,15 +76,16 @@ class VxlanDriver:
     def _unaffected(self, name: str, event: str) -> bool:
         """Whether the device and its entries are as they were.
 
-        The kernel drops neighbour entries when the device goes down, so that coming up again is
-        no reason to trust them.
+        The kernel drops neighbour entries when the device goes down, so that any news of it is a
+        reason to read them back.
         """
-        if self._desired.local is None:
+        if self._desired.local is None or name == self._settings.device:
             return name != self._settings.device
-        if self._device is None or self._parent is None:
+        if self._parent is None:
             return False  # this may be what was waited for
-        before = {self._device.name: self._device, self._parent.name: self._parent}.get(name)
-        return before is None or (event == "up" and self._links.find(name) == before)
+        return name != self._parent.name or (
+            event == "up" and self._links.find(name) == self._parent
+        )
 
     def _guarded(self, work: Callable[[], None]) -> Applied:
         if self._socket is None:

@@ -32,7 +32,9 @@ IFF_LOWER_UP = 0x10000
 SKIP_STATISTICS = 8  # RTEXT_FILTER_SKIP_STATS: two thirds of a link's message
 
 _HEADER = struct.Struct("=BxHiII")
-_ADDRESS, _NAME, _MTU, _PARENT, _MASTER, _INFO, _NETNS_FD, _EXT_MASK = 1, 3, 4, 5, 10, 18, 28, 29
+_ADDRESS, _NAME, _MTU, _PARENT, _MASTER = 1, 3, 4, 5, 10
+_OPERSTATE, _INFO, _NETNS_FD, _EXT_MASK = 16, 18, 28, 29
+_OPER_UNKNOWN, _OPER_DOWN, _OPER_UP = 0, 2, 6
 _KIND, _DATA = 1, 2
 _VETH_PEER = 1
 _VNI, _VXLAN_PARENT, _LOCAL, _LEARNING, _PORT, _LOCAL6 = 1, 3, 4, 7, 15, 17
@@ -52,6 +54,8 @@ class Vxlan(Struct, frozen=True):
 class Link(Struct, frozen=True):
     """An interface as the kernel tells of it. `carrier` is whether its other side is up, too.
 
+    `running` comes a moment after `carrier`: until then the kernel has no queue for it, and drops
+    what it should send (a first ARP answer is lost so, and asked for again after a second).
     `parent` is the index of what it is stacked on, or of its peer; `master` of its bridge.
     """
 
@@ -62,6 +66,7 @@ class Link(Struct, frozen=True):
     mtu: int = 0
     up: bool = False
     carrier: bool = False
+    running: bool = False
     parent: int = 0
     master: int = 0
     vxlan: Vxlan | None = None
@@ -153,6 +158,7 @@ def build_link(link: Link) -> bytes:
     for kind, number in ((_MTU, link.mtu), (_PARENT, link.parent), (_MASTER, link.master)):
         if number:
             parts.append(attribute(kind, u32(number)))
+    parts.append(attribute(_OPERSTATE, u8(_OPER_UP if link.running else _OPER_DOWN)))
     if link.mac:
         parts.append(attribute(_ADDRESS, bytes.fromhex(link.mac.replace(":", ""))))
     if link.kind:
@@ -175,10 +181,16 @@ def parse_link(payload: bytes) -> Link:
         mtu=_number(found, _MTU),
         up=bool(flags & IFF_UP),
         carrier=bool(flags & IFF_LOWER_UP),
+        running=_is_running(found),
         parent=_number(found, _PARENT),
         master=_number(found, _MASTER),
         vxlan=_parse_vxlan(info.get(_DATA, b"")) if kind == "vxlan" else None,
     )
+
+
+def _is_running(found: dict[int, bytes]) -> bool:
+    """The loopback and the like have no such state."""
+    return _OPERSTATE in found and read_u8(found[_OPERSTATE]) in (_OPER_UP, _OPER_UNKNOWN)
 
 
 def _parse_vxlan(data: bytes) -> Vxlan:
