@@ -1,0 +1,197 @@
+"""The agent as a process on a node of its own: start, stop, kill -9, bad input, and packets."""
+
+import json
+import random
+import socket
+import sqlite3
+import subprocess
+
+import pytest
+
+from cni.node import BOUND, until
+from cni.traffic import Flow, reaches
+from tortie.api import (
+    EntityRule,
+    GlobalNetworkPolicy,
+    GlobalNetworkPolicySpec,
+    Key,
+    ObjectMeta,
+    Rule,
+)
+from tortie.linux.namespaces import in_namespace
+
+pytestmark = pytest.mark.root
+
+RESTARTS = 20
+RESIDENT_LIMIT = 100 << 20  # bytes
+
+
+def only_port(port, name="server", clients="app == 'client'"):
+    """Clients may reach the server on one UDP port, nobody anything else."""
+    allow = Rule(
+        action="Allow",
+        protocol="UDP",
+        source=EntityRule(selector=clients),
+        destination=EntityRule(ports=(port,)),
+    )
+    spec = GlobalNetworkPolicySpec(selector="app == 'server'", types=("Ingress",), ingress=(allow,))
+    return GlobalNetworkPolicy(metadata=ObjectMeta(name=name), spec=spec)
+
+
+def page(node, port, path):
+    """A page of the agent: (status line, body)."""
+    with in_namespace(node.netns):
+        client = socket.create_connection(("127.0.0.1", port), timeout=BOUND)
+    with client:
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        data = b""
+        while part := client.recv(65536):
+            data += part
+    head, _, body = data.partition(b"\r\n\r\n")
+    return head.split(b"\r\n")[0].decode(), body.decode()
+
+
+def test_restarts_under_traffic_lose_no_allowed_packet_and_let_no_denied_one_through(node):
+    node.start_ready()
+    node.applied(node.put(only_port(5000)))
+    client = node.attach("client", app="client")
+    stranger = node.attach("stranger", app="stranger")
+    server = node.attach("server", app="server")
+    until(lambda: reaches(client, server, 5000), "the allowed packets")
+    allowed = Flow(client, server, 5000)
+    wrong_port = Flow(client, server, 5001)
+    wrong_client = Flow(stranger, server, 5002)
+    chance = random.Random(7)
+    for _ in range(RESTARTS):
+        node.kill()
+        node.start()
+        if chance.random() < 0.5:
+            until(node.is_ready, "readiness")
+        else:  # killed again in the middle of its start
+            sent = allowed.sent
+            until(lambda start=sent: allowed.sent > start + chance.randrange(1, 600), "packets")
+    if node.agent is not None:
+        until(node.is_ready, "readiness")
+    for flow in (allowed, wrong_port, wrong_client):
+        flow.stop()
+    assert allowed.sent > 1000
+    assert wrong_port.sent > 1000
+    assert wrong_client.sent > 1000
+    assert allowed.refused == 0
+    assert allowed.lost == set()
+    assert wrong_port.arrived == set()
+    assert wrong_client.arrived == set()
+    assert node.get(Key("GlobalNetworkPolicy", "", "server"))
+
+
+def test_what_changed_while_the_agent_was_away_is_in_force_once_it_is_ready(node):
+    node.start_ready()
+    node.put(only_port(5000))
+    client, server = node.attach("client", app="client"), node.attach("server", app="server")
+    assert reaches(client, server, 5000)
+    node.kill()
+    node.store(lambda store: store.delete(Key("GlobalNetworkPolicy", "", "server")))
+    node.put(only_port(6000, "other"))
+    assert reaches(client, server, 5000)
+    node.start_ready()
+    assert not reaches(client, server, 5000, attempts=1)
+    assert reaches(client, server, 6000)
+
+
+def test_a_pod_that_went_while_the_agent_was_away_leaves_no_rule_and_no_route(node):
+    node.start_ready()
+    netns, address = node.attach("web")
+    (interface,) = node.links()
+    node.kill()
+    node.store(lambda store: store.delete(Key("Pod", "default", "web")))
+    assert interface in node.ruleset()
+    node.start_ready()
+    assert interface not in node.ruleset()
+    assert node.route_to(address) is None
+    assert netns
+
+
+def test_sigterm_ends_it_cleanly_and_leaves_policy_in_force(node):
+    node.start_ready()
+    node.put(only_port(5000))
+    client, server = node.attach("client", app="client"), node.attach("server", app="server")
+    before = node.ruleset()
+    assert node.kill(15) == 0
+    assert "Traceback" not in node.log.read_text()
+    assert node.ruleset() == before
+    assert reaches(client, server, 5000)
+    assert not reaches(client, server, 5001, attempts=1)
+    assert not (node.run_dir / "agent.sock").exists()
+
+
+def test_a_second_agent_on_the_same_run_directory_refuses_in_one_line(node):
+    node.start_ready()
+    done = subprocess.run(
+        node.command(), capture_output=True, text=True, timeout=BOUND, check=False
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert f"(process {node.agent.pid})" in line
+    assert node.is_ready()
+
+
+def test_wrong_settings_stop_the_start_and_are_all_named(node):
+    environ = {"FELIX_HEALTHPORT": "x", "FELIX_LOGSEVERITYSCREEN": "loud", "PATH": "/usr/bin"}
+    done = subprocess.run(
+        node.command(), env=environ, capture_output=True, text=True, timeout=BOUND, check=False
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "FELIX_HEALTHPORT='x': use a whole number from 0 to 65535" in done.stderr
+    assert "FELIX_LOGSEVERITYSCREEN='loud': use one of TRACE, DEBUG" in done.stderr
+
+
+def test_a_malformed_object_in_the_datastore_stops_nothing(node):
+    node.put(only_port(5000), only_port(5000, "damaged"))
+    _damage(node, "damaged")
+    node.start_ready()
+    client, server = node.attach("client", app="client"), node.attach("server", app="server")
+    assert reaches(client, server, 5000)
+    warnings = node.ask("status")["warnings"]
+    assert any("damaged" in warning for warning in warnings), warnings
+
+
+def test_a_policy_that_can_not_be_lowered_closes_and_is_named(node):
+    node.start_ready()
+    bad = only_port(5000, clients="app ==")
+    node.applied(node.put(bad))
+    client, server = node.attach("client", app="client"), node.attach("server", app="server")
+    assert not reaches(client, server, 5000, attempts=1)
+    assert any("server" in warning for warning in node.ask("status")["warnings"])
+    assert node.is_ready()
+
+
+def test_pages_tell_health_and_numbers(node):
+    node.start_ready()
+    node.attach("web")
+    assert page(node, 9099, "/liveness") == ("HTTP/1.1 200 OK", "live\n")
+    assert page(node, 9099, "/readiness") == ("HTTP/1.1 200 OK", "ready\n")
+    status, body = page(node, 9091, "/metrics")
+    assert status == "HTTP/1.1 200 OK"
+    numbers = dict(line.rsplit(" ", 1) for line in body.splitlines() if not line.startswith("#"))
+    assert numbers["felix_active_local_endpoints"] == "1.0"
+    assert numbers["felix_cluster_num_hosts"] == "1.0"
+    assert numbers["felix_resync_state"] == "3.0"
+    assert float(numbers["process_resident_memory_bytes"]) < RESIDENT_LIMIT
+
+
+def test_its_log_is_json(node):
+    node.start_ready()
+    node.kill(15)
+    lines = [json.loads(line) for line in node.log.read_text().splitlines()]
+    assert lines[0]["event"] == "started"
+    assert all({"level", "timestamp"} <= line.keys() for line in lines)
+
+
+def _damage(node, name):
+    """Put bytes that are no resource in the place of a stored object."""
+    with sqlite3.connect(node.database.removeprefix("sqlite:")) as database:
+        query = "update objects set value = ? where name = ?"
+        changed = database.execute(query, (b"{broken", name)).rowcount
+    database.close()
+    assert changed == 1
