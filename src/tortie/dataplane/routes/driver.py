@@ -1,26 +1,24 @@
 """Desired routes into the kernel: reads back once, then writes differences.
 
-`_known` is what the kernel holds of ours, in the form in which we would ask for it. The kernel
-drops routes by itself when an interface goes down, often without a word, so that knowledge about
-an interface's routes ends with each of its events and is fetched anew.
+The kernel drops routes by itself when an interface goes down, often without a word, so that what
+is known of an interface's routes ends with each of its events and is looked up anew.
 """
 
 from collections.abc import Callable, Iterable
 
 from tortie.dataplane.contract import Applied, Failure
-from tortie.dataplane.routes.desired import DesiredRoutes, as_wanted, is_ours
-from tortie.dataplane.routes.plan import Change, in_safe_order
+from tortie.dataplane.routes.desired import DesiredRoutes
 from tortie.dataplane.routes.settings import RouteSettings
 from tortie.dataplane.routes.sysctls import Sysctls
+from tortie.dataplane.routes.table import RouteTable
 from tortie.engine.delta import Delta
 from tortie.linux.links import Links
-from tortie.linux.netlink.rtnetlink import RTN_BLACKHOLE, KernelRoute, Link
-from tortie.linux.netlink.sockets import NetlinkError, NetlinkSocket
-from tortie.linux.routes import Routes, deleting
+from tortie.linux.netlink.rtnetlink import KernelRoute, Link
+from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.net import Prefix
 from tortie.policy.program import EndpointId
 
-_FEW = 64  # below this, asking one by one is cheaper than reading the table
+_FEW = 64  # up to here, asking for interfaces one by one is cheaper than listing them
 
 
 class RouteDriver:
@@ -40,9 +38,9 @@ class RouteDriver:
         self._settings = settings or RouteSettings()
         self._open_socket = open_socket
         self._socket: NetlinkSocket | None = None
+        self._table: RouteTable  # from the first opening of the socket on
         self._desired = DesiredRoutes(self._settings)
         self._sysctls = Sysctls()
-        self._known: dict[Prefix, KernelRoute] = {}
         self._links: dict[str, Link] = {}  # those that are up, of the names that matter
         self._pending: set[Prefix] = set()
         self._unseen: set[str] = set()  # interfaces to look at
@@ -89,7 +87,7 @@ class RouteDriver:
         if event != "up":
             self._links.pop(name, None)
         self._pending |= depending
-        return self._guarded(lambda: self._look_and_settle(depending))
+        return self._guarded(lambda table, links: self._look_and_settle(depending, table, links))
 
     def ready(self, endpoint_id: EndpointId) -> bool:
         """Whether all routes of an endpoint are in the kernel and its interface carries packets.
@@ -110,110 +108,77 @@ class RouteDriver:
     def _holds(self, destination: Prefix, endpoint_id: EndpointId) -> bool:
         wanted = self._desired.route(destination, self._links)
         is_owner = self._desired.owner(destination) == endpoint_id
-        return is_owner and wanted is not None and self._known.get(destination) == wanted
+        return is_owner and wanted is not None and self._table.known.get(destination) == wanted
 
-    def _guarded(self, work: Callable[[], None]) -> Applied:
-        if self._socket is None:
-            self._socket = self._open_socket()
+    def _guarded(self, work: Callable[[RouteTable, Links], None]) -> Applied:
         try:
-            work()
+            work(*self._opened())
         except (OSError, ValueError):
             self.close()  # half-read answers and half-known state go with it
             raise
         return Applied((*self._sysctls.failures, *self._failures.values()))
 
-    @property
-    def _routes(self) -> Routes:
-        assert self._socket is not None
-        return Routes(self._socket)
+    def _opened(self) -> tuple[RouteTable, Links]:
+        if self._socket is None:
+            self._socket = self._open_socket()
+            self._table = RouteTable(self._settings, self._socket)
+        return self._table, Links(self._socket)
 
-    def _read_and_settle(self) -> None:
-        assert self._socket is not None
-        links = Links(self._socket).list()
-        wanted_names = self._desired.interfaces.keys() | self._tunnels()
-        self._links = {link.name: link for link in links if link.up and link.name in wanted_names}
-        strays = self._read_all({link.index: link.name for link in links})
+    def _read_and_settle(self, table: RouteTable, links: Links) -> None:
+        found = links.list()
+        watched = self._desired.interfaces.keys() | self._tunnels()
+        self._links = {link.name: link for link in found if link.up and link.name in watched}
+        strays = table.read(self._wanted, {link.index: link.name for link in found})
         self._unseen.clear()
         self._sysctls.forget()
         self._configure(self._desired.interfaces)
         self._failures.clear()
-        self._pending = set(self._desired.destinations()) | self._known.keys()
+        self._pending = set(self._desired.destinations()) | table.known.keys()
         self._synced = True
-        self._write_pending()
-        self._delete(strays)
+        self._write_pending(table)
+        for destination, reason in table.delete(strays).items():
+            self._fail(destination, reason)
 
-    def _read_all(self, names: dict[int, str]) -> list[KernelRoute]:
-        """Learn what the kernel holds of ours; returns what stands beside the one to keep."""
-        self._known.clear()
-        strays: list[KernelRoute] = []
-        for route in self._read_ours(names):
-            destination = route.destination
-            known = self._known.get(destination)
-            if not self._may_keep(route) or (known and known == self._wanted(destination)):
-                strays.append(route)
-                continue
-            if known:
-                strays.append(known)
-            self._known[destination] = route
-        return strays
-
-    def _read_ours(self, names: dict[int, str]) -> Iterable[KernelRoute]:
-        settings = self._settings
-        for version in (4, 6):
-            for protocol in {settings.device_protocol, settings.cluster_protocol}:
-                for route in self._routes.list(version, table=settings.table, protocol=protocol):
-                    if is_ours(route, names, settings):
-                        yield as_wanted(route, settings)
-
-    def _may_keep(self, route: KernelRoute) -> bool:
-        """Whether what is wanted instead would take this route's place in the kernel."""
-        return route.priority == self._settings.priority(route.destination.version)
+    def _settle(self, table: RouteTable, links: Links) -> None:
+        self._refresh_links(table, links)
+        self._write_pending(table)
 
     def _wanted(self, destination: Prefix) -> KernelRoute | None:
         return self._desired.route(destination, self._links)
 
+    def _look_and_settle(self, destinations: set[Prefix], table: RouteTable, links: Links) -> None:
+        self._refresh_links(table, links)
+        table.look_again(destinations, self._wanted, self._names())
+        self._write_pending(table)
+
     def _tunnels(self) -> set[str]:
         return {self._settings.vxlan_device4, self._settings.vxlan_device6}
 
-    def _look_and_settle(self, destinations: set[Prefix]) -> None:
-        self._refresh_links()
-        self._look_again(destinations)
-        self._write_pending()
+    def _names(self) -> dict[int, str]:
+        return {link.index: link.name for link in self._links.values()}
 
-    def _settle(self) -> None:
-        self._refresh_links()
-        self._write_pending()
-
-    def _refresh_links(self) -> None:
-        assert self._socket is not None
-        if not self._unseen:
-            return
-        links = Links(self._socket)
-        if len(self._unseen) > _FEW:
+    def _refresh_links(self, table: RouteTable, links: Links) -> None:
+        """Look at interfaces that may have changed, and set them up before routes lead there."""
+        unseen = self._unseen
+        if len(unseen) > _FEW:
             found = {link.name: link for link in links.list()}
         else:
-            found = {link.name: link for name in self._unseen if (link := _find(links, name))}
-        for name in self._unseen:
-            self._learn_link(name, found.get(name))
-        self._configure(self._unseen)
+            found = {link.name: link for name in unseen if (link := _find(links, name))}
+        for name in unseen:
+            self._learn_link(name, found.get(name), table)
+        self._configure(unseen)
         self._unseen = set()
 
-    def _learn_link(self, name: str, link: Link | None) -> None:
+    def _learn_link(self, name: str, link: Link | None, table: RouteTable) -> None:
         before = self._links.pop(name, None)
         if link is not None and link.up:
             self._links[name] = link
-        if before == self._links.get(name):
-            return
-        self._pending |= self._desired.through(name)
-        # The routes through the interface of before went with it.
+        depending = self._desired.through(name)
+        self._pending |= depending
         if before and (link is None or not link.up or link.index != before.index):
-            for destination in self._desired.through(name):
-                known = self._known.get(destination)
-                if known and known.oif == before.index:
-                    del self._known[destination]
+            table.forget(depending, before.index)
 
     def _configure(self, interfaces: Iterable[str]) -> None:
-        """Set up the interfaces before any route leads to them."""
         for name in interfaces:
             link = self._links.get(name)
             owners = self._desired.interfaces.get(name)
@@ -222,49 +187,24 @@ class RouteDriver:
             else:
                 self._sysctls.configure(self._desired.endpoints[min(owners)], link.index)
 
-    def _write_pending(self) -> None:
-        if self._settings.ip_forwarding:
-            self._sysctls.forward({4} | {destination.version for destination in self._pending})
+    def _write_pending(self, table: RouteTable) -> None:
         pending, self._pending = self._pending, set()
-        taken = self._write(pending)
-        if taken:  # a route is there that we did not know of: perhaps our own
-            self._look_again(taken)
-            for destination in self._write(taken):
-                self._fail(destination, self._why_taken(destination))
-        self._name_rivals(pending)
-
-    def _write(self, destinations: Iterable[Prefix]) -> set[Prefix]:
-        """Write what differs; returns the destinations whose place is taken by another route."""
-        changes: list[Change] = []
-        for destination in destinations:
+        if self._settings.ip_forwarding:
+            self._sysctls.forward({4} | {destination.version for destination in pending})
+        for destination in pending:
             self._failures.pop(destination, None)
-            wanted, known = self._wanted(destination), self._known.get(destination)
-            if wanted != known:
-                changes.append(Change(destination, known, wanted))
-        changes = in_safe_order(changes)
-        errors = self._routes.batch([change.request for change in changes])
-        return {
-            change.destination
-            for index, change in enumerate(changes)
-            if self._is_taken(change, errors.get(index))
-        }
-
-    def _is_taken(self, change: Change, error: NetlinkError | None) -> bool:
-        """Learn from the kernel's answer to one change; whether another route has the place."""
-        if error is None or change.means_gone(error):
-            self._learn(change.destination, change.wanted)
-            return False
-        if change.means_taken(error):
-            return True
-        self._fail(change.destination, str(error))
-        self._pending.add(change.destination)
-        return False
-
-    def _learn(self, destination: Prefix, route: KernelRoute | None) -> None:
-        if route is None:
-            self._known.pop(destination, None)
-        else:
-            self._known[destination] = route
+        refusals = table.write(pending, self._wanted)
+        failed = refusals.failed
+        if refusals.taken:  # a route is there that we did not know of: perhaps our own
+            table.look_again(refusals.taken, self._wanted, self._names())
+            again = table.write(refusals.taken, self._wanted)
+            failed |= again.failed
+            for destination in again.taken:  # no use in asking again before something changes
+                self._fail(destination, table.why_taken(destination))
+        for destination, reason in failed.items():
+            self._fail(destination, reason)
+        self._pending |= failed.keys()
+        self._name_rivals(pending)
 
     def _fail(self, destination: Prefix, reason: str) -> None:
         owner = self._desired.owner(destination)
@@ -277,46 +217,6 @@ class RouteDriver:
             if rivals and destination not in self._failures:
                 reason = f"{destination} belongs to {self._desired.owner(destination)} already"
                 self._failures[destination] = Failure(self.name, str(rivals[0]), reason)
-
-    def _look_again(self, destinations: set[Prefix]) -> None:
-        """Learn anew what the kernel holds for these."""
-        assert self._socket is not None
-        if not destinations:
-            return
-        blackholes = any(self._is_blackhole(destination) for destination in destinations)
-        names = {link.index: link.name for link in self._links.values()}
-        if blackholes or len(destinations) > _FEW:  # a blackhole can't be looked up
-            found = {route.destination: route for route in self._read_ours(names)}
-        else:
-            found = {route.destination: route for route in self._look_up(destinations, names)}
-        for destination in destinations:
-            self._learn(destination, found.get(destination))
-
-    def _is_blackhole(self, destination: Prefix) -> bool:
-        wanted = self._wanted(destination)
-        return wanted is not None and wanted.type == RTN_BLACKHOLE
-
-    def _look_up(
-        self, destinations: Iterable[Prefix], names: dict[int, str]
-    ) -> Iterable[KernelRoute]:
-        for destination in destinations:
-            route = self._routes.lookup(destination)
-            if route and route.destination == destination and is_ours(route, names, self._settings):
-                yield as_wanted(route, self._settings)
-
-    def _why_taken(self, destination: Prefix) -> str:
-        other = self._routes.lookup(destination)
-        shown = f": {other}" if other and other.destination == destination else ""
-        return (
-            f"a route to {destination} that is not ours has its place{shown}; "
-            "delete that one, or give it another metric"
-        )
-
-    def _delete(self, strays: list[KernelRoute]) -> None:
-        errors = self._routes.batch([deleting(route) for route in strays])
-        for index, error in errors.items():
-            if not Change(strays[index].destination, strays[index], None).means_gone(error):
-                self._fail(strays[index].destination, str(error))
 
 
 def _find(links: Links, name: str) -> Link | None:
