@@ -1,0 +1,169 @@
+"""Policies, profiles and endpoints as chains of rule text. Pure.
+
+A packet's mark carries what a policy said back to the endpoint's chain: accept or pass. Both bits
+are clear when a packet enters an endpoint's chain, and a packet that comes back from it without
+the accept bit is dropped by the dispatch chain, whatever went wrong in between.
+
+The walk of an endpoint's chain is that of `tortie.policy.evaluate`: tiers in order, in each its
+policies in order while none has decided, then the tier's default action, then the profiles.
+"""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from typing import NamedTuple
+
+from tortie.dataplane.nftables.matches import conditions
+from tortie.dataplane.nftables.names import (
+    ChainName,
+    SetName,
+    Way,
+    endpoint_chain,
+    policy_chain,
+    profile_chain,
+)
+from tortie.dataplane.nftables.settings import Family, NftSettings
+from tortie.linux.netlink.nfnetlink import Hook
+from tortie.policy.program import (
+    Action,
+    DefaultAction,
+    Endpoint,
+    Policy,
+    Profile,
+    Rule,
+    TierPolicies,
+)
+
+CT_MAP = SetName("cali-ct-state")
+ACCEPT_CHAIN = ChainName("cali-accept")
+TUNNELS_CHAIN = ChainName("cali-no-tunnels")
+
+
+class Chain(NamedTuple):
+    """A chain with its rules' text. `hook` makes it a base chain."""
+
+    name: ChainName
+    rules: tuple[str, ...]
+    hook: Hook | None = None
+
+
+def rule_comments(chain: Chain) -> tuple[str, ...]:
+    """What identifies the chain's rules in the kernel: a hash of each text."""
+    return tuple(map(comment_of, chain.rules))
+
+
+def comment_of(rule: str) -> str:
+    """cali:<hash of the text>; equal comments are taken for equal rules when adopting."""
+    return "cali:" + urlsafe_b64encode(blake2b(rule.encode(), digest_size=12).digest()).decode()
+
+
+def policy_chains(policy: Policy, family: Family, settings: NftSettings) -> list[Chain]:
+    """The two chains of a policy."""
+    return [
+        _rules_chain(policy_chain(way, policy.id), rules, family, settings)
+        for way, rules in ((Way.TO, policy.ingress), (Way.FROM, policy.egress))
+    ]
+
+
+def profile_chains(profile: Profile, family: Family, settings: NftSettings) -> list[Chain]:
+    """The two chains of a profile."""
+    return [
+        _rules_chain(profile_chain(way, profile.name), rules, family, settings)
+        for way, rules in ((Way.TO, profile.ingress), (Way.FROM, profile.egress))
+    ]
+
+
+def _rules_chain(
+    name: ChainName, rules: Iterable[Rule], family: Family, settings: NftSettings
+) -> Chain:
+    return Chain(
+        name, tuple(text for rule in rules for text in render_rule(rule, family, settings))
+    )
+
+
+def render_rule(rule: Rule, family: Family, settings: NftSettings) -> list[str]:
+    """One rule as nft rules, none when it can't match in this family.
+
+    A packet that two alternatives match must be logged once, so those of a Log rule are disjoint;
+    for the other actions the first one ends the walk.
+    """
+    statement = _statement(rule.action, settings)
+    matches = conditions(rule, family, disjoint=rule.action is Action.LOG)
+    return [f"{match} {statement}".lstrip() for match in matches]
+
+
+def _statement(action: Action, settings: NftSettings) -> str:
+    marks = settings.marks
+    statements = {
+        Action.ALLOW: f"counter {_setting(marks.accept)} return",
+        Action.PASS: f"counter {_setting(marks.passed)} return",
+        Action.DENY: "counter drop",
+        Action.LOG: f'counter log prefix "{settings.log_prefix}: "',
+    }
+    return statements[action]
+
+
+def endpoint_chains(endpoint: Endpoint, settings: NftSettings) -> list[Chain]:
+    """The two chains of a workload's interface. Raises UnsafeName for an impossible interface."""
+    return [
+        Chain(
+            endpoint_chain(Way.FROM, endpoint.interface),
+            (
+                f"ct state vmap @{CT_MAP}",
+                f"jump {TUNNELS_CHAIN}",
+                *_walk(endpoint.egress, endpoint.profiles, Way.FROM, settings),
+            ),
+        ),
+        Chain(
+            endpoint_chain(Way.TO, endpoint.interface),
+            (
+                f"ct state vmap @{CT_MAP}",
+                *_walk(endpoint.ingress, endpoint.profiles, Way.TO, settings),
+            ),
+        ),
+    ]
+
+
+def closed_endpoint_chains(interface: str) -> list[Chain]:
+    """The chains of an endpoint whose policy could not be programmed: nothing passes."""
+    return [Chain(endpoint_chain(way, interface), ("counter drop",)) for way in (Way.FROM, Way.TO)]
+
+
+def _walk(
+    tiers: tuple[TierPolicies, ...], profiles: tuple[str, ...], way: Way, settings: NftSettings
+) -> Iterator[str]:
+    marks = settings.marks
+    for place, tier in enumerate(tiers):
+        yield from _tier(tier, way, settings, is_first=place == 0)
+    if tiers and profiles:
+        yield _clearing(marks.passed)
+    for name in profiles:
+        # Pass in a profile only ends that profile: the pass bit is not asked here.
+        yield f"jump {profile_chain(way, name)}"
+        yield f"{_marked(marks.accept)} return"
+    yield "counter drop"
+
+
+def _tier(tier: TierPolicies, way: Way, settings: NftSettings, *, is_first: bool) -> Iterator[str]:
+    """One rule a policy: it is asked while no earlier one of the tier has decided."""
+    marks = settings.marks
+    if not is_first:
+        yield _clearing(marks.passed)
+    for place, policy in enumerate(tier.policies):
+        undecided = f"meta mark & {marks.decided:#x} == 0 " if place else ""
+        yield f"{undecided}jump {policy_chain(way, policy)}"
+    yield f"{_marked(marks.accept)} return"
+    if tier.default_action is DefaultAction.DENY:
+        yield f"meta mark & {marks.passed:#x} == 0 counter drop"
+
+
+def _setting(bit: int) -> str:
+    return f"meta mark set meta mark | {bit:#x}"
+
+
+def _clearing(bits: int) -> str:
+    return f"meta mark set meta mark & {0xFFFFFFFF ^ bits:#x}"
+
+
+def _marked(bit: int) -> str:
+    return f"meta mark & {bit:#x} == {bit:#x}"

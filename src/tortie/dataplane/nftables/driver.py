@@ -1,0 +1,194 @@
+"""The nftables driver: deltas into the tables `ip calico` and `ip6 calico`.
+
+`apply` plans against a mirror of what the tables hold and never reads them. Changes of members
+alone go to the kernel as one netlink batch, all others as one run of libnftables. `resync` reads
+the tables, adopts what is as it should be and writes only the difference: with nothing to repair,
+no transaction happens at all, so a restart leaves rules, counters and connections alone.
+"""
+
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Self
+
+from tortie.dataplane.contract import Applied, Failure
+from tortie.dataplane.nftables.chains import CT_MAP
+from tortie.dataplane.nftables.desired import Desired
+from tortie.dataplane.nftables.edits import Edit, EditElements, TableMirror
+from tortie.dataplane.nftables.kernel import Kernel
+from tortie.dataplane.nftables.plan import EVERYTHING, Planner, Unit
+from tortie.dataplane.nftables.repair import everything, strays
+from tortie.dataplane.nftables.sets import Layout
+from tortie.dataplane.nftables.settings import FAMILIES, NftSettings
+from tortie.dataplane.nftables.transaction import transaction_text
+from tortie.engine.delta import Delta
+from tortie.linux.libnftables import NftError
+from tortie.linux.netlink.sockets import NetlinkError
+
+_Refusal = (NftError, NetlinkError)
+PROGRAM_LAYOUTS = (Layout.ADDRESSES, Layout.NETS, Layout.IP_PORTS)
+
+
+class NftablesDataplane:
+    """Policy, source checks and NAT of one node. For one thread; owns both `calico` tables.
+
+    Make it in the network namespace of the node. Raises NftError or NetlinkError where nftables
+    can't be used at all; what the kernel refuses of single objects comes back in `Applied`.
+    """
+
+    name = "nftables"
+
+    def __init__(self, settings: NftSettings | None = None) -> None:
+        self._settings = settings or NftSettings()
+        self._kernel = Kernel()
+        self._desired = Desired()
+        self._mirrors: dict[int, TableMirror] = {}
+        self._is_synced = self._has_policy = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the kernel's sockets; the tables stay in force."""
+        self._kernel.close()
+
+    def generation(self) -> int:
+        """The namespace's count of nftables transactions."""
+        return self._kernel.generation()
+
+    def fold(self, delta: Delta) -> None:
+        """Take the delta into the desired state; touch nothing."""
+        self._desired.fold(delta)
+        self._has_policy, self._is_synced = True, False
+
+    def apply(self, delta: Delta) -> Applied:
+        """Take the delta into the desired state and write the difference, in one transaction.
+
+        With changes of an interval set beside changes of rules it is two, members first:
+        libnftables would read the whole set to change one member of it. Before the first
+        `resync`, and after a `fold` alone, this is a resync.
+        """
+        touched = self._desired.fold(delta)
+        self._has_policy = True
+        if not self._is_synced:
+            return self.resync()
+        try:
+            units = self._planner().units(touched)
+            for stage in _stages(units):
+                self._write(stage)
+        except _Refusal:
+            # Somebody may have changed the tables, or one object is at fault: look, then search.
+            return self.resync()
+        return Applied(self._problems(units))
+
+    def resync(self) -> Applied:
+        """Read the tables, adopt what is right, repair the rest, remove what is stray.
+
+        Before any delta it only makes tables that let nothing through, where there are none:
+        what an earlier process left in force stays.
+        """
+        self._is_synced = False
+        snapshot = self._kernel.read()
+        self._mirrors = snapshot.mirrors
+        if not self._has_policy:
+            return self._close_if_open()
+        touched = everything(self._desired, snapshot)
+        planner = self._planner()
+        found_ct = {
+            one.version: frozenset(snapshot.elements.get((one.version, CT_MAP), ()))
+            for one in FAMILIES
+        }
+        base = planner.static_unit(found_ct)
+        units = [base] if base.edits else []
+        units += planner.units(touched)
+        units += strays(self._desired, self._mirrors, self._settings)
+        failed = [one for stage in _stages(units) for one in self._search(stage)]
+        self._is_synced = True
+        return Applied((*failed, *self._problems(units)))
+
+    def remove(self) -> None:
+        """Delete both tables: workloads are unprotected from now on. For uninstalling only."""
+        lines = [f"add table {one.nft} calico\ndelete table {one.nft} calico" for one in FAMILIES]
+        self._kernel.run("\n".join(lines))
+        self._is_synced = False
+
+    def _close_if_open(self) -> Applied:
+        """Make the tables that are not there; an earlier process's stays as it left it."""
+        base = self._planner().static_unit()
+        absent = {version for version, mirror in self._mirrors.items() if not mirror.exists}
+        edits = tuple(one for one in base.edits if one.family.version in absent)
+        if edits:
+            self._write([base._replace(edits=edits)])
+        return Applied()
+
+    def _planner(self) -> Planner:
+        return Planner(self._desired, self._mirrors, self._settings)
+
+    def _write(self, units: Sequence[Unit]) -> None:
+        """All units, or none. Raises what the kernel refused."""
+        edits = [edit for unit in units for edit in unit.edits]
+        members = [one for one in edits if isinstance(one, EditElements)]
+        if len(members) == len(edits) and all(one.layout in PROGRAM_LAYOUTS for one in members):
+            self._kernel.edit_members(members)
+        else:
+            self._kernel.run(transaction_text(edits, self._mirrors))
+        self._note(edits)
+
+    def _note(self, edits: Iterable[Edit]) -> None:
+        for edit in edits:
+            self._mirrors[edit.family.version].note(edit)
+
+    def _search(self, units: Sequence[Unit]) -> list[Failure]:
+        """Write the units; where the kernel refuses, halve until each bad one stands alone.
+
+        Raises what the kernel refused of the table itself: without it there is no policy at all.
+        """
+        if not units:
+            return []
+        try:
+            self._write(units)
+        except _Refusal as error:
+            if len(units) == 1:
+                return [self._give_up_on(units[0], error)]
+            half = len(units) // 2
+            return self._search(units[:half]) + self._search(units[half:])
+        return []
+
+    def _give_up_on(self, unit: Unit, error: Exception) -> Failure:
+        if unit.subject == EVERYTHING:
+            raise error
+        if not unit.fallback:
+            return self._failure(unit.subject, str(error))
+        try:
+            self._write([unit._replace(edits=unit.fallback)])
+        except _Refusal as second:
+            return self._failure(unit.subject, f"{error}; and it could not be closed: {second}")
+        return self._failure(unit.subject, str(error))
+
+    def _problems(self, units: Iterable[Unit]) -> tuple[Failure, ...]:
+        """The units that could not even be rendered."""
+        return tuple(self._failure(one.subject, one.problem) for one in units if one.problem)
+
+    def _failure(self, subject: str, message: str) -> Failure:
+        return Failure(self.name, subject, " ".join(message.split()))
+
+
+def _stages(units: Sequence[Unit]) -> list[list[Unit]]:
+    """The transactions to make of these units, in order; nearly always one."""
+    edited = [one for one in units if one.edits]
+    members = [one for one in edited if _only_members(one, (Layout.NETS,))]
+    rest = [one for one in edited if one not in members] if members else edited
+    if all(_only_members(one, PROGRAM_LAYOUTS) for one in rest):
+        return [edited] if edited else []
+    return [members, rest] if members else [rest]
+
+
+def _only_members(unit: Unit, layouts: tuple[Layout, ...]) -> bool:
+    return all(isinstance(one, EditElements) and one.layout in layouts for one in unit.edits)

@@ -1,0 +1,178 @@
+"""The kernel's side of the driver: run a text, send a batch of members, read the tables back.
+
+It belongs to the network namespace in which it was made, and to one thread.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tortie.dataplane.nftables.edits import (
+    INTERFACE_SETS,
+    EditElements,
+    InterfaceElements,
+    TableMirror,
+)
+from tortie.dataplane.nftables.names import (
+    TABLE,
+    ChainName,
+    SetName,
+    UnsafeName,
+    checked_interface,
+)
+from tortie.dataplane.nftables.sets import (
+    Element,
+    found_elements,
+    interface_of,
+    layout_of,
+    requests,
+)
+from tortie.dataplane.nftables.settings import FAMILIES, Family
+from tortie.linux.libnftables import Nftables
+from tortie.linux.netlink import nfnetlink
+from tortie.linux.netlink.nfnetlink import SetFlag, SetRef
+from tortie.linux.netlink.sockets import DumpInterrupted, NetlinkError, NetlinkSocket, Request
+from tortie.linux.netlink.wire import NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, parse_acknowledgement
+
+_NETFILTER = 12
+_READ_ATTEMPTS = 10
+_DORMANT = 1
+_INTERRUPTED = 4  # EINTR
+
+
+class Snapshot(NamedTuple):
+    """What was read: a mirror of each table by IP version, and the elements of its sets."""
+
+    mirrors: dict[int, TableMirror]
+    elements: dict[tuple[int, SetName], set[Element]]
+
+
+class Kernel:
+    """One libnftables context and one netlink socket of the current network namespace."""
+
+    def __init__(self) -> None:
+        self._nft = Nftables()
+        try:
+            self._socket = NetlinkSocket(_NETFILTER)
+        except OSError:
+            self._nft.close()
+            raise
+
+    def close(self) -> None:
+        """Close both; the tables stay in force."""
+        self._nft.close()
+        self._socket.close()
+
+    def run(self, text: str) -> str:
+        """Run nft commands as one transaction. Raises NftError."""
+        return self._nft.run(text)
+
+    def generation(self) -> int:
+        """How many transactions this namespace has seen; one more for each."""
+        return nfnetlink.parse_generation(self._socket.request(nfnetlink.get_generation())[0])
+
+    def edit_members(self, edits: Sequence[EditElements]) -> None:
+        """Members of program sets in one transaction. Raises NetlinkError; then none changed."""
+        asked = [
+            request
+            for edit in edits
+            for request in requests(edit.family, edit.name, edit.layout, edit.removed, edit.added)
+        ]
+        self._commit(nfnetlink.batch(asked, "set members"))
+
+    def _commit(self, batch: list[Request]) -> None:
+        """Send a batch, and a question after it: what comes before its answer is the batch's."""
+        question = nfnetlink.get_generation()
+        question = question._replace(flags=NLM_F_REQUEST | NLM_F_ACK)
+        asked = [one._replace(flags=one.flags | NLM_F_REQUEST) for one in batch]
+        first = self._socket.post(asked)
+        last = self._socket.post([question])
+        problem: NetlinkError | None = None
+        while True:
+            for message in self._socket.receive():
+                if message.type != NLMSG_ERROR or not first <= message.sequence <= last:
+                    continue
+                if message.sequence == last:
+                    if problem is not None:
+                        raise problem
+                    return
+                ack, place = parse_acknowledgement(message), message.sequence - first
+                if ack.errno and problem is None:
+                    problem = NetlinkError(ack.errno, ack.message, asked[place].about, place)
+
+    def read(self) -> Snapshot:
+        """Both tables as they are at one moment.
+
+        Raises DumpInterrupted when transactions never stopped while it was read.
+        """
+        for _ in range(_READ_ATTEMPTS):
+            before = self.generation()
+            try:
+                snapshot = self._read()
+            except NetlinkError as error:
+                if self.generation() == before:
+                    raise error
+                continue  # a table or set went away meanwhile
+            if self.generation() == before:
+                return snapshot
+        raise DumpInterrupted(_INTERRUPTED, "they kept changing while they were read", "nftables")
+
+    def _read(self) -> Snapshot:
+        snapshot = Snapshot({one.version: TableMirror() for one in FAMILIES}, {})
+        for family in FAMILIES:
+            mirror = snapshot.mirrors[family.version]
+            tables = self._socket.dump(nfnetlink.get_tables(family.number))
+            found = [one for one in map(nfnetlink.parse_table, tables) if one.name == TABLE]
+            if found:
+                mirror.exists = not found[0].flags & _DORMANT
+                self._read_chains(family, mirror)
+                self._read_sets(family, mirror, snapshot)
+        return snapshot
+
+    def _read_chains(self, family: Family, mirror: TableMirror) -> None:
+        for message in self._socket.dump(nfnetlink.get_chains(family.number)):
+            chain = nfnetlink.parse_chain(message)
+            if chain.table == TABLE:
+                mirror.chains[ChainName(chain.name)] = ()
+                if chain.hook is not None:
+                    mirror.hooks[ChainName(chain.name)] = chain.hook
+        comments: dict[str, list[str]] = {}
+        for message in self._socket.dump(nfnetlink.get_rules(family.number, TABLE)):
+            rule = nfnetlink.parse_rule(message)
+            comments.setdefault(rule.chain, []).append(rule.comment)
+        for name, found in comments.items():
+            mirror.chains[ChainName(name)] = tuple(found)
+
+    def _read_sets(self, family: Family, mirror: TableMirror, snapshot: Snapshot) -> None:
+        for message in self._socket.dump(nfnetlink.get_sets(family.number, TABLE)):
+            found = nfnetlink.parse_set(message)
+            if found.flags & SetFlag.ANONYMOUS:
+                continue
+            name, layout = SetName(found.name), layout_of(found, family)
+            mirror.sets[name] = layout
+            if layout is None:
+                continue
+            answer = self._socket.dump(
+                nfnetlink.get_elements(SetRef(family.number, TABLE, found.name))
+            )
+            raw = (element for part in answer for element in nfnetlink.parse_elements(part))
+            elements = found_elements(layout, raw)
+            if name in INTERFACE_SETS:
+                _by_interface(name, elements, mirror)
+            else:
+                snapshot.elements[family.version, name] = elements
+
+
+def _by_interface(name: SetName, elements: set[Element], mirror: TableMirror) -> None:
+    """Sort elements by interface. One that no driver could have made spoils the whole set."""
+    grouped: dict[str, set[tuple[SetName, Element]]] = {}
+    for element in elements:
+        interface = interface_of(element)
+        try:
+            checked_interface(interface)
+        except UnsafeName:
+            mirror.sets[name] = None
+            return
+        grouped.setdefault(interface, set()).add((name, element))
+    for interface, own in grouped.items():
+        had: InterfaceElements = mirror.interfaces.get(interface, frozenset())
+        mirror.interfaces[interface] = had | own

@@ -1,0 +1,307 @@
+"""nf_tables over netlink: set elements into a batch, and dumps of what a table holds.
+
+From linux/netfilter/nf_tables.h and nfnetlink.h. Rules are written by libnftables; here are the
+two things for which its way is too slow: single members of large sets (it reads the whole set
+first), and reading back a table (it decodes every expression).
+"""
+
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from enum import IntEnum, IntFlag
+from typing import NamedTuple
+
+from tortie.linux.netlink.sockets import Request
+from tortie.linux.netlink.wire import (
+    NLM_F_CREATE,
+    Message,
+    attribute,
+    attribute_map,
+    be32,
+    nested,
+    parse_attributes,
+    read_be,
+    read_string,
+    string,
+)
+
+_SUBSYSTEM = 10 << 8
+_BATCH_BEGIN, _BATCH_END = 0x10, 0x11
+_GENERIC = struct.Struct("!BBH")  # nfgenmsg: family, version 0, resource
+_NFTABLES_RESOURCE = 10
+_HEADER = _GENERIC.size
+_LIST_ROOM = 60_000  # an attribute's length is 16 bits, the list of elements is one attribute
+
+FAMILY_IP, FAMILY_IP6 = 2, 10
+
+
+class Command(IntEnum):
+    """NFT_MSG_…"""
+
+    GET_TABLE = 1
+    GET_CHAIN = 4
+    GET_RULE = 7
+    GET_SET = 10
+    NEW_ELEMENT = 12
+    GET_ELEMENT = 13
+    DELETE_ELEMENT = 14
+    GET_GENERATION = 16
+
+
+class SetFlag(IntFlag):
+    """NFT_SET_…"""
+
+    ANONYMOUS = 0x1
+    CONSTANT = 0x2
+    INTERVAL = 0x4
+    MAP = 0x8
+    CONCAT = 0x80
+
+
+class SetRef(NamedTuple):
+    """Which set or map: family (FAMILY_IP or FAMILY_IP6), table, name."""
+
+    family: int
+    table: str
+    name: str
+
+    def __str__(self) -> str:
+        return (
+            f"set {self.name} of table {'ip6' if self.family == FAMILY_IP6 else 'ip'} {self.table}"
+        )
+
+
+class Table(NamedTuple):
+    """One table. `flags`: 1 is dormant, 2 owned by a process."""
+
+    name: str
+    flags: int
+
+
+class Hook(NamedTuple):
+    """Where a base chain is attached: its type, the hook's number, priority, default verdict."""
+
+    type: str
+    number: int
+    priority: int
+    accept: bool
+
+
+class Chain(NamedTuple):
+    """One chain; `hook` is None unless it is a base chain."""
+
+    table: str
+    name: str
+    hook: Hook | None
+
+
+class Rule(NamedTuple):
+    """One rule, in the order of its chain: only its comment, "" without one."""
+
+    table: str
+    chain: str
+    handle: int
+    comment: str
+
+
+class Set(NamedTuple):
+    """One named or anonymous set or map. Types are libnftables' numbers, lengths are bytes."""
+
+    table: str
+    name: str
+    flags: SetFlag
+    key_type: int
+    key_length: int
+    data_type: int
+
+
+class Element(NamedTuple):
+    """One element: a key; in a concatenation of intervals also the last key of the range.
+
+    `is_end` marks the end (exclusive) of an interval that began at an earlier key. `chain` is where
+    a verdict map's element jumps.
+    """
+
+    key: bytes
+    is_end: bool = False
+    last_key: bytes = b""
+    chain: str = ""
+
+
+def batch(requests: Sequence[Request], about: object = "") -> list[Request]:
+    """The requests as one transaction. They must reach the kernel in one system call."""
+    edge = _GENERIC.pack(0, 0, _NFTABLES_RESOURCE)
+    return [
+        Request(_BATCH_BEGIN, edge, 0, about),
+        *requests,
+        Request(_BATCH_END, edge, 0, about),
+    ]
+
+
+def add_elements(target: SetRef, elements: Iterable[bytes]) -> Iterator[Request]:
+    """Requests that add built elements (`point`, `interval`); one that is there is no error."""
+    return _element_requests(Command.NEW_ELEMENT, NLM_F_CREATE, target, elements)
+
+
+def delete_elements(target: SetRef, elements: Iterable[bytes]) -> Iterator[Request]:
+    """Requests that delete built elements; one that is not there fails the batch (ENOENT)."""
+    return _element_requests(Command.DELETE_ELEMENT, 0, target, elements)
+
+
+def _element_requests(
+    command: Command, flags: int, target: SetRef, elements: Iterable[bytes]
+) -> Iterator[Request]:
+    head = (
+        _GENERIC.pack(target.family, 0, 0)
+        + attribute(1, string(target.table))
+        + attribute(2, string(target.name))
+    )
+    for group in _grouped(elements):
+        yield Request(_SUBSYSTEM | command, head + nested(3, group), flags, target)
+
+
+def _grouped(elements: Iterable[bytes]) -> Iterator[bytes]:
+    group: list[bytes] = []
+    size = 0
+    for element in elements:
+        if group and size + len(element) > _LIST_ROOM:
+            yield b"".join(group)
+            group, size = [], 0
+        group.append(element)
+        size += len(element)
+    if group:
+        yield b"".join(group)
+
+
+_END_FLAG = attribute(3, be32(1))
+# libnftables' own note to itself that the interval has no end: without it `nft list` shows one
+# address where a range up to the last address is meant.
+_OPEN_NOTE = attribute(6, b"\x01\x04\x01\0\0\0")
+
+
+def point(key: bytes) -> bytes:
+    """The element of a hash set. `key` must be a multiple of four bytes, as registers are."""
+    return nested(1, nested(1, attribute(1, key)))
+
+
+def interval(start: bytes, end: bytes | None) -> bytes:
+    """The two elements of an interval set from `start` up to before `end`; None = to the last."""
+    if end is None:
+        return nested(1, nested(1, attribute(1, start)), _OPEN_NOTE)
+    return point(start) + nested(1, nested(1, attribute(1, end)), _END_FLAG)
+
+
+def get_tables(family: int) -> Request:
+    """Dump the tables of a family."""
+    return _get(Command.GET_TABLE, family, about="reading tables")
+
+
+def get_chains(family: int) -> Request:
+    """Dump the chains of a family (the kernel knows no filter by table)."""
+    return _get(Command.GET_CHAIN, family, about="reading chains")
+
+
+def get_rules(family: int, table: str) -> Request:
+    """Dump a table's rules."""
+    return _get(Command.GET_RULE, family, attribute(1, string(table)), f"reading rules of {table}")
+
+
+def get_sets(family: int, table: str) -> Request:
+    """Dump a table's sets and maps, anonymous ones too."""
+    return _get(Command.GET_SET, family, attribute(1, string(table)), f"reading sets of {table}")
+
+
+def get_elements(target: SetRef) -> Request:
+    """Dump one set's elements."""
+    names = attribute(1, string(target.table)) + attribute(2, string(target.name))
+    return _get(Command.GET_ELEMENT, target.family, names, target)
+
+
+def get_generation() -> Request:
+    """Ask for the generation: it counts the transactions of this namespace."""
+    return _get(Command.GET_GENERATION, 0, about="reading the generation")
+
+
+def _get(command: Command, family: int, attributes: bytes = b"", about: object = "") -> Request:
+    return Request(_SUBSYSTEM | command, _GENERIC.pack(family, 0, 0) + attributes, 0, about)
+
+
+def parse_generation(message: Message) -> int:
+    """The generation in an answer to `get_generation`."""
+    return read_be(attribute_map(message.payload, _HEADER).get(1, b""))
+
+
+def parse_table(message: Message) -> Table:
+    """One table of a dump."""
+    found = attribute_map(message.payload, _HEADER)
+    return Table(read_string(found.get(1, b"")), read_be(found.get(2, b"")))
+
+
+def parse_chain(message: Message) -> Chain:
+    """One chain of a dump."""
+    found = attribute_map(message.payload, _HEADER)
+    hook = _parse_hook(found) if 4 in found else None
+    return Chain(read_string(found.get(1, b"")), read_string(found.get(3, b"")), hook)
+
+
+def _parse_hook(found: dict[int, bytes]) -> Hook:
+    place = attribute_map(found[4])
+    priority = int.from_bytes(place.get(2, b""), signed=True)
+    accept = read_be(found.get(5, b"")) == 1
+    return Hook(read_string(found.get(7, b"")), read_be(place.get(1, b"")), priority, accept)
+
+
+def parse_rule(message: Message) -> Rule:
+    """One rule of a dump; its expressions are passed over."""
+    found = attribute_map(message.payload, _HEADER)
+    return Rule(
+        read_string(found.get(1, b"")),
+        read_string(found.get(2, b"")),
+        read_be(found.get(3, b"")),
+        _comment(found.get(7, b"")),
+    )
+
+
+def _comment(userdata: bytes) -> str:
+    """The comment in a rule's user data: libnftables' list of type, length, value, type 0."""
+    place = 0
+    while place + 2 <= len(userdata):
+        kind, length = userdata[place], userdata[place + 1]
+        if kind == 0:
+            return read_string(userdata[place + 2 : place + 2 + length])
+        place += 2 + length
+    return ""
+
+
+def parse_set(message: Message) -> Set:
+    """One set of a dump."""
+    found = attribute_map(message.payload, _HEADER)
+    return Set(
+        read_string(found.get(1, b"")),
+        read_string(found.get(2, b"")),
+        SetFlag(read_be(found.get(3, b""))),
+        read_be(found.get(4, b"")),
+        read_be(found.get(5, b"")),
+        read_be(found.get(6, b"")),
+    )
+
+
+def parse_elements(message: Message) -> Iterator[Element]:
+    """The elements in one message of a dump (many a message)."""
+    elements = attribute_map(message.payload, _HEADER).get(3, b"")
+    for _, element in parse_attributes(elements):
+        yield _parse_element(attribute_map(element))
+
+
+def _parse_element(found: dict[int, bytes]) -> Element:
+    last_key = _value(found[10]) if 10 in found else b""
+    chain = _verdict_chain(found[2]) if 2 in found else ""
+    return Element(_value(found.get(1, b"")), bool(read_be(found.get(3, b"")) & 1), last_key, chain)
+
+
+def _value(data: bytes) -> bytes:
+    return attribute_map(data).get(1, b"")
+
+
+def _verdict_chain(data: bytes) -> str:
+    verdict = attribute_map(attribute_map(data).get(2, b""))
+    return read_string(verdict.get(2, b""))
