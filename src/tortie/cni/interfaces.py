@@ -57,6 +57,7 @@ def create(wire: Wire) -> None:
         links = Links(sock)
         try:
             _create_pair(links, wire, netns)
+            _without_duplicate_check(wire.host)
             links.set_up(wire.host)
         except OSError as problem:
             raise _failed("can't make the interface", problem) from None
@@ -152,6 +153,12 @@ def _create_pair(links: Links, wire: Wire, netns: int) -> None:
         if problem.errno != errno.EEXIST or not links.delete(wire.host):
             raise
         create()
+
+
+def _without_duplicate_check(host: str) -> None:
+    """The host's own end: else its address, the IPv6 gateway, is unusable for a second or two."""
+    with suppress(FileNotFoundError):  # a kernel without IPv6
+        sysctl.write(sysctl.interface(6, host, "accept_dad"), "0")
 
 
 def _sysctls(wire: Wire, addresses: Sequence[Prefix]) -> None:
