@@ -1,0 +1,138 @@
+"""What the kernel holds of our routes, learnt once and kept up with what is written."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from tortie.dataplane.routes.desired import as_wanted, is_ours
+from tortie.dataplane.routes.plan import Change, in_safe_order
+from tortie.dataplane.routes.settings import RouteSettings
+from tortie.linux.netlink.rtnetlink import RTN_BLACKHOLE, KernelRoute
+from tortie.linux.netlink.sockets import NetlinkError, NetlinkSocket
+from tortie.linux.routes import Routes, deleting
+from tortie.net import Prefix
+
+Wanted = Callable[[Prefix], KernelRoute | None]
+Names = Mapping[int, str]  # of interfaces, by index
+_FEW = 64  # up to here, asking one by one is cheaper than reading the table
+
+
+class Refusals(NamedTuple):
+    """What could not be written: by an error, or because another route has the place."""
+
+    failed: dict[Prefix, str]
+    taken: set[Prefix]
+
+
+class RouteTable:
+    """Our part of one routing table. `known` has routes in the form in which we ask for them.
+
+    Raises NetlinkError or TimeoutError when the kernel can't be asked.
+    """
+
+    def __init__(self, settings: RouteSettings, sock: NetlinkSocket) -> None:
+        self._settings = settings
+        self._routes = Routes(sock)
+        self.known: dict[Prefix, KernelRoute] = {}
+
+    def read(self, wanted: Wanted, names: Names) -> list[KernelRoute]:
+        """Learn everything anew; returns our routes that stand beside the one to keep."""
+        self.known.clear()
+        strays: list[KernelRoute] = []
+        for route in self._read_ours(names):
+            destination = route.destination
+            known = self.known.get(destination)
+            if not self._may_keep(route) or (known and known == wanted(destination)):
+                strays.append(route)
+                continue
+            if known:
+                strays.append(known)
+            self.known[destination] = route
+        return strays
+
+    def _read_ours(self, names: Names) -> Iterable[KernelRoute]:
+        settings = self._settings
+        for version in (4, 6):
+            for protocol in {settings.device_protocol, settings.cluster_protocol}:
+                for route in self._routes.list(version, table=settings.table, protocol=protocol):
+                    if is_ours(route, names, settings):
+                        yield as_wanted(route, settings)
+
+    def _may_keep(self, route: KernelRoute) -> bool:
+        """Whether what is wanted instead would take this route's place in the kernel."""
+        return route.priority == self._settings.priority(route.destination.version)
+
+    def look_again(self, destinations: set[Prefix], wanted: Wanted, names: Names) -> None:
+        """Learn anew what the kernel holds for these."""
+        if not destinations:
+            return
+        blackholes = any(_is_blackhole(wanted(destination)) for destination in destinations)
+        if blackholes or len(destinations) > _FEW:  # a blackhole can't be looked up
+            found = {route.destination: route for route in self._read_ours(names)}
+        else:
+            found = {route.destination: route for route in self._look_up(destinations, names)}
+        for destination in destinations:
+            self._learn(destination, found.get(destination))
+
+    def _look_up(self, destinations: Iterable[Prefix], names: Names) -> Iterable[KernelRoute]:
+        for destination in destinations:
+            route = self._routes.lookup(destination)
+            if route and route.destination == destination and is_ours(route, names, self._settings):
+                yield as_wanted(route, self._settings)
+
+    def forget(self, destinations: Iterable[Prefix], oif: int) -> None:
+        """The interface with this index is gone, and the routes over it."""
+        for destination in destinations:
+            known = self.known.get(destination)
+            if known and known.oif == oif:
+                del self.known[destination]
+
+    def write(self, destinations: Iterable[Prefix], wanted: Wanted) -> Refusals:
+        """Write what differs from what is wanted."""
+        changes = in_safe_order(
+            change
+            for destination in destinations
+            if (change := Change(destination, self.known.get(destination), wanted(destination)))
+            if change.known != change.wanted
+        )
+        errors = self._routes.batch([change.request for change in changes])
+        refusals = Refusals({}, set())
+        for index, change in enumerate(changes):
+            self._note(change, errors.get(index), refusals)
+        return refusals
+
+    def _note(self, change: Change, error: NetlinkError | None, refusals: Refusals) -> None:
+        """Learn from the kernel's answer to one change."""
+        if error is None or change.means_gone(error):
+            self._learn(change.destination, change.wanted)
+        elif change.means_taken(error):
+            refusals.taken.add(change.destination)
+        else:
+            refusals.failed[change.destination] = str(error)
+
+    def _learn(self, destination: Prefix, route: KernelRoute | None) -> None:
+        if route is None:
+            self.known.pop(destination, None)
+        else:
+            self.known[destination] = route
+
+    def delete(self, strays: list[KernelRoute]) -> dict[Prefix, str]:
+        """Delete routes beside those that are known; returns what could not be, and why."""
+        errors = self._routes.batch([deleting(route) for route in strays])
+        return {
+            strays[index].destination: str(error)
+            for index, error in errors.items()
+            if not Change(strays[index].destination, strays[index], None).means_gone(error)
+        }
+
+    def why_taken(self, destination: Prefix) -> str:
+        """Which route is where ours should be, for people."""
+        other = self._routes.lookup(destination)
+        shown = f": {other}" if other and other.destination == destination else ""
+        return (
+            f"a route to {destination} that is not ours has its place{shown}; "
+            "delete that one, or give it another metric"
+        )
+
+
+def _is_blackhole(route: KernelRoute | None) -> bool:
+    return route is not None and route.type == RTN_BLACKHOLE
