@@ -13,6 +13,7 @@ from tortie.engine.delta import Delta, Route, RouteKind, Vtep
 from tortie.linux import namespaces
 from tortie.linux.links import Links
 from tortie.linux.neighbours import Neighbours
+from tortie.linux.netlink.rtneighbour import NUD_NOARP
 from tortie.linux.netlink.rtnetlink import Forwarding, Neighbour, Vxlan
 from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.net import parse_network, parse_prefix
@@ -270,9 +271,19 @@ def test_an_address_that_no_interface_has_is_named_and_tried_again(node: Node) -
     assert failure.subject == DEVICE
     assert "172.16.1.9" in failure.message
     assert node.links.find(DEVICE) is None
+    assert node.tunnels.link_changed("eth0", "up").failed == (failure,)
     node.links.add_address("eth0", parse_prefix("172.16.1.9/24"))
-    assert node.tunnels.resync().failed == ()
+    assert node.tunnels.link_changed("eth0", "up").failed == ()
     assert node.links.get(DEVICE).up
+
+
+def test_entries_that_the_kernel_made_by_itself_are_left_alone(node: Node) -> None:
+    node.tunnels.apply(local(vtep(1)))
+    index = node.links.get(DEVICE).index
+    multicast = Neighbour(index, parse_prefix("224.0.0.9"), "01:00:5e:00:00:09", state=NUD_NOARP)
+    node.neighbours.set(multicast)
+    node.tunnels.resync()
+    assert multicast in node.neighbours.list(index, 4)
 
 
 def test_a_foreign_interface_of_that_name_is_left_alone(node: Node) -> None:

@@ -140,14 +140,14 @@ class RouteDriver:
             self._fail(destination, reason)
 
     def _settle(self, table: RouteTable, links: Links) -> None:
-        self._refresh_links(table, links)
+        self._refresh_links(links)
         self._write_pending(table)
 
     def _wanted(self, destination: Prefix) -> KernelRoute | None:
         return self._desired.route(destination, self._links)
 
     def _look_and_settle(self, destinations: set[Prefix], table: RouteTable, links: Links) -> None:
-        self._refresh_links(table, links)
+        self._refresh_links(links)
         table.look_again(destinations, self._wanted, self._names())
         self._write_pending(table)
 
@@ -157,7 +157,7 @@ class RouteDriver:
     def _names(self) -> dict[int, str]:
         return {link.index: link.name for link in self._links.values()}
 
-    def _refresh_links(self, table: RouteTable, links: Links) -> None:
+    def _refresh_links(self, links: Links) -> None:
         """Look at interfaces that may have changed, and set them up before routes lead there."""
         unseen = self._unseen
         if len(unseen) > _FEW:
@@ -165,18 +165,15 @@ class RouteDriver:
         else:
             found = {link.name: link for name in unseen if (link := _find(links, name))}
         for name in unseen:
-            self._learn_link(name, found.get(name), table)
+            self._learn_link(name, found.get(name))
         self._configure(unseen)
         self._unseen = set()
 
-    def _learn_link(self, name: str, link: Link | None, table: RouteTable) -> None:
-        before = self._links.pop(name, None)
+    def _learn_link(self, name: str, link: Link | None) -> None:
+        self._links.pop(name, None)
         if link is not None and link.up:
             self._links[name] = link
-        depending = self._desired.through(name)
-        self._pending |= depending
-        if before and (link is None or not link.up or link.index != before.index):
-            table.forget(depending, before.index)
+        self._pending |= self._desired.through(name)
 
     def _configure(self, interfaces: Iterable[str]) -> None:
         for name in interfaces:

@@ -79,13 +79,6 @@ class RouteTable:
             if route and route.destination == destination and is_ours(route, names, self._settings):
                 yield as_wanted(route, self._settings)
 
-    def forget(self, destinations: Iterable[Prefix], oif: int) -> None:
-        """The interface with this index is gone, and the routes over it."""
-        for destination in destinations:
-            known = self.known.get(destination)
-            if known and known.oif == oif:
-                del self.known[destination]
-
     def write(self, destinations: Iterable[Prefix], wanted: Wanted) -> Refusals:
         """Write what differs from what is wanted."""
         changes = in_safe_order(
