@@ -5,6 +5,7 @@ import random
 import socket
 import sqlite3
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -186,6 +187,26 @@ def test_its_log_is_json(node):
     lines = [json.loads(line) for line in node.log.read_text().splitlines()]
     assert lines[0]["event"] == "started"
     assert all({"level", "timestamp"} <= line.keys() for line in lines)
+
+
+def test_a_lost_datastore_keeps_policy_in_force_and_is_told(node):
+    node.start_ready()
+    node.applied(node.put(only_port(5000)))
+    client, server = node.attach("client", app="client"), node.attach("server", app="server")
+    database = Path(node.database.removeprefix("sqlite:"))
+    away = database.parent.with_name("away")
+    database.parent.rename(away)
+    until(lambda: not node.ask("status")["ready"], "the loss to be noticed")
+    assert page(node, 9099, "/liveness")[0] == "HTTP/1.1 200 OK"
+    status, body = page(node, 9099, "/readiness")
+    assert status == "HTTP/1.1 503 Service Unavailable"
+    assert body.startswith("datastore: ")
+    assert reaches(client, server, 5000)
+    assert not reaches(client, server, 5001, attempts=1)
+    away.rename(database.parent)
+    until(node.is_ready, "readiness")
+    node.applied(node.put(only_port(5001, "more")))
+    assert reaches(client, server, 5001)
 
 
 def _damage(node, name):

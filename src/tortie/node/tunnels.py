@@ -62,22 +62,18 @@ class TunnelAddresses:
         self.in_use = bool(pools)
         node = cast(Node, await self._store.get(self._node))
         held = await self._ipam.addresses_of(self._handle)
-        wanted = await self._wanted(pools, held)
-        if not wanted:
-            await self._publish(node, "", "")
-        if held and not wanted:
-            await self._ipam.release_by_handle(self._handle)
-        if wanted:
-            await self._publish(node, format_address(4, wanted[0].address), tunnel_mac(node))
-
-    async def _wanted(self, pools: Sequence[IPPool], held: Sequence[Prefix]) -> Sequence[Prefix]:
-        """The address to have: that which is held while its pool lasts, else a new one."""
-        if not pools:
-            return ()
-        if _is_within(held, pools):
-            return held
+        if not _is_within(held, pools):
+            await self._withdraw()
+            held = await self._assign(pools) if pools else ()
         if held:
-            await self._ipam.release_by_handle(self._handle)
+            await self._publish(format_address(4, held[0].address), tunnel_mac(node))
+
+    async def _withdraw(self) -> None:
+        """First from the Node, then from IPAM: else others send to what is somebody else's."""
+        await self._publish("", "")
+        await self._ipam.release_by_handle(self._handle)
+
+    async def _assign(self, pools: Sequence[IPPool]) -> Sequence[Prefix]:
         request = AssignRequest(
             node=self._node.name,
             handle=self._handle,
@@ -87,17 +83,16 @@ class TunnelAddresses:
         )
         return (await self._ipam.auto_assign(request)).ips
 
-    async def _publish(self, node: Node, address: str, mac: str) -> None:
-        if _published(node) == (address, mac):
-            return
-
+    async def _publish(self, address: str, mac: str) -> None:
         def change(current: Resource) -> Resource | None:
-            found = cast(Node, current)
-            spec = replace(found.spec, ipv4_vxlan_tunnel_addr=address, vxlan_tunnel_mac_addr=mac)
-            return replace(found, spec=spec)
+            node = cast(Node, current)
+            wanted = replace(node.spec, ipv4_vxlan_tunnel_addr=address, vxlan_tunnel_mac_addr=mac)
+            if wanted == node.spec:
+                return None
+            _log.info("the tunnel's address changes", address=address or "none")
+            return replace(node, spec=wanted)
 
         await update_with(self._store, self._node, change)
-        _log.info("the tunnel's address changed", address=address or "none")
 
 
 def vxlan_pools(pools: Iterable[Resource]) -> list[IPPool]:
@@ -115,10 +110,6 @@ def _is_within(held: Sequence[Prefix], pools: Sequence[IPPool]) -> bool:
         parse_network(pool.spec.cidr).contains(Prefix.single(held[0].version, held[0].address))
         for pool in pools
     )
-
-
-def _published(node: Node) -> tuple[str, str]:
-    return node.spec.ipv4_vxlan_tunnel_addr, node.spec.vxlan_tunnel_mac_addr
 
 
 def tunnel_mac(node: Node) -> str:
