@@ -1,6 +1,6 @@
 """Matrices as text that a person can read."""
 
-from hypothesis import given
+from hypothesis import given, settings
 
 from strategies.matrices import matrices
 from tortie.lab.matrix import Answer, Flow, Matrix, Party, Port, changed, short_names
@@ -28,6 +28,7 @@ def test_a_cell_has_a_sign_for_each_port_of_its_column() -> None:
 
 
 @given(matrices())
+@settings(deadline=None)
 def test_no_line_is_wider_than_the_terminal_unless_one_column_is(matrix: Matrix) -> None:
     first = max(len(party.name) for party in matrix.parties)
     widest = first + 1 + max(len(p.name) + len(p.ports) for p in matrix.parties)
@@ -35,6 +36,7 @@ def test_no_line_is_wider_than_the_terminal_unless_one_column_is(matrix: Matrix)
 
 
 @given(matrices())
+@settings(deadline=None)
 def test_every_outcome_is_in_the_table(matrix: Matrix) -> None:
     text = "".join(compact(matrix).split("\n"))
     signs = [sign_of(matrix, flow) for flow in matrix.answers]

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tortie.api import Container, ContainerPort, ObjectMeta, Pod, PodSpec
@@ -19,6 +19,7 @@ def pod(name: str, node: str = "", address: str = "", *ports: ContainerPort) -> 
 
 
 @given(st.integers(1, 5), st.lists(st.integers(0, 5), max_size=30))
+@settings(deadline=None)
 def test_pods_without_a_node_are_spread_and_the_others_left_alone(
     nodes: int, assigned: list[int]
 ) -> None:

@@ -1,7 +1,7 @@
 """Truth files: what is expected of a matrix, and what is said of files that can't be right."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from strategies.matrices import matrices
 from tortie.lab.errors import LabError
@@ -33,6 +33,7 @@ def everybody() -> Matrix:
 
 
 @given(matrices())
+@settings(deadline=None)
 def test_what_a_matrix_prints_as_truth_it_satisfies(matrix: Matrix) -> None:
     text = grids(matrix)
     if text:
@@ -41,6 +42,7 @@ def test_what_a_matrix_prints_as_truth_it_satisfies(matrix: Matrix) -> None:
 
 
 @given(matrices())
+@settings(deadline=None)
 def test_a_single_different_outcome_is_found(matrix: Matrix) -> None:
     for flow, answer in matrix.answers.items():
         other = Answer() if answer.answered_by else Answer(flow.destination)

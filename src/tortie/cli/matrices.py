@@ -1,7 +1,8 @@
 """Matrices on a terminal."""
 
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from textwrap import wrap
 
 from tortie.cli.terminal import paint
 from tortie.lab.matrix import Flow, Matrix
@@ -35,11 +36,26 @@ def report_mismatches(checked: int, wrong: Sequence[Mismatch]) -> None:
     print(f"{checked - len(wrong)}/{checked} probes as expected")
 
 
-def changes_by_source(before: Matrix, changed: Sequence[Flow]) -> list[str]:
-    """A line for each source: what it lost (before a "-") and gained ("+")."""
-    lines: dict[str, list[str]] = {}
-    for flow in changed:
-        sign = "-" if before.reached(flow) else "+"
-        target = f"{sign}{flow.destination.rpartition('/')[2]}:{flow.port}"
-        lines.setdefault(flow.source, []).append(target)
-    return [f"{source}: {' '.join(targets)}" for source, targets in lines.items()]
+def changes_by_source(after: Matrix, changed: Sequence[Flow]) -> list[str]:
+    """Lines of up to 80 characters: for each source whom it reaches no longer, or now."""
+    ports = {party.name: len(party.ports) for party in after.parties}
+    lines = []
+    for source in dict.fromkeys(flow.source for flow in changed):
+        for verb, reached in (("no longer reaches", False), ("now reaches", True)):
+            flows = [f for f in changed if f.source == source and after.reached(f) == reached]
+            if flows:
+                text = f"{source} {verb} {_targets(flows, ports)}"
+                lines += wrap(text, 80, initial_indent="  ", subsequent_indent="      ")
+    return lines
+
+
+def _targets(flows: Sequence[Flow], ports: Mapping[str, int]) -> str:
+    """ "db tcp/80, outside-2": a name alone stands for all its ports."""
+    grouped: dict[str, list[str]] = {}
+    for flow in flows:
+        grouped.setdefault(flow.destination, []).append(str(flow.port))
+    parts = []
+    for name, numbers in grouped.items():
+        which = "" if len(numbers) == ports[name] else f" {' '.join(numbers)}"
+        parts.append(name.rpartition("/")[2] + which)
+    return ", ".join(parts)

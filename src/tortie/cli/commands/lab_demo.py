@@ -24,10 +24,11 @@ from tortie.cli.progress import shown_progress
 from tortie.cli.terminal import paint
 from tortie.lab.cluster import Lab, take_down
 from tortie.lab.journal import Journal
+from tortie.lab.judging import Judgement, judge
 from tortie.lab.matrix import Matrix, changed
 from tortie.lab.plan import DEFAULT_NODES
 from tortie.lab.requirements import check_requirements
-from tortie.lab.truth import Truth, compare, everything, parse_truth
+from tortie.lab.truth import Truth, everything, parse_truth
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
@@ -61,12 +62,11 @@ class Score:
         self.checked = 0
         self.wrong = 0
 
-    def judge(self, truth: Truth, matrix: Matrix) -> None:
-        """Compare, tell of mismatches, and count."""
-        checked, wrong = compare(truth, matrix)
-        self.checked += checked
-        self.wrong += len(wrong)
-        report_mismatches(checked, wrong)
+    def add(self, found: Judgement) -> None:
+        """Count, and tell of mismatches."""
+        self.checked += found.checked
+        self.wrong += len(found.wrong)
+        report_mismatches(found.checked, found.wrong)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -106,23 +106,25 @@ async def _step(lab: Lab, step: Step, before: Matrix, score: Score) -> Matrix:
     done, seconds = await timed(lab, lambda store: writing.apply_all(store, resources))
     _complain_of(list(done))
     truth = parse_truth(str(step.expected), step.expected.read_text())
-    after = await _show(lab, step.title, truth, score)
+    after = await _show(lab, step.title, truth, score, before)
     flows = changed(before, after)
     print(
         f"{len(resources)} resources in force on {len(lab.plan.nodes)} nodes"
         f" {seconds * 1000:.0f} ms after apply began; {len(flows)} cells changed:"
     )
-    for line in changes_by_source(before, flows):
-        print(f"  {line}")
+    for line in changes_by_source(after, flows):
+        print(line)
     return after
 
 
-async def _show(lab: Lab, title: str, truth: Truth, score: Score) -> Matrix:
-    matrix = await lab.probe()
+async def _show(
+    lab: Lab, title: str, truth: Truth, score: Score, before: Matrix | None = None
+) -> Matrix:
+    found = await judge(lab, truth)
     print(f"\n{paint(title, 'bold')}")
-    print_matrix(matrix)
-    score.judge(truth, matrix)
-    return matrix
+    print_matrix(found.matrix, changed(before, found.matrix) if before else ())
+    score.add(found)
+    return found.matrix
 
 
 def _read(path: Path) -> Manifests:

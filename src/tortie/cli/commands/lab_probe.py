@@ -11,10 +11,12 @@ from pathlib import Path
 
 from tortie.cli.labs import add_name_option, using
 from tortie.cli.matrices import print_legend, print_matrix, report_mismatches
+from tortie.lab.cluster import Lab
+from tortie.lab.judging import Judgement, judge
 from tortie.lab.matrix import as_records
 from tortie.lab.picture import grids
 from tortie.lab.probing import PROBE_TIMEOUT
-from tortie.lab.truth import Mismatch, compare, parse_truth
+from tortie.lab.truth import Mismatch, Truth, parse_truth
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,21 +35,29 @@ def run(options: argparse.Namespace) -> int:
 async def _probe(options: argparse.Namespace) -> int:
     truth = parse_truth(str(options.expect), options.expect.read_text()) if options.expect else None
     async with using(options.name) as lab:
-        matrix = await lab.probe(options.timeout)
-    checked, wrong = compare(truth, matrix) if truth else (0, list[Mismatch]())
+        found = await _found(lab, truth, options.timeout)
     if options.output == "json":
         import msgspec
 
-        content = {"probes": as_records(matrix), "mismatches": [_record(m) for m in wrong]}
+        content = {
+            "probes": as_records(found.matrix),
+            "mismatches": [_record(m) for m in found.wrong],
+        }
         print(msgspec.json.format(msgspec.json.encode(content), indent=2).decode())
     elif options.output == "truth":
-        print(grids(matrix), end="")
+        print(grids(found.matrix), end="")
     else:
-        print_matrix(matrix)
-        print_legend(matrix)
+        print_matrix(found.matrix)
+        print_legend(found.matrix)
     if truth and options.output == "table":
-        report_mismatches(checked, wrong)
-    return 1 if wrong else 0
+        report_mismatches(found.checked, found.wrong)
+    return 1 if found.wrong else 0
+
+
+async def _found(lab: Lab, truth: Truth | None, patience: float) -> Judgement:
+    if truth is None:
+        return Judgement(await lab.probe(patience), 0, [])
+    return await judge(lab, truth, patience)
 
 
 def _record(mismatch: Mismatch) -> dict[str, object]:
