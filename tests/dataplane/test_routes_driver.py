@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tortie.dataplane.routes import RouteDriver
-from tortie.engine.delta import Delta, Route, RouteKind
+from tortie.engine.delta import Delta, Route, RouteKind, Vtep
 from tortie.linux import namespaces, sysctl
 from tortie.linux.links import Links
 from tortie.linux.netlink.rtnetlink import RTN_BLACKHOLE, SCOPE_LINK, KernelRoute, Vxlan
@@ -212,6 +212,31 @@ def test_an_interface_made_anew_gets_its_routes_again(node: Node) -> None:
     assert node.driver.link_changed("calia", "up").failed == ()
     assert node.driver.ready(a.id)
     assert node.kernel(protocol=3)["10.65.0.2/32"].oif == node.links.get("calia").index
+
+
+def test_an_interface_made_anew_with_the_same_index_is_set_up_again(node: Node) -> None:
+    made = ["ip", "link", "add", "calia", "index", "77", "type", "veth", "peer", "name", "peer"]
+    a = endpoint("a", "10.65.0.2")
+    for _ in range(2):
+        node.links.delete("calia")
+        node.shell(*made)
+        node.links.set_up("calia")
+        node.driver.apply(with_endpoints(a))
+        node.driver.link_changed("calia", "gone")  # of the one before
+        assert sysctl.read(sysctl.interface(4, "calia", "proxy_arp")) == "1"
+        assert "10.65.0.2/32" in node.kernel(protocol=3)
+
+
+def test_a_tunnel_device_is_used_at_once_without_news_of_it(node: Node) -> None:
+    node.driver.resync()
+    local = Vtep("me", parse_prefix("10.65.0.1"), parse_prefix("172.16.1.2"), "66:00:00:00:00:01")
+    for delta in (with_routes(VXLAN), Delta(local_vtep=(local,))):
+        node.links.delete("vxlan.calico")
+        node.links.create_vxlan("vxlan.calico", Vxlan(4096, 4789, parse_prefix("172.16.1.2")))
+        node.links.set_up("vxlan.calico")
+        assert node.driver.apply(delta).failed == ()
+        found = node.kernel(protocol=80)["10.65.2.0/26"]
+        assert found.oif == node.links.get("vxlan.calico").index
 
 
 @pytest.mark.parametrize("event", ["down", "up"])

@@ -85,7 +85,7 @@ def test_a_socket_goes_on_after_a_refusal(kernel: NetlinkSocket) -> None:
 
 
 def test_numbers_begin_anew_before_they_run_out(kernel: NetlinkSocket) -> None:
-    kernel._sequence = 0x7FFFFFFF - 3
+    kernel._sequence = 0xFFFFFFFF - 3
     assert kernel.batch([adding(blackhole(number)) for number in range(10)]) == {}
     assert len(Routes(kernel).list(4, protocol=80)) == 10
 

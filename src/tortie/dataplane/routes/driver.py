@@ -84,8 +84,8 @@ class RouteDriver:
             self._unseen.add(name)
         elif not self._settings.is_workload(name):
             depending = self._desired.direct()
-        if event != "up":
-            self._links.pop(name, None)
+        if event == "gone":
+            self._sysctls.gone(name)  # its settings went with it, and its index may come again
         self._pending |= depending
         return self._guarded(lambda table, links: self._look_and_settle(depending, table, links))
 

@@ -36,7 +36,7 @@ CHUNK_BYTES = 256 * 1024
 _BUFFER = 4 * 1024 * 1024
 _RECEIVE = 256 * 1024
 _DUMP_ATTEMPTS = 10
-_SEQUENCE_MASK = 0x7FFFFFFF
+_LAST_SEQUENCE = 0xFFFFFFFF
 
 
 class Request(NamedTuple):
@@ -192,7 +192,7 @@ class NetlinkSocket:
         request's answers carry the returned number + n as their sequence.
         """
         first = self._sequence + 1
-        if first + len(requests) > _SEQUENCE_MASK:
+        if first + len(requests) > _LAST_SEQUENCE:
             first = 1
         self._sequence = first + len(requests) - 1
         messages = [
