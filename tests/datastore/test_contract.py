@@ -16,6 +16,7 @@ from tortie.api import Key, NetworkSet, with_metadata
 from tortie.datastore import (
     AlreadyExists,
     Batch,
+    Closed,
     Conflict,
     Datastore,
     DatastoreError,
@@ -24,7 +25,6 @@ from tortie.datastore import (
     Malformed,
     NotFound,
     Put,
-    Unavailable,
     update_with,
 )
 
@@ -323,7 +323,7 @@ def test_a_closed_store_ends_watches_and_says_so(check: Check) -> None:
         await store.close()
         with pytest.raises(StopAsyncIteration):
             await watch
-        with pytest.raises(Unavailable, match="closed"):
+        with pytest.raises(Closed, match="closed"):
             await store.get(Key("NetworkSet", "default", "a"))
 
     check(scenario)

@@ -8,6 +8,7 @@ one test suite runs against each. It never interprets a resource beyond its key.
 from tortie.datastore.contract import (
     AlreadyExists,
     Batch,
+    Closed,
     Conflict,
     Datastore,
     DatastoreError,
@@ -26,6 +27,7 @@ from tortie.datastore.retry import update_with
 __all__ = [
     "AlreadyExists",
     "Batch",
+    "Closed",
     "Conflict",
     "Datastore",
     "DatastoreError",

@@ -5,7 +5,7 @@ Revisions are one increasing integer for the whole store. A write names the revi
 one, an update is unconditional.
 """
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, Collection
 from typing import Protocol
 
 from msgspec import Struct
@@ -35,6 +35,10 @@ class Gone(DatastoreError):
 
 class Unavailable(DatastoreError):
     """The store can't be reached or is damaged; the message says which."""
+
+
+class Closed(Unavailable):
+    """This process has closed its store: there is nothing to wait for."""
 
 
 class Put(Struct, frozen=True):
@@ -111,8 +115,11 @@ class Datastore(Protocol):
         """The revision of the last write of any kind; 0 in a store never written to."""
         ...
 
-    def watch(self, kinds: Collection[str], since: int) -> AsyncIterator[Batch]:
-        """Every change after `since` of these kinds, for ever. Raises Gone, Unavailable."""
+    def watch(self, kinds: Collection[str], since: int) -> AsyncGenerator[Batch, None]:
+        """Every change after `since` of these kinds, for ever. Raises Gone, Unavailable.
+
+        Who stops early calls `aclose` (`contextlib.aclosing` does).
+        """
         ...
 
     async def close(self) -> None:

@@ -6,7 +6,7 @@ gone through the same codec.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, Collection
 from itertools import islice
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from tortie.api import Key, Resource
 from tortie.datastore.contract import (
     AlreadyExists,
     Batch,
+    Closed,
     Deleted,
     Event,
     Gone,
@@ -21,7 +22,6 @@ from tortie.datastore.contract import (
     Malformed,
     NotFound,
     Put,
-    Unavailable,
 )
 from tortie.datastore.values import (
     Identity,
@@ -116,7 +116,7 @@ class MemoryDatastore:
         revision = self._record(key, value)
         self._objects[key.kind][key] = _Stored(revision, new_identity(), value)
 
-    async def watch(self, kinds: Collection[str], since: int) -> AsyncIterator[Batch]:
+    async def watch(self, kinds: Collection[str], since: int) -> AsyncGenerator[Batch, None]:
         """See `Datastore.watch`."""
         wanted = frozenset(kinds)
         waker = asyncio.Event()
@@ -172,7 +172,7 @@ class MemoryDatastore:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise Unavailable("the in-memory datastore is closed")
+            raise Closed("the in-memory datastore is closed")
 
     def _wake(self) -> None:
         for waker in self._wakers:

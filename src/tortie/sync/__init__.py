@@ -5,3 +5,20 @@ complete picture is out, then changes as they come. Kubernetes objects leave her
 that they stand for. After any outage the stream ends equal to the datastore: what is gone is
 deleted explicitly. A malformed object becomes a delete of its key and a warning, never a crash.
 """
+
+from tortie.sync.backoff import Backoff
+from tortie.sync.stream import InSync, Item, Progress, Update
+from tortie.sync.syncer import FELIX_KINDS, Outage, Syncer
+from tortie.sync.translator import SyncWarning
+
+__all__ = [
+    "FELIX_KINDS",
+    "Backoff",
+    "InSync",
+    "Item",
+    "Outage",
+    "Progress",
+    "SyncWarning",
+    "Syncer",
+    "Update",
+]

@@ -1,14 +1,14 @@
 """The asynchronous face: hands each operation to the worker thread that owns the connection."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncGenerator, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from tortie.api import Key, Resource
-from tortie.datastore.contract import Batch, Listing, Unavailable
+from tortie.datastore.contract import Batch, Closed, Listing, Unavailable
 from tortie.datastore.sqlite.bell import Bell
 from tortie.datastore.sqlite.files import bell_path
 from tortie.datastore.sqlite.session import History, Session
@@ -75,7 +75,7 @@ class SqliteDatastore:
         """Read the whole file and check it. Raises Unavailable with what is wrong."""
         await self._run(Session.verify)
 
-    async def watch(self, kinds: Collection[str], since: int) -> AsyncIterator[Batch]:
+    async def watch(self, kinds: Collection[str], since: int) -> AsyncGenerator[Batch, None]:
         """See `Datastore.watch`."""
         wanted = frozenset(kinds)
         await self.revision()  # connects where there is no connection, so that the bell is there
@@ -107,7 +107,7 @@ class SqliteDatastore:
 
     async def _run(self, work: Callable[[Session], T]) -> T:
         if self._closed:
-            raise Unavailable(f"the datastore {self._path} is closed here")
+            raise Closed(f"the datastore {self._path} is closed here")
         return await asyncio.wrap_future(self._thread.submit(self._work, work))
 
     def _work(self, work: Callable[[Session], T]) -> T:

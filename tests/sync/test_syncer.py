@@ -1,0 +1,367 @@
+"""The stream of a datastore: the first picture, changes, conversions, warnings, outages."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+import pytest
+
+from strategies.datastore import global_network_set
+from strategies.faults import FaultyStore, endpoint, pod
+from tortie.api import (
+    GlobalNetworkSet,
+    Key,
+    KubernetesNetworkPolicy,
+    KubernetesNetworkPolicySpec,
+    LabelSelector,
+    Namespace,
+    NetworkPolicy,
+    ObjectMeta,
+    Profile,
+    Resource,
+    ServiceAccount,
+    WorkloadEndpoint,
+    with_metadata,
+)
+from tortie.datastore import Datastore, update_with
+from tortie.datastore.memory import MemoryDatastore
+from tortie.kubernetes import convert
+from tortie.sync import (
+    FELIX_KINDS,
+    Backoff,
+    InSync,
+    Item,
+    Outage,
+    Progress,
+    Syncer,
+    SyncWarning,
+    Update,
+)
+from tortie.sync import translator as translator_module
+from tortie.sync.backoff import LONGEST, SHORTEST
+
+Stream = AsyncGenerator[list[Item], None]
+BAD = Key("GlobalNetworkSet", "", "bad")
+
+
+async def until(stream: Stream, revision: int) -> list[Item]:
+    """All items up to the progress to `revision`."""
+    items: list[Item] = []
+    async with asyncio.timeout(30):
+        async for batch in stream:
+            items += batch
+            if Progress(revision) in batch:
+                break
+    return items
+
+
+def updates(items: list[Item]) -> dict[Key, Resource | None]:
+    """The updates among items; each key at most once."""
+    found = [item for item in items if isinstance(item, Update)]
+    assert len({item.key for item in found}) == len(found)
+    return {item.key: item.value for item in found}
+
+
+def follow(
+    scenario: Callable[[MemoryDatastore, Stream, list[SyncWarning]], Awaitable[None]],
+    faults: list[str] | None = None,
+) -> None:
+    """Run a scenario with a store and the stream of it."""
+
+    async def body() -> None:
+        store = MemoryDatastore()
+        warnings: list[SyncWarning] = []
+        seen: Datastore = FaultyStore(store, faults or [])
+        stream = Syncer(seen, on_warning=warnings.append, backoff=hurried()).stream()
+        await scenario(store, stream, warnings)
+        await stream.aclose()
+        await store.close()
+
+    asyncio.run(body())
+
+
+def hurried() -> Backoff:
+    return Backoff(sleep=lambda _: asyncio.sleep(0))
+
+
+def test_an_empty_datastore_is_in_sync_at_once() -> None:
+    async def scenario(_: MemoryDatastore, stream: Stream, __: list[SyncWarning]) -> None:
+        assert await anext(stream) == [InSync(), Progress(0)]
+
+    follow(scenario)
+
+
+def test_what_is_there_comes_before_in_sync_and_changes_after() -> None:
+    async def scenario(store: MemoryDatastore, stream: Stream, _: list[SyncWarning]) -> None:
+        first = await store.create(global_network_set("a"))
+        assert await until(stream, 1) == [Update(first.key, first), InSync(), Progress(1)]
+        second = await store.update(with_metadata(first, labels={"app": "x"}))
+        assert await until(stream, 2) == [Update(first.key, second), Progress(2)]
+        await store.delete(first.key)
+        assert await until(stream, 3) == [Update(first.key, None), Progress(3)]
+
+    follow(scenario)
+
+
+def test_several_changes_of_one_object_come_as_the_last() -> None:
+    async def scenario(store: MemoryDatastore, stream: Stream, _: list[SyncWarning]) -> None:
+        await until(stream, 0)
+        made: Resource = await store.create(global_network_set("a"))
+        for number in range(9):
+            made = await store.update(with_metadata(made, labels={"n": str(number)}))
+        assert await until(stream, 10) == [Update(made.key, made), Progress(10)]
+
+    follow(scenario)
+
+
+def test_kubernetes_objects_leave_as_what_they_stand_for() -> None:
+    async def scenario(store: MemoryDatastore, stream: Stream, _: list[SyncWarning]) -> None:
+        await store.create(Namespace(metadata=ObjectMeta(name="web")))
+        await store.create(ServiceAccount(metadata=ObjectMeta(name="default", namespace="web")))
+        await store.create(pod("a"))
+        await store.create(
+            KubernetesNetworkPolicy(
+                metadata=ObjectMeta(name="deny", namespace="web"),
+                spec=KubernetesNetworkPolicySpec(pod_selector=LabelSelector()),
+            )
+        )
+        items = await until(stream, 4)
+        values = {item.key: type(item.value) for item in items if isinstance(item, Update)}
+        assert values == {
+            Key("Profile", "", "kns.web"): Profile,
+            Key("Profile", "", "ksa.web.default"): Profile,
+            Key("WorkloadEndpoint", "web", "node--a-k8s-a-eth0"): WorkloadEndpoint,
+            Key("KubernetesNetworkPolicy", "web", "deny"): NetworkPolicy,
+        }
+        for kind, namespace, name in (
+            ("Namespace", "", "web"),
+            ("ServiceAccount", "web", "default"),
+            ("Pod", "web", "a"),
+            ("KubernetesNetworkPolicy", "web", "deny"),
+        ):
+            await store.delete(Key(kind, namespace, name))
+        items = await until(stream, 8)
+        assert {item.key for item in items if isinstance(item, Update)} == set(values)
+        assert all(item.value is None for item in items if isinstance(item, Update))
+
+    follow(scenario)
+
+
+def test_a_pod_that_loses_its_address_or_its_node_leaves_its_endpoint() -> None:
+    async def scenario(store: MemoryDatastore, stream: Stream, _: list[SyncWarning]) -> None:
+        await store.create(pod("a", "node-a"))
+        await until(stream, 1)
+        moved = await store.update(pod("a", "node-b"))
+        old = Key("WorkloadEndpoint", "web", "node--a-k8s-a-eth0")
+        new = Key("WorkloadEndpoint", "web", "node--b-k8s-a-eth0")
+        assert updates(await until(stream, 2)) == {old: None, new: convert(moved)}
+        await store.update(pod("a", "node-b", address=""))
+        assert await until(stream, 3) == [Update(new, None), Progress(3)]
+
+    follow(scenario)
+
+
+@pytest.mark.parametrize("pod_first", [True, False])
+def test_a_stored_endpoint_wins_over_a_pod_and_the_pod_inherits(pod_first: bool) -> None:
+    async def scenario(store: MemoryDatastore, stream: Stream, _: list[SyncWarning]) -> None:
+        both: list[Resource] = [pod("a", app="pod"), endpoint("a", app="stored")]
+        for resource in both if pod_first else reversed(both):
+            await store.create(resource)
+        stored = await store.get(endpoint("a").key)
+        items = await until(stream, 2)
+        assert [item for item in items if isinstance(item, Update)][-1] == Update(
+            stored.key, stored
+        )
+        await store.delete(stored.key)
+        heir = convert(await store.get(pod("a").key))
+        assert await until(stream, 3) == [Update(stored.key, heir), Progress(3)]
+
+    follow(scenario)
+
+
+def test_an_inheritance_that_could_not_be_read_is_made_up_for() -> None:
+    start = [""] * (1 + len(FELIX_KINDS) + 1)  # revision, lists, watch
+
+    async def scenario(store: MemoryDatastore, stream: Stream, _: list[SyncWarning]) -> None:
+        await store.create(pod("a", app="pod"))
+        await store.create(endpoint("a", app="stored"))
+        await until(stream, 2)
+        await store.delete(endpoint("a").key)
+        items = await until(stream, 3)
+        heir = convert(await store.get(pod("a").key))
+        assert Update(endpoint("a").key, heir) in items
+
+    follow(scenario, [*start, "", "unavailable"])
+
+
+def test_a_malformed_object_counts_as_absent_and_is_named_once() -> None:
+    async def scenario(store: MemoryDatastore, stream: Stream, warnings: list[SyncWarning]) -> None:
+        await store.create(global_network_set("bad"))
+        await store.create(global_network_set("good"))
+        await until(stream, 2)
+        await store.put_raw(BAD, b'{"metadata": 7}')
+        assert await until(stream, 3) == [Update(BAD, None), Progress(3)]
+        await store.put_raw(BAD, b'{"metadata": 7}')
+        assert await until(stream, 4) == [Progress(4)]
+        (warning,) = warnings
+        assert warning.key == BAD
+        assert "GlobalNetworkSet(bad)" in str(warning)
+        healed = await store.update(global_network_set("bad"))
+        assert await until(stream, 5) == [Update(BAD, healed), Progress(5)]
+
+    follow(scenario)
+
+
+def test_an_object_that_breaks_the_conversion_harms_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(resource: Resource) -> None:
+        raise ZeroDivisionError(resource.metadata.name)
+
+    async def scenario(store: MemoryDatastore, stream: Stream, warnings: list[SyncWarning]) -> None:
+        monkeypatch.setattr(translator_module, "conversion", broken)
+        await store.create(global_network_set("a"))
+        assert await until(stream, 1) == [InSync(), Progress(1)]
+        assert "ZeroDivisionError" in str(warnings[0])
+
+    follow(scenario)
+
+
+def test_after_an_outage_only_the_differences_come() -> None:
+    start = [""] * (1 + len(FELIX_KINDS) + 1)
+
+    async def scenario(store: MemoryDatastore, stream: Stream, warnings: list[SyncWarning]) -> None:
+        for name in ("kept", "changed", "gone"):
+            await store.create(global_network_set(name))
+        await until(stream, 3)
+        changed = await store.update(global_network_set("changed", app="x"))
+        await store.delete(global_network_set("gone").key)
+        await store.create(pod("a", address=""))
+        items = await until(stream, 6)
+        assert updates(items) == {changed.key: changed, global_network_set("gone").key: None}
+        assert [str(warning) for warning in warnings if warning.key is None]
+
+    follow(scenario, [*start, "gone", "unavailable"])
+
+
+def test_a_store_that_was_restored_from_a_copy_is_read_anew() -> None:
+    """The same revision may then stand for another value."""
+
+    async def body() -> None:
+        first, second = MemoryDatastore(), MemoryDatastore()
+        store = Switch(first)
+        stream = Syncer(store, backoff=hurried()).stream()
+        for name in ("a", "b", "c"):
+            await first.create(global_network_set(name))
+        await until(stream, 3)
+        other = await second.create(global_network_set("a", app="other"))
+        store.current = second
+        await first.close()  # ends the watch, which the switch turns into an outage
+        items = await until(stream, 1)
+        assert updates(items) == {
+            other.key: other,
+            global_network_set("b").key: None,
+            global_network_set("c").key: None,
+        }
+        await stream.aclose()
+
+    asyncio.run(body())
+
+
+class Switch(FaultyStore):
+    """A store that can be exchanged for another."""
+
+    def __init__(self, store: MemoryDatastore) -> None:
+        super().__init__(store, [])
+
+    @property
+    def current(self) -> Datastore:
+        return self._store
+
+    @current.setter
+    def current(self, store: Datastore) -> None:
+        self._store = store
+
+    async def watch(self, kinds, since):  # type: ignore[no-untyped-def]
+        async for batch in super().watch(kinds, since):
+            yield batch
+        self._script = iter(["unavailable"])
+        self.fail()
+
+
+def test_the_outage_says_since_when_and_why() -> None:
+    async def body() -> None:
+        store = MemoryDatastore()
+        syncer: Syncer
+        outages: list[Outage | None] = []
+
+        async def look(_: float) -> None:
+            outages.append(syncer.outage)
+
+        syncer = Syncer(FaultyStore(store, ["unavailable"] * 2), backoff=Backoff(sleep=look))
+        assert not syncer.in_sync
+        stream = syncer.stream()
+        await until(stream, 0)
+        assert [outage and "as told" in outage.reason for outage in outages] == [True, True]
+        assert outages[0] == outages[1]
+        assert syncer.outage is None
+        assert syncer.in_sync
+        await stream.aclose()
+
+    asyncio.run(body())
+
+
+def test_a_closed_datastore_ends_the_stream() -> None:
+    async def scenario(store: MemoryDatastore, stream: Stream, _: list[SyncWarning]) -> None:
+        await until(stream, 0)
+        await store.close()
+        assert [batch async for batch in stream] == []
+
+    follow(scenario)
+
+
+def test_a_datastore_closed_during_an_outage_ends_the_stream_too() -> None:
+    async def scenario(store: MemoryDatastore, stream: Stream, _: list[SyncWarning]) -> None:
+        await store.close()
+        assert [batch async for batch in stream] == []
+
+    follow(scenario, ["unavailable"])
+
+
+def test_waits_double_up_to_a_bound_with_jitter_and_start_anew_after_a_good_time() -> None:
+    async def body() -> None:
+        waits: list[float] = []
+        now = [0.0]
+
+        async def note(seconds: float) -> None:
+            waits.append(seconds)
+
+        backoff = Backoff(sleep=note, clock=lambda: now[0], chance=lambda: 0.0)
+        for _ in range(20):
+            await backoff.wait()
+        assert waits[:3] == [SHORTEST / 2, SHORTEST, SHORTEST * 2]
+        assert waits[-1] == LONGEST / 2
+        backoff.connected()
+        now[0] += LONGEST / 2
+        await backoff.wait()
+        assert waits[-1] == LONGEST / 2, "a short connection is no sign of health"
+        backoff.connected()
+        now[0] += LONGEST
+        await backoff.wait()
+        assert waits[-1] == SHORTEST / 2
+
+    asyncio.run(body())
+
+
+def test_a_change_through_update_with_reaches_the_stream() -> None:
+    async def scenario(store: MemoryDatastore, stream: Stream, _: list[SyncWarning]) -> None:
+        made = await store.create(global_network_set("a"))
+        await until(stream, 1)
+
+        def label(resource: Resource) -> Resource:
+            assert isinstance(resource, GlobalNetworkSet)
+            return with_metadata(resource, labels={"app": "x"})
+
+        changed = await update_with(store, made.key, label)
+        assert await until(stream, 2) == [Update(made.key, changed), Progress(2)]
+
+    follow(scenario)
