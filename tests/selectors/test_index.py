@@ -154,3 +154,19 @@ def test_a_change_asks_only_the_selectors_that_mention_it(monkeypatch: pytest.Mo
     assert (
         len(asked) <= 2
     )  # one more at most, which took the demand that all share when it was rare
+
+
+def test_a_label_with_hundreds_of_values_is_indexed_as_one_with_few() -> None:
+    index: Index = SelectorIndex()
+    pods = {f"pod-{n}": {"name": f"n-{n}"} for n in range(300)}
+    listed = ", ".join(f"'n-{n}'" for n in range(0, 300, 3))
+    texts = ["name contains '7'", f"name in {{{listed}}}", f"!(name in {{{listed}}})", "has(name)"]
+    for text in texts:
+        index.add(f"before: {text}", parse(text))
+    index.apply(pods)
+    for text in texts:
+        expected = [pod for pod, found in pods.items() if parse(text).matches(found)]
+        assert index.add(text, parse(text)) == index.members(f"before: {text}") == expected
+    changes = index.apply(dict.fromkeys(pods))
+    assert not any(change.matched for change in changes)
+    assert not any(index.members(text) for text in texts)

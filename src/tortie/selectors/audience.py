@@ -13,7 +13,7 @@ from typing import Generic, NamedTuple, TypeVar
 from pyroaring import BitMap
 
 from tortie.selectors.bitmaps import LabelBitmaps
-from tortie.selectors.items import Change, Groups
+from tortie.selectors.items import Change, Groups, union
 from tortie.selectors.restrictions import LabelRestriction, Restrictions, restrictions
 from tortie.selectors.selector import Selector
 from tortie.selectors.tree import All, Equals, Global, In, Node, NotEquals, NotIn, leaves
@@ -78,7 +78,7 @@ class _Listing(Generic[SelectorId]):
         """Who is listed under these labels, with the items that have them."""
         for key, values in groups.items():
             if crowd := self.by_key.get(key):
-                yield crowd, BitMap.union(*values.values())
+                yield crowd, union(values.values())
             for value, numbers in values.items():
                 if crowd := self.by_pair.get((key, value)):
                     yield crowd, numbers

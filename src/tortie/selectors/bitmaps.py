@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pyroaring import BitMap
 
-from tortie.selectors.items import Change, Groups
+from tortie.selectors.items import Change, Groups, union
 from tortie.selectors.matching import text_test
 from tortie.selectors.tree import (
     All,
@@ -52,7 +52,7 @@ class LabelBitmaps:
         self._remove_values(change.lost)
         self._remove_values(change.vanished)
         for name, values in change.vanished.items():
-            self._remove_key(name, BitMap.union(*values.values()))
+            self._remove_key(name, union(values.values()))
         for name, numbers in change.keyless.items():
             self._remove_key(name, BitMap(numbers))
 
@@ -76,7 +76,7 @@ class LabelBitmaps:
             key = self._keys.get(name)
             if key is None:
                 key = self._keys[name] = _Key()
-            key.present |= BitMap.union(*values.values())
+            key.present |= union(values.values())
             for value, numbers in values.items():
                 if value in key.values:
                     key.values[value] |= numbers
@@ -106,9 +106,9 @@ def select(node: Node, labels: LabelBitmaps) -> BitMap:
         case And(operands):
             return _intersection(operands, labels)
         case Or(operands):
-            return BitMap.union(*[select(each, labels) for each in operands])
+            return union([select(each, labels) for each in operands])
         case In(key, values):
-            return BitMap.union(_NONE, *[labels.having(key, value) for value in values])
+            return union([labels.having(key, value) for value in values])
         case Not() | NotEquals() | NotIn():
             return labels.everything - select(complement(node), labels)
         case leaf:
@@ -124,7 +124,7 @@ def _leaf(leaf: All | Global | Has | TextTest, labels: LabelBitmaps) -> BitMap:
         case text:
             holds = text_test(text)
             having = [bits for value, bits in labels.values(text.key).items() if holds(value)]
-            return BitMap.union(_NONE, *having)
+            return union(having)
 
 
 def _intersection(operands: tuple[Node, ...], labels: LabelBitmaps) -> BitMap:
@@ -145,9 +145,9 @@ def _narrow(found: BitMap, node: Node, labels: LabelBitmaps) -> BitMap:
         case Equals(key, value):
             return found & labels.having(key, value)
         case In(key, values):
-            return BitMap.union(_NONE, *[found & labels.having(key, value) for value in values])
+            return union([found & labels.having(key, value) for value in values])
         case Or(operands):
-            return BitMap.union(*[_narrow(found, each, labels) for each in operands])
+            return union([_narrow(found, each, labels) for each in operands])
         case Not() | NotEquals() | NotIn():
             return found - _narrow(found, complement(node), labels)
         case _:
