@@ -1,6 +1,8 @@
 """The agent as a process on a node of its own: start, stop, kill -9, bad input, and packets."""
 
+import argparse
 import json
+import os
 import random
 import socket
 import sqlite3
@@ -19,6 +21,7 @@ from tortie.api import (
     ObjectMeta,
     Rule,
 )
+from tortie.cli.daemons import run_agent
 from tortie.linux.namespaces import in_namespace
 
 pytestmark = pytest.mark.root
@@ -145,6 +148,29 @@ def test_wrong_settings_stop_the_start_and_are_all_named(node):
     assert "Traceback" not in done.stderr
     assert "FELIX_HEALTHPORT='x': use a whole number from 0 to 65535" in done.stderr
     assert "FELIX_LOGSEVERITYSCREEN='loud': use one of TRACE, DEBUG" in done.stderr
+
+
+def test_a_run_directory_with_too_long_a_name_is_told_in_one_line(node, tmp_path):
+    done = subprocess.run(
+        node.command("--run-dir", str(tmp_path / ("x" * 100))),
+        capture_output=True,
+        text=True,
+        timeout=BOUND,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "use a shorter --run-dir" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_without_root_it_says_so_and_does_nothing(monkeypatch, capsys):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    arguments = argparse.Namespace(
+        node="x", datastore="memory:", run_dir="/proc/none", address=None
+    )
+    assert run_agent(arguments) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("run it as root")
 
 
 def test_a_malformed_object_in_the_datastore_stops_nothing(node):

@@ -6,6 +6,7 @@ attach workloads.
 """
 
 import asyncio
+import errno
 import os
 import socket
 from collections.abc import Awaitable, Callable
@@ -19,6 +20,7 @@ Reply = dict[str, object]
 Handler = Callable[[Request], Awaitable[Reply]]
 
 _LINE_LIMIT = 4 << 20  # bytes; a network configuration is a few thousand
+_LONGEST_PATH = 107  # bytes, of the kernel
 _GRACE = 5.0  # seconds
 
 _log = structlog.get_logger(__name__)
@@ -104,6 +106,8 @@ def _listening_socket(path: str) -> socket.socket:
     The 0600 comes before the name does, and a socket left by a killed agent is replaced.
     """
     staging = f"{path}.{os.getpid()}"
+    if len(os.fsencode(staging)) > _LONGEST_PATH:
+        raise OSError(errno.ENAMETOOLONG, "too long for a socket: use a shorter --run-dir", path)
     with suppress(FileNotFoundError):
         os.unlink(staging)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

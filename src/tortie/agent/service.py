@@ -7,7 +7,7 @@ next agent adopts it.
 import asyncio
 import os
 import signal
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 
 import structlog
@@ -24,10 +24,13 @@ _WAIT = 10.0  # seconds, for a "wait" that names none
 _log = structlog.get_logger(__name__)
 
 
+Service = Callable[[], Coroutine[object, object, None]]
+
+
 async def serve(
     agent: Agent,
     control: ControlServer,
-    services: Sequence[Coroutine[object, object, None]] = (),
+    services: Sequence[Service] = (),
 ) -> None:
     """Run the agent and `services` until a signal asks to stop. Raises OSError, or what a
     service raised."""
@@ -38,7 +41,7 @@ async def serve(
     async with AsyncExitStack() as opened:
         await _open(agent, control, opened)
         _log.info("started", node=agent.config.node, process=os.getpid())
-        await _until(stop, [agent.run(), *services])
+        await _until(stop, [agent.run, *services])
     _log.info("stopped; what is programmed stays in force")
 
 
@@ -64,9 +67,9 @@ async def _listen(pages: Pages, host: str, port: int, opened: AsyncExitStack) ->
     opened.push_async_callback(server.close)
 
 
-async def _until(stop: asyncio.Event, work: Sequence[Coroutine[object, object, None]]) -> None:
+async def _until(stop: asyncio.Event, work: Sequence[Service]) -> None:
     """Run `work` until `stop` is set, or until one of it ends by itself."""
-    tasks = [asyncio.create_task(one) for one in work]
+    tasks = [asyncio.create_task(one()) for one in work]
     stopper = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait([stopper, *tasks], return_when=asyncio.FIRST_COMPLETED)

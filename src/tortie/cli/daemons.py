@@ -5,7 +5,6 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Coroutine
 
 import structlog
 
@@ -52,6 +51,8 @@ def add_agent_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_agent(args: argparse.Namespace) -> int:
     """Run the node agent until SIGTERM. Returns the exit status; errors are for people."""
+    if os.geteuid() != 0:
+        return _refuse("it programs the kernel's firewall and routes: run it as root")
     try:
         loaded = load_config(os.environ, node=_node(args), run_dir=_run_dir(args))
         configure_logs(loaded.config.log_severity)
@@ -101,9 +102,8 @@ class _Node:
         for link in await asyncio.to_thread(_links):
             self._mtu.link_changed(link)
         self._monitor.start()
-        services: list[Coroutine[object, object, None]] = [self._tunnels.run()]
         try:
-            await serve(self._agent, self._control, services)
+            await serve(self._agent, self._control, [self._tunnels.run])
         finally:
             self._monitor.close()
 
@@ -143,6 +143,6 @@ def _datastore(args: argparse.Namespace) -> str:
     return args.datastore or os.environ.get("TORTIE_DATASTORE") or DEFAULT_DATASTORE
 
 
-def _refuse(problem: Exception) -> int:
+def _refuse(problem: Exception | str) -> int:
     print(f"tortie agent: {problem}", file=sys.stderr)
     return 1

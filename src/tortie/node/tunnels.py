@@ -53,6 +53,9 @@ class TunnelAddresses:
             except (DatastoreError, IpamError) as problem:
                 _log.warning("can't set the tunnel's address, will retry", reason=str(problem))
                 self._backoff.schedule(self._due.set)
+            except Exception:  # a defect here must not end the agent, whose policy is right
+                _log.exception("setting the tunnel's address met a defect, will retry")
+                self._backoff.schedule(self._due.set)
             else:
                 self._backoff.reset()
 
@@ -101,8 +104,12 @@ def vxlan_pools(pools: Iterable[Resource]) -> list[IPPool]:
 
 
 def _uses_vxlan(pool: IPPool) -> bool:
-    spec = pool.spec
-    return spec.vxlan_mode in ("Always", "CrossSubnet") and parse_network(spec.cidr).version == 4
+    if pool.spec.vxlan_mode not in ("Always", "CrossSubnet"):
+        return False
+    try:
+        return parse_network(pool.spec.cidr).version == 4
+    except ValueError:  # whoever reads pools for policy tells of it
+        return False
 
 
 def _is_within(held: Sequence[Prefix], pools: Sequence[IPPool]) -> bool:
