@@ -172,19 +172,21 @@ def test_a_command_runs_inside_a_workload_or_a_node(small: str) -> None:
     assert "there is no command 'no-such-command'" in said
 
 
-def test_a_mistake_in_the_file_makes_nothing(lab: str, tmp_path: Path) -> None:
-    file = tmp_path / "bad.yaml"
-    file.write_text(SMALL.replace("containerPort", "containerPrt"))
-    said = tortie("lab", "up", "--name", lab, "-f", str(file), expect=1).stderr
-    assert "spec.containers[0].ports[0].containerPrt" in said
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        ("containerPort", "containerPrt", "spec.containers[0].ports[0].containerPrt"),
+        ("namespace: shop", "namespace: shpo", "there is no namespace 'shpo'"),
+        ("node-2", "node-9", "spec.nodeName: the lab has no node 'node-9'; there are node-1, no"),
+    ],
+)
+def test_a_mistake_in_the_file_makes_nothing(
+    lab: str, tmp_path: Path, right: str, wrong: str, message: str
+) -> None:
+    (tmp_path / "bad.yaml").write_text(SMALL.replace(right, wrong))
+    words = ["lab", "up", "--name", lab, "-f", str(tmp_path / "bad.yaml")]
+    assert message in tortie(*words, expect=1).stderr
     assert left_of(lab) == []
-
-
-def test_a_pod_on_a_node_that_is_not_there_is_told(lab: str, tmp_path: Path) -> None:
-    file = tmp_path / "far.yaml"
-    file.write_text(SMALL.replace("node-2", "node-9"))
-    said = tortie("lab", "up", "--name", lab, "--nodes", "1", "-f", str(file), expect=1).stderr
-    assert "has no node 'node-9': there are node-1" in said
 
 
 @pytest.mark.parametrize("namespaces", [1, 4, 9])

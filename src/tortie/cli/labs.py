@@ -5,15 +5,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import perf_counter
+from typing import cast
 
-from tortie.api.manifests import Manifests
+from tortie.api import Pod
+from tortie.api.manifests import Located, ManifestError, Manifests
 from tortie.cli import sources
 from tortie.cli.terminal import warn
 from tortie.cli.writing import Outcome
 from tortie.datastore import Datastore
 from tortie.lab.cluster import Lab
 from tortie.lab.journal import exclusive
-from tortie.lab.plan import DEFAULT_NAME
+from tortie.lab.plan import DEFAULT_NAME, Plan
 from tortie.lab.progress import Progress, Silent
 from tortie.lab.requirements import check_requirements
 
@@ -55,6 +57,29 @@ async def timed(
     return done, perf_counter() - start
 
 
-async def unwritten(lab: Lab, filenames: Sequence[str], namespace: str) -> Manifests:
-    """The resources of files, checked against the lab."""
-    return await sources.with_known_namespaces(lab.store, sources.read(filenames, namespace))
+async def checked(
+    store: Datastore, plan: Plan, filenames: Sequence[str], namespace: str
+) -> Manifests:
+    """The resources of files, and all that is wrong with them, for this lab too."""
+    manifests = sources.read(filenames, namespace)
+    manifests = await sources.with_known_namespaces(store, manifests)
+    stray = [located for located in manifests.resources if _is_stray(located, plan)]
+    return Manifests(
+        tuple(located for located in manifests.resources if located not in stray),
+        (*manifests.errors, *(_unknown_node(located, plan) for located in stray)),
+    )
+
+
+def _is_stray(located: Located, plan: Plan) -> bool:
+    """Whether it is a Pod on a node that the lab does not have."""
+    pod = located.resource
+    if not isinstance(pod, Pod):
+        return False
+    return pod.spec.node_name not in ("", *(node.name for node in plan.nodes))
+
+
+def _unknown_node(located: Located, plan: Plan) -> ManifestError:
+    name = cast(Pod, located.resource).spec.node_name
+    names = ", ".join(node.name for node in plan.nodes)
+    hint = f"there are {names}; or leave it out"
+    return located.place.error("spec.nodeName", f"the lab has no node {name!r}", hint)

@@ -31,9 +31,11 @@ class Live:
     def __init__(self) -> None:
         from rich.console import Console
         from rich.live import Live as RichLive
+        from rich.spinner import Spinner
 
         self._rows: dict[str, tuple[str, bool]] = {}
         self._lock = threading.Lock()
+        self._spinner = Spinner("dots")  # one for all rows, so that it turns
         self._live = RichLive(
             console=Console(), refresh_per_second=12, get_renderable=self._picture
         )
@@ -63,7 +65,6 @@ class Live:
             self._rows[what] = (state, done)
 
     def _picture(self) -> "Table":
-        from rich.spinner import Spinner
         from rich.table import Table
         from rich.text import Text
 
@@ -71,7 +72,7 @@ class Live:
         with self._lock:
             rows = list(self._rows.items())
         for what, (state, done) in rows:
-            sign = Text("✓", style="green") if done else Spinner("dots")
+            sign = Text("✓", style="green") if done else self._spinner
             picture.add_row(sign, what, Text(state, style="" if done else "dim"))
         return picture
 

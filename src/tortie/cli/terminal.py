@@ -43,5 +43,6 @@ def complain(errors: Sequence[object]) -> int:
 
 
 def plural(count: int, noun: str) -> str:
-    """ "1 node", "3 nodes"."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    """One node, 3 nodes, 2 processes: with its number before it."""
+    ending = "es" if noun.endswith("s") else "s"
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}{ending}"

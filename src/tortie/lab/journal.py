@@ -97,6 +97,10 @@ class Journal:
         """How many nodes the lab has. Raises LabError where there is no such lab."""
         return self._read("plan.json", _Saved).nodes
 
+    def nodes_or(self, default: int) -> int:
+        """How many nodes the lab has; where there is none, how many it is to have."""
+        return self.nodes() if self.exists else default
+
     def node_dir(self, node: str) -> Path:
         """Where a node's sockets are."""
         path = self.path / "nodes" / node

@@ -10,7 +10,7 @@ import argparse
 import asyncio
 
 from tortie.cli import outcomes, selection, writing
-from tortie.cli.labs import add_name_option, changing, timed, unwritten
+from tortie.cli.labs import add_name_option, changing, checked, timed
 from tortie.cli.terminal import complain, plural
 
 
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
 
 async def _apply(options: argparse.Namespace) -> int:
     async with changing(options.name) as lab:
-        manifests = await unwritten(lab, options.filename, options.namespace)
+        manifests = await checked(lab.store, lab.plan, options.filename, options.namespace)
         resources = [located.resource for located in manifests.resources]
         done, seconds = await timed(lab, lambda store: writing.apply_all(store, resources))
         changes = await lab.reconcile()

@@ -9,7 +9,7 @@ import argparse
 import asyncio
 
 from tortie.cli import outcomes, selection, writing
-from tortie.cli.labs import add_name_option, changing, timed, unwritten
+from tortie.cli.labs import add_name_option, changing, checked, timed
 from tortie.cli.terminal import complain, plural
 
 
@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
 
 async def _delete(options: argparse.Namespace) -> int:
     async with changing(options.name) as lab:
-        manifests = await unwritten(lab, options.filename, options.namespace)
+        manifests = await checked(lab.store, lab.plan, options.filename, options.namespace)
         keys = [located.resource.key for located in manifests.resources]
         done, seconds = await timed(lab, lambda store: writing.delete_all(store, keys))
         await lab.reconcile()

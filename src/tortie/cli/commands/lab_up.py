@@ -12,13 +12,13 @@ import argparse
 import asyncio
 
 from tortie.api.manifests import Manifests
-from tortie.cli import outcomes, selection, sources, writing
-from tortie.cli.labs import BUILT_IN, add_name_option
+from tortie.cli import datastore, outcomes, selection, writing
+from tortie.cli.labs import BUILT_IN, add_name_option, checked
 from tortie.cli.progress import shown_progress
 from tortie.cli.terminal import complain, plural, warn
 from tortie.lab.cluster import Lab
 from tortie.lab.journal import Journal, exclusive
-from tortie.lab.plan import DEFAULT_NODES, plan_lab
+from tortie.lab.plan import DEFAULT_NODES, Plan, plan_lab
 from tortie.lab.progress import Progress
 from tortie.lab.requirements import check_requirements
 
@@ -31,36 +31,38 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Bring it up. Nothing is made where the file has a mistake."""
+    """Bring it up. Nothing is made where a file has a mistake."""
     check_requirements()
     name = options.name
-    plan_lab(name, options.nodes or DEFAULT_NODES)
     with exclusive(name, lambda: warn(f"another command is changing lab {name!r}; waiting")):
         journal = Journal(name)
-        files = options.filename or ([] if journal.exists else [str(BUILT_IN / "cluster.yaml")])
-        manifests = sources.read(files, selection.DEFAULT_NAMESPACE)
+        plan = plan_lab(name, options.nodes or journal.nodes_or(DEFAULT_NODES))
+        manifests = asyncio.run(_manifests(options, journal, plan))
         if manifests.errors:
             return complain(manifests.errors)
-        nodes = options.nodes or (journal.nodes() if journal.exists else DEFAULT_NODES)
         with shown_progress() as progress:
-            return asyncio.run(_up(name, nodes, manifests, progress))
-
-
-async def _up(name: str, nodes: int, manifests: Manifests, progress: Progress) -> int:
-    lab = await Lab.create(name, nodes, progress)
-    try:
-        manifests = await sources.with_known_namespaces(lab.store, manifests)
-        if manifests.errors:
-            return complain(manifests.errors)
-        done = await bring_up(lab, manifests)
-        pods = len(lab.journal.workloads())
-    finally:
-        await lab.close()
+            done = asyncio.run(_up(plan, manifests, progress))
     failed = [outcome for outcome in done if outcome.result == writing.FAILED]
     if failed:
         return outcomes.report(failed, "text")
-    print(f"lab {name!r} is up: {plural(nodes, 'node')}, {plural(pods, 'workload')}")
+    counts = plural(len(plan.nodes), "node"), plural(len(journal.workloads()), "workload")
+    print(f"lab {name!r} is up: {', '.join(counts)}")
     return 0
+
+
+async def _manifests(options: argparse.Namespace, journal: Journal, plan: Plan) -> Manifests:
+    """What to apply, checked; the pods of the demonstration where a new lab is given nothing."""
+    files = options.filename or ([] if journal.exists else [str(BUILT_IN / "cluster.yaml")])
+    async with datastore.opened(str(journal.store_path) if journal.exists else "memory:") as store:
+        return await checked(store, plan, files, selection.DEFAULT_NAMESPACE)
+
+
+async def _up(plan: Plan, manifests: Manifests, progress: Progress) -> list[writing.Outcome]:
+    lab = await Lab.create(plan.name, len(plan.nodes), progress)
+    try:
+        return await bring_up(lab, manifests)
+    finally:
+        await lab.close()
 
 
 async def bring_up(lab: Lab, manifests: Manifests) -> list[writing.Outcome]:
