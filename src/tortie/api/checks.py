@@ -17,6 +17,9 @@ _QUALIFIED = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _PORT_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
 _SERVICE = re.compile(r"(?=[^a-z]*[a-z])[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
 _INTERFACE = re.compile(r"\*|[a-zA-Z0-9_.-]{1,15}")
+_INTERFACE_FILTER = re.compile(r"[a-zA-Z0-9:._+-]{1,15}")
+_HEALTH_NAME = re.compile(r"[a-zA-Z0-9_ -]+")
+_DURATION = re.compile(r"[-+]?(0|((\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h))+)", flags=re.ASCII)
 _MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}")
 _WIREGUARD_KEY = re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=")
 _DATE_TIME = re.compile(
@@ -45,7 +48,7 @@ def masked_cidr(text: str) -> Prefix:
     """A CIDR with host bits zero."""
     prefix = cidr(text)
     if prefix != prefix.network:
-        raise ValueError(f"{text} has bits set beyond the prefix length: write {prefix.network}")
+        raise ValueError(f"{text} has bits beyond the prefix length: write {prefix.network}")
     return prefix
 
 
@@ -230,6 +233,59 @@ def interface(text: str) -> None:
     """A network interface's name, or "*"."""
     if not _INTERFACE.fullmatch(text):
         raise ValueError(f"{text!r} is no interface: '*', or 1 to 15 of A-Z a-z 0-9 _ . -")
+
+
+def interface_filter(text: str) -> None:
+    """An interface's name, or one with + at its end for all that begin so."""
+    if not _INTERFACE_FILTER.fullmatch(text):
+        raise ValueError(f"{text!r} is no interface filter: 1 to 15 of A-Z a-z 0-9 : . _ + -")
+
+
+def interface_glob(text: str) -> None:
+    """An interface's name in which * stands for anything."""
+    interface(text.replace("*", "x"))
+
+
+def regular_expression(text: str) -> None:
+    """A regular expression."""
+    try:
+        re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"{text!r} is no regular expression: {error}") from None
+
+
+def port_name(text: str) -> None:
+    """A name for a port."""
+    if not _PORT_NAME.fullmatch(text):
+        raise ValueError(f"{text!r} is no port name: 1 to 128 of A-Z a-z 0-9 _ . -")
+
+
+def health_name(text: str) -> None:
+    """The name of a part of the agent."""
+    if not _HEALTH_NAME.fullmatch(text):
+        raise ValueError(f"{text!r} is no name: letters, digits, '_', '-' and spaces")
+
+
+def is_address(text: str, version: int) -> bool:
+    """Whether it is an address of the family, or absent."""
+    try:
+        return not text or parse_address(text)[0] == version
+    except ValueError:
+        return False
+
+
+def mentions_global(text: str) -> bool:
+    """Whether the selector has global() in it; no error for what is no selector."""
+    try:
+        return parse(text).mentions_global
+    except ValueError:
+        return False
+
+
+def duration(text: str) -> None:
+    """A duration as Go writes it: "1m30s", "1.5h"."""
+    if len(text) > 100 or not _DURATION.fullmatch(text):
+        raise ValueError(f"{text!r} is no duration such as 1m30s")
 
 
 def mac(text: str) -> None:

@@ -33,6 +33,29 @@ Unused = Any
 Unset = Literal[""]
 """Beside an enumeration: the field is absent, or present and empty."""
 
+
+def matching(
+    pattern: str,
+    min_length: int | None = None,
+    max_length: int | None = None,
+    python: str = "",
+) -> Meta:
+    """A constraint of text: `pattern` as the API has it, in Go's syntax.
+
+    Go's `$` is the end of the text, Python's also stands before a last newline; and Go never
+    backtracks, so a pattern that would take for ever here comes with an equivalent in `python`.
+    """
+    translated = pattern.replace("^(?i)", "(?i)^", 1)
+    if translated.endswith("$"):
+        translated = translated[:-1] + r"\Z"
+    return Meta(
+        pattern=python or translated,
+        min_length=min_length,
+        max_length=max_length,
+        extra_json_schema={"pattern": pattern},
+    )
+
+
 SELECTOR_LENGTH = 1024  # characters
 
 Cidr = Annotated[str, Meta(extra_json_schema={"format": "cidr"})]
@@ -50,3 +73,20 @@ UNIQUE = Meta(extra_json_schema={"x-kubernetes-list-type": "set"})
 
 TextSet = Annotated[tuple[str, ...], UNIQUE]
 CidrSet = Annotated[tuple[Cidr, ...], UNIQUE]
+
+Duration = Annotated[str, matching(r"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))*$")]
+"""A duration as Go writes it, whole numbers only: "1m30s"."""
+LogSeverity = Annotated[str, matching(r"^(?i)(Trace|Debug|Info|Warning|Error|Fatal)?$")]
+RoutePriority = Annotated[int, Meta(ge=1, le=2**31 - 2)]
+Switch = Literal["Enabled", "Disabled"] | Unset
+
+
+class SecretKeySelector(Fields, frozen=True, kw_only=True):
+    """One key of a Kubernetes Secret."""
+
+    name: str = ""
+    """The Secret's name."""
+    key: str
+    """The key in it."""
+    optional: bool | None = None
+    """Whether the key may be missing."""

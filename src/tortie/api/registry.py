@@ -3,13 +3,27 @@
 from difflib import get_close_matches
 from typing import NamedTuple
 
+from tortie.api.calico.bgp_configuration import BGPConfiguration
+from tortie.api.calico.bgp_filter import BGPFilter
+from tortie.api.calico.bgp_peer import BGPPeer
+from tortie.api.calico.cluster_information import ClusterInformation
+from tortie.api.calico.felix_configuration import FelixConfiguration
 from tortie.api.calico.global_network_policy import GlobalNetworkPolicy
+from tortie.api.calico.host_endpoint import HostEndpoint
 from tortie.api.calico.ip_pool import IPPool
+from tortie.api.calico.ip_reservation import IPReservation
 from tortie.api.calico.ipam import BlockAffinity, IPAMBlock, IPAMConfiguration, IPAMHandle
+from tortie.api.calico.kube_controllers import KubeControllersConfiguration
 from tortie.api.calico.network_policy import NetworkPolicy
 from tortie.api.calico.network_set import GlobalNetworkSet, NetworkSet
 from tortie.api.calico.node import Node
+from tortie.api.calico.node_status import CalicoNodeStatus
 from tortie.api.calico.profile import Profile
+from tortie.api.calico.staged_policies import (
+    StagedGlobalNetworkPolicy,
+    StagedKubernetesNetworkPolicy,
+    StagedNetworkPolicy,
+)
 from tortie.api.calico.tier import Tier
 from tortie.api.calico.workload_endpoint import WorkloadEndpoint
 from tortie.api.kube.namespace import Namespace
@@ -80,6 +94,23 @@ KINDS: dict[str, Kind] = {
         _kind(BlockAffinity, "blockaffinities", "affinity", "affinities"),
         _kind(IPAMHandle, "ipamhandles"),
         _kind(IPAMConfiguration, "ipamconfigurations", "ipamconfig", "ipamconfigs"),
+        _kind(StagedNetworkPolicy, "stagednetworkpolicies", "scnp", "snp", namespaced=True),
+        _kind(StagedGlobalNetworkPolicy, "stagedglobalnetworkpolicies", "sgnp"),
+        _kind(
+            StagedKubernetesNetworkPolicy,
+            "stagedkubernetesnetworkpolicies",
+            "sknp",
+            namespaced=True,
+        ),
+        _kind(HostEndpoint, "hostendpoints", "hep", "heps"),
+        _kind(IPReservation, "ipreservations"),
+        _kind(BGPConfiguration, "bgpconfigurations", "bgpconfig", "bgpconfigs"),
+        _kind(BGPPeer, "bgppeers"),
+        _kind(BGPFilter, "bgpfilters"),
+        _kind(FelixConfiguration, "felixconfigurations", "felixconfig", "felixconfigs"),
+        _kind(ClusterInformation, "clusterinformations", "clusterinfo", "clusterinfos"),
+        _kind(KubeControllersConfiguration, "kubecontrollersconfigurations", "kcc", "kccs"),
+        _kind(CalicoNodeStatus, "caliconodestatuses"),
         _kind(
             KubernetesNetworkPolicy,
             "kubernetesnetworkpolicies",

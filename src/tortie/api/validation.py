@@ -2,17 +2,27 @@
 
 from collections.abc import Callable
 from functools import cache
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from tortie.api import checks
 from tortie.api.calico import (
+    bgp_configuration,
+    bgp_filter,
+    bgp_peer,
+    felix_configuration,
     global_network_policy,
+    host_endpoint,
     ip_pool,
+    ip_reservation,
     ipam,
+    kube_controllers,
     network_policy,
     network_set,
     node,
+    node_status,
     profile,
+    staged_policies,
     tier,
     workload_endpoint,
 )
@@ -38,6 +48,17 @@ _RULES: dict[str, Validators[Any]] = {
     "IPPool": ip_pool.RULES,
     "IPAMBlock": ipam.BLOCK_RULES,
     "BlockAffinity": ipam.AFFINITY_RULES,
+    "StagedNetworkPolicy": staged_policies.STAGED_RULES,
+    "StagedGlobalNetworkPolicy": staged_policies.STAGED_GLOBAL_RULES,
+    "StagedKubernetesNetworkPolicy": staged_policies.STAGED_KUBERNETES_RULES,
+    "HostEndpoint": host_endpoint.RULES,
+    "IPReservation": ip_reservation.RULES,
+    "BGPConfiguration": bgp_configuration.RULES,
+    "BGPPeer": bgp_peer.RULES,
+    "BGPFilter": bgp_filter.RULES,
+    "FelixConfiguration": felix_configuration.RULES,
+    "KubeControllersConfiguration": kube_controllers.RULES,
+    "CalicoNodeStatus": node_status.RULES,
     "KubernetesNetworkPolicy": kube_network_policy.RULES,
     "Pod": pod.RULES,
 }
@@ -45,6 +66,8 @@ _RULES: dict[str, Validators[Any]] = {
 _NAMES: dict[str, Check] = {
     "NetworkPolicy": network_policy.policy_name,
     "GlobalNetworkPolicy": network_policy.policy_name,
+    "StagedNetworkPolicy": network_policy.policy_name,
+    "StagedGlobalNetworkPolicy": network_policy.policy_name,
     "Tier": checks.dns_label,
     "Namespace": checks.dns_label,
 }
@@ -55,7 +78,14 @@ _DEFAULTS: dict[str, Callable[[Any], Any]] = {
     "GlobalNetworkPolicy": global_network_policy.with_defaults,
     "IPPool": ip_pool.with_defaults,
     "KubernetesNetworkPolicy": kube_network_policy.with_defaults,
+    "StagedNetworkPolicy": staged_policies.with_defaults,
+    "StagedGlobalNetworkPolicy": staged_policies.with_defaults,
+    "StagedKubernetesNetworkPolicy": staged_policies.with_policy_types,
 }
+
+
+_IMMUTABLE: dict[str, dict[str, tuple[str, str]]] = {"IPPool": ip_pool.IMMUTABLE}
+"""For each field that never changes its path and what to say."""
 
 
 def _annotations_size(metadata: ObjectMeta) -> int:
@@ -105,3 +135,13 @@ def validate(resource: Resource) -> tuple[Violation, ...]:
     found: list[Violation] = []
     check_all(_rules(resource.kind), resource, None, found)
     return tuple(found)
+
+
+def validate_update(before: R, after: R) -> tuple[Violation, ...]:
+    """What of `after` may not be, since the object was `before`: fields that never change."""
+    fields = _IMMUTABLE.get(after.kind, {})
+    return tuple(
+        Violation(path, message, attrgetter(field)(after))
+        for field, (path, message) in fields.items()
+        if attrgetter(field)(before) != attrgetter(field)(after)
+    )

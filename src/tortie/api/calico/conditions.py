@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from tortie.api.fields import Fields, Timestamp
+from tortie.api.fields import Fields, Timestamp, matching
 
 _REASON = r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
 _TYPE = (
@@ -16,11 +16,11 @@ _TYPE = (
 class Condition(Fields, frozen=True, kw_only=True):
     """One aspect of an object's state."""
 
-    type: Annotated[str, Meta(max_length=316, pattern=_TYPE)]
+    type: Annotated[str, matching(_TYPE, max_length=316)]
     """Which aspect."""
     status: Literal["True", "False", "Unknown"]
     """Whether it holds."""
-    reason: Annotated[str, Meta(min_length=1, max_length=1024, pattern=_REASON)]
+    reason: Annotated[str, matching(_REASON, min_length=1, max_length=1024)]
     """Why, as one word."""
     message: Annotated[str, Meta(max_length=32768)]
     """Why, for people."""

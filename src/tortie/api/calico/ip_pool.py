@@ -74,6 +74,11 @@ def _is_encapsulated(spec: IPPoolSpec) -> bool:
     return spec.ipip_mode not in ("", "Never") or spec.vxlan_mode not in ("", "Never")
 
 
+def _strictly_masked(text_: str) -> None:
+    if (found := checks.cidr(text_)) != found.network:
+        raise ValueError(f"IPPool CIDR must be strictly masked: write {found.network}")
+
+
 def _outside_link_local(text_: str) -> None:
     for reserved in _LINK_LOCAL:
         found = checks.cidr(text_).network
@@ -94,10 +99,21 @@ def _holds_a_block(spec: IPPoolSpec) -> bool:
 
 
 SPEC_RULES: Validators[IPPoolSpec] = (
-    present("cidr", checks.masked_cidr),
+    present("cidr", checks.cidr),
+    text("cidr", _strictly_masked),
     text("cidr", _outside_link_local),
-    text("node_selector", checks.local_selector),
-    text("namespace_selector", checks.local_selector),
+    text("node_selector", checks.selector),
+    text("namespace_selector", checks.selector),
+    must(
+        "node_selector",
+        "global() selector is not valid for IPPool nodeSelector",
+        lambda s: not checks.mentions_global(s.node_selector),
+    ),
+    must(
+        "namespace_selector",
+        "global() selector is not valid for IPPool namespaceSelector",
+        lambda s: not checks.mentions_global(s.namespace_selector),
+    ),
     unique("allowed_uses"),
     must(
         "ipip_mode",
@@ -151,11 +167,16 @@ SPEC_RULES: Validators[IPPoolSpec] = (
 RULES = (inside("spec", SPEC_RULES),)
 
 IMMUTABLE = {
-    "spec.cidr": "CIDR cannot be changed; follow IP pool migration guide to avoid corruption.",
-    "spec.blockSize": "Block size cannot be changed; "
-    "follow IP pool migration guide to avoid corruption.",
+    "spec.cidr": (
+        "spec.cidr",
+        "CIDR cannot be changed; follow IP pool migration guide to avoid corruption.",
+    ),
+    "spec.block_size": (
+        "spec.blockSize",
+        "Block size cannot be changed; follow IP pool migration guide to avoid corruption.",
+    ),
 }
-"""Paths of what an update may not change, and why."""
+"""What an update may not change: the field, its path, and why."""
 
 
 def with_defaults(pool: IPPool) -> IPPool:

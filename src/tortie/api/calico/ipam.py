@@ -6,7 +6,7 @@ from msgspec import Meta, field
 
 from tortie.api import checks
 from tortie.api.calico import API_VERSION
-from tortie.api.fields import Cidr, Fields, Int64, Timestamp, Unset
+from tortie.api.fields import Cidr, Fields, Int64, Timestamp, Unset, matching
 from tortie.api.meta import Resource
 from tortie.api.rules import inside, items, present, text
 
@@ -29,7 +29,7 @@ class IPAMBlockSpec(Fields, frozen=True, kw_only=True):
 
     cidr: Cidr
     """The block."""
-    affinity: Annotated[str, Meta(pattern=r"^(host|virtual):[a-zA-Z0-9\.\-_]+$")] | None = None
+    affinity: Annotated[str, matching(r"^(host|virtual):[a-zA-Z0-9\.\-_]+$")] | None = None
     """Whose workloads get its addresses: "host:NODE". Absent: anybody's."""
     affinity_claim_time: Timestamp | None = None
     """Since when."""
@@ -102,6 +102,11 @@ class IPAMHandle(Resource, frozen=True, kw_only=True):
     spec: IPAMHandleSpec
 
 
+_INT32 = {"format": "int32"}
+_BlockCount = Annotated[int, Meta(ge=0, le=1_000_000, extra_json_schema=_INT32)]
+_Cooldown = Annotated[int, Meta(ge=0, le=1200, extra_json_schema=_INT32)]
+
+
 class IPAMConfigurationSpec(Fields, frozen=True, kw_only=True):
     """How addresses are given out."""
 
@@ -109,11 +114,11 @@ class IPAMConfigurationSpec(Fields, frozen=True, kw_only=True):
     """Nodes don't borrow addresses from other nodes' blocks."""
     auto_allocate_blocks: bool = True
     """Nodes claim new blocks when theirs are full."""
-    max_blocks_per_host: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    max_blocks_per_host: _BlockCount = 0
     """The most blocks that a node may have; 0: 20."""
     kube_virt_vm_address_persistence: Literal["Enabled", "Disabled"] | Unset = ""
     """A VM keeps its address when it moves or restarts."""
-    ip_cooldown_seconds: Annotated[int, Meta(ge=0, le=1200)] | None = None
+    ip_cooldown_seconds: _Cooldown | None = None
     """How long a released address is not given out again. Seconds."""
 
 

@@ -2,7 +2,18 @@
 
 from tortie.api import checks
 from tortie.api.calico.rule import EntityRule, HttpMatch, IcmpFields, Rule
-from tortie.api.rules import Validators, each, given, inside, items, must, pairs, text, unique
+from tortie.api.rules import (
+    Validator,
+    Validators,
+    each,
+    given,
+    inside,
+    items,
+    must,
+    pairs,
+    text,
+    unique,
+)
 
 
 def _families(rule: Rule) -> set[int | None]:
@@ -30,6 +41,18 @@ def _ports_fit(rule: Rule) -> bool:
 
 def _service_with_ports(end: EntityRule | None) -> bool:
     return end is not None and end.services is not None and bool(end.ports or end.not_ports)
+
+
+_PROTOCOLS = ("protocol", "not_protocol")
+_ICMP_VERSIONS = (("ICMP", 4), ("ICMPv6", 6))
+
+
+def _icmp_version(field: str, name: str, version: int) -> Validator[Rule]:
+    return must(
+        field,
+        f"protocol {name} requires ipVersion {version}",
+        lambda r: checks.icmp_version(getattr(r, field)) != version or r.ip_version == version,
+    )
 
 
 def _some_but_not_all(text_: str) -> None:
@@ -135,16 +158,7 @@ RULE_RULES: Validators[Rule] = (
     ),
     given(
         "ip_version",
-        must(
-            "protocol",
-            "protocol ICMP requires ipVersion 4, ICMPv6 requires ipVersion 6",
-            lambda r: checks.icmp_version(r.protocol) in (None, r.ip_version),
-        ),
-        must(
-            "not_protocol",
-            "protocol ICMP requires ipVersion 4, ICMPv6 requires ipVersion 6",
-            lambda r: checks.icmp_version(r.not_protocol) in (None, r.ip_version),
-        ),
+        *(_icmp_version(field, *pair) for field in _PROTOCOLS for pair in _ICMP_VERSIONS),
     ),
     must(
         "",

@@ -1,0 +1,171 @@
+"""BGPConfiguration: how all nodes speak BGP. "default" is for all, "node.NAME" for one."""
+
+import re
+from typing import Annotated, Literal
+
+from msgspec import Meta, field
+
+from tortie.api import checks
+from tortie.api.calico import API_VERSION
+from tortie.api.calico.felix.dataplane import ClusterRoutes
+from tortie.api.fields import (
+    Cidr,
+    Fields,
+    LogSeverity,
+    NameText,
+    Port,
+    RoutePriority,
+    SecretKeySelector,
+    TextSet,
+    Unset,
+    matching,
+)
+from tortie.api.meta import Resource
+from tortie.api.rules import Validators, each, given, inside, items, must, text, unique
+
+AsNumber = Annotated[int, Meta(ge=0, le=2**32 - 1, extra_json_schema={"format": "int32"})]
+
+
+class Community(Fields, frozen=True, kw_only=True):
+    """A BGP community under a name."""
+
+    name: NameText = ""
+    """The name, for `prefix_advertisements`."""
+    value: Annotated[str, matching(r"^(\d+):(\d+)$|^(\d+):(\d+):(\d+)$", max_length=40)] = ""
+    """aa:nn (16 bits each) or aa:nn:mm (32 bits each)."""
+
+
+class BgpPassword(Fields, frozen=True, kw_only=True):
+    """A password for BGP sessions."""
+
+    secret_key_ref: SecretKeySelector | None = None
+    """The Secret that holds it."""
+
+
+class PrefixAdvertisement(Fields, frozen=True, kw_only=True):
+    """Communities for the routes of a CIDR."""
+
+    cidr: Cidr = ""
+    """The routes."""
+    communities: Annotated[tuple[str, ...], Meta(max_length=50)] = ()
+    """Communities, by value or name."""
+
+
+class ServiceBlock(Fields, frozen=True, kw_only=True):
+    """A CIDR of Services' addresses."""
+
+    cidr: Cidr = ""
+
+
+class BGPConfigurationSpec(Fields, frozen=True, kw_only=True):
+    """How nodes speak BGP."""
+
+    log_severity_screen: LogSeverity = "Info"
+    """How much is logged."""
+    node_to_node_mesh_enabled: bool | None = None
+    """Every node is a peer of every other. Absent: true."""
+    as_number: AsNumber | None = None
+    """The AS number of nodes that have none of their own. Absent: 64512."""
+    service_load_balancer_ips: tuple[ServiceBlock, ...] = field(
+        default=(), name="serviceLoadBalancerIPs"
+    )
+    """Load balancers' addresses that are advertised."""
+    service_external_ips: tuple[ServiceBlock, ...] = ()
+    """Services' external addresses that are advertised."""
+    service_cluster_ips: tuple[ServiceBlock, ...] = ()
+    """Services' cluster addresses that are advertised."""
+    service_load_balancer_aggregation: Literal["Enabled", "Disabled"] = "Enabled"
+    """Advertise whole CIDRs rather than single addresses."""
+    communities: Annotated[tuple[Community, ...], Meta(max_length=500)] = ()
+    """Communities by name."""
+    prefix_advertisements: Annotated[tuple[PrefixAdvertisement, ...], Meta(max_length=500)] = ()
+    """Communities for routes."""
+    listen_port: Port | None = None
+    """The port of BGP. Absent: 179."""
+    node_mesh_password: BgpPassword | None = None
+    """The password between nodes."""
+    node_mesh_max_restart_time: str = ""
+    """How long routes of a peer that restarts are kept, as a duration. Absent: 120s."""
+    bind_mode: Literal["None", "NodeIP"] | Unset = ""
+    """NodeIP: listen on the node's address only. Absent: None."""
+    ignored_interfaces: TextSet = ()
+    """Interfaces whose routes aren't told; * stands for anything."""
+    local_workload_peering_ipv4: str = field(default="", name="localWorkloadPeeringIPV4")
+    """The node's address for workloads that speak BGP."""
+    local_workload_peering_ipv6: str = field(default="", name="localWorkloadPeeringIPV6")
+    """The same for IPv6."""
+    ipv4_normal_route_priority: RoutePriority | None = None
+    """The kernel's priority of routes learned. Absent: 1024."""
+    ipv6_normal_route_priority: RoutePriority | None = None
+    """The same for IPv6."""
+    program_cluster_routes: ClusterRoutes | Unset = ""
+    """Whose routes BGP programs; the agent programs the rest."""
+
+
+class BGPConfiguration(Resource, frozen=True, kw_only=True):
+    """How nodes speak BGP."""
+
+    api_version = API_VERSION
+    kind = "BGPConfiguration"
+
+    spec: BGPConfigurationSpec
+
+
+_VALUE = re.compile(r"(\d+):(\d+)(?::(\d+))?", flags=re.ASCII)
+
+
+def community(value: str) -> None:
+    """aa:nn with 16 bits each, or aa:nn:mm with 32 bits each."""
+    found = _VALUE.fullmatch(value)
+    bound = 2**16 if found and found[3] is None else 2**32
+    if not found or any(len(part) > 10 or int(part) >= bound for part in found.groups() if part):
+        raise ValueError(
+            f"{value!r} is no community: aa:nn up to 65535, or aa:nn:mm up to 4294967295"
+        )
+
+
+def _not_everything(pattern: str) -> None:
+    if not pattern.strip("*"):
+        raise ValueError("'*' alone would ignore all interfaces")
+
+
+def _are_known(spec: BGPConfigurationSpec) -> bool:
+    """Advertised communities are values, or names of the list."""
+    names = {each.name for each in spec.communities}
+    used = {name for each in spec.prefix_advertisements for name in each.communities}
+    return all(_VALUE.fullmatch(name) or name in names for name in used)
+
+
+SPEC_RULES: Validators[BGPConfigurationSpec] = (
+    must(
+        "node_mesh_password",
+        "nodeMeshPassword cannot be set when nodeToNodeMeshEnabled is false",
+        lambda s: s.node_mesh_password is None or s.node_to_node_mesh_enabled is not False,
+    ),
+    must(
+        "node_mesh_max_restart_time",
+        "nodeMeshMaxRestartTime cannot be set when nodeToNodeMeshEnabled is false",
+        lambda s: not s.node_mesh_max_restart_time or s.node_to_node_mesh_enabled is not False,
+    ),
+    given(
+        "communities",
+        must(
+            "communities",
+            "communities are defined but not used in prefixAdvertisements",
+            lambda s: s.prefix_advertisements,
+        ),
+    ),
+    items("communities", (text("value", community),)),
+    must("prefix_advertisements", "names a community that is not in communities", _are_known),
+    items("prefix_advertisements", (text("cidr", checks.cidr),)),
+    items("service_cluster_ips", (text("cidr", checks.cidr),)),
+    items("service_external_ips", (text("cidr", checks.cidr),)),
+    items("service_load_balancer_ips", (text("cidr", checks.cidr),)),
+    text("node_mesh_max_restart_time", checks.duration),
+    each("ignored_interfaces", _not_everything),
+    unique("ignored_interfaces"),
+    text("local_workload_peering_ipv4", checks.address4),
+    text("local_workload_peering_ipv6", checks.address6),
+)
+
+RULES = (inside("spec", SPEC_RULES),)
