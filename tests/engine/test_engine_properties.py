@@ -26,6 +26,7 @@ def references(state: NodeState) -> set[str]:
 
 
 @given(histories(), st.randoms())
+@settings(deadline=None)
 def test_equal_final_inputs_give_equal_state_whatever_the_order_and_batching(history, chance):
     _, incremental = run(history)
     left = list(final(history).items())
@@ -36,6 +37,7 @@ def test_equal_final_inputs_give_equal_state_whatever_the_order_and_batching(his
 
 
 @given(histories())
+@settings(deadline=None)
 def test_after_every_batch_the_state_is_what_a_new_engine_would_say(history):
     engine, state = Engine("n1"), NodeState()
     for count, batch in enumerate(history, 1):
@@ -44,6 +46,7 @@ def test_after_every_batch_the_state_is_what_a_new_engine_would_say(history):
 
 
 @given(histories())
+@settings(deadline=None)
 def test_deltas_say_only_what_is_new(history):
     engine, state = Engine("n1"), NodeState()
     for batch in history:
@@ -71,6 +74,7 @@ def assert_minimal(before: Delta, delta: Delta) -> None:
 
 
 @given(histories())
+@settings(deadline=None)
 def test_at_every_moment_all_that_is_named_exists_and_no_set_is_idle(history):
     engine, state = Engine("n1"), NodeState()
     for batch in history:
@@ -88,6 +92,7 @@ def test_at_every_moment_all_that_is_named_exists_and_no_set_is_idle(history):
 
 
 @given(histories())
+@settings(deadline=None)
 def test_nothing_is_left_once_all_inputs_are_deleted(history):
     engine, state = run(history)
     state.fold(engine.apply([(key, None) for key in final(history)]))
@@ -118,7 +123,7 @@ def held(engine: Engine) -> int:
 
 
 @given(histories(), st.integers(0, 99))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_a_batch_that_is_said_again_changes_nothing(history, seed):
     engine, _ = run(history)
     left = list(final(history).items())

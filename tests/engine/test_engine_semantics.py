@@ -38,7 +38,7 @@ def packets(draw: st.DrawFn, endpoints: list) -> Packet:
 
 
 @given(histories(policy_inputs), st.data())
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_program_and_resources_agree_on_every_packet(history, data):
     engine, state = Engine("n1"), NodeState()
     for batch in history:

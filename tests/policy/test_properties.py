@@ -1,7 +1,7 @@
 """Properties of the evaluator that hold for any program."""
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strategies.programs import POLICIES, packets_for, programs, rules
@@ -17,6 +17,7 @@ def cases(draw: st.DrawFn) -> tuple[Program, Packet]:
 
 
 @given(cases())
+@settings(deadline=None)
 def test_every_side_ends_with_one_decision(case):
     verdict = evaluate(*case)
     sides = [verdict.packet.source_endpoint, verdict.packet.destination_endpoint]
@@ -26,6 +27,7 @@ def test_every_side_ends_with_one_decision(case):
 
 
 @given(cases(), rules())
+@settings(deadline=None)
 def test_rules_after_a_match_change_nothing(case, extra):
     program, packet = case
     before = evaluate(program, packet)
@@ -42,6 +44,7 @@ def test_rules_after_a_match_change_nothing(case, extra):
 
 
 @given(cases())
+@settings(deadline=None)
 def test_a_later_policy_never_changes_what_an_earlier_tier_decided(case):
     program, packet = case
     before = evaluate(program, packet)
@@ -72,6 +75,7 @@ def test_a_later_policy_never_changes_what_an_earlier_tier_decided(case):
 
 
 @given(cases())
+@settings(deadline=None)
 def test_deny_first_in_every_list_denies_everything(case):
     program, packet = case
     shut = (Rule(Action.DENY),)
@@ -87,6 +91,7 @@ def test_deny_first_in_every_list_denies_everything(case):
 
 
 @given(cases())
+@settings(deadline=None)
 def test_log_rules_never_change_a_verdict(case):
     program, packet = case
     log = Rule(Action.LOG)
@@ -103,6 +108,7 @@ def test_log_rules_never_change_a_verdict(case):
 
 
 @given(cases())
+@settings(deadline=None)
 def test_explanations_name_every_stage_in_80_columns(case):
     verdict = evaluate(*case)
     text = explain(verdict)
