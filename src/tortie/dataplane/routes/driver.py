@@ -170,10 +170,11 @@ class RouteDriver:
         self._unseen = set()
 
     def _learn_link(self, name: str, link: Link | None) -> None:
-        self._links.pop(name, None)
+        before = self._links.pop(name, None)
         if link is not None and link.up:
             self._links[name] = link
-        self._pending |= self._desired.through(name)
+        if before != self._links.get(name):
+            self._pending |= self._desired.through(name)
 
     def _configure(self, interfaces: Iterable[str]) -> None:
         for name in interfaces:
