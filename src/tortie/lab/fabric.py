@@ -14,11 +14,12 @@ from typing import NamedTuple
 from tortie.lab.errors import LabError
 from tortie.lab.journal import Journal
 from tortie.lab.plan import Plan, Station, Subnet
+from tortie.lab.requirements import check_kernel, explained
 from tortie.linux import sysctl
 from tortie.linux.links import Links
 from tortie.linux.namespaces import create_named, delete_named, in_namespace, path_of
 from tortie.linux.netlink.rtroute import KernelRoute
-from tortie.linux.netlink.sockets import NetlinkError, NetlinkSocket
+from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.linux.routes import Routes, deleting, replacing
 from tortie.net import Prefix
 
@@ -47,12 +48,16 @@ def network_of(namespace: str) -> Iterator[Network]:
 
 
 def ensure_router(plan: Plan, journal: Journal) -> None:
-    """The router, with its bridges and its addresses on them."""
+    """The router, with its bridges and its addresses on them.
+
+    Raises LabError where the kernel lacks what a lab needs.
+    """
     ensure_namespace(plan.router, journal, _ROUTER)
+    check_kernel(plan.router)
     with network_of(plan.router) as router:
         for subnet in plan.subnets:
             if router.links.find(subnet.bridge) is None:
-                with _explained("bridge"):
+                with explained("bridge"):
                     router.links.create_bridge(subnet.bridge)
             router.links.add_address(subnet.bridge, subnet.gateway)
             router.links.set_up(subnet.bridge)
@@ -138,7 +143,7 @@ def _ensure_station(
 def _connect(links: Links, router: str, port: str) -> None:
     descriptor = os.open(path_of(router), os.O_RDONLY | os.O_CLOEXEC)
     try:
-        with _explained("veth"):
+        with explained("veth"):
             links.create_veth("eth0", port, descriptor)
     finally:
         os.close(descriptor)
@@ -147,16 +152,3 @@ def _connect(links: Links, router: str, port: str) -> None:
 def _join(links: Links, port: str, subnet: Subnet) -> None:
     links.set_master(port, subnet.bridge)
     links.set_up(port)
-
-
-@contextmanager
-def _explained(kind: str) -> Iterator[None]:
-    """Say what to do where the kernel has no interfaces of that kind."""
-    try:
-        yield
-    except NetlinkError as error:
-        if error.errno == errno.EOPNOTSUPP:
-            raise LabError(
-                f"this kernel can't make {kind} interfaces: load its module (modprobe {kind})"
-            ) from None
-        raise

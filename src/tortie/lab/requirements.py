@@ -1,22 +1,51 @@
-"""What a lab needs of the machine, checked before anything is made."""
+"""What a lab needs of the machine, with one line that says what to do where it is not there."""
 
+import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tortie.lab.errors import LabError
+from tortie.linux.libnftables import Nftables, NftError
+from tortie.linux.links import Links
+from tortie.linux.namespaces import in_namespace, path_of
+from tortie.linux.netlink.rtlink import Vxlan
+from tortie.linux.netlink.sockets import NetlinkError, NetlinkSocket
+
+_TRIAL = "trial0"
 
 
 def check_requirements() -> None:
-    """Raises LabError with one line that says what to do."""
+    """Before anything is made. Raises LabError."""
     if os.geteuid() != 0:
         raise LabError("a lab needs root, to make network namespaces: run it with sudo")
     if not Path("/proc/self/ns/net").exists():
-        raise LabError("this kernel has no network namespaces: build it with CONFIG_NET_NS")
-    try:
-        from tortie.linux.libnftables import Nftables
+        raise LabError("this kernel has no network namespaces: it needs CONFIG_NET_NS")
 
-        Nftables()
-    except OSError as error:
-        raise LabError(
-            f"the nftables library is missing ({error}): apt-get install libnftables1"
-        ) from None
+
+def check_kernel(namespace: str) -> None:
+    """Try in a namespace of the lab what its nodes are going to need. Raises LabError."""
+    with in_namespace(path_of(namespace)):
+        with NetlinkSocket() as sock, explained("vxlan"):
+            Links(sock).delete(_TRIAL)  # of a run that was killed right here
+            Links(sock).create_vxlan(_TRIAL, Vxlan(vni=1, port=4789))
+            Links(sock).delete(_TRIAL)
+        try:
+            with Nftables() as nft:
+                nft.run(f"add table inet {_TRIAL}; delete table inet {_TRIAL}")
+        except NftError as error:
+            raise LabError(f"nftables can't be used: {error}") from None
+
+
+@contextmanager
+def explained(kind: str) -> Iterator[None]:
+    """Say what to do where the kernel has no interfaces of that kind."""
+    try:
+        yield
+    except NetlinkError as error:
+        if error.errno == errno.EOPNOTSUPP:
+            raise LabError(
+                f"this kernel can't make {kind} interfaces: load its module (modprobe {kind})"
+            ) from None
+        raise

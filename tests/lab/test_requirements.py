@@ -1,0 +1,54 @@
+"""Where the machine lacks something, one line says what to do."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from tortie.lab import fabric
+from tortie.lab.errors import LabError
+from tortie.lab.journal import Journal
+from tortie.lab.plan import plan_lab
+from tortie.lab.requirements import check_requirements
+from tortie.linux.links import Links
+from tortie.linux.netlink.sockets import NetlinkError
+
+
+def refuse(*_arguments: object, **_more: object) -> None:
+    """As a kernel without that kind of interface."""
+    raise NetlinkError(errno.EOPNOTSUPP, "Unknown device type", "creating something")
+
+
+def raise_network(labs: Path) -> None:
+    """The network of a lab of one node."""
+    name = f"t{os.getpid()}-r"
+    plan, journal = plan_lab(name, 1), Journal(name, labs)
+    journal.create(1)
+    fabric.ensure_router(plan, journal)
+    fabric.ensure_node(plan, plan.nodes[0], journal)
+
+
+def test_without_root_it_says_to_use_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(LabError, match=r"needs root, .*: run it with sudo"):
+        check_requirements()
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("kind", ["bridge", "vxlan", "veth"])
+def test_a_kernel_without_a_kind_of_interface_is_told_apart(
+    labs: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Links, f"create_{kind}", refuse)
+    with pytest.raises(LabError, match=f"can't make {kind} interfaces: .*modprobe {kind}"):
+        raise_network(labs)
+
+
+@pytest.mark.root
+def test_a_missing_nftables_library_names_its_package(
+    labs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tortie.linux.libnftables._LIBRARY", "libnftables.so.none")
+    with pytest.raises(LabError, match=r"nftables can't be used: .*install the package libnft"):
+        raise_network(labs)
