@@ -1,5 +1,7 @@
 """The index knows the members of every selector, and says each change once."""
 
+from unittest.mock import patch
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,9 +39,26 @@ class Model:
         return {item for item, found in self.items.items() if matches(found)}
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.lists(_steps, max_size=12))
+# The thresholds between the ways of finding and asking selectors, low enough for a small world to
+# go all of them.
+_thresholds = st.sampled_from([(64, 16), (0, 16), (0, 0), (64, 0)])
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(_steps, max_size=12), _thresholds)
 def test_members_and_changes_agree_with_asking_everyone(
+    steps: list[dict[str, Labels | None] | tuple[str, Selector | None]],
+    thresholds: tuple[int, int],
+) -> None:
+    crowd, few = thresholds
+    with (
+        patch("tortie.selectors.audience._CROWD", crowd),
+        patch("tortie.selectors.index._FEW", few),
+    ):
+        _compare_with_the_model(steps)
+
+
+def _compare_with_the_model(
     steps: list[dict[str, Labels | None] | tuple[str, Selector | None]],
 ) -> None:
     index: Index = SelectorIndex()
@@ -134,7 +153,8 @@ def test_a_label_that_a_thousand_items_gain_is_told_for_each() -> None:
     assert len(index.apply({f"pod-{n}": {"app": "web"} for n in range(1000)})) == 1000
 
 
-def test_a_change_asks_only_the_selectors_that_mention_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def _asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The selectors asked about single items from now on."""
     asked: list[str] = []
     matches = Selector.matches
 
@@ -142,11 +162,16 @@ def test_a_change_asks_only_the_selectors_that_mention_it(monkeypatch: pytest.Mo
         asked.append(self.canonical)
         return matches(self, labels)
 
+    monkeypatch.setattr(Selector, "matches", counting)
+    return asked
+
+
+def test_a_change_asks_only_the_selectors_that_mention_it(monkeypatch: pytest.MonkeyPatch) -> None:
     index: Index = SelectorIndex()
     for n in range(100):
         index.add(f"s-{n}", parse(f"orchestrator == 'k8s' && app == 'app-{n}'"))
     index.apply({f"pod-{n}": {"orchestrator": "k8s", "app": f"app-{n}"} for n in range(50)})
-    monkeypatch.setattr(Selector, "matches", counting)
+    asked = _asked(monkeypatch)
     index.apply({"pod-1": {"orchestrator": "k8s", "app": "app-2", "other": "x"}})
     assert len(asked) == 2  # the one for app-1 and the one for app-2
     asked.clear()
@@ -170,3 +195,15 @@ def test_a_label_with_hundreds_of_values_is_indexed_as_one_with_few() -> None:
     changes = index.apply(dict.fromkeys(pods))
     assert not any(change.matched for change in changes)
     assert not any(index.members(text) for text in texts)
+
+
+def test_a_label_that_all_selectors_mention_asks_only_those_whose_demand_is_met(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    index: Index = SelectorIndex()
+    for n in range(200):
+        index.add(f"s-{n}", parse(f"env == 'prod' && app == 'app-{n}'"))
+    index.apply({f"pod-{n}": {"env": "dev", "app": f"app-{n}"} for n in range(50)})
+    asked = _asked(monkeypatch)
+    assert index.apply({"pod-7": {"env": "prod", "app": "app-7"}}) == [("s-7", "pod-7", True)]
+    assert len(asked) <= 2
