@@ -101,7 +101,8 @@ def _plugin(journal: Journal, node: Station, workload: Workload, command: str) -
     """Run the CNI plugin; its standard output."""
     with in_namespace(path_of(node.namespace)):
         child = subprocess.Popen(
-            [journal.plugins / _PLUGIN],
+            # By its interpreter, as the kernel would: on Debian, /run is mounted noexec.
+            [os.path.realpath(sys.executable), "-IS", journal.plugins / _PLUGIN],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

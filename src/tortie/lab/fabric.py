@@ -25,10 +25,11 @@ from tortie.net import Prefix
 
 _DEFAULT = Prefix(4, 0, 0)
 _STATIC = 4  # the routes' protocol: set by an administrator
-_ROUTER = {"net.ipv4.ip_forward": "1", "net.ipv4.conf.all.send_redirects": "0"}
-# A node's reverse path check is the dataplane's; the kernel's own would drop what comes by the
-# tunnel from outside of the pods' addresses.
-_NODE = {**_ROUTER, "net.ipv4.conf.all.rp_filter": "0", "net.ipv4.conf.default.rp_filter": "0"}
+# A new namespace takes these over from the machine, whatever they are there. The check of source
+# addresses is the dataplane's: the kernel's own would drop what comes through the tunnel from
+# outside of the pods' addresses.
+_HOST = {"net.ipv4.conf.all.rp_filter": "0", "net.ipv4.conf.default.rp_filter": "0"}
+_FORWARDING = {**_HOST, "net.ipv4.ip_forward": "1", "net.ipv4.conf.all.send_redirects": "0"}
 
 
 class Network(NamedTuple):
@@ -52,7 +53,7 @@ def ensure_router(plan: Plan, journal: Journal) -> None:
 
     Raises LabError where the kernel lacks what a lab needs.
     """
-    ensure_namespace(plan.router, journal, _ROUTER)
+    ensure_namespace(plan.router, journal, _FORWARDING)
     check_kernel(plan.router)
     with network_of(plan.router) as router:
         for subnet in plan.subnets:
@@ -65,12 +66,12 @@ def ensure_router(plan: Plan, journal: Journal) -> None:
 
 def ensure_node(plan: Plan, node: Station, journal: Journal) -> None:
     """A node's namespace, on its subnet, forwarding."""
-    _ensure_station(plan, node, journal, _NODE)
+    _ensure_station(plan, node, journal, _FORWARDING)
 
 
 def ensure_outside(plan: Plan, host: Station, journal: Journal) -> None:
     """An outside host's namespace, on its subnet."""
-    _ensure_station(plan, host, journal, {})
+    _ensure_station(plan, host, journal, _HOST)
 
 
 def ensure_namespace(name: str, journal: Journal, settings: Mapping[str, str]) -> None:
