@@ -4,6 +4,7 @@ Results of the costly ones are remembered: the same CIDRs and selectors come aga
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 from tortie.net import Prefix, parse_address, parse_port_range, parse_prefix, parse_protocol
@@ -36,6 +37,24 @@ def cidr(text: str) -> Prefix:
     if "/" not in text:
         raise ValueError(f"{text!r} has no prefix length: write {text}/{prefix.length}")
     return prefix
+
+
+def is_cidr(text: str) -> bool:
+    """Whether it is a CIDR."""
+    try:
+        return bool(cidr(text))
+    except ValueError:
+        return False
+
+
+def cidr_of(version: int) -> Callable[[str], None]:
+    """A check: a CIDR of this IP version."""
+
+    def check(text: str) -> None:
+        if cidr(text).version != version:
+            raise ValueError(f"{text} is not IPv{version}")
+
+    return check
 
 
 @lru_cache(_REMEMBERED)

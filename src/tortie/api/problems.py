@@ -63,6 +63,12 @@ def shown(value: Any) -> str:
 
 def nearest(found: str, names: Iterable[str]) -> str:
     """`did you mean "x"?` for the likeliest of the names, "" where none is alike."""
+    name = likeliest(found, names)
+    return f'did you mean "{name}"?' if name else ""
+
+
+def likeliest(found: str, names: Iterable[str]) -> str:
+    """The likeliest of the names, in any case; "" where none is alike."""
     folded = {name.casefold(): name for name in names}
     alike = get_close_matches(found.casefold()[:100], folded, n=1, cutoff=0.6)
-    return f'did you mean "{folded[alike[0]]}"?' if alike else ""
+    return folded[alike[0]] if alike else ""

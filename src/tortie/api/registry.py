@@ -147,7 +147,8 @@ def kind_named(text: str) -> Kind:
     word = text.strip().lower()
     found = _BY_WORD.get(word) or _BY_WORD.get(word.removesuffix(".projectcalico.org"))
     if found is None:
-        raise UnknownKind(text, get_close_matches(word, _BY_WORD, n=2, cutoff=0.6))
+        names = [name for kind in KINDS.values() for name in (kind.name.lower(), kind.plural)]
+        raise UnknownKind(text, get_close_matches(word, names, n=2, cutoff=0.6))
     return found
 
 

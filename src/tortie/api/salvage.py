@@ -6,6 +6,7 @@ import msgspec
 from msgspec import inspect
 
 from tortie.api.meta import Resource
+from tortie.api.problems import likeliest
 from tortie.api.structure import shape_faults, shape_of
 
 R = TypeVar("R", bound=Resource)
@@ -28,7 +29,7 @@ def _fitted(shape: inspect.Type, value: Any) -> Any:
         case inspect.DictType() as mapped if isinstance(value, dict):
             return {key: _fitted(mapped.value_type, item) for key, item in value.items()}
         case branch:
-            return _stand_in(branch) if any(shape_faults(shape, value)) else value
+            return _stand_in(branch, value) if any(shape_faults(shape, value)) else value
 
 
 def _fields(shape: inspect.StructType, value: dict[str, Any]) -> dict[str, Any]:
@@ -62,10 +63,12 @@ def _branch(shape: inspect.Type, value: Any) -> inspect.Type:
     return _branch((fitting or branches)[0], value)
 
 
-def _stand_in(shape: inspect.Type) -> Any:
+def _stand_in(shape: inspect.Type, value: Any) -> Any:
+    """Something that fits; for a misspelt choice what was probably meant."""
     match shape:
         case inspect.LiteralType():
-            return shape.values[0]
+            choices = [choice for choice in shape.values if isinstance(choice, str)]
+            return likeliest(str(value), choices) or shape.values[0]
         case inspect.StructType():
             return _fields(shape, {})
         case inspect.DictType():

@@ -170,8 +170,8 @@ RULE_RULES: Validators[FilterRuleV4] = (
     inside("prefix_length", LENGTH_RULES),
 )
 
-V4_RULES = (*RULE_RULES, text("cidr", checks.cidr), text("cidr", checks.cidr4))
-V6_RULES = (*RULE_RULES, text("cidr", checks.cidr), text("cidr", checks.cidr6))
+V4_RULES = (*RULE_RULES, text("cidr", checks.cidr_of(4)))
+V6_RULES = (*RULE_RULES, text("cidr", checks.cidr_of(6)))
 
 RULES = (
     inside(

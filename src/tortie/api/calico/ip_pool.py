@@ -10,7 +10,7 @@ from tortie.api.calico import API_VERSION
 from tortie.api.calico.conditions import ConditionsStatus
 from tortie.api.fields import Fields, SelectorText, Unset
 from tortie.api.meta import Resource
-from tortie.api.rules import Validators, inside, must, present, text, unique
+from tortie.api.rules import Check, Validators, inside, must, present, text, unique
 from tortie.net import Prefix
 
 EncapMode = Literal["Never", "Always", "CrossSubnet"]
@@ -64,24 +64,31 @@ _LINK_LOCAL = (checks.cidr("169.254.0.0/16"), checks.cidr("fe80::/10"))
 
 def _pool(spec: IPPoolSpec) -> Prefix | None:
     """The addresses; None where they can't be read, which another rule says."""
-    try:
-        return checks.cidr(spec.cidr)
-    except ValueError:
-        return None
+    return checks.cidr(spec.cidr) if checks.is_cidr(spec.cidr) else None
 
 
 def _is_encapsulated(spec: IPPoolSpec) -> bool:
     return spec.ipip_mode not in ("", "Never") or spec.vxlan_mode not in ("", "Never")
 
 
+def if_readable(check: Check) -> Check:
+    """The check, for text that is a CIDR: what is none has been said to be none already."""
+
+    def checked(text_: str) -> None:
+        if checks.is_cidr(text_):
+            check(text_)
+
+    return checked
+
+
 def _strictly_masked(text_: str) -> None:
-    if (found := checks.cidr(text_)) != found.network:
+    if (found := checks.network(text_)) != found.network:
         raise ValueError(f"IPPool CIDR must be strictly masked: write {found.network}")
 
 
 def _outside_link_local(text_: str) -> None:
     for reserved in _LINK_LOCAL:
-        found = checks.cidr(text_).network
+        found = checks.network(text_).network
         if reserved.contains(found) or found.contains(reserved):
             raise ValueError(
                 f"IPPool CIDR overlaps with IPv{reserved.version} link local range {reserved}"
@@ -100,8 +107,8 @@ def _holds_a_block(spec: IPPoolSpec) -> bool:
 
 SPEC_RULES: Validators[IPPoolSpec] = (
     present("cidr", checks.cidr),
-    text("cidr", _strictly_masked),
-    text("cidr", _outside_link_local),
+    text("cidr", if_readable(_strictly_masked)),
+    text("cidr", if_readable(_outside_link_local)),
     text("node_selector", checks.selector),
     text("namespace_selector", checks.selector),
     must(

@@ -98,5 +98,7 @@ def typed(spec: S) -> S:
 
 
 def tier_labelled(metadata: ObjectMeta, tier: str) -> ObjectMeta:
-    """The label that tells the tier always agrees with the spec."""
+    """The label that tells the tier always agrees with the spec, where that is a tier's name."""
+    if len(tier) > 63:
+        return metadata
     return replace(metadata, labels={**metadata.labels, TIER_LABEL: tier or "default"})
