@@ -14,6 +14,8 @@ from tortie.api import (
     GlobalNetworkPolicySpec,
     Key,
     ObjectMeta,
+    Pod,
+    PodSpec,
     Profile,
     ProfileSpec,
     Rule,
@@ -73,7 +75,7 @@ def test_a_pod_gets_its_address_interface_route_and_record(ready_node):
     node.pod("web")
     netns = node.namespace("web")
     done = node.cni("ADD", "c1", netns, "web", mtu=1400)
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (done.returncode, done.stderr) == (0, b""), done.stdout
     result = json.loads(done.stdout)
     host, inside = result["interfaces"]
     address = address_of(done)
@@ -235,6 +237,20 @@ def test_no_address_left_is_said_and_leaves_nothing(ready_node):
     error = failed(node.cni("ADD", "c1", netns, "web", ipam={"ipv4_pools": ["10.99.0.0/24"]}))
     assert error["code"] == 101
     nothing_left(node, "c1", "web", netns)
+
+
+def test_the_address_that_a_pod_asks_for_is_given_to_one_pod_only(ready_node):
+    node = ready_node
+    asked = {"cni.projectcalico.org/ipAddrs": '["10.77.0.99"]'}
+    for name in ("first", "second"):
+        metadata = ObjectMeta(name=name, namespace="default", annotations=asked)
+        node.put(Pod(metadata=metadata, spec=PodSpec(node_name=node.name)))
+    done = node.cni("ADD", "c1", node.namespace("first"), "first")
+    assert address_of(done) == "10.77.0.99/32"
+    error = failed(node.cni("ADD", "c2", node.namespace("second"), "second"))
+    assert error["code"] == 101
+    assert held(node, "c1") == (parse_prefix("10.77.0.99/32"),)
+    assert held(node, "c2") == ()
 
 
 def test_a_pod_of_another_node_is_refused(ready_node):

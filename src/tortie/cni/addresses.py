@@ -9,9 +9,10 @@ from tortie.api import Pod
 from tortie.cni.errors import INVALID_CONFIG, CniError
 from tortie.cni.request import CniRequest
 from tortie.cni.workload import Workload
-from tortie.ipam import IPAM, AssignRequest
-from tortie.net import Prefix
+from tortie.ipam import IPAM, AssignRequest, FixedRequest
+from tortie.net import Prefix, parse_address
 
+_ADDRESSES = "cni.projectcalico.org/ipAddrs"
 _POOLS = {4: "cni.projectcalico.org/ipv4pools", 6: "cni.projectcalico.org/ipv6pools"}
 
 
@@ -30,8 +31,13 @@ class Addresses:
             held = await self._ipam.addresses_of(request.handle)
             if held:
                 return _singles(held)
-            assignment = await self._ipam.auto_assign(_assign_request(request, workload, pod))
-            return _singles(assignment.ips)
+            fixed = fixed_addresses(request, pod)
+            if not fixed:
+                assigned = await self._ipam.auto_assign(_assign_request(request, workload, pod))
+                return _singles(assigned.ips)
+            for address in fixed:
+                await self._ipam.assign_fixed(_fixed_request(address, request, workload))
+            return fixed
 
     async def held(self, request: CniRequest) -> tuple[Prefix, ...]:
         """The addresses that the container has."""
@@ -50,23 +56,51 @@ def _assign_request(request: CniRequest, workload: Workload, pod: Pod | None) ->
         handle=request.handle,
         count4=int(ipam.assign_ipv4 == "true"),
         count6=int(ipam.assign_ipv6 == "true"),
-        pools4=_pools(pod, 4) or ipam.ipv4_pools,
-        pools6=_pools(pod, 6) or ipam.ipv6_pools,
+        pools4=_listed(pod, _POOLS[4]) or ipam.ipv4_pools,
+        pools6=_listed(pod, _POOLS[6]) or ipam.ipv6_pools,
         attributes=workload.attributes,
     )
 
 
-def _pools(pod: Pod | None, version: int) -> tuple[str, ...]:
-    """The pools that the Pod's annotation asks for: a JSON list of names or CIDRs."""
-    text = pod.metadata.annotations.get(_POOLS[version]) if pod is not None else None
+def _fixed_request(address: Prefix, request: CniRequest, workload: Workload) -> FixedRequest:
+    return FixedRequest(
+        address=address,
+        node=workload.node,
+        handle=request.handle,
+        attributes=workload.attributes,
+    )
+
+
+def fixed_addresses(request: CniRequest, pod: Pod | None) -> tuple[Prefix, ...]:
+    """The addresses that the Pod's annotation or CNI_ARGS ask for by name: one a family.
+
+    Raises CniError for what is no list of addresses.
+    """
+    asked = _listed(pod, _ADDRESSES)
+    if not asked and request.arguments.get("IP"):
+        asked = tuple(request.arguments["IP"].split(","))
+    found = {}
+    for text in asked:
+        try:
+            version, address = parse_address(text.strip())
+        except ValueError as problem:
+            raise CniError(INVALID_CONFIG, f"the address asked for: {problem}") from None
+        if version in found:
+            raise CniError(INVALID_CONFIG, f"two IPv{version} addresses are asked for: name one")
+        found[version] = Prefix.single(version, address)
+    return tuple(found[version] for version in sorted(found))
+
+
+def _listed(pod: Pod | None, name: str) -> tuple[str, ...]:
+    """An annotation that is a JSON list of texts; () where there is none."""
+    text = pod.metadata.annotations.get(name) if pod is not None else None
     if not text:
         return ()
     try:
         return tuple(msgspec.json.decode(text, type=list[str]))
     except msgspec.DecodeError as problem:
         raise CniError(
-            INVALID_CONFIG,
-            f"annotation {_POOLS[version]} is {text!r}: use a JSON list of pools ({problem})",
+            INVALID_CONFIG, f"annotation {name} is {text!r}: use a JSON list of texts ({problem})"
         ) from None
 
 

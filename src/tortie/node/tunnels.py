@@ -76,7 +76,7 @@ class TunnelAddresses:
         await self._publish("", "")
         await self._ipam.release_by_handle(self._handle)
 
-    async def _assign(self, pools: Sequence[IPPool]) -> Sequence[Prefix]:
+    async def _assign(self, pools: Sequence[IPPool]) -> tuple[Prefix, ...]:
         request = AssignRequest(
             node=self._node.name,
             handle=self._handle,
