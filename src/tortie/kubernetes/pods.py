@@ -15,6 +15,7 @@ from tortie.api import (
 )
 from tortie.api.calico.workload_endpoint import IPNat
 from tortie.kubernetes import names
+from tortie.kubernetes.qos import qos_controls
 from tortie.net import Prefix, format_address, parse_network, parse_prefix
 
 _ENDED = frozenset({"Succeeded", "Failed", "Completed"})
@@ -99,6 +100,7 @@ def _spec(pod: Pod, addresses: tuple[Prefix, ...], warnings: list[str]) -> Workl
         interface_name=names.interface_name(source.namespace, source.name),
         ports=_ports(pod),
         allow_spoofed_source_prefixes=_sources(source.annotations, warnings),
+        qos_controls=qos_controls(source.annotations, warnings),
     )
 
 
