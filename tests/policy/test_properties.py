@@ -17,7 +17,7 @@ def cases(draw: st.DrawFn) -> tuple[Program, Packet]:
 
 
 @given(cases())
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_every_side_ends_with_one_decision(case):
     verdict = evaluate(*case)
     sides = [verdict.packet.source_endpoint, verdict.packet.destination_endpoint]
@@ -27,7 +27,7 @@ def test_every_side_ends_with_one_decision(case):
 
 
 @given(cases(), rules())
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_rules_after_a_match_change_nothing(case, extra):
     program, packet = case
     before = evaluate(program, packet)
@@ -44,7 +44,7 @@ def test_rules_after_a_match_change_nothing(case, extra):
 
 
 @given(cases())
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_a_later_policy_never_changes_what_an_earlier_tier_decided(case):
     program, packet = case
     before = evaluate(program, packet)
@@ -75,7 +75,7 @@ def test_a_later_policy_never_changes_what_an_earlier_tier_decided(case):
 
 
 @given(cases())
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_deny_first_in_every_list_denies_everything(case):
     program, packet = case
     shut = (Rule(Action.DENY),)
@@ -91,7 +91,7 @@ def test_deny_first_in_every_list_denies_everything(case):
 
 
 @given(cases())
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_log_rules_never_change_a_verdict(case):
     program, packet = case
     log = Rule(Action.LOG)
@@ -108,7 +108,7 @@ def test_log_rules_never_change_a_verdict(case):
 
 
 @given(cases())
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_explanations_name_every_stage_in_80_columns(case):
     verdict = evaluate(*case)
     text = explain(verdict)

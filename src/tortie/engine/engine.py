@@ -40,7 +40,7 @@ from tortie.engine.scopes import policy_scope
 from tortie.engine.sets import Sets
 from tortie.engine.tiers import Tiers
 from tortie.net import Prefix
-from tortie.policy.program import PolicyId
+from tortie.policy.program import PolicyId, SetId
 
 _DENY = (Rule(action="Deny"),)
 
@@ -103,6 +103,10 @@ class Engine:
         """What could not be read since the last call, each with object and field."""
         found, self._warnings = self._warnings, {}
         return list(found)
+
+    def titles(self) -> dict[SetId, str]:
+        """What the sets of policies hold, for people: `Program.titles`. Copies all of them."""
+        return self._sets.titles()
 
     def _warn(self, text: str) -> None:
         self._warnings[text] = None

@@ -87,6 +87,10 @@ class Sets:
         self._touched.add(name)
         return self._sets[name]
 
+    def titles(self) -> dict[SetId, str]:
+        """What each set that has a specification holds, for people."""
+        return {name: live.spec.title for name, live in self._sets.items() if live.spec is not None}
+
     def update(self, done: Round) -> None:
         """Take in what a round did to items.
 

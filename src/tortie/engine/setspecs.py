@@ -5,6 +5,7 @@ from functools import lru_cache
 from hashlib import sha224
 from typing import NamedTuple
 
+from tortie.net import protocol_name
 from tortie.policy.program import SetId, SetKind
 from tortie.selectors import Selector
 
@@ -20,6 +21,13 @@ class SetSpec(NamedTuple):
     selector: Selector
     protocol: int = 0
     port: str = ""
+
+    @property
+    def title(self) -> str:
+        """What the set holds, for people."""
+        if self.kind is SetKind.NET:
+            return f"what {self.selector} selects"
+        return f"the {protocol_name(self.protocol)} port {self.port!r} of {self.selector}"
 
 
 @lru_cache(maxsize=16384)

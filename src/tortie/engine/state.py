@@ -70,10 +70,10 @@ class NodeState:
             local_vtep=None if self.local_vtep is None else (self.local_vtep,),
         )
 
-    def program(self) -> Program:
+    def program(self, titles: Mapping[SetId, str] | None = None) -> Program:
         """The policy program as of now. A view: later folds change it."""
         members: Mapping[SetId, set[Member]] = {n: held.members for n, held in self.sets.items()}
-        return Program(self.endpoints, self.policies, self.profiles, members)
+        return Program(self.endpoints, self.policies, self.profiles, members, titles or {})
 
     def _remove(self, delta: Delta) -> None:
         for endpoint in delta.endpoints_removed:

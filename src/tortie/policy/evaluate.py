@@ -194,7 +194,7 @@ class _Walk(NamedTuple):
         logged: list[RuleRef] = []
         misses: list[Miss] = []
         for ref, rule in rules:
-            why = why_not(rule, self.packet, self.program.sets)
+            why = why_not(rule, self.packet, self.program)
             if why is not None:
                 misses.append(Miss(ref, why))
             elif rule.action is Action.LOG:

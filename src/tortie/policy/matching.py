@@ -4,27 +4,24 @@ A rule matches when everything that it gives holds. Conditions are asked in the 
 reader meets them: family, protocol, ICMP, source, destination.
 """
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Set
 
 from tortie.net import PortRange, Prefix, mask_of, protocol_name
 from tortie.net.addresses import WIDTH
-from tortie.policy.packet import End, Packet, destination_of, source_of
+from tortie.policy.packet import End, Packet, Program, destination_of, source_of
 from tortie.policy.program import IcmpMatch, Member, PeerMatch, Rule, SetId
 
-Sets = Mapping[SetId, Set[Member]]
 
-
-def why_not(rule: Rule, packet: Packet, sets: Sets) -> str | None:
+def why_not(rule: Rule, packet: Packet, program: Program) -> str | None:
     """The first condition of `rule` that `packet` fails, for people; None if the rule matches."""
-    failures = _failures(rule, packet, sets)
-    return next(failures, None)
+    return next(_failures(rule, packet, program), None)
 
 
-def _failures(rule: Rule, packet: Packet, sets: Sets) -> Iterator[str]:
+def _failures(rule: Rule, packet: Packet, program: Program) -> Iterator[str]:
     yield from _header_failures(rule, packet)
-    yield from (f"source {why}" for why in _peer_failures(rule.source, source_of(packet), sets))
+    yield from (f"source {why}" for why in _peer_failures(rule.source, source_of(packet), program))
     end = destination_of(packet)
-    yield from (f"destination {why}" for why in _peer_failures(rule.destination, end, sets))
+    yield from (f"destination {why}" for why in _peer_failures(rule.destination, end, program))
 
 
 def _header_failures(rule: Rule, packet: Packet) -> Iterator[str]:
@@ -40,29 +37,30 @@ def _header_failures(rule: Rule, packet: Packet) -> Iterator[str]:
         yield f"{_icmp_name(rule.not_icmp)} is excluded"
 
 
-def _peer_failures(match: PeerMatch, end: End, sets: Sets) -> Iterator[str]:
+def _peer_failures(match: PeerMatch, end: End, program: Program) -> Iterator[str]:
     if match.nets and not _within(end, match.nets):
         yield f"{end} is not in {_listed(match.nets)}"
     for name in match.sets:
-        if not in_net_set(end, sets[name]):
-            yield f"{end} is not in set {name}"
+        if not in_net_set(end, program.sets[name]):
+            yield f"{end} is not in {program.title(name)}"
     if (match.ports or match.port_sets) and not _port_listed(
-        end, match.ports, match.port_sets, sets
+        end, match.ports, match.port_sets, program
     ):
-        yield f"{_port(end)} is not {_listed((*match.ports, *match.port_sets))}"
+        titles = map(program.title, match.port_sets)
+        yield f"{_port(end)} is not {_listed((*match.ports, *titles))}"
     for name in match.services:
-        if end.ip_port not in sets[name]:
-            yield f"{end} {_port(end)} is not in service {name}"
-    yield from _exclusions(match, end, sets)
+        if end.ip_port not in program.sets[name]:
+            yield f"{end} {_port(end)} is not in {program.title(name)}"
+    yield from _exclusions(match, end, program)
 
 
-def _exclusions(match: PeerMatch, end: End, sets: Sets) -> Iterator[str]:
+def _exclusions(match: PeerMatch, end: End, program: Program) -> Iterator[str]:
     if _within(end, match.not_nets):
         yield f"{end} is in excluded {_listed(match.not_nets)}"
     for name in match.not_sets:
-        if in_net_set(end, sets[name]):
-            yield f"{end} is in excluded set {name}"
-    if _port_listed(end, match.not_ports, match.not_port_sets, sets):
+        if in_net_set(end, program.sets[name]):
+            yield f"{end} is in excluded {program.title(name)}"
+    if _port_listed(end, match.not_ports, match.not_port_sets, program):
         yield f"{_port(end)} is excluded"
 
 
@@ -79,13 +77,13 @@ def _within(end: End, nets: tuple[Prefix, ...]) -> bool:
 
 
 def _port_listed(
-    end: End, ranges: tuple[PortRange, ...], port_sets: tuple[SetId, ...], sets: Sets
+    end: End, ranges: tuple[PortRange, ...], port_sets: tuple[SetId, ...], program: Program
 ) -> bool:
     """Whether the port is in a range, or (address, protocol, port) in a set; no port is in none."""
     if end.port is None:
         return False
     return any(end.port in span for span in ranges) or any(
-        end.ip_port in sets[name] for name in port_sets
+        end.ip_port in program.sets[name] for name in port_sets
     )
 
 

@@ -22,13 +22,19 @@ class Program(Struct, frozen=True):
     """Everything that a verdict depends on, by id.
 
     `policies`, `profiles` and `sets` must hold whatever `endpoints` and their rules name: a gap
-    raises KeyError, since a program with gaps must never be taken for an answer.
+    raises KeyError, since a program with gaps must never be taken for an answer. `titles` say of
+    sets what they hold, for reasons only; a set without one goes by its id.
     """
 
     endpoints: Mapping[EndpointId, Endpoint] = {}
     policies: Mapping[PolicyId, Policy] = {}
     profiles: Mapping[str, Profile] = {}
     sets: Mapping[SetId, Set[Member]] = {}
+    titles: Mapping[SetId, str] = {}
+
+    def title(self, name: SetId) -> str:
+        """What to call a set before people."""
+        return self.titles.get(name) or f"set {name}"
 
 
 class Packet(Struct, frozen=True):
