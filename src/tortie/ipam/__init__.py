@@ -4,3 +4,19 @@ What comes in: a request for addresses on a node. What goes out: addresses that 
 recorded under a handle. The block algebra is pure; a compare-and-swap loop around it makes it safe
 between nodes. It never talks to the kernel.
 """
+
+from tortie.ipam.errors import AlreadyAssigned, Exhausted, IpamError, NoPool
+from tortie.ipam.service import IPAM
+from tortie.ipam.types import Assignment, AssignRequest, FixedRequest, ReleaseRequest
+
+__all__ = [
+    "IPAM",
+    "AlreadyAssigned",
+    "AssignRequest",
+    "Assignment",
+    "Exhausted",
+    "FixedRequest",
+    "IpamError",
+    "NoPool",
+    "ReleaseRequest",
+]

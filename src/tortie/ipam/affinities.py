@@ -1,0 +1,161 @@
+"""A node's claims to blocks, and how two nodes never both get one.
+
+The order of writes is what makes a crash harmless: the claim is written as pending, then the block
+is created with the node's name (creating decides the race), then the claim is confirmed. Releasing
+goes the other way round: the claim says pendingDeletion, the block loses the name or goes, then the
+claim goes. Whoever finds a half-done claim of its own node finishes it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Literal, cast
+
+from msgspec.structs import replace
+
+from tortie.api import (
+    BlockAffinity,
+    BlockAffinitySpec,
+    IPAMBlock,
+    Key,
+    ObjectMeta,
+    Resource,
+)
+from tortie.datastore import AlreadyExists, Conflict, Datastore, NotFound
+from tortie.datastore.retry import ATTEMPTS, pause
+from tortie.ipam.block import empty_block, is_empty
+from tortie.ipam.names import affinity_key, block_key, owner
+from tortie.net import Prefix, parse_network
+
+State = Literal["pending", "confirmed", "pendingDeletion"]
+
+
+class Affinities:
+    """The claims of one datastore. `clock` gives the time as RFC 3339 text."""
+
+    def __init__(self, store: Datastore, clock: Callable[[], str]) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def blocks_of(self, node: str, strict: bool) -> list[IPAMBlock]:
+        """The blocks that belong to a node, half-done claims and releases finished."""
+        claims = (await self._store.list("BlockAffinity")).resources
+        own = [claim for claim in cast(tuple[BlockAffinity, ...], claims) if _is_of(claim, node)]
+        found = await asyncio.gather(*(self._settled(claim, strict) for claim in own))
+        return [block for block in found if block is not None]
+
+    async def claim(self, node: str, cidr: Prefix, strict: bool) -> IPAMBlock | None:
+        """The block, now the node's; None where somebody else has it."""
+        claim = await self._pending(node, cidr)
+        if claim is None:
+            return None
+        block = await self._made(node, cidr, strict)
+        if block is None or not belongs(block, node):
+            await self._dropped(claim)
+            return None
+        return block if await self._confirmed(claim) else None
+
+    async def release(self, node: str, cidr: Prefix) -> None:
+        """Give up a claim. An empty block goes; from one in use only the name goes."""
+        for attempt in range(ATTEMPTS):
+            claim = await self._get(affinity_key(node, cidr))
+            if claim is None:
+                return
+            if await self._released(cast(BlockAffinity, claim), node, cidr):
+                return
+            await pause(attempt)
+        raise Conflict(f"the claim of {node} to {cidr} changed under {ATTEMPTS} attempts: retry")
+
+    async def block(self, cidr: Prefix) -> IPAMBlock | None:
+        """The block, whoever's it is."""
+        return cast(IPAMBlock | None, await self._get(block_key(cidr)))
+
+    async def _settled(self, claim: BlockAffinity, strict: bool) -> IPAMBlock | None:
+        node, cidr = claim.spec.node, parse_network(claim.spec.cidr)
+        if claim.spec.state == "pendingDeletion":
+            await self.release(node, cidr)
+            return None
+        block = await self.block(cidr)
+        if claim.spec.state == "confirmed" and block is not None and belongs(block, node):
+            return block
+        return await self.claim(node, cidr, strict)
+
+    async def _pending(self, node: str, cidr: Prefix) -> BlockAffinity | None:
+        """The claim, new or found; None for one that is being given up."""
+        fresh = BlockAffinity(
+            metadata=ObjectMeta(name=affinity_key(node, cidr).name),
+            spec=BlockAffinitySpec(state="pending", node=node, type="host", cidr=str(cidr)),
+        )
+        try:
+            return cast(BlockAffinity, await self._store.create(fresh))
+        except AlreadyExists:
+            found = cast(BlockAffinity | None, await self._get(fresh.key))
+        return found if found and found.spec.state != "pendingDeletion" else None
+
+    async def _made(self, node: str, cidr: Prefix, strict: bool) -> IPAMBlock | None:
+        fresh = IPAMBlock(
+            metadata=ObjectMeta(name=block_key(cidr).name),
+            spec=empty_block(cidr, owner(node), strict, self._clock()),
+        )
+        try:
+            return cast(IPAMBlock, await self._store.create(fresh))
+        except AlreadyExists:
+            return await self.block(cidr)
+
+    async def _confirmed(self, claim: BlockAffinity) -> bool:
+        if claim.spec.state == "confirmed":
+            return True
+        try:
+            await self._store.update(_in_state(claim, "confirmed"))
+        except (Conflict, NotFound):
+            found = cast(BlockAffinity | None, await self._get(claim.key))
+            return found is not None and found.spec.state == "confirmed"
+        return True
+
+    async def _released(self, claim: BlockAffinity, node: str, cidr: Prefix) -> bool:
+        try:
+            if claim.spec.state != "pendingDeletion":
+                going = _in_state(claim, "pendingDeletion")
+                claim = cast(BlockAffinity, await self._store.update(going))
+            block = await self.block(cidr)
+            if block is not None and belongs(block, node):
+                await self._disowned(block)
+            await self._store.delete(claim.key, _revision(claim))
+        except (Conflict, NotFound):
+            return False
+        return True
+
+    async def _disowned(self, block: IPAMBlock) -> None:
+        if is_empty(block.spec):
+            await self._store.delete(block.key, _revision(block))
+        else:
+            spec = replace(block.spec, affinity=None, affinity_claim_time=None)
+            await self._store.update(replace(block, spec=spec))
+
+    async def _dropped(self, claim: BlockAffinity) -> None:
+        try:
+            await self._store.delete(claim.key, _revision(claim))
+        except (Conflict, NotFound):
+            return  # whoever changed it meanwhile looks after it
+
+    async def _get(self, key: Key) -> Resource | None:
+        try:
+            return await self._store.get(key)
+        except NotFound:
+            return None
+
+
+def belongs(block: IPAMBlock, node: str) -> bool:
+    """Whether a block is the node's, to take addresses from."""
+    return block.spec.affinity == owner(node) and not block.spec.deleted
+
+
+def _is_of(claim: BlockAffinity, node: str) -> bool:
+    return claim.spec.node == node and claim.spec.type in ("", "host") and not claim.spec.deleted
+
+
+def _in_state(claim: BlockAffinity, state: State) -> BlockAffinity:
+    return replace(claim, spec=replace(claim.spec, state=state))
+
+
+def _revision(resource: Resource) -> int:
+    return int(resource.metadata.resource_version)

@@ -1,0 +1,165 @@
+"""The algebra of one block: which address is whose. Pure; each change gives a new block.
+
+Ordinal i is the block's first address + i. It stands either in `unallocated` (a queue: what was
+released last is given out last) or has in `allocations` the index of its holder in `attributes`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from tortie.api import AllocationAttribute, IPAMBlockSpec
+from tortie.ipam.types import ReleaseRequest
+from tortie.net import Prefix, parse_network
+from tortie.net.addresses import WIDTH
+
+
+class Taken(NamedTuple):
+    """A block after addresses were taken from it, or given back to it."""
+
+    block: IPAMBlockSpec
+    addresses: tuple[Prefix, ...]
+
+
+def empty_block(cidr: Prefix, affinity: str, strict: bool, now: str) -> IPAMBlockSpec:
+    """A block that nobody holds an address of."""
+    size = 1 << (WIDTH[cidr.version] - cidr.length)
+    return IPAMBlockSpec(
+        cidr=str(cidr),
+        affinity=affinity,
+        affinity_claim_time=now,
+        strict_affinity=strict,
+        allocations=(None,) * size,
+        unallocated=tuple(range(size)),
+        attributes=(),
+    )
+
+
+def holder(handle: str, attributes: Mapping[str, str]) -> AllocationAttribute:
+    """What a block notes of who holds an address."""
+    return AllocationAttribute(handle_id=handle, secondary=dict(attributes))
+
+
+def take(block: IPAMBlockSpec, count: int, by: AllocationAttribute) -> Taken:
+    """Up to `count` addresses, those free the longest first."""
+    ordinals = block.unallocated[:count]
+    if not ordinals:
+        return Taken(block, ())
+    return Taken(_allocate(block, ordinals, by), _addresses(block, ordinals))
+
+
+def take_address(block: IPAMBlockSpec, address: Prefix, by: AllocationAttribute) -> IPAMBlockSpec:
+    """This address, which must be free. Raises ValueError if it is held."""
+    ordinal = ordinal_of(block, address)
+    if block.allocations[ordinal] is not None:
+        raise ValueError(f"{address} is held already")
+    return _allocate(block, (ordinal,), by)
+
+
+def holder_of(block: IPAMBlockSpec, address: Prefix) -> AllocationAttribute | None:
+    """Who holds an address; None: nobody."""
+    index = block.allocations[ordinal_of(block, address)]
+    return None if index is None else block.attributes[index]
+
+
+def held_by(block: IPAMBlockSpec, handle: str) -> tuple[Prefix, ...]:
+    """The addresses of a handle, in order."""
+    return _addresses(block, _ordinals_of(block, handle))
+
+
+def release_handle(block: IPAMBlockSpec, handle: str) -> Taken:
+    """Give back all addresses of a handle."""
+    ordinals = _ordinals_of(block, handle)
+    return Taken(_free(block, ordinals), _addresses(block, ordinals))
+
+
+def release(block: IPAMBlockSpec, requests: Iterable[ReleaseRequest]) -> Taken:
+    """Give back addresses; those that are free, or since then another's, are left as they are."""
+    found = (ordinal_of(block, request.address) for request in requests if _applies(block, request))
+    ordinals = list(dict.fromkeys(found))  # twice in the queue would be given out twice
+    return Taken(_free(block, ordinals), _addresses(block, ordinals))
+
+
+def touched(block: IPAMBlockSpec) -> IPAMBlockSpec:
+    """The same block, changed: whoever read it before can no longer write it."""
+    return replace(block, sequence_number=block.sequence_number + 1)
+
+
+def is_empty(block: IPAMBlockSpec) -> bool:
+    """Whether nobody holds an address of it."""
+    return all(index is None for index in block.allocations)
+
+
+def ordinal_of(block: IPAMBlockSpec, address: Prefix) -> int:
+    """The place of an address in its block. Raises ValueError for one outside."""
+    cidr = parse_network(block.cidr)
+    if not cidr.contains(address):
+        raise ValueError(f"{address} is not in the block {cidr}")
+    return address.address - cidr.address
+
+
+def _applies(block: IPAMBlockSpec, request: ReleaseRequest) -> bool:
+    found = holder_of(block, request.address)
+    if found is None:
+        return False
+    ordinal = str(ordinal_of(block, request.address))
+    since = block.sequence_number_for_allocation.get(ordinal)
+    return (request.handle is None or request.handle == found.handle_id) and (
+        request.sequence is None or request.sequence == since
+    )
+
+
+def _ordinals_of(block: IPAMBlockSpec, handle: str) -> list[int]:
+    """Handles are compared without case, as their names are."""
+    wanted = {
+        index
+        for index, attribute in enumerate(block.attributes)
+        if (attribute.handle_id or "").lower() == handle.lower()
+    }
+    return [ordinal for ordinal, index in enumerate(block.allocations) if index in wanted]
+
+
+def _addresses(block: IPAMBlockSpec, ordinals: Iterable[int]) -> tuple[Prefix, ...]:
+    cidr = parse_network(block.cidr)
+    return tuple(Prefix.single(cidr.version, cidr.address + ordinal) for ordinal in ordinals)
+
+
+def _allocate(
+    block: IPAMBlockSpec, ordinals: Sequence[int], by: AllocationAttribute
+) -> IPAMBlockSpec:
+    known = by in block.attributes
+    attributes = block.attributes if known else (*block.attributes, by)
+    index = attributes.index(by)
+    since = {str(ordinal): block.sequence_number for ordinal in ordinals}
+    return replace(
+        touched(block),
+        attributes=attributes,
+        allocations=_mapped(block.allocations, set(ordinals), index),
+        unallocated=tuple(ordinal for ordinal in block.unallocated if ordinal not in ordinals),
+        sequence_number_for_allocation=block.sequence_number_for_allocation | since,
+    )
+
+
+def _free(block: IPAMBlockSpec, ordinals: Sequence[int]) -> IPAMBlockSpec:
+    allocations = _mapped(block.allocations, set(ordinals), None)
+    kept = sorted({index for index in allocations if index is not None})
+    places = {old: new for new, old in enumerate(kept)}
+    gone = {str(ordinal) for ordinal in ordinals}
+    return replace(
+        touched(block),
+        attributes=tuple(block.attributes[index] for index in kept),
+        allocations=tuple(None if index is None else places[index] for index in allocations),
+        unallocated=(*block.unallocated, *ordinals),
+        sequence_number_for_allocation={
+            ordinal: since
+            for ordinal, since in block.sequence_number_for_allocation.items()
+            if ordinal not in gone
+        },
+    )
+
+
+def _mapped(
+    allocations: Sequence[int | None], ordinals: set[int], index: int | None
+) -> tuple[int | None, ...]:
+    return tuple(index if ordinal in ordinals else old for ordinal, old in enumerate(allocations))

@@ -1,0 +1,17 @@
+"""Why no address could be had."""
+
+
+class IpamError(Exception):
+    """An address could not be had. The message says why and what to do."""
+
+
+class NoPool(IpamError):
+    """No pool is meant for this request; the message says of each why not."""
+
+
+class Exhausted(IpamError):
+    """The pools that are meant for it have no address left."""
+
+
+class AlreadyAssigned(IpamError):
+    """The address asked for is somebody else's."""

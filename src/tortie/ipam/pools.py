@@ -1,0 +1,147 @@
+"""Which pools a request may take addresses from, and where in them a node looks first. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from typing import NamedTuple
+
+from tortie.api import IPPool
+from tortie.ipam.errors import NoPool
+from tortie.ipam.types import Use
+from tortie.net import Prefix, parse_network
+from tortie.net.addresses import WIDTH
+from tortie.selectors import SelectorError, parse
+
+_DEFAULT_BLOCK = {4: 26, 6: 122}
+_DEFAULT_USES = ("Workload", "Tunnel")
+_EVERYWHERE = ("", "all()")
+
+
+class Query(NamedTuple):
+    """What a pool must be meant for."""
+
+    version: int
+    use: Use
+    requested: tuple[str, ...]  # names or CIDRs; empty: any pool
+    node: str
+    node_labels: Mapping[str, str]
+    namespace: str
+    namespace_labels: Mapping[str, str]
+
+
+class Range(NamedTuple):
+    """What allocation needs of a pool."""
+
+    name: str
+    cidr: Prefix
+    block_length: int
+
+    def block_of(self, address: Prefix) -> Prefix:
+        """The block that an address of the pool belongs to."""
+        return Prefix(address.version, address.address, self.block_length).network
+
+
+def looks_at_nodes(pools: Iterable[IPPool]) -> bool:
+    """Whether some pool is only for some nodes."""
+    return any(pool.spec.node_selector.strip() not in _EVERYWHERE for pool in pools)
+
+
+def looks_at_namespaces(pools: Iterable[IPPool]) -> bool:
+    """Whether some pool is only for some namespaces."""
+    return any(pool.spec.namespace_selector.strip() for pool in pools)
+
+
+def select(pools: Sequence[IPPool], query: Query) -> tuple[Range, ...]:
+    """The pools for a request: as asked for, else by address. Raises NoPool."""
+    chosen: list[Range] = []
+    reasons: list[str] = []
+    for pool in _candidates(pools, query.requested):
+        reason = _objection(pool, query)
+        if reason:
+            reasons.append(f"{pool.metadata.name} ({reason})")
+        else:
+            chosen.append(range_of(pool))
+    if chosen:
+        return tuple(chosen if query.requested else sorted(chosen, key=lambda one: one.cidr))
+    known = ", ".join(reasons) or "there are no pools"
+    raise NoPool(
+        f"no IPPool gives IPv{query.version} addresses for {query.use} on node {query.node}: "
+        f"{known}. Enable or add a pool"
+    )
+
+
+def range_of(pool: IPPool) -> Range:
+    """A pool's addresses. Raises ValueError for a CIDR that is none."""
+    cidr = parse_network(pool.spec.cidr)
+    length = pool.spec.block_size or _DEFAULT_BLOCK[cidr.version]
+    return Range(pool.metadata.name, cidr, min(max(length, cidr.length), WIDTH[cidr.version]))
+
+
+def range_holding(pool: IPPool, address: Prefix) -> Range | None:
+    """The pool's addresses, if `address` is among them."""
+    try:
+        found = range_of(pool)
+    except ValueError:
+        return None
+    return found if found.cidr.contains(address) else None
+
+
+def allows(pool: IPPool, use: Use) -> bool:
+    """Whether a pool's addresses may be used so."""
+    return use in (pool.spec.allowed_uses or _DEFAULT_USES)
+
+
+def blocks_for(node: str, pool: Range) -> Iterator[Prefix]:
+    """All blocks of a pool, from a place that is the node's own.
+
+    Nodes that start at different places seldom want the same block at once.
+    """
+    count = 1 << (pool.block_length - pool.cidr.length)
+    size = 1 << (WIDTH[pool.cidr.version] - pool.block_length)
+    start = int.from_bytes(sha256(f"{node} {pool.cidr}".encode()).digest()) % count
+    for step in range(count):
+        first = pool.cidr.address + (start + step) % count * size
+        yield Prefix(pool.cidr.version, first, pool.block_length)
+
+
+def _candidates(pools: Sequence[IPPool], requested: tuple[str, ...]) -> list[IPPool]:
+    if not requested:
+        return list(pools)
+    found: list[IPPool] = []
+    for wanted in requested:
+        named = [pool for pool in pools if wanted in (pool.metadata.name, pool.spec.cidr)]
+        if not named:
+            known = ", ".join(sorted(pool.metadata.name for pool in pools)) or "none"
+            raise NoPool(f"there is no IPPool {wanted!r}, which was asked for; there are: {known}")
+        found += named
+    return found
+
+
+def _objection(pool: IPPool, query: Query) -> str:
+    """Why a pool is not for this request; empty: it is."""
+    spec = pool.spec
+    try:
+        version = parse_network(spec.cidr).version
+    except ValueError as error:
+        return str(error)
+    if version != query.version:
+        return f"IPv{version}"
+    if spec.disabled:
+        return "disabled"
+    if not allows(pool, query.use):
+        return f"allowedUses is {', '.join(spec.allowed_uses or _DEFAULT_USES)}"
+    return "" if query.requested else _unasked_objection(pool, query)
+
+
+def _unasked_objection(pool: IPPool, query: Query) -> str:
+    spec = pool.spec
+    if spec.assignment_mode == "Manual":
+        return "assignmentMode is Manual: it must be asked for"
+    try:
+        if not parse(spec.node_selector).matches(query.node_labels):
+            return f"nodeSelector {spec.node_selector!r} does not match"
+        wanted = spec.namespace_selector.strip()
+        if wanted and not parse(wanted).matches(query.namespace_labels):
+            return f"namespaceSelector {wanted!r} does not match namespace {query.namespace!r}"
+    except SelectorError as error:
+        return f"selector: {error.reason}"
+    return ""

@@ -1,0 +1,128 @@
+"""Where the addresses of one request come from: own blocks, new blocks, other nodes' blocks."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from typing import NamedTuple, cast
+
+from tortie.api import AllocationAttribute, IPAMBlock, IPAMBlockSpec, IPAMConfigurationSpec
+from tortie.datastore import Datastore
+from tortie.ipam.affinities import Affinities, belongs
+from tortie.ipam.block import Taken, take
+from tortie.ipam.errors import Exhausted
+from tortie.ipam.names import owner
+from tortie.ipam.pools import Range, blocks_for
+from tortie.ipam.taking import Blocks
+from tortie.net import Prefix, parse_network
+
+MOST_BLOCKS = 20  # of a node, where the configuration says 0
+
+
+class Ask(NamedTuple):
+    """`number` addresses of `ranges` (all of one family) for `node`, noted as held by `by`."""
+
+    node: str
+    number: int
+    ranges: Sequence[Range]
+    by: AllocationAttribute
+
+
+class Search:
+    """Finds addresses for requests. The cheapest place comes first."""
+
+    def __init__(self, store: Datastore, blocks: Blocks, affinities: Affinities) -> None:
+        self._store = store
+        self._blocks = blocks
+        self._affinities = affinities
+
+    async def find(self, ask: Ask, config: IPAMConfigurationSpec, into: list[Prefix]) -> None:
+        """Add the addresses to `into`, as they are taken. Raises Exhausted."""
+        end = len(into) + ask.number
+        async with aclosing(self._places(ask, config)) as places:
+            async for cidr, block in places:
+                choose = _choice(ask, config.strict_affinity, end - len(into))
+                into += await self._blocks.take(cidr, block, ask.by, choose)
+                if len(into) >= end:
+                    return
+        raise _exhausted(ask, config, end - len(into))
+
+    async def _places(
+        self, ask: Ask, config: IPAMConfigurationSpec
+    ) -> AsyncGenerator[tuple[Prefix, IPAMBlock], None]:
+        """Blocks that may have free addresses."""
+        for cidr, known in list(self._blocks.last.items()):
+            if belongs(known, ask.node) and _is_within(cidr, ask.ranges):
+                yield cidr, known
+        own = await self._affinities.blocks_of(ask.node, config.strict_affinity)
+        for block in own:
+            cidr = parse_network(block.spec.cidr)
+            if block.spec.unallocated and _is_within(cidr, ask.ranges):
+                yield cidr, block
+        family = [block for block in own if _version(block) == ask.ranges[0].cidr.version]
+        async for new in self._new(ask, config, len(family)):
+            yield parse_network(new.spec.cidr), new
+        if not config.strict_affinity:
+            async for block in self._others(ask):
+                yield parse_network(block.spec.cidr), block
+
+    async def _new(
+        self, ask: Ask, config: IPAMConfigurationSpec, owned: int
+    ) -> AsyncIterator[IPAMBlock]:
+        most = config.max_blocks_per_host or MOST_BLOCKS
+        if not config.auto_allocate_blocks or owned >= most:
+            return
+        taken = {parse_network(block.spec.cidr) for block in await self._all()}
+        for pool in ask.ranges:
+            for cidr in blocks_for(ask.node, pool):
+                if cidr in taken:
+                    continue
+                block = await self._affinities.claim(ask.node, cidr, config.strict_affinity)
+                if block is not None:
+                    owned += 1
+                    yield block
+                if owned >= most:
+                    return
+
+    async def _others(self, ask: Ask) -> AsyncIterator[IPAMBlock]:
+        everything = {parse_network(block.spec.cidr): block for block in await self._all()}
+        for pool in ask.ranges:
+            start = next(blocks_for(ask.node, pool))
+            inside = sorted(cidr for cidr in everything if pool.cidr.contains(cidr))
+            # Each node begins at a place of its own, as with new blocks.
+            for cidr in sorted(inside, key=lambda cidr: cidr < start):
+                block = everything[cidr]
+                if not belongs(block, ask.node) and block.spec.unallocated:
+                    yield block
+
+    async def _all(self) -> tuple[IPAMBlock, ...]:
+        return cast(tuple[IPAMBlock, ...], (await self._store.list("IPAMBlock")).resources)
+
+
+def _choice(ask: Ask, strict: bool, number: int) -> Callable[[IPAMBlockSpec], Taken]:
+    """What to take of a block: looked at again whenever the block turns out to have changed."""
+
+    def choose(spec: IPAMBlockSpec) -> Taken:
+        own = spec.affinity == owner(ask.node)
+        if spec.deleted or (not own and (strict or spec.strict_affinity)):
+            return Taken(spec, ())
+        return take(spec, number, ask.by)
+
+    return choose
+
+
+def _version(block: IPAMBlock) -> int:
+    return parse_network(block.spec.cidr).version
+
+
+def _is_within(cidr: Prefix, ranges: Sequence[Range]) -> bool:
+    return any(pool.cidr.contains(cidr) for pool in ranges)
+
+
+def _exhausted(ask: Ask, config: IPAMConfigurationSpec, missing: int) -> Exhausted:
+    pools = ", ".join(f"{pool.name} ({pool.cidr})" for pool in ask.ranges)
+    limits = f"at most {config.max_blocks_per_host or MOST_BLOCKS} blocks a node"
+    if config.strict_affinity:
+        limits += ", none borrowed from other nodes (strictAffinity)"
+    return Exhausted(
+        f"no address left for node {ask.node}: {missing} missing in {pools}; {limits}. "
+        "Add a pool, or release what is not used"
+    )

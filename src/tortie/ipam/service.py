@@ -1,0 +1,240 @@
+"""The door of address management: assign, release, look up."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import cast
+
+from tortie.api import (
+    BlockAffinity,
+    IPAMBlock,
+    IPAMBlockSpec,
+    IPAMConfiguration,
+    IPAMConfigurationSpec,
+    IPPool,
+    Key,
+)
+from tortie.datastore import Datastore, DatastoreError, NotFound
+from tortie.datastore.retry import ATTEMPTS, pause
+from tortie.ipam.affinities import Affinities
+from tortie.ipam.block import Taken, held_by, holder, holder_of, take_address
+from tortie.ipam.errors import AlreadyAssigned, Exhausted, IpamError, NoPool
+from tortie.ipam.names import CONFIGURATION, owner
+from tortie.ipam.pools import (
+    Query,
+    Range,
+    allows,
+    looks_at_namespaces,
+    looks_at_nodes,
+    range_holding,
+    select,
+)
+from tortie.ipam.search import Ask, Search
+from tortie.ipam.taking import Blocks
+from tortie.ipam.types import Assignment, AssignRequest, FixedRequest, ReleaseRequest
+from tortie.net import Prefix, parse_network
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class IPAM:
+    """Addresses out of the pools of one datastore. All methods raise IpamError, DatastoreError.
+
+    Calls for different handles may run at once, in any number of processes. For one handle, the
+    caller lets them follow one another: whoever releases a handle while an assignment to it runs
+    may take back what was just given.
+    """
+
+    def __init__(self, store: Datastore, clock: Callable[[], str] = _now) -> None:
+        self._store = store
+        self._affinities = Affinities(store, clock)
+        self._blocks = Blocks(store, self._affinities)
+        self._search = Search(store, self._blocks, self._affinities)
+
+    async def auto_assign(self, request: AssignRequest) -> Assignment:
+        """Addresses of the pools that fit: all that were asked for, or none and an error.
+
+        Raises NoPool, Exhausted. After DatastoreError, `release_by_handle` gives back what may
+        have been taken.
+        """
+        pools, config = await asyncio.gather(self._pools(), self._configuration())
+        taken: list[Prefix] = []
+        try:
+            for version, count, requested in (
+                (4, request.count4, request.pools4),
+                (6, request.count6, request.pools6),
+            ):
+                if count:
+                    ranges = select(pools, await self._query(request, version, requested, pools))
+                    by = holder(request.handle, request.attributes)
+                    ask = Ask(request.node, count, ranges, by)
+                    await self._search.find(ask, config, taken)
+        except (IpamError, DatastoreError):
+            with suppress(DatastoreError):  # the first error counts; the handle tells of the rest
+                await self.release(taken)
+            raise
+        return Assignment(tuple(taken))
+
+    async def assign_fixed(self, request: FixedRequest) -> Assignment:
+        """This very address. One that the handle has already is given again.
+
+        Raises NoPool where no pool has it, AlreadyAssigned where another handle has it, Exhausted
+        where it is of another node's block and affinity is strict.
+        """
+        pools, config = await asyncio.gather(self._pools(), self._configuration())
+        cidr = _pool_of(pools, request).block_of(request.address)
+        by = holder(request.handle, request.attributes)
+
+        def choose(spec: IPAMBlockSpec) -> Taken:
+            _check_fixed(spec, request, config.strict_affinity)
+            if holder_of(spec, request.address) is not None:
+                return Taken(spec, ())  # the handle's own already
+            return Taken(take_address(spec, request.address, by), (request.address,))
+
+        if await self._affinities.block(cidr) is None:
+            await self._affinities.claim(request.node, cidr, config.strict_affinity)
+        if not await self._blocks.take(cidr, None, by, choose):
+            await self._check_held(cidr, request)
+        return Assignment((request.address,))
+
+    async def addresses_of(self, handle: str) -> tuple[Prefix, ...]:
+        """What a handle holds, each a /32 or /128, IPv4 first."""
+        found = await self._blocks.handles.get(handle)
+        if found is None:
+            return ()
+        cidrs = sorted(parse_network(text) for text in found.spec.block)
+        blocks = [await self._affinities.block(cidr) for cidr in cidrs]
+        return tuple(
+            address for block in blocks if block for address in held_by(block.spec, handle)
+        )
+
+    async def release_by_handle(self, handle: str) -> tuple[Prefix, ...]:
+        """Give back all that a handle holds; returns it. A handle that holds nothing is fine."""
+        freed: list[Prefix] = []
+        for attempt in range(ATTEMPTS):
+            found = await self._blocks.handles.get(handle)
+            if found is None:
+                return tuple(freed)
+            for text in found.spec.block:
+                freed += await self._blocks.release_handle(parse_network(text), handle)
+            if await self._blocks.handles.deleted(found):
+                return tuple(freed)
+            await pause(attempt)
+        raise IpamError(f"handle {handle} got new addresses while it was released: retry")
+
+    async def release(self, addresses: Iterable[Prefix | ReleaseRequest]) -> tuple[Prefix, ...]:
+        """Give back addresses; returns those that were held. Free ones are fine."""
+        requests = [
+            address if isinstance(address, ReleaseRequest) else ReleaseRequest(address=address)
+            for address in addresses
+        ]
+        if not requests:
+            return ()
+        freed: list[Prefix] = []
+        for cidr, group in (await self._by_block(requests)).items():
+            freed += await self._blocks.release(cidr, group)
+        return tuple(freed)
+
+    async def release_node(self, node: str) -> None:
+        """Give up all claims of a node that is gone. Addresses in use stay with their handles."""
+        claims = cast(
+            tuple[BlockAffinity, ...], (await self._store.list("BlockAffinity")).resources
+        )
+        for claim in claims:
+            if claim.spec.node == node:
+                await self._affinities.release(node, parse_network(claim.spec.cidr))
+
+    async def _check_held(self, cidr: Prefix, request: FixedRequest) -> None:
+        """Nothing was taken: fine if the handle had it already."""
+        block = await self._affinities.block(cidr)
+        found = holder_of(block.spec, request.address) if block else None
+        if found is None or (found.handle_id or "").lower() != request.handle.lower():
+            raise IpamError(
+                f"{request.address}: its block {cidr} is just being given up by another: retry"
+            )
+
+    async def _by_block(
+        self, requests: Sequence[ReleaseRequest]
+    ) -> dict[Prefix, list[ReleaseRequest]]:
+        listing = await self._store.list("IPAMBlock")
+        blocks = cast(tuple[IPAMBlock, ...], listing.resources)
+        cidrs = [parse_network(block.spec.cidr) for block in blocks]
+        groups: dict[Prefix, list[ReleaseRequest]] = {}
+        for cidr in cidrs:
+            inside = [request for request in requests if cidr.contains(request.address)]
+            if inside:
+                groups[cidr] = inside
+        return groups
+
+    async def _pools(self) -> tuple[IPPool, ...]:
+        return cast(tuple[IPPool, ...], (await self._store.list("IPPool")).resources)
+
+    async def _configuration(self) -> IPAMConfigurationSpec:
+        try:
+            return cast(IPAMConfiguration, await self._store.get(CONFIGURATION)).spec
+        except NotFound:
+            return IPAMConfigurationSpec()
+
+    async def _query(
+        self,
+        request: AssignRequest,
+        version: int,
+        requested: tuple[str, ...],
+        pools: Sequence[IPPool],
+    ) -> Query:
+        namespace = request.namespace or request.attributes.get("namespace", "")
+        node_labels: Mapping[str, str] = {}
+        namespace_labels: Mapping[str, str] = {}
+        if not requested and looks_at_nodes(pools):
+            node_labels = await self._labels(Key("Node", "", request.node))
+        if not requested and namespace and looks_at_namespaces(pools):
+            namespace_labels = await self._labels(Key("Namespace", "", namespace))
+        return Query(
+            version,
+            request.use,
+            requested,
+            request.node,
+            node_labels,
+            namespace,
+            namespace_labels,
+        )
+
+    async def _labels(self, key: Key) -> Mapping[str, str]:
+        try:
+            return (await self._store.get(key)).metadata.labels
+        except NotFound:
+            return {}
+
+
+def _pool_of(pools: Sequence[IPPool], request: FixedRequest) -> Range:
+    for pool in pools:
+        found = range_holding(pool, request.address)
+        if found is None:
+            continue
+        if pool.spec.disabled:
+            raise NoPool(f"{request.address} is of IPPool {found.name}, which is disabled")
+        if not allows(pool, request.use):
+            uses = ", ".join(pool.spec.allowed_uses)
+            raise NoPool(
+                f"{request.address} is of IPPool {found.name}, whose allowedUses is {uses}, "
+                f"not {request.use}"
+            )
+        return found
+    raise NoPool(f"{request.address} is in no IPPool: add one, or choose another address")
+
+
+def _check_fixed(spec: IPAMBlockSpec, request: FixedRequest, strict: bool) -> None:
+    found = holder_of(spec, request.address)
+    if found is not None and (found.handle_id or "").lower() != request.handle.lower():
+        raise AlreadyAssigned(
+            f"{request.address} is held by {found.handle_id or 'somebody'} "
+            f"({dict(found.secondary)}): release it there, or choose another"
+        )
+    if found is None and spec.affinity != owner(request.node) and (strict or spec.strict_affinity):
+        raise Exhausted(
+            f"{request.address} is of block {spec.cidr}, which belongs to {spec.affinity}: with "
+            f"strictAffinity node {request.node} can't have it"
+        )

@@ -1,0 +1,87 @@
+"""Which pools a request may take from."""
+
+from typing import Any
+
+import pytest
+
+from strategies.ipam import pool
+from tortie.ipam import NoPool
+from tortie.ipam.names import affinity_key, block_key, handle_key
+from tortie.ipam.pools import Query, blocks_for, range_of, select
+from tortie.net import parse_network
+
+QUERY = Query(4, "Workload", (), "n1", {"rack": "1"}, "web", {"team": "x"})
+
+
+@pytest.mark.parametrize(
+    ("spec", "query", "reason"),
+    [
+        ({}, {}, ""),
+        ({}, {"version": 6}, "IPv4"),
+        ({}, {"use": "Tunnel"}, ""),
+        ({}, {"use": "LoadBalancer"}, "allowedUses is Workload, Tunnel"),
+        ({"allowed_uses": ("Tunnel",)}, {}, "allowedUses is Tunnel"),
+        ({"allowed_uses": ("Tunnel",)}, {"use": "Tunnel"}, ""),
+        ({"disabled": True}, {}, "disabled"),
+        ({"disabled": True}, {"requested": ("p",)}, "disabled"),
+        ({"assignment_mode": "Manual"}, {}, "must be asked for"),
+        ({"assignment_mode": "Manual"}, {"requested": ("p",)}, ""),
+        ({"assignment_mode": "Manual"}, {"requested": ("10.0.0.0/24",)}, ""),
+        ({"node_selector": "rack == '1'"}, {}, ""),
+        ({"node_selector": "rack == '2'"}, {}, "nodeSelector"),
+        ({"node_selector": "rack == '2'"}, {"requested": ("p",)}, ""),
+        ({"node_selector": "rack ="}, {}, "selector:"),
+        ({"namespace_selector": "team == 'x'"}, {}, ""),
+        ({"namespace_selector": "team == 'y'"}, {}, "namespace 'web'"),
+        ({"namespace_selector": "has(team)"}, {"namespace_labels": {}}, "namespaceSelector"),
+        ({"cidr": "10.0.0.0/33"}, {}, "above 32"),
+    ],
+)
+def test_a_pool_is_chosen_or_named_with_the_reason(
+    spec: dict[str, Any], query: dict[str, Any], reason: str
+) -> None:
+    pools = [pool("p", **({"cidr": "10.0.0.0/24"} | spec))]
+    asked = QUERY._replace(**query)
+    if not reason:
+        assert [found.name for found in select(pools, asked)] == ["p"]
+        return
+    with pytest.raises(NoPool) as raised:
+        select(pools, asked)
+    assert f"p ({reason}" in str(raised.value) or reason in str(raised.value)
+    assert "node n1" in str(raised.value)
+
+
+def test_a_pool_that_is_not_there_is_named_with_those_that_are() -> None:
+    with pytest.raises(NoPool, match="'q', which was asked for; there are: p"):
+        select([pool("p", "10.0.0.0/24")], QUERY._replace(requested=("q",)))
+
+
+def test_pools_come_by_address_or_as_asked_for() -> None:
+    pools = [pool("a", "10.9.0.0/24"), pool("b", "10.1.0.0/24")]
+    assert [found.name for found in select(pools, QUERY)] == ["b", "a"]
+    asked = QUERY._replace(requested=("a", "b"))
+    assert [found.name for found in select(pools, asked)] == ["a", "b"]
+
+
+def test_each_node_walks_all_blocks_from_a_place_of_its_own() -> None:
+    found = range_of(pool("p", "10.0.0.0/20"))
+    walks = {node: list(blocks_for(node, found)) for node in ("n1", "n2", "n3")}
+    assert all(len(set(walk)) == len(walk) == 64 for walk in walks.values())
+    assert len({walk[0] for walk in walks.values()}) == 3
+    assert walks["n1"] == list(blocks_for("n1", found))
+
+
+def test_huge_pools_are_walked_lazily() -> None:
+    found = range_of(pool("p", "fd00::/48"))
+    first = next(blocks_for("n1", found))
+    assert first.length == 122
+    assert found.cidr.contains(first)
+
+
+def test_names_are_those_of_calico() -> None:
+    cidr = parse_network("192.168.0.0/26")
+    assert block_key(cidr).name == "192-168-0-0-26"
+    assert affinity_key("n1", cidr).name == "n1-192-168-0-0-26"
+    assert block_key(parse_network("fd00:10::40/122")).name == "fd00-10--40-122"
+    assert handle_key("k8s-pod-network.ABC").name == "k8s-pod-network.abc"
+    assert len(affinity_key("n" * 250, cidr).name) <= 253

@@ -1,0 +1,312 @@
+"""Assigning, releasing, borrowing, claiming: over a store in memory."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+import pytest
+from msgspec.structs import replace
+
+from strategies.ipam import blocks_in, check_consistent, configuration, pool
+from tortie.api import BlockAffinity, IPAMBlock, Namespace, Node, NodeSpec, ObjectMeta
+from tortie.datastore import Datastore, NotFound
+from tortie.datastore.memory import MemoryDatastore
+from tortie.ipam import (
+    IPAM,
+    AlreadyAssigned,
+    AssignRequest,
+    Exhausted,
+    FixedRequest,
+    IpamError,
+    NoPool,
+    ReleaseRequest,
+)
+from tortie.ipam.names import affinity_key, block_key, handle_key
+from tortie.net import Prefix, parse_network
+
+V4, V6 = pool("v4", "10.0.0.0/24", block_size=28), pool("v6", "fd00::/120", block_size=124)
+
+
+def run(*resources: object, scenario: Callable[[Datastore, IPAM], Awaitable[None]]) -> None:
+    """Run a scenario over these resources; blocks and handles must agree at its end."""
+
+    async def body() -> None:
+        store = MemoryDatastore()
+        for resource in resources:
+            await store.create(resource)  # type: ignore[arg-type]
+        await scenario(store, IPAM(store))
+        await check_consistent(store)
+
+    asyncio.run(body())
+
+
+def ask(node: str = "n1", handle: str = "h1", **more: object) -> AssignRequest:
+    return AssignRequest(node=node, handle=handle, **more)  # type: ignore[arg-type]
+
+
+def test_an_address_is_recorded_with_block_affinity_and_handle() -> None:
+    async def scenario(store: Datastore, ipam: IPAM) -> None:
+        (address,) = (await ipam.auto_assign(ask(attributes={"pod": "x"}))).ips
+        (block,) = await blocks_in(store)
+        assert address.is_single
+        assert parse_network(block.spec.cidr).contains(address)
+        assert block.spec.affinity == "host:n1"
+        assert block.spec.attributes[0].secondary == {"pod": "x"}
+        claim = await store.get(affinity_key("n1", parse_network(block.spec.cidr)))
+        assert cast(BlockAffinity, claim).spec.state == "confirmed"
+        assert await ipam.addresses_of("h1") == (address,)
+        assert (await store.get(handle_key("h1"))).metadata.name == "h1"
+
+    run(V4, scenario=scenario)
+
+
+def test_a_release_gives_all_back_and_may_be_repeated() -> None:
+    async def scenario(store: Datastore, ipam: IPAM) -> None:
+        given = (await ipam.auto_assign(ask(count4=3, count6=2))).ips
+        assert [address.version for address in given] == [4, 4, 4, 6, 6]
+        assert sorted(await ipam.release_by_handle("h1")) == sorted(given)
+        assert await ipam.release_by_handle("h1") == ()
+        assert await ipam.addresses_of("h1") == ()
+        with pytest.raises(NotFound):
+            await store.get(handle_key("h1"))
+
+    run(V4, V6, scenario=scenario)
+
+
+def test_a_released_address_is_given_again_as_late_as_possible() -> None:
+    async def scenario(_: Datastore, ipam: IPAM) -> None:
+        (first,) = (await ipam.auto_assign(ask())).ips
+        await ipam.release_by_handle("h1")
+        rest = [(await ipam.auto_assign(ask(handle=f"x{n}"))).ips[0] for n in range(16)]
+        assert rest.index(first) == 15
+
+    run(V4, scenario=scenario)
+
+
+def test_a_node_takes_from_its_own_block_while_it_can() -> None:
+    async def scenario(store: Datastore, ipam: IPAM) -> None:
+        for number in range(16):
+            await ipam.auto_assign(ask(handle=f"a{number}"))
+            await ipam.auto_assign(ask("n2", f"b{number}"))
+        blocks = await blocks_in(store)
+        assert sorted(str(block.spec.affinity) for block in blocks) == ["host:n1", "host:n2"]
+        await ipam.auto_assign(ask(handle="a16"))
+        assert len(await blocks_in(store)) == 3
+
+    run(V4, scenario=scenario)
+
+
+def test_many_addresses_span_blocks() -> None:
+    async def scenario(_: Datastore, ipam: IPAM) -> None:
+        given = (await ipam.auto_assign(ask(count4=40))).ips
+        assert len(set(given)) == 40
+        assert sorted(await ipam.addresses_of("h1")) == sorted(given)
+
+    run(V4, scenario=scenario)
+
+
+def test_a_full_pool_lends_from_other_nodes_blocks() -> None:
+    async def scenario(store: Datastore, ipam: IPAM) -> None:
+        await ipam.auto_assign(ask("n1", "h1"))
+        await ipam.auto_assign(ask("n2", "h2"))
+        (borrowed,) = (await ipam.auto_assign(ask("n3", "h3"))).ips
+        owners = {parse_network(block.spec.cidr): block for block in await blocks_in(store)}
+        assert next(cidr for cidr in owners if cidr.contains(borrowed))
+        assert all(block.spec.affinity != "host:n3" for block in owners.values())
+
+    run(pool("p", "10.0.0.0/27", block_size=28), scenario=scenario)
+
+
+def test_strict_affinity_lends_nothing() -> None:
+    async def scenario(_: Datastore, ipam: IPAM) -> None:
+        await ipam.auto_assign(ask("n1", "h1"))
+        with pytest.raises(Exhausted, match=r"n2: 1 missing in p \(10.*strictAffinity"):
+            await ipam.auto_assign(ask("n2", "h2"))
+        assert await ipam.addresses_of("h2") == ()
+
+    run(
+        pool("p", "10.0.0.0/28", block_size=28),
+        configuration(strict_affinity=True),
+        scenario=scenario,
+    )
+
+
+def test_an_exhausted_pool_takes_nothing_of_what_it_could_not_give_whole() -> None:
+    async def scenario(store: Datastore, ipam: IPAM) -> None:
+        with pytest.raises(Exhausted):
+            await ipam.auto_assign(ask(count4=17))
+        with pytest.raises(NoPool):
+            await ipam.auto_assign(ask(count4=1, count6=1))
+        assert (await store.list("IPAMHandle")).resources == ()
+        assert len((await ipam.auto_assign(ask(count4=16))).ips) == 16
+
+    run(pool("p", "10.0.0.0/28", block_size=28), scenario=scenario)
+
+
+@pytest.mark.parametrize(("limit", "blocks"), [(0, 20), (3, 3)])
+def test_a_node_claims_no_more_blocks_than_it_may(limit: int, blocks: int) -> None:
+    async def scenario(store: Datastore, ipam: IPAM) -> None:
+        with pytest.raises(Exhausted, match=f"at most {blocks} blocks"):
+            await ipam.auto_assign(ask(count4=4 * blocks + 1))
+        assert len(await blocks_in(store)) == blocks
+
+    run(
+        pool("p", "10.0.0.0/24", block_size=30),
+        configuration(max_blocks_per_host=limit, strict_affinity=True),
+        scenario=scenario,
+    )
+
+
+def test_blocks_are_not_claimed_where_that_is_forbidden() -> None:
+    async def scenario(_: Datastore, ipam: IPAM) -> None:
+        with pytest.raises(Exhausted):
+            await ipam.auto_assign(ask())
+
+    run(V4, configuration(auto_allocate_blocks=False), scenario=scenario)
+
+
+def test_labels_of_node_and_namespace_choose_the_pool() -> None:
+    async def scenario(_: Datastore, ipam: IPAM) -> None:
+        (address,) = (await ipam.auto_assign(ask(namespace="web"))).ips
+        assert parse_network("10.1.0.0/24").contains(address)
+        (address,) = (await ipam.auto_assign(ask(attributes={"namespace": "web"}))).ips
+        assert parse_network("10.1.0.0/24").contains(address)
+        with pytest.raises(NoPool, match=r"a \(nodeSelector.*b \(namespaceSelector"):
+            await ipam.auto_assign(ask(namespace="db"))
+
+    run(
+        pool("a", "10.0.0.0/24", node_selector="rack == '2'"),
+        pool("b", "10.1.0.0/24", node_selector="rack == '1'", namespace_selector="app == 'web'"),
+        Node(metadata=ObjectMeta(name="n1", labels={"rack": "1"}), spec=NodeSpec()),
+        Namespace(metadata=ObjectMeta(name="web", labels={"app": "web"})),
+        scenario=scenario,
+    )
+
+
+def test_tunnels_get_addresses_of_pools_for_tunnels() -> None:
+    async def scenario(_: Datastore, ipam: IPAM) -> None:
+        (address,) = (await ipam.auto_assign(ask(handle="t", use="Tunnel"))).ips
+        assert parse_network("10.1.0.0/24").contains(address)
+
+    run(
+        pool("a", "10.0.0.0/24", allowed_uses=("Workload",)),
+        pool("b", "10.1.0.0/24", allowed_uses=("Tunnel",)),
+        scenario=scenario,
+    )
+
+
+def test_a_fixed_address_is_given_once() -> None:
+    wanted = Prefix.single(4, parse_network("10.0.0.77").address)
+
+    async def scenario(_: Datastore, ipam: IPAM) -> None:
+        request = FixedRequest(address=wanted, node="n1", handle="h1", attributes={"pod": "x"})
+        assert (await ipam.assign_fixed(request)).ips == (wanted,)
+        assert (await ipam.assign_fixed(request)).ips == (wanted,)
+        assert await ipam.addresses_of("h1") == (wanted,)
+        with pytest.raises(AlreadyAssigned, match=r"10\.0\.0\.77/32 is held by h1.*'pod': 'x'"):
+            await ipam.assign_fixed(FixedRequest(address=wanted, node="n2", handle="h2"))
+        await ipam.release_by_handle("h1")
+        await ipam.assign_fixed(FixedRequest(address=wanted, node="n2", handle="h2"))
+
+    run(V4, scenario=scenario)
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [("10.9.0.1", "in no IPPool"), ("10.0.0.1", "disabled"), ("10.1.0.1", "allowedUses")],
+)
+def test_a_fixed_address_outside_fit_pools_is_refused(address: str, reason: str) -> None:
+    async def scenario(_: Datastore, ipam: IPAM) -> None:
+        with pytest.raises(NoPool, match=reason):
+            await ipam.assign_fixed(
+                FixedRequest(address=parse_network(address), node="n1", handle="h")
+            )
+
+    run(
+        pool("a", "10.0.0.0/24", disabled=True),
+        pool("b", "10.1.0.0/24", allowed_uses=("Tunnel",)),
+        scenario=scenario,
+    )
+
+
+def test_a_fixed_address_of_another_nodes_block_is_refused_where_affinity_is_strict() -> None:
+    async def scenario(_: Datastore, ipam: IPAM) -> None:
+        (given,) = (await ipam.auto_assign(ask("n1", "h1"))).ips
+        other = Prefix.single(4, given.address ^ 1)
+        with pytest.raises(Exhausted, match="host:n1"):
+            await ipam.assign_fixed(FixedRequest(address=other, node="n2", handle="h2"))
+
+    run(V4, configuration(strict_affinity=True), scenario=scenario)
+
+
+def test_addresses_can_be_released_by_themselves() -> None:
+    async def scenario(_: Datastore, ipam: IPAM) -> None:
+        first, second = (await ipam.auto_assign(ask(count4=2))).ips
+        assert await ipam.release([first, first]) == (first,)
+        assert await ipam.release([first]) == ()
+        assert await ipam.addresses_of("h1") == (second,)
+        assert await ipam.release([ReleaseRequest(address=second, handle="other")]) == ()
+        assert await ipam.release([ReleaseRequest(address=second, handle="h1")]) == (second,)
+
+    run(V4, scenario=scenario)
+
+
+def test_a_gone_node_keeps_no_block_but_its_addresses_stay_held() -> None:
+    async def scenario(store: Datastore, ipam: IPAM) -> None:
+        await ipam.auto_assign(ask("n1", "h1", count4=17))
+        await ipam.release_by_handle("h1")
+        (kept,) = (await ipam.auto_assign(ask("n1", "h2"))).ips
+        await ipam.release_node("n1")
+        (block,) = await blocks_in(store)
+        assert block.spec.affinity is None
+        assert (await store.list("BlockAffinity")).resources == ()
+        assert await ipam.addresses_of("h2") == (kept,)
+        await ipam.release_by_handle("h2")
+        assert await blocks_in(store) == []
+
+    run(V4, scenario=scenario)
+
+
+@pytest.mark.parametrize("state", ["pending", "pendingDeletion", "confirmed"])
+@pytest.mark.parametrize("with_block", [True, False])
+def test_half_done_claims_are_finished(state: str, with_block: bool) -> None:
+    """As a crash leaves them, at each step of claiming and of releasing."""
+    cidr = parse_network("10.0.0.0/28")
+
+    async def scenario(store: Datastore, ipam: IPAM) -> None:
+        await ipam.auto_assign(ask())
+        await ipam.release_by_handle("h1")
+        claim = cast(BlockAffinity, await store.get(affinity_key("n1", cidr)))
+        await store.update(replace(claim, spec=replace(claim.spec, state=state)))
+        if not with_block:
+            await store.delete(block_key(cidr))
+        for _ in range(2):
+            await IPAM(store).auto_assign(ask(handle="h2"))
+        claim = cast(BlockAffinity, await store.get(affinity_key("n1", cidr)))
+        assert claim.spec.state == "confirmed"
+        assert cast(IPAMBlock, await store.get(block_key(cidr))).spec.affinity == "host:n1"
+
+    run(pool("p", "10.0.0.0/28", block_size=28), scenario=scenario)
+
+
+def test_a_claim_to_anothers_block_is_dropped() -> None:
+    async def scenario(store: Datastore, ipam: IPAM) -> None:
+        await ipam.auto_assign(ask("n1", "h1"))
+        claim = cast(BlockAffinity, (await store.list("BlockAffinity")).resources[0])
+        spec = type(claim.spec)(state="pending", node="n2", type="host", cidr=claim.spec.cidr)
+        await store.create(BlockAffinity(metadata=ObjectMeta(name="n2-x"), spec=spec))
+        wrong = affinity_key("n2", parse_network(claim.spec.cidr))
+        await store.create(BlockAffinity(metadata=ObjectMeta(name=wrong.name), spec=spec))
+        await ipam.auto_assign(ask("n2", "h2"))
+        with pytest.raises(NotFound):
+            await store.get(wrong)
+
+    run(V4, scenario=scenario)
+
+
+def test_a_no_pool_error_is_an_ipam_error() -> None:
+    async def scenario(_: Datastore, ipam: IPAM) -> None:
+        with pytest.raises(IpamError, match="there are no pools"):
+            await ipam.auto_assign(ask())
+
+    run(scenario=scenario)
