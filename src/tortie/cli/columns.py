@@ -57,10 +57,13 @@ def _text(value: object) -> str:
 
 def age(resource: Resource) -> str:
     """How long ago it was created: "5s", "3m", "7h", "12d"."""
-    created = resource.metadata.creation_timestamp
-    if not created:
+    created = resource.metadata.creation_timestamp or ""
+    try:
+        since = datetime.fromisoformat(created)
+    except ValueError:
         return ""
-    seconds = int((datetime.now(UTC) - datetime.fromisoformat(created)).total_seconds())
+    now = datetime.now(UTC if since.tzinfo else None)
+    seconds = int((now - since).total_seconds())
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= length:
             return f"{seconds // length}{unit}"
@@ -110,14 +113,20 @@ _POLICY = (
 )
 _SET = (_NAME, Column("NETS", lambda item: len(item.spec.nets)), Column("CIDRS", "spec.nets", True))
 
+_KUBERNETES_POLICY = (
+    _NAME,
+    Column("POD-SELECTOR", _pod_selector),
+    Column("TYPES", "spec.policy_types", wide=True),
+)
+_STAGED = Column("ACTION", "spec.staged_action")
+
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "NetworkPolicy": _POLICY,
     "GlobalNetworkPolicy": _POLICY,
-    "KubernetesNetworkPolicy": (
-        _NAME,
-        Column("POD-SELECTOR", _pod_selector),
-        Column("TYPES", "spec.policy_types", wide=True),
-    ),
+    "KubernetesNetworkPolicy": _KUBERNETES_POLICY,
+    "StagedNetworkPolicy": (*_POLICY, _STAGED),
+    "StagedGlobalNetworkPolicy": (*_POLICY, _STAGED),
+    "StagedKubernetesNetworkPolicy": (*_KUBERNETES_POLICY, _STAGED),
     "Tier": (
         _NAME,
         Column("ORDER", "spec.order"),
@@ -155,6 +164,38 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("IP", _pod_address),
         Column("PORTS", _pod_ports, wide=True),
         _LABELS,
+    ),
+    "HostEndpoint": (
+        _NAME,
+        Column("NODE", "spec.node"),
+        Column("INTERFACE", "spec.interface_name"),
+        Column("IPS", "spec.expected_ips"),
+        Column("PROFILES", "spec.profiles", wide=True),
+    ),
+    "IPReservation": (_NAME, Column("CIDRS", "spec.reserved_cidrs")),
+    "BGPPeer": (
+        _NAME,
+        Column("PEER-IP", "spec.peer_ip"),
+        Column("PEER-ASN", "spec.as_number"),
+        Column("NODE", "spec.node"),
+        Column("NODE-SELECTOR", "spec.node_selector", wide=True),
+        Column("PEER-SELECTOR", "spec.peer_selector", wide=True),
+    ),
+    "BGPConfiguration": (
+        _NAME,
+        Column("ASN", "spec.as_number"),
+        Column("MESH", "spec.node_to_node_mesh_enabled"),
+    ),
+    "CalicoNodeStatus": (
+        _NAME,
+        Column("NODE", "spec.node"),
+        Column("CLASSES", "spec.classes"),
+    ),
+    "ClusterInformation": (
+        _NAME,
+        Column("VERSION", "spec.calico_version"),
+        Column("READY", "spec.datastore_ready"),
+        Column("TYPES", "spec.cluster_type"),
     ),
     "Profile": (_NAME, Column("LABELS", "spec.labels_to_apply", wide=True)),
     "Namespace": (_NAME, _LABELS),
