@@ -396,10 +396,19 @@ def test_bad_addresses_of_endpoints_and_sets_are_left_out():
     assert len(cluster.engine.warnings()) == 3
 
 
-def test_a_local_endpoint_without_interface_is_not_programmed():
+@pytest.mark.parametrize("name", ["", ".", "..", "cali/1", 'cali" ', "sixteen-letters-"])
+def test_a_local_endpoint_without_a_usable_interface_is_not_programmed(name):
     nameless = WorkloadEndpoint(
-        metadata=ObjectMeta(name="w1", namespace="shop"), spec=WorkloadEndpointSpec(node="n1")
+        metadata=ObjectMeta(name="w1", namespace="shop"),
+        spec=WorkloadEndpointSpec(node="n1", interface_name=name),
     )
     cluster = Cluster(nameless)
     assert not cluster.state.endpoints
     assert "spec.interfaceName" in cluster.engine.warnings()[0]
+
+
+def test_a_bad_mac_is_left_out():
+    cluster = Cluster(wep("w1", mac="66:00:00:00:00:01"), wep("w2", mac="66:00"))
+    assert cluster.endpoint("w1").mac == "66:00:00:00:00:01"
+    assert cluster.endpoint("w2").mac is None
+    assert "spec.mac" in cluster.engine.warnings()[0]

@@ -5,6 +5,7 @@ keeps only what selectors and sets need: its own labels, the profiles that it in
 from, its networks and its named ports.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from itertools import chain
 from sys import intern
@@ -21,6 +22,8 @@ from tortie.net import Prefix, parse_prefix, parse_protocol
 from tortie.policy.program import Endpoint, EndpointId
 
 Warn = Callable[[str], None]
+_INTERFACE = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.-]{1,15}")
+_MAC = re.compile(r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}")
 _LABEL_LENGTH = 63  # Kubernetes' limit of a label's value
 
 
@@ -82,15 +85,18 @@ def effective_labels(item: Item, inherited: Mapping[str, Mapping[str, str]]) -> 
 def local_endpoint(key: Key, value: WorkloadEndpoint, item: Item, warn: Warn) -> Endpoint | None:
     """What the dataplane gets of a local endpoint, no tiers yet; None without an interface."""
     spec = value.spec
-    if not spec.interface_name:
-        warn(f"{key}: spec.interfaceName is empty; the endpoint is not programmed")
+    if not _INTERFACE.fullmatch(spec.interface_name):
+        found = f"{spec.interface_name!r} is no interface's name"
+        warn(f"{key}: spec.interfaceName: {found}; the endpoint is not programmed")
         return None
+    if spec.mac and not _MAC.fullmatch(spec.mac):
+        warn(f"{key}: spec.mac: {spec.mac!r} is no MAC address; it is left out")
     return Endpoint(
         id=EndpointId(*key),
         interface=spec.interface_name,
         addresses=item.nets,
         profiles=item.profiles,
-        mac=spec.mac or None,
+        mac=spec.mac if _MAC.fullmatch(spec.mac) else None,
     )
 
 

@@ -48,9 +48,9 @@ def node_addresses(name: str, value: Node, warn: Warn) -> NodeAddresses:
     key = value.key
     bgp = value.spec.bgp
     texts = {4: bgp.ipv4_address, 6: bgp.ipv6_address} if bgp else {}
-    ipv4 = _address(key, "spec.bgp.ipv4Address", texts.get(4) or _internal(value, 4), warn)
-    ipv6 = _address(key, "spec.bgp.ipv6Address", texts.get(6) or _internal(value, 6), warn)
-    tunnel = _address(key, "spec.ipv4VXLANTunnelAddr", value.spec.ipv4_vxlan_tunnel_addr, warn)
+    ipv4 = _address(key, "spec.bgp.ipv4Address", 4, texts.get(4) or _internal(value, 4), warn)
+    ipv6 = _address(key, "spec.bgp.ipv6Address", 6, texts.get(6) or _internal(value, 6), warn)
+    tunnel = _address(key, "spec.ipv4VXLANTunnelAddr", 4, value.spec.ipv4_vxlan_tunnel_addr, warn)
     vtep = None
     if tunnel is not None and ipv4 is not None:
         mac = value.spec.vxlan_tunnel_mac_addr or vtep_mac(name)
@@ -63,7 +63,7 @@ def vtep_mac(node: str) -> str:
 
     Calico's own rule: 0x66 (locally administered, unicast) and 5 bytes of the name's SHA-1.
     """
-    digest = sha1(node.encode(), usedforsecurity=False).digest()
+    digest = sha1(node.encode(errors="surrogatepass"), usedforsecurity=False).digest()
     return (b"\x66" + digest[:5]).hex(":")
 
 
@@ -88,7 +88,8 @@ def block_of(value: IPAMBlock, warn: Warn) -> Block | None:
         for each in spec.attributes
     ]
     guests = []
-    for ordinal, holder in enumerate(spec.allocations):
+    size = cidr.last - cidr.address + 1
+    for ordinal, holder in enumerate(spec.allocations[:size]):
         user = users[holder] if holder is not None and 0 <= holder < len(users) else None
         if user and user != owner:
             guests.append((Prefix.single(cidr.version, cidr.address + ordinal), user))
@@ -104,12 +105,18 @@ def _internal(node: Node, version: int) -> str:
     return ""
 
 
-def _address(key: Key, field: str, text: str, warn: Warn) -> Prefix | None:
+def _address(key: Key, field: str, version: int, text: str, warn: Warn) -> Prefix | None:
+    if not text:
+        return None
     try:
-        return parse_prefix(text) if text else None
+        found = parse_prefix(text)
     except ValueError as error:
         warn(f"{key}: {field}: {error}; it is left out")
         return None
+    if found.version != version:
+        warn(f"{key}: {field}: {text!r} is no IPv{version} address; it is left out")
+        return None
+    return found
 
 
 def _network(key: Key, text: str, warn: Warn) -> Prefix | None:
