@@ -426,3 +426,28 @@ def test_directions_follow_from_the_rules(kind, spec, types):
     (located,) = read_manifests("f", json.dumps(manifest)).resources
     assert located.resource.spec.types == located.resource.spec.directions == types
     assert located.resource.metadata.labels == {"projectcalico.org/tier": "web"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            '{"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": '
+            '{"name": "a"}, "addressType": "IPv4", "endpoints": [{"addresses": ["fd00::1"]}]}',
+            "endpoints: has an address that is not of addressType",
+        ),
+        (
+            '{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, '
+            '"spec": {"ports": [{"port": 1}, {"port": 2, "name": "b"}]}}',
+            "spec.ports: each of several ports needs a name",
+        ),
+        (
+            '{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}, '
+            '"spec": {"podCIDR": "10.0.0.0"}}',
+            "spec.podCIDR: '10.0.0.0' has no prefix length: write 10.0.0.0/32",
+        ),
+    ],
+)
+def test_other_kinds_of_kubernetes_are_held_to_theirs(text, said):
+    (error,) = read_manifests("f", text).errors
+    assert said in str(error)

@@ -26,9 +26,12 @@ from tortie.api.calico.staged_policies import (
 )
 from tortie.api.calico.tier import Tier
 from tortie.api.calico.workload_endpoint import WorkloadEndpoint
+from tortie.api.kube.endpoint_slice import EndpointSlice
 from tortie.api.kube.namespace import Namespace
 from tortie.api.kube.network_policy import KubernetesNetworkPolicy
+from tortie.api.kube.node import KubernetesNode
 from tortie.api.kube.pod import Pod
+from tortie.api.kube.service import Service
 from tortie.api.kube.service_account import ServiceAccount
 from tortie.api.meta import Resource
 
@@ -123,6 +126,9 @@ KINDS: dict[str, Kind] = {
         ),
         _kind(Pod, "pods", "po", namespaced=True),
         _kind(Namespace, "namespaces", "ns"),
+        _kind(Service, "services", "svc", namespaced=True),
+        _kind(EndpointSlice, "endpointslices", namespaced=True),
+        _kind(KubernetesNode, "kubernetesnodes", "nodes.core", manifest_kind="Node"),
         _kind(ServiceAccount, "serviceaccounts", "sa", namespaced=True),
     )
 }

@@ -26,8 +26,9 @@ from tortie.api.calico import (
     tier,
     workload_endpoint,
 )
+from tortie.api.kube import endpoint_slice, pod, service
 from tortie.api.kube import network_policy as kube_network_policy
-from tortie.api.kube import pod
+from tortie.api.kube import node as kube_node
 from tortie.api.meta import ObjectMeta, Resource
 from tortie.api.problems import Violation
 from tortie.api.registry import KINDS
@@ -61,6 +62,9 @@ _RULES: dict[str, Validators[Any]] = {
     "CalicoNodeStatus": node_status.RULES,
     "KubernetesNetworkPolicy": kube_network_policy.RULES,
     "Pod": pod.RULES,
+    "Service": service.RULES,
+    "EndpointSlice": endpoint_slice.RULES,
+    "KubernetesNode": kube_node.RULES,
 }
 
 _NAMES: dict[str, Check] = {
