@@ -28,7 +28,28 @@ from tortie.api import (
 )
 from tortie.engine import Engine, NodeState
 
-KNOWN = ["", "a", "all()", "has(a)", "global()", "a == 'b'", "10.65.0.1", "10.65.0.0/30", "10.65.0.0/26", "fd00::1", "fd00::/126", "80", "0", "65536", "80:90", "-1", "TCP", "ICMP", "n1", "host:n1"]
+KNOWN = [
+    "",
+    "a",
+    "all()",
+    "has(a)",
+    "global()",
+    "a == 'b'",
+    "10.65.0.1",
+    "10.65.0.0/30",
+    "10.65.0.0/26",
+    "fd00::1",
+    "fd00::/126",
+    "80",
+    "0",
+    "65536",
+    "80:90",
+    "-1",
+    "TCP",
+    "ICMP",
+    "n1",
+    "host:n1",
+]
 texts = st.text(max_size=8) | st.sampled_from(KNOWN)
 numbers = st.integers(-3, 70000)
 tuples = st.lists(texts, max_size=2).map(tuple)
