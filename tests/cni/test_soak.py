@@ -6,6 +6,7 @@ import re
 import time
 
 import pytest
+
 from cni.node import until
 
 pytestmark = pytest.mark.root
