@@ -153,13 +153,27 @@ class PacketLab:
         assert self._conntrack is not None
         self._conntrack.request(Request(_CONNTRACK_DELETE, b"\0\0\0\0"))
 
+    def own(self, address: Prefix) -> None:
+        """Give the node an address of its own, on its uplink."""
+        self._ip(self.node, [f"address replace {address} dev {UPLINK}"])
+
     def deliver(self, sent: Iterable[Sent]) -> list[bool]:
         """Send the packets in order; for each, whether it left the node by any link."""
+        return [frame is not None for frame in self._exchange(sent)]
+
+    def sources_seen(self, sent: Iterable[Sent]) -> list[int | None]:
+        """The IPv4 source addresses with which the packets left; None for what was dropped."""
+        return [
+            None if frame is None else int.from_bytes(frame[26:30])
+            for frame in self._exchange(sent)
+        ]
+
+    def _exchange(self, sent: Iterable[Sent]) -> list[bytes | None]:
         with _one_cpu():
             tokens = [self._send(one) for one in sent]
             last = self._send(Sent(_SENTINEL_LINKS[0], _SENTINEL))
             seen = self._seen_until(last)
-        return [token in seen for token in tokens]
+        return [seen.get(token) for token in tokens]
 
     def _send(self, sent: Sent) -> bytes:
         token = _MARKER + next(self._tokens).to_bytes(6)
@@ -167,8 +181,8 @@ class PacketLab:
         self._sockets[sent.link].send(frame(sent.packet, self._macs[sent.link], to, token))
         return token
 
-    def _seen_until(self, last: bytes) -> set[bytes]:
-        seen: set[bytes] = set()
+    def _seen_until(self, last: bytes) -> dict[bytes, bytes]:
+        seen: dict[bytes, bytes] = {}
         while last not in seen:
             ready, _, _ = select.select(list(self._sockets.values()), [], [], 10)
             if not ready:
@@ -189,17 +203,17 @@ def _packet_socket(link: str) -> socket.socket:
     return made
 
 
-def _arrived(one: socket.socket) -> set[bytes]:
-    """The tokens of the frames that wait on a socket, without those that it sent itself."""
-    tokens = set()
+def _arrived(one: socket.socket) -> dict[bytes, bytes]:
+    """The frames that wait on a socket, by token, without those that it sent itself."""
+    frames = {}
     while True:
         try:
             data, address = one.recvfrom(4096)
         except BlockingIOError:
-            return tokens
+            return frames
         place = data.rfind(_MARKER)
         if address[2] != socket.PACKET_OUTGOING and place >= 0:
-            tokens.add(data[place : place + len(_MARKER) + 6])
+            frames[data[place : place + len(_MARKER) + 6]] = data
 
 
 @contextmanager

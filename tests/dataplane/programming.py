@@ -97,7 +97,8 @@ def _between(source: Prefix, destination: Prefix) -> Iterator[Packet]:
     yield asker
     # Of ICMP only an echo request begins a connection.
     protocol, echo = (ICMP, 8) if source.version == 4 else (ICMPV6, 128)
-    yield replace(asker, protocol=protocol, icmp_type=echo, icmp_code=0)
+    for code in (0, 1):
+        yield replace(asker, protocol=protocol, icmp_type=echo, icmp_code=code)
     for one, there in product((TCP, UDP, SCTP), PORTS):
         here = PORTS[(there + one + source.address) % len(PORTS)]
         yield replace(asker, protocol=one, source_port=here, destination_port=there)

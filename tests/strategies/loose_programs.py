@@ -70,11 +70,15 @@ def loose_rules(draw: st.DrawFn) -> Rule:
     )
 
 
+# Rules that most packets match: they bring out the order of rules, policies and tiers.
+plain_rules = st.builds(Rule, st.sampled_from(Action), protocol=st.sampled_from([None, TCP, UDP]))
+
+
 @st.composite
 def loose_programs(draw: st.DrawFn) -> Program:
-    """A program of `programs()` whose rules are loose ones."""
+    """A program of `programs()` whose rules are loose or plain ones."""
     program = draw(programs())
-    pool = st.sampled_from(draw(st.lists(loose_rules(), min_size=1, max_size=6)))
+    pool = st.sampled_from(draw(st.lists(plain_rules | loose_rules(), min_size=2, max_size=6)))
     some = st.lists(pool, max_size=3).map(tuple)
     return Program(
         endpoints=program.endpoints,

@@ -135,8 +135,6 @@ def _walk(
     marks = settings.marks
     for place, tier in enumerate(tiers):
         yield from _tier(tier, way, settings, is_first=place == 0)
-    if tiers and profiles:
-        yield _clearing(marks.passed)
     for name in profiles:
         # Pass in a profile only ends that profile: the pass bit is not asked here.
         yield f"jump {profile_chain(way, name)}"

@@ -181,8 +181,13 @@ def _in_set(family: Family, end: str, set_id: str) -> _Either:
 
 
 def _in_ranges(end: str, ranges: tuple[PortRange, ...]) -> _Either:
-    listed = _braced(_range_text(one) for one in merged_ranges(ranges))
-    return _Either(f"th {end}port {listed}", f"th {end}port != {listed}")
+    """libnftables merges `sport != 1` and `dport != 2` into one comparison of both ports at once,
+    which then holds when either differs; it leaves ranges alone, so an excluded port is one.
+    """
+    merged = merged_ranges(ranges)
+    listed = _braced(_range_text(one) for one in merged)
+    excluded = f"{merged[0].first}-{merged[0].last}" if len(merged) == 1 else listed
+    return _Either(f"th {end}port {listed}", f"th {end}port != {excluded}")
 
 
 def merged_ranges(ranges: Iterable[PortRange]) -> list[PortRange]:

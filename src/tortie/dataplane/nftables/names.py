@@ -45,11 +45,11 @@ class Way(Enum):
 
 def policy_chain(way: Way, policy: PolicyId) -> ChainName:
     """cali-pi-knp/default/web: the chain of one policy's ingress (pi) or egress (po) rules."""
-    kind = _SHORT_KINDS.get(policy.kind, policy.kind)
-    # A name may hold "/" but a namespace may not, so the parts can't be confused.
-    text = "/".join(
-        (kind, policy.namespace, policy.name) if policy.namespace else (kind, policy.name)
-    )
+    parts = (_SHORT_KINDS.get(policy.kind, ""), policy.namespace, policy.name)
+    if not parts[0] or "/" in policy.namespace or "/" in policy.name:
+        # Written with "/" between them, parts could be taken for those of another policy.
+        return ChainName(_hashed(f"cali-p{way.value}-", "\0".join(policy)))
+    text = "/".join(filter(None, parts))
     return ChainName(_checked(f"cali-p{way.value}-", text, _CHAIN_LIMIT))
 
 
@@ -85,5 +85,9 @@ def set_name(version: int, set_id: SetId) -> SetName:
 def _checked(prefix: str, text: str, limit: int) -> str:
     if len(prefix) + len(text) <= limit and _SAFE.fullmatch(text):
         return prefix + text
+    return _hashed(prefix, text)
+
+
+def _hashed(prefix: str, text: str) -> str:
     digest = urlsafe_b64encode(sha256(text.encode("utf-8", "surrogatepass")).digest()).decode()
     return f"{prefix}_{digest[:24]}"

@@ -1,0 +1,365 @@
+"""The driver's promises: adopt, repair, isolate what fails, stay closed."""
+
+from collections.abc import Iterator
+
+import pytest
+from msgspec.structs import replace
+
+from dataplane.packets import PacketLab, Sent
+from dataplane.programming import FIXED, WORKLOADS
+from strategies.programs import ENDPOINTS, HOSTS4, HOSTS6
+from tortie.dataplane.nftables import HostAction, NftablesDataplane, NftSettings
+from tortie.engine.delta import Delta, MemberChange, SetContents
+from tortie.net import Prefix, parse_network
+from tortie.policy import Packet
+from tortie.policy.program import (
+    Action,
+    DefaultAction,
+    Endpoint,
+    PeerMatch,
+    Policy,
+    PolicyId,
+    Profile,
+    Rule,
+    SetKind,
+    TierPolicies,
+)
+
+pytestmark = pytest.mark.root
+
+FRIENDS = "s:friends"
+POLICY = PolicyId("NetworkPolicy", "shop", "friends-only")
+EVIL = 'x"; drop } } flush ruleset; table ip evil { # \n\0'
+
+
+@pytest.fixture(scope="module")
+def shared_lab() -> Iterator[PacketLab]:
+    with PacketLab(WORKLOADS) as made:
+        yield made
+
+
+@pytest.fixture
+def lab(shared_lab: PacketLab) -> PacketLab:
+    shared_lab.nft("flush", "ruleset")
+    shared_lab.forget_connections()
+    return shared_lab
+
+
+@pytest.fixture
+def driver(lab: PacketLab) -> Iterator[NftablesDataplane]:
+    with new_driver(lab) as made:
+        yield made
+
+
+def new_driver(lab: PacketLab, settings: NftSettings | None = None) -> NftablesDataplane:
+    with lab.inside():
+        return NftablesDataplane(settings)
+
+
+def endpoint(number: int, *policies: PolicyId, profiles: tuple[str, ...] = ()) -> Endpoint:
+    tiers = (TierPolicies("default", DefaultAction.DENY, policies),) if policies else ()
+    addresses = (HOSTS4[number], HOSTS6[number])
+    return Endpoint(ENDPOINTS[number], f"cali{number}", addresses, tiers, tiers, profiles)
+
+
+def nets(*members: Prefix) -> SetContents:
+    return SetContents(SetKind.NET, frozenset(members))
+
+
+def friends_only(*friends: Prefix) -> Delta:
+    """pod-1 is reached by friends; everything else is open."""
+    allow = (Rule(Action.ALLOW),)
+    from_friends = (Rule(Action.ALLOW, source=PeerMatch(sets=(FRIENDS,))),)
+    return Delta(
+        sets={**FIXED, FRIENDS: nets(*friends)},
+        policies={POLICY: Policy(POLICY, "default", from_friends, allow)},
+        profiles={"open": Profile("open", allow, allow)},
+        endpoints={
+            one.id: one
+            for one in (
+                endpoint(0, profiles=("open",)),
+                endpoint(1, POLICY),
+                endpoint(2, profiles=("open",)),
+            )
+        },
+    )
+
+
+def members(*, added: tuple[Prefix, ...] = (), removed: tuple[Prefix, ...] = ()) -> Delta:
+    return Delta(members={FRIENDS: MemberChange(frozenset(added), frozenset(removed))})
+
+
+def reaches(lab: PacketLab, source: int, destination: int, *, version: int = 4) -> bool:
+    hosts = HOSTS4 if version == 4 else HOSTS6
+    packet = Packet(
+        version, hosts[source].address, hosts[destination].address, 17, 1000, 1000 + source
+    )
+    lab.forget_connections()
+    return lab.deliver([Sent(f"cali{source}", packet)]) == [True]
+
+
+def who_reaches_pod_1(lab: PacketLab) -> set[int]:
+    return {source for source in (0, 2) if reaches(lab, source, 1)}
+
+
+def test_nothing_passes_before_the_first_delta(lab: PacketLab, driver: NftablesDataplane) -> None:
+    assert reaches(lab, 0, 1)  # the lab itself lets everything through
+    assert driver.resync().failed == ()
+    assert not reaches(lab, 0, 1)
+    assert not reaches(lab, 0, 1, version=6)
+
+
+def test_a_start_without_a_delta_leaves_the_last_policy_in_force(lab: PacketLab) -> None:
+    with new_driver(lab) as first:
+        first.apply(friends_only(HOSTS4[0]))
+    with new_driver(lab) as second:
+        before = second.generation()
+        second.resync()
+        assert second.generation() == before
+    assert who_reaches_pod_1(lab) == {0}
+
+
+def test_a_restart_adopts_rules_and_counters_without_a_transaction(lab: PacketLab) -> None:
+    delta = friends_only(HOSTS4[0], parse_network("10.99.0.0/16"), HOSTS6[0])
+    with new_driver(lab) as first:
+        first.apply(delta)
+        assert who_reaches_pod_1(lab) == {0}
+    counted = lab.nft("list", "chain", "ip", "calico", "cali-pi-np/shop/friends-only")
+    assert "packets 1 " in counted
+    with new_driver(lab) as second:
+        second.fold(delta)
+        before = second.generation()
+        assert second.resync().failed == ()
+        assert second.generation() == before
+    after = lab.nft("list", "chain", "ip", "calico", "cali-pi-np/shop/friends-only")
+    assert after == counted
+
+
+def test_a_restart_with_another_policy_writes_the_difference_only(lab: PacketLab) -> None:
+    with new_driver(lab) as first:
+        first.apply(friends_only(HOSTS4[0]))
+        assert reaches(lab, 0, 1)
+    untouched = lab.nft("list", "chain", "ip", "calico", "cali-pro-open")
+    assert "packets 1 " in untouched
+    with new_driver(lab) as second:
+        second.fold(friends_only(HOSTS4[2]))
+        assert second.resync().failed == ()
+    assert lab.nft("list", "chain", "ip", "calico", "cali-pro-open") == untouched
+    assert who_reaches_pod_1(lab) == {2}
+
+
+def test_members_come_and_go(lab: PacketLab, driver: NftablesDataplane) -> None:
+    driver.apply(friends_only())
+    assert who_reaches_pod_1(lab) == set()
+    driver.apply(members(added=(HOSTS4[0], HOSTS4[2])))
+    assert who_reaches_pod_1(lab) == {0, 2}
+    driver.apply(members(removed=(HOSTS4[0],)))
+    assert who_reaches_pod_1(lab) == {2}
+
+
+def test_a_set_takes_prefixes_over_addresses_and_back(
+    lab: PacketLab, driver: NftablesDataplane
+) -> None:
+    net, half = parse_network("10.65.0.0/24"), parse_network("10.65.0.0/31")
+    driver.apply(friends_only(HOSTS4[2]))
+    driver.apply(members(added=(net,)))
+    assert who_reaches_pod_1(lab) == {0, 2}
+    driver.apply(members(added=(half,), removed=(HOSTS4[2],)))
+    assert who_reaches_pod_1(lab) == {0, 2}
+    driver.apply(members(removed=(net,)))
+    assert who_reaches_pod_1(lab) == {0}
+    driver.apply(members(added=(parse_network("0.0.0.0/0"),)))
+    assert who_reaches_pod_1(lab) == {0, 2}
+
+
+def test_foreign_changes_are_repaired(lab: PacketLab, driver: NftablesDataplane) -> None:
+    driver.apply(friends_only(HOSTS4[0]))
+    healthy = lab.nft("-s", "list", "ruleset")
+    for damage in (
+        "flush ruleset",
+        "flush chain ip calico cali-FORWARD",
+        "delete chain ip calico cali-FORWARD",
+        "insert rule ip calico cali-to-wl-dispatch accept",
+        "flush set ip calico cali40masq-ipam-pools; flush map ip calico cali-to-wl",
+        "add chain ip calico stray; add set ip calico stray-set { type ipv4_addr; }",
+        "delete table ip6 calico",
+        "add table ip calico { flags dormant; }",
+    ):
+        lab.nft(damage)
+        assert driver.resync().failed == ()
+        assert who_reaches_pod_1(lab) == {0}, damage
+        assert sorted(lab.nft("-s", "list", "ruleset")) == sorted(healthy), damage
+
+
+def test_tables_of_others_are_left_alone(lab: PacketLab, driver: NftablesDataplane) -> None:
+    lab.nft("add table ip theirs; add chain ip theirs one; add rule ip theirs one drop")
+    theirs = lab.nft("list", "table", "ip", "theirs")
+    driver.apply(friends_only(HOSTS4[0]))
+    driver.resync()
+    assert lab.nft("list", "table", "ip", "theirs") == theirs
+
+
+def test_a_change_upon_foreign_damage_repairs_all_of_it(
+    lab: PacketLab, driver: NftablesDataplane
+) -> None:
+    driver.apply(friends_only(HOSTS4[0]))
+    lab.nft("flush", "ruleset")
+    assert driver.apply(members(added=(HOSTS4[2],))).failed == ()
+    assert who_reaches_pod_1(lab) == {0, 2}
+
+
+def test_one_refused_policy_is_named_and_closed_and_the_rest_goes_on(
+    lab: PacketLab, driver: NftablesDataplane
+) -> None:
+    """An unknown set makes the kernel refuse the rule."""
+    driver.apply(friends_only(HOSTS4[0]))
+    bad = PolicyId("GlobalNetworkPolicy", "", "bad")
+    rule = Rule(Action.ALLOW, source=PeerMatch(sets=("s:never-given",)))
+    delta = Delta(
+        policies={bad: Policy(bad, "default", (rule,), (rule,))},
+        endpoints={ENDPOINTS[2]: endpoint(2, bad), ENDPOINTS[3]: endpoint(3, profiles=("open",))},
+    )
+    (failure,) = driver.apply(delta).failed
+    assert failure.subject == "GlobalNetworkPolicy(bad)"
+    assert "never-given" in failure.message or "No such file" in failure.message
+    assert reaches(lab, 3, 0)
+    assert reaches(lab, 0, 1)
+    assert not reaches(lab, 0, 2)
+    assert not reaches(lab, 2, 0)
+    assert driver.apply(Delta(sets={"s:never-given": nets(HOSTS4[0])})).failed == ()
+    assert driver.resync().failed == ()
+    assert reaches(lab, 0, 2)
+
+
+def test_a_refused_edit_leaves_the_last_good_policy(
+    lab: PacketLab, driver: NftablesDataplane
+) -> None:
+    driver.apply(friends_only(HOSTS4[0]))
+    rule = Rule(Action.ALLOW, source=PeerMatch(sets=("s:never-given",)))
+    applied = driver.apply(Delta(policies={POLICY: Policy(POLICY, "default", (rule,))}))
+    assert [one.subject for one in applied.failed] == [str(POLICY)]
+    assert who_reaches_pod_1(lab) == {0}
+
+
+@pytest.mark.parametrize("interface", ['cali"; }', "cali-äöü", "eth0", "", "cali" + "x" * 20])
+def test_an_impossible_interface_is_named_and_the_rest_goes_on(
+    lab: PacketLab, driver: NftablesDataplane, interface: str
+) -> None:
+    delta = friends_only(HOSTS4[0])
+    bad = replace(endpoint(3, profiles=("open",)), interface=interface)
+    applied = driver.apply(replace(delta, endpoints={**delta.endpoints, bad.id: bad}))
+    assert [one.subject for one in applied.failed] == [str(bad.id)]
+    assert who_reaches_pod_1(lab) == {0}
+    assert not reaches(lab, 3, 0)
+
+
+def test_names_from_resources_are_never_text_of_nft(
+    lab: PacketLab, driver: NftablesDataplane
+) -> None:
+    policy, allow = PolicyId(EVIL, EVIL, EVIL), (Rule(Action.ALLOW, annotations=((EVIL, EVIL),)),)
+    delta = friends_only(HOSTS4[0])
+    rule = Rule(Action.ALLOW, source=PeerMatch(sets=(EVIL,)))
+    evil = Delta(
+        sets={**delta.sets, EVIL: nets(HOSTS4[2])},
+        policies={**delta.policies, policy: Policy(policy, EVIL, (rule,), (rule,))},
+        profiles={**delta.profiles, EVIL: Profile(EVIL, allow, allow)},
+        endpoints={**delta.endpoints, ENDPOINTS[3]: endpoint(3, policy, profiles=(EVIL,))},
+    )
+    assert driver.apply(evil).failed == ()
+    assert driver.resync().failed == ()
+    tables = lab.nft("list", "tables")
+    assert sorted(tables.split()) == sorted(["table", "ip", "calico", "table", "ip6", "calico"])
+    assert reaches(lab, 2, 3)
+    assert not reaches(lab, 0, 3)
+
+
+def test_an_interface_goes_from_one_endpoint_to_another_in_one_delta(
+    lab: PacketLab, driver: NftablesDataplane
+) -> None:
+    driver.apply(friends_only(HOSTS4[0]))
+    heir = ENDPOINTS[1]._replace(name="heir")
+    driver.apply(
+        Delta(
+            endpoints={heir: replace(endpoint(1, profiles=("open",)), id=heir)},
+            endpoints_removed=frozenset({ENDPOINTS[1]}),
+        )
+    )
+    assert who_reaches_pod_1(lab) == {0, 2}
+
+
+def test_what_is_removed_leaves_nothing_behind(lab: PacketLab, driver: NftablesDataplane) -> None:
+    driver.resync()
+    driver.apply(Delta(sets=FIXED))
+    empty = lab.nft("-s", "list", "ruleset")
+    delta = friends_only(HOSTS4[0])
+    driver.apply(delta)
+    driver.apply(
+        Delta(
+            sets_removed=frozenset({FRIENDS}),
+            policies_removed=frozenset(delta.policies),
+            profiles_removed=frozenset(delta.profiles),
+            endpoints_removed=frozenset(delta.endpoints),
+        )
+    )
+    assert lab.nft("-s", "list", "ruleset") == empty
+    assert not reaches(lab, 0, 1)
+
+
+def test_one_delta_is_one_transaction(driver: NftablesDataplane) -> None:
+    driver.apply(friends_only(HOSTS4[0]))
+    before = driver.generation()
+    driver.apply(friends_only(HOSTS4[2], HOSTS6[2]))
+    assert driver.generation() == before + 1
+    driver.apply(replace(friends_only(HOSTS4[2]), endpoints={ENDPOINTS[3]: endpoint(3, POLICY)}))
+    assert driver.generation() == before + 2
+    driver.apply(Delta(endpoints={ENDPOINTS[3]: endpoint(3, POLICY)}))
+    assert driver.generation() == before + 2  # it is so already
+
+
+def test_tunnel_packets_of_workloads_are_dropped_unless_allowed(lab: PacketLab) -> None:
+    vxlan = Packet(4, HOSTS4[0].address, HOSTS4[2].address, 17, 1000, 4789)
+    ipip = Packet(4, HOSTS4[0].address, HOSTS4[2].address, 4)
+    sent = [Sent("cali0", vxlan), Sent("cali0", ipip)]
+    with new_driver(lab) as driver:
+        driver.apply(friends_only())
+        assert lab.deliver(sent) == [False, False]
+    lab.forget_connections()
+    with new_driver(lab, NftSettings(allow_vxlan=True, allow_ipip=True)) as driver:
+        driver.apply(friends_only())
+        assert lab.deliver(sent) == [True, True]
+
+
+@pytest.mark.parametrize("action", HostAction)
+def test_packets_to_the_host_meet_policy_and_the_endpoint_to_host_action(
+    lab: PacketLab, action: HostAction
+) -> None:
+    lab.nft(
+        "add table ip watch; add chain ip watch in { type filter hook input priority 10; }; "
+        "add rule ip watch in udp dport 1234 counter drop"
+    )
+    to_host = Packet(4, HOSTS4[0].address, parse_network("127.0.0.9").address, 17, 9, 1234)
+    host = parse_network("10.65.77.77")
+    lab.own(host)
+    with new_driver(lab, NftSettings(endpoint_to_host=action)) as driver:
+        driver.apply(friends_only())
+        lab.deliver([Sent("cali0", replace(to_host, destination=host.address))])
+    expected = 0 if action is HostAction.DROP else 1
+    assert f"packets {expected} " in lab.nft("list", "chain", "ip", "watch", "in")
+
+
+def test_pools_with_nat_outgoing_are_masqueraded_to_the_outside_only(
+    lab: PacketLab, driver: NftablesDataplane
+) -> None:
+    pool = nets(parse_network("10.65.0.0/16"))
+    delta = friends_only(HOSTS4[0])
+    driver.apply(
+        replace(delta, sets={**delta.sets, "masq-ipam-pools": pool, "all-ipam-pools": pool})
+    )
+    outside = parse_network("198.51.100.9")
+    lab.know([outside])
+    lab.own(parse_network("203.0.113.1"))
+    inward = Packet(4, HOSTS4[0].address, HOSTS4[1].address, 17, 1000, 53)
+    outward = replace(inward, destination=outside.address)
+    sources = lab.sources_seen([Sent("cali0", inward), Sent("cali0", outward)])
+    assert sources[0] == HOSTS4[0].address
+    assert sources[1] not in (None, HOSTS4[0].address)
