@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from tortie.api import Resource
 from tortie.api.manifests import read_manifests
 from tortie.cli import writing
-from tortie.lab.cluster import Lab, take_down
+from tortie.lab.cluster import Lab
 from tortie.lab.journal import Journal
 from tortie.lab.progress import Silent
 
@@ -49,9 +49,8 @@ def main() -> None:
         for name, value, unit in (*coming_up(), *asyncio.run(edits()), *starts()):
             print(json.dumps({"name": name, "value": round(value, 2), "unit": unit}), flush=True)
     finally:
-        journal = Journal(NAME)
-        if journal.path.exists():
-            take_down(journal)
+        if Journal(NAME).path.exists():
+            timed([*TORTIE, "lab", "down", "--name", NAME])
 
 
 def coming_up() -> Iterator[Figure]:

@@ -95,7 +95,7 @@ def test_all_mistakes_of_all_files_are_told_at_once(tortie: Tortie, write: Write
     [
         (["apply", "-f", "nowhere.yaml"], "nowhere.yaml: no such file or directory"),
         (["apply", "-f", "."], ".: no file in it ends with .yaml, .yml, .json"),
-        (["get", "gnpp"], "there is no kind 'gnpp'; did you mean gnp"),
+        (["get", "podz"], "there is no kind 'podz'; did you mean pod"),
         (["get", "np,gnp", "x"], "names go with one kind"),
         (["get", "np"], "there is no datastore at "),
         (["delete"], "say what to delete: KIND NAME…, or -f FILE"),
