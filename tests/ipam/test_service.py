@@ -304,6 +304,27 @@ def test_a_claim_to_anothers_block_is_dropped() -> None:
     run(V4, scenario=scenario)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [{"cidr": "nonsense"}, {"allocations": (None,)}, {"unallocated": (1, 1)}, {"attributes": ()}],
+)
+def test_a_damaged_block_is_named_and_stops_no_other(damage: dict[str, object]) -> None:
+    async def body() -> None:
+        store = MemoryDatastore()
+        await store.create(V4)
+        ipam = IPAM(store)
+        await ipam.auto_assign(ask())
+        (block,) = await blocks_in(store)
+        await store.update(replace(block, spec=replace(block.spec, **damage)))
+        for node in ("n1", "n2"):
+            (address,) = (await IPAM(store).auto_assign(ask(node, f"{node}-new"))).ips
+            assert await ipam.addresses_of(f"{node}-new") == (address,)
+        with pytest.raises(IpamError, match=f"{block.metadata.name}.*is damaged"):
+            await ipam.release_by_handle("h1")
+
+    asyncio.run(body())
+
+
 def test_a_no_pool_error_is_an_ipam_error() -> None:
     async def scenario(_: Datastore, ipam: IPAM) -> None:
         with pytest.raises(IpamError, match="there are no pools"):

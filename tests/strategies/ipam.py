@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from typing import Any, cast
 
 from tortie.api import (
+    BlockAffinity,
     IPAMBlock,
     IPAMConfiguration,
     IPAMConfigurationSpec,
@@ -51,6 +52,9 @@ async def check_consistent(store: Datastore) -> None:
                 assert handle_id is not None
                 held[handle_id, block.spec.cidr] += 1
     assert not held - told, "an address that its handle does not tell of is never released"
+    claims = cast(tuple[BlockAffinity, ...], (await store.list("BlockAffinity")).resources)
+    confirmed = [claim.spec.cidr for claim in claims if claim.spec.state == "confirmed"]
+    assert len(set(confirmed)) == len(confirmed), "a block that two nodes believe to be theirs"
 
 
 def check_block(block: IPAMBlock) -> None:

@@ -22,7 +22,8 @@ from tortie.api import (
 )
 from tortie.datastore import AlreadyExists, Conflict, Datastore, NotFound
 from tortie.datastore.retry import ATTEMPTS, pause
-from tortie.ipam.block import empty_block, is_empty
+from tortie.ipam.block import empty_block, is_empty, is_sound
+from tortie.ipam.errors import IpamError
 from tortie.ipam.names import affinity_key, block_key, owner
 from tortie.net import Prefix, parse_network
 
@@ -49,7 +50,7 @@ class Affinities:
         if claim is None:
             return None
         block = await self._made(node, cidr, strict)
-        if block is None or not belongs(block, node):
+        if block is None or not is_sound(block.spec) or not belongs(block, node):
             await self._dropped(claim)
             return None
         return block if await self._confirmed(claim) else None
@@ -66,15 +67,23 @@ class Affinities:
         raise Conflict(f"the claim of {node} to {cidr} changed under {ATTEMPTS} attempts: retry")
 
     async def block(self, cidr: Prefix) -> IPAMBlock | None:
-        """The block, whoever's it is."""
-        return cast(IPAMBlock | None, await self._get(block_key(cidr)))
+        """The block, whoever's it is. Raises IpamError for one that does not add up."""
+        found = cast(IPAMBlock | None, await self._get(block_key(cidr)))
+        if found is not None and not is_sound(found.spec):
+            raise IpamError(
+                f"{found.key} is damaged: its allocations, attributes and unallocated addresses "
+                "don't agree; repair it, or delete it if nobody uses its addresses"
+            )
+        return found
 
     async def _settled(self, claim: BlockAffinity, strict: bool) -> IPAMBlock | None:
         node, cidr = claim.spec.node, parse_network(claim.spec.cidr)
         if claim.spec.state == "pendingDeletion":
             await self.release(node, cidr)
             return None
-        block = await self.block(cidr)
+        block = cast(IPAMBlock | None, await self._get(block_key(cidr)))
+        if block is not None and not is_sound(block.spec):
+            return None  # the node's other blocks still serve
         if claim.spec.state == "confirmed" and block is not None and belongs(block, node):
             return block
         return await self.claim(node, cidr, strict)
@@ -99,7 +108,7 @@ class Affinities:
         try:
             return cast(IPAMBlock, await self._store.create(fresh))
         except AlreadyExists:
-            return await self.block(cidr)
+            return cast(IPAMBlock | None, await self._get(fresh.key))
 
     async def _confirmed(self, claim: BlockAffinity) -> bool:
         if claim.spec.state == "confirmed":

@@ -86,6 +86,21 @@ def touched(block: IPAMBlockSpec) -> IPAMBlockSpec:
     return replace(block, sequence_number=block.sequence_number + 1)
 
 
+def is_sound(block: IPAMBlockSpec) -> bool:
+    """Whether a block read from a datastore adds up: others write them too."""
+    try:
+        cidr = parse_network(block.cidr)
+    except ValueError:
+        return False
+    free = [ordinal for ordinal, index in enumerate(block.allocations) if index is None]
+    indices = {index for index in block.allocations if index is not None}
+    return (
+        len(block.allocations) == 1 << (WIDTH[cidr.version] - cidr.length)
+        and sorted(block.unallocated) == free
+        and all(0 <= index < len(block.attributes) for index in indices)
+    )
+
+
 def is_empty(block: IPAMBlockSpec) -> bool:
     """Whether nobody holds an address of it."""
     return all(index is None for index in block.allocations)

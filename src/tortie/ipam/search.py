@@ -7,7 +7,7 @@ from typing import NamedTuple, cast
 from tortie.api import AllocationAttribute, IPAMBlock, IPAMBlockSpec, IPAMConfigurationSpec
 from tortie.datastore import Datastore
 from tortie.ipam.affinities import Affinities, belongs
-from tortie.ipam.block import Taken, take
+from tortie.ipam.block import Taken, is_sound, take
 from tortie.ipam.errors import Exhausted
 from tortie.ipam.names import owner
 from tortie.ipam.pools import Range, blocks_for
@@ -93,8 +93,10 @@ class Search:
                 if not belongs(block, ask.node) and block.spec.unallocated:
                     yield block
 
-    async def _all(self) -> tuple[IPAMBlock, ...]:
-        return cast(tuple[IPAMBlock, ...], (await self._store.list("IPAMBlock")).resources)
+    async def _all(self) -> list[IPAMBlock]:
+        listing = await self._store.list("IPAMBlock")
+        blocks = cast(tuple[IPAMBlock, ...], listing.resources)
+        return [block for block in blocks if is_sound(block.spec)]
 
 
 def _choice(ask: Ask, strict: bool, number: int) -> Callable[[IPAMBlockSpec], Taken]:

@@ -18,7 +18,7 @@ from tortie.api import (
 from tortie.datastore import Datastore, DatastoreError, NotFound
 from tortie.datastore.retry import ATTEMPTS, pause
 from tortie.ipam.affinities import Affinities
-from tortie.ipam.block import Taken, held_by, holder, holder_of, take_address
+from tortie.ipam.block import Taken, held_by, holder, holder_of, is_sound, take_address
 from tortie.ipam.errors import AlreadyAssigned, Exhausted, IpamError, NoPool
 from tortie.ipam.names import CONFIGURATION, owner
 from tortie.ipam.pools import (
@@ -74,7 +74,9 @@ class IPAM:
                     await self._search.find(ask, config, taken)
         except (IpamError, DatastoreError):
             with suppress(DatastoreError):  # the first error counts; the handle tells of the rest
-                await self.release(taken)
+                await self.release(
+                    ReleaseRequest(address=address, handle=request.handle) for address in taken
+                )
             raise
         return Assignment(tuple(taken))
 
@@ -161,7 +163,7 @@ class IPAM:
     ) -> dict[Prefix, list[ReleaseRequest]]:
         listing = await self._store.list("IPAMBlock")
         blocks = cast(tuple[IPAMBlock, ...], listing.resources)
-        cidrs = [parse_network(block.spec.cidr) for block in blocks]
+        cidrs = [parse_network(block.spec.cidr) for block in blocks if is_sound(block.spec)]
         groups: dict[Prefix, list[ReleaseRequest]] = {}
         for cidr in cidrs:
             inside = [request for request in requests if cidr.contains(request.address)]

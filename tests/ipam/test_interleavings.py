@@ -1,0 +1,164 @@
+"""Nodes that work at once, fail and crash between any two steps: no address is doubled or lost."""
+
+import asyncio
+from collections import defaultdict
+from random import Random
+from typing import NamedTuple
+
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from strategies.ipam import (
+    Crash,
+    SteppedStore,
+    blocks_in,
+    check_consistent,
+    configuration,
+    pool,
+)
+from tortie.datastore import DatastoreError, retry
+from tortie.datastore.memory import MemoryDatastore
+from tortie.ipam import IPAM, AssignRequest, FixedRequest, IpamError
+from tortie.ipam.block import is_empty
+from tortie.net import Prefix, parse_network
+
+POOL = pool("p", "10.0.0.0/28", block_size=30)  # four blocks of four
+FIRST = parse_network("10.0.0.0").address
+
+
+class Command(NamedTuple):
+    """What a node does with one of its own handles."""
+
+    what: str
+    handle: int
+    number: int
+
+
+commands = st.builds(
+    Command,
+    st.sampled_from(["assign", "assign", "fixed", "release", "leave"]),
+    st.integers(0, 2),
+    st.integers(0, 15),
+)
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "_LONGEST", 0)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    nodes=st.lists(st.lists(commands, min_size=1, max_size=6), min_size=1, max_size=3),
+    strict=st.booleans(),
+    trouble=st.sampled_from([0.0, 0.05, 0.3]),
+    seed=st.integers(0, 2**32),
+)
+def test_no_interleaving_doubles_or_loses_an_address(
+    nodes: list[list[Command]], strict: bool, trouble: float, seed: int
+) -> None:
+    asyncio.run(_world(nodes, strict, trouble, Random(seed)))
+    event(f"nodes: {len(nodes)}, trouble: {trouble}")
+
+
+async def _world(nodes: list[list[Command]], strict: bool, trouble: float, chance: Random) -> None:
+    inner = MemoryDatastore()
+    await inner.create(POOL)
+    await inner.create(configuration(strict_affinity=strict))
+    store = SteppedStore(inner)
+    actors = [Actor(store, f"n{number}") for number in range(len(nodes))]
+    tasks = [
+        asyncio.ensure_future(actor.play(script, actors))
+        for actor, script in zip(actors, nodes, strict=True)
+    ]
+    while not all(task.done() for task in tasks):
+        await _settle()
+        if store.waiting:
+            store.step(chance.randrange(len(store.waiting)), _verdict(chance, trouble))
+            await _settle()
+            await check_consistent(inner)
+    for task in tasks:
+        task.result()
+    while store.waiting:  # what a crash left under way
+        store.step(0, "do")
+        await _settle()
+    await _check_end(inner, actors)
+
+
+def _verdict(chance: Random, trouble: float) -> str:
+    if chance.random() >= trouble:
+        return "do"
+    return chance.choice(["fail", "do, fail", "crash", "do, crash"])
+
+
+async def _settle() -> None:
+    """Let every task run until it waits for its turn."""
+    for _ in range(12):
+        await asyncio.sleep(0)
+
+
+class Actor:
+    """A node's agent. `held` is what it was told that its handles have."""
+
+    def __init__(self, store: SteppedStore, node: str) -> None:
+        self.held: defaultdict[str, set[Prefix]] = defaultdict(set)
+        self.handles: set[str] = set()
+        self._store = store
+        self._node = node
+        self._ipam = IPAM(store)
+
+    async def play(self, script: list[Command], actors: "list[Actor]") -> None:
+        for command in script:
+            try:
+                await self._do(command, actors)
+            except Crash:
+                self._ipam = IPAM(self._store)  # a new process knows nothing of the old
+            except (IpamError, DatastoreError):
+                continue
+
+    async def _do(self, command: Command, actors: "list[Actor]") -> None:
+        handle = f"{self._node}-h{command.handle}"
+        self.handles.add(handle)
+        match command.what:
+            case "assign":
+                wanted = AssignRequest(
+                    node=self._node, handle=handle, count4=1 + command.number % 3
+                )
+                self._note(handle, (await self._ipam.auto_assign(wanted)).ips, actors)
+            case "fixed":
+                address = Prefix.single(4, FIRST + command.number)
+                fixed = FixedRequest(address=address, node=self._node, handle=handle)
+                given = (await self._ipam.assign_fixed(fixed)).ips
+                self.held[handle].discard(address)  # the handle's own may be given again
+                self._note(handle, given, actors)
+            case "release":
+                self.held.pop(handle, None)
+                await self._ipam.release_by_handle(handle)
+            case _:
+                await self._ipam.release_node(actors[command.number % len(actors)]._node)
+
+    def _note(self, handle: str, given: tuple[Prefix, ...], actors: "list[Actor]") -> None:
+        assert len(set(given)) == len(given)
+        for actor in actors:
+            for other, addresses in actor.held.items():
+                assert not addresses & set(given), f"{handle} got what {other} holds"
+        self.held[handle] |= set(given)
+
+
+async def _check_end(store: MemoryDatastore, actors: list[Actor]) -> None:
+    ipam = IPAM(store)
+    for actor in actors:
+        for handle, addresses in actor.held.items():
+            assert addresses <= set(await ipam.addresses_of(handle)), "lost while held"
+    for actor in actors:
+        for handle in actor.handles:
+            await ipam.release_by_handle(handle)
+    assert all(is_empty(block.spec) for block in await blocks_in(store))
+    assert (await store.list("IPAMHandle")).resources == ()
+    for actor in actors:
+        await ipam.release_node(actor._node)
+    assert await blocks_in(store) == []
+    assert (await store.list("BlockAffinity")).resources == ()
+    everything = await ipam.auto_assign(AssignRequest(node="last", handle="h", count4=16))
+    assert len(set(everything.ips)) == 16
