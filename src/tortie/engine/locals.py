@@ -7,10 +7,8 @@ from msgspec.structs import replace
 
 from tortie.engine.ledger import Ledger
 from tortie.engine.matches import Matches
-from tortie.engine.tiers import Tiers
-from tortie.policy.program import Endpoint, EndpointId, TierPolicies
-
-Arranged = tuple[tuple[TierPolicies, ...], tuple[TierPolicies, ...]]
+from tortie.engine.tiers import Arranged, Tiers
+from tortie.policy.program import Endpoint, EndpointId
 
 
 class Locals:
@@ -61,8 +59,8 @@ class Locals:
             groups = matches.groups_of(number)
             found = arranged.get(groups)
             if found is None:
-                found = arranged[groups] = tiers.arrange(matches.entries(groups))
-            self.ledger.put(bare.id, replace(bare, ingress=found[0], egress=found[1]))
+                found = arranged[groups] = tiers.arrange(matches.ranked(groups))
+            self.ledger.put(bare.id, replace(bare, ingress=found.ingress, egress=found.egress))
 
     def _count(self, endpoint: Endpoint, step: int) -> None:
         for name in dict.fromkeys(endpoint.profiles):

@@ -4,6 +4,7 @@ Policies with the same selector form a group: the index knows groups, not polici
 policies on `all()` cost what one does. A policy is active while its group has an endpoint here.
 """
 
+from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -23,14 +24,27 @@ class Entry(NamedTuple):
     egress: bool
 
 
-class _Group:
-    """Policies of one selector, and the local endpoints that it matches."""
+class Rank(NamedTuple):
+    """A policy's place among those of its tier; sorts as they are asked."""
 
-    __slots__ = ("endpoints", "policies")
+    order: float
+    tie: str
+    policy: PolicyId
+    entry: Entry
+
+
+class _Group:
+    """Policies of one selector, in order for each tier, and the local endpoints it matches."""
+
+    __slots__ = ("endpoints", "tiers")
 
     def __init__(self, endpoints: set[int]) -> None:
-        self.policies: set[PolicyId] = set()
+        self.tiers: dict[str, list[Rank]] = {}
         self.endpoints = endpoints
+
+    def policies(self) -> Iterator[PolicyId]:
+        """All of them."""
+        return (rank.policy for ranks in self.tiers.values() for rank in ranks)
 
 
 class Matches:
@@ -73,7 +87,7 @@ class Matches:
                 matched.discard(change.selector_id)
                 group.endpoints.discard(change.item)
             if len(group.endpoints) == change.matched:  # the first came, or the last went
-                self.woken |= group.policies
+                self.woken.update(group.policies())
             self.moved.add(change.item)
         for number, present in labels.items():
             if present is None:
@@ -88,16 +102,25 @@ class Matches:
         """The groups that apply to an endpoint: equal for endpoints with the same policies."""
         return frozenset(self._matched.get(endpoint, ()))
 
-    def entries(self, groups: frozenset[str]) -> Iterator[tuple[PolicyId, Entry]]:
-        """The policies of groups, in no order."""
+    def ranked(self, groups: frozenset[str]) -> dict[str, list[Rank]]:
+        """The policies of groups by tier, each list in order. Read only."""
+        found: dict[str, list[Rank]] = {}
+        mixed = set()
         for name in groups:
-            for policy in self._groups[name].policies:
-                yield policy, self._entries[policy]
+            for tier, ranks in self._groups[name].tiers.items():
+                if tier in found:
+                    mixed.add(tier)
+                    found[tier] = found[tier] + ranks
+                else:
+                    found[tier] = ranks
+        for tier in mixed:
+            found[tier].sort()
+        return found
 
     def endpoints_of_tier(self, tier: str) -> set[int]:
-        """The local endpoints that have a policy of this tier. Walks all policies."""
-        names = {e.selector.canonical for e in self._entries.values() if e.tier == tier}
-        return {number for name in names for number in self._groups[name].endpoints}
+        """The local endpoints that have a policy of this tier. Walks all groups."""
+        holders = [group for group in self._groups.values() if tier in group.tiers]
+        return {number for group in holders for number in group.endpoints}
 
     def _join(self, policy: PolicyId, entry: Entry) -> None:
         name = entry.selector.canonical
@@ -106,16 +129,19 @@ class Matches:
             group = self._groups[name] = _Group(set(self._index.add(name, entry.selector)))
             for number in group.endpoints:
                 self._matched.setdefault(number, set()).add(name)
-        group.policies.add(policy)
+        insort(group.tiers.setdefault(entry.tier, []), _rank(policy, entry))
         self._touch(policy, group)
 
     def _leave(self, policy: PolicyId, entry: Entry) -> None:
         name = entry.selector.canonical
         group = self._groups[name]
         del self._entries[policy]
-        group.policies.remove(policy)
+        ranks = group.tiers[entry.tier]
+        del ranks[bisect_left(ranks, _rank(policy, entry))]
+        if not ranks:
+            del group.tiers[entry.tier]
         self._touch(policy, group)
-        if not group.policies:
+        if not group.tiers:
             del self._groups[name]
             self._index.remove(name)
             for number in group.endpoints:
@@ -125,3 +151,7 @@ class Matches:
         if group.endpoints:
             self.moved |= group.endpoints
             self.woken.add(policy)
+
+
+def _rank(policy: PolicyId, entry: Entry) -> Rank:
+    return Rank(entry.order, entry.tie, policy, entry)

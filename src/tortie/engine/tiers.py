@@ -5,14 +5,13 @@ a policy that names it can only take away. Policies of a tier go by order (none:
 text "name/namespace/kind".
 """
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from math import inf
 from typing import NamedTuple
 
 from tortie.api import TierSpec
-from tortie.engine.matches import Entry
-from tortie.policy.program import DefaultAction, PolicyId, TierPolicies
+from tortie.engine.matches import Rank
+from tortie.policy.program import DefaultAction, TierPolicies
 
 
 class TierRank(NamedTuple):
@@ -22,6 +21,13 @@ class TierRank(NamedTuple):
     order: float
     name: str
     default_action: DefaultAction
+
+
+class Arranged(NamedTuple):
+    """What one endpoint asks, tier by tier."""
+
+    ingress: tuple[TierPolicies, ...]
+    egress: tuple[TierPolicies, ...]
 
 
 FIXED = {
@@ -61,20 +67,15 @@ class Tiers:
         """Whether there is such a tier."""
         return name in self._ranks
 
-    def arrange(
-        self, policies: Iterable[tuple[PolicyId, Entry]]
-    ) -> tuple[tuple[TierPolicies, ...], tuple[TierPolicies, ...]]:
-        """What an endpoint with these policies asks, for ingress and for egress."""
-        by_tier: dict[str, list[tuple[float, str, PolicyId, Entry]]] = defaultdict(list)
-        for policy, entry in policies:
-            by_tier[entry.tier].append((entry.order, entry.tie, policy, entry))
+    def arrange(self, policies: Mapping[str, Sequence[Rank]]) -> Arranged:
+        """What an endpoint with these policies (in order, by tier) asks, for each direction."""
         ingress, egress = [], []
-        for rank in sorted(map(self.rank, by_tier)):
-            ordered = sorted(by_tier[rank.name])
-            inward = tuple([policy for _, _, policy, entry in ordered if entry.ingress])
-            outward = tuple([policy for _, _, policy, entry in ordered if entry.egress])
+        for rank in sorted(map(self.rank, policies)):
+            ordered = policies[rank.name]
+            inward = tuple([each.policy for each in ordered if each.entry.ingress])
+            outward = tuple([each.policy for each in ordered if each.entry.egress])
             if inward:
                 ingress.append(TierPolicies(rank.name, rank.default_action, inward))
             if outward:
                 egress.append(TierPolicies(rank.name, rank.default_action, outward))
-        return tuple(ingress), tuple(egress)
+        return Arranged(tuple(ingress), tuple(egress))
