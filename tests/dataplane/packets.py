@@ -155,7 +155,8 @@ class PacketLab:
 
     def own(self, address: Prefix) -> None:
         """Give the node an address of its own, on its uplink."""
-        self._ip(self.node, [f"address replace {address} dev {UPLINK}"])
+        at_once = "nodad" if address.version == 6 else ""
+        self._ip(self.node, [f"address replace {address} dev {UPLINK} {at_once}"])
 
     def deliver(self, sent: Iterable[Sent]) -> list[bool]:
         """Send the packets in order; for each, whether it left the node by any link."""

@@ -363,3 +363,48 @@ def test_pools_with_nat_outgoing_are_masqueraded_to_the_outside_only(
     sources = lab.sources_seen([Sent("cali0", inward), Sent("cali0", outward)])
     assert sources[0] == HOSTS4[0].address
     assert sources[1] not in (None, HOSTS4[0].address)
+
+
+def listener() -> Delta:
+    """pod-1 may be asked by everyone and may ask nobody."""
+    policy = Policy(POLICY, "default", (Rule(Action.ALLOW),), ())
+    return replace(friends_only(), policies={POLICY: policy})
+
+
+QUESTION = Packet(4, HOSTS4[0].address, HOSTS4[1].address, 17, 1000, 2000)
+ANSWER = Packet(4, HOSTS4[1].address, HOSTS4[0].address, 17, 2000, 1000)
+
+
+def test_answers_pass_where_questions_do_not(lab: PacketLab, driver: NftablesDataplane) -> None:
+    driver.apply(listener())
+    asked, answered = Sent("cali0", QUESTION), Sent("cali1", ANSWER)
+    assert lab.deliver([answered]) == [False]
+    assert lab.deliver([asked, answered]) == [True, True]
+
+
+def test_a_workload_that_loses_its_program_loses_its_connections(
+    lab: PacketLab, driver: NftablesDataplane
+) -> None:
+    driver.apply(listener())
+    conversation = [Sent("cali0", QUESTION), Sent("cali1", ANSWER)]
+    assert lab.deliver(conversation) == [True, True]
+    driver.apply(Delta(endpoints_removed=frozenset({ENDPOINTS[1]})))
+    assert lab.deliver(conversation) == [False, False]
+
+
+@pytest.mark.parametrize(("kind", "passes"), [(135, True), (136, True), (128, False)])
+def test_neighbour_discovery_reaches_the_host_and_pings_do_not(
+    lab: PacketLab, driver: NftablesDataplane, kind: int, passes: bool
+) -> None:
+    lab.nft(
+        "add table ip6 watch; add chain ip6 watch in { type filter hook input priority 10; }; "
+        "add rule ip6 watch in counter drop"
+    )
+    host = parse_network("2001:db8:1::1")
+    lab.own(host)
+    driver.apply(friends_only())
+    sender = parse_network("fe80::77")
+    packet = Packet(6, sender.address, host.address, 58, icmp_type=kind, icmp_code=0)
+    lab.deliver([Sent("cali0", packet)])
+    counted = lab.nft("list", "chain", "ip6", "watch", "in")
+    assert f"packets {int(passes)} " in counted

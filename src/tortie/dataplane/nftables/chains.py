@@ -10,6 +10,7 @@ policies in order while none has decided, then the tier's default action, then t
 
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -87,20 +88,22 @@ def render_rule(rule: Rule, family: Family, settings: NftSettings) -> list[str]:
     A packet that two alternatives match must be logged once, so those of a Log rule are disjoint;
     for the other actions the first one ends the walk.
     """
-    statement = _statement(rule.action, settings)
     matches = conditions(rule, family, disjoint=rule.action is Action.LOG)
-    return [f"{match} {statement}".lstrip() for match in matches]
+    if not matches:
+        return []
+    statement = _statements(settings)[rule.action]
+    return [f"{match} {statement}" if match else statement for match in matches]
 
 
-def _statement(action: Action, settings: NftSettings) -> str:
+@lru_cache(maxsize=8)
+def _statements(settings: NftSettings) -> dict[Action, str]:
     marks = settings.marks
-    statements = {
+    return {
         Action.ALLOW: f"counter {_setting(marks.accept)} return",
         Action.PASS: f"counter {_setting(marks.passed)} return",
         Action.DENY: "counter drop",
         Action.LOG: f'counter log prefix "{settings.log_prefix}: "',
     }
-    return statements[action]
 
 
 def endpoint_chains(endpoint: Endpoint, settings: NftSettings) -> list[Chain]:

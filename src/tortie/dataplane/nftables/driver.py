@@ -22,7 +22,7 @@ from tortie.dataplane.nftables.settings import FAMILIES, NftSettings
 from tortie.dataplane.nftables.transaction import transaction_text
 from tortie.engine.delta import Delta
 from tortie.linux.libnftables import NftError
-from tortie.linux.netlink.sockets import NetlinkError
+from tortie.linux.netlink.sockets import NetlinkError, NetlinkLost
 
 _Refusal = (NftError, NetlinkError)
 PROGRAM_LAYOUTS = (Layout.ADDRESSES, Layout.NETS, Layout.IP_PORTS)
@@ -79,6 +79,7 @@ class NftablesDataplane:
         self._has_policy = True
         if not self._is_synced:
             return self.resync()
+        self._is_synced = False  # until the kernel has said yes: any exception leaves it so
         try:
             units = self._planner().units(touched)
             for stage in _stages(units):
@@ -86,6 +87,7 @@ class NftablesDataplane:
         except _Refusal:
             # Somebody may have changed the tables, or one object is at fault: look, then search.
             return self.resync()
+        self._is_synced = True
         return Applied(self._problems(units))
 
     def resync(self) -> Applied:
@@ -154,6 +156,8 @@ class NftablesDataplane:
             return []
         try:
             self._write(units)
+        except NetlinkLost:
+            raise  # not a refusal: what is in force is not known, and must be read again
         except _Refusal as error:
             if len(units) == 1:
                 return [self._give_up_on(units[0], error)]
@@ -183,8 +187,10 @@ class NftablesDataplane:
 def _stages(units: Sequence[Unit]) -> list[list[Unit]]:
     """The transactions to make of these units, in order; nearly always one."""
     edited = [one for one in units if one.edits]
-    members = [one for one in edited if _only_members(one, (Layout.NETS,))]
-    rest = [one for one in edited if one not in members] if members else edited
+    members: list[Unit] = []
+    rest: list[Unit] = []
+    for one in edited:
+        (members if _only_members(one, (Layout.NETS,)) else rest).append(one)
     if all(_only_members(one, PROGRAM_LAYOUTS) for one in rest):
         return [edited] if edited else []
     return [members, rest] if members else [rest]

@@ -3,7 +3,7 @@
 It belongs to the network namespace in which it was made, and to one thread.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tortie.dataplane.nftables.edits import (
@@ -81,23 +81,20 @@ class Kernel:
 
     def _commit(self, batch: list[Request]) -> None:
         """Send a batch, and a question after it: what comes before its answer is the batch's."""
-        question = nfnetlink.get_generation()
-        question = question._replace(flags=NLM_F_REQUEST | NLM_F_ACK)
-        asked = [one._replace(flags=one.flags | NLM_F_REQUEST) for one in batch]
-        first = self._socket.post(asked)
-        last = self._socket.post([question])
+        first = self._socket.post(batch, NLM_F_REQUEST)
+        last = self._socket.post([nfnetlink.get_generation()], NLM_F_REQUEST | NLM_F_ACK)
         problem: NetlinkError | None = None
         while True:
             for message in self._socket.receive():
-                if message.type != NLMSG_ERROR or not first <= message.sequence <= last:
+                if message.type != NLMSG_ERROR:
                     continue
+                place, ack = message.sequence - first, parse_acknowledgement(message)
                 if message.sequence == last:
                     if problem is not None:
                         raise problem
                     return
-                ack, place = parse_acknowledgement(message), message.sequence - first
-                if ack.errno and problem is None:
-                    problem = NetlinkError(ack.errno, ack.message, asked[place].about, place)
+                if ack.errno and problem is None and 0 <= place < len(batch):
+                    problem = NetlinkError(ack.errno, ack.message, batch[place].about, place)
 
     def read(self) -> Snapshot:
         """Both tables as they are at one moment.
@@ -151,15 +148,18 @@ class Kernel:
             mirror.sets[name] = layout
             if layout is None:
                 continue
-            answer = self._socket.dump(
-                nfnetlink.get_elements(SetRef(family.number, TABLE, found.name))
+            raw = (
+                self._elements(SetRef(family.number, TABLE, found.name)) if found.size != 0 else ()
             )
-            raw = (element for part in answer for element in nfnetlink.parse_elements(part))
             elements = found_elements(layout, raw)
             if name in INTERFACE_SETS:
                 _by_interface(name, elements, mirror)
             else:
                 snapshot.elements[family.version, name] = elements
+
+    def _elements(self, target: SetRef) -> Iterator[nfnetlink.Element]:
+        for message in self._socket.dump(nfnetlink.get_elements(target)):
+            yield from nfnetlink.parse_elements(message)
 
 
 def _by_interface(name: SetName, elements: set[Element], mirror: TableMirror) -> None:

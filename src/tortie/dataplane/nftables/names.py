@@ -8,6 +8,7 @@ readable; any other becomes "_" and a hash, which no safe name begins with.
 import re
 from base64 import urlsafe_b64encode
 from enum import Enum
+from functools import lru_cache
 from hashlib import sha256
 from typing import NewType
 
@@ -19,6 +20,7 @@ SetName = NewType("SetName", str)
 TABLE = "calico"
 _CHAIN_LIMIT = 120  # the kernel takes 255; longer ones only make a listing unreadable
 _SET_LIMIT = 31  # Calico's limit, that of ipset: one name for a set in every dataplane
+_REMEMBERED = 16_384  # names are asked for over and over: by each endpoint, each rule
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*", re.ASCII)
 _INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}", re.ASCII)
 _SHORT_KINDS = {
@@ -43,6 +45,7 @@ class Way(Enum):
     FROM = "o"  # egress: from the workload
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def policy_chain(way: Way, policy: PolicyId) -> ChainName:
     """cali-pi-knp/default/web: the chain of one policy's ingress (pi) or egress (po) rules."""
     parts = (_SHORT_KINDS.get(policy.kind, ""), policy.namespace, policy.name)
@@ -77,6 +80,7 @@ def checked_interface(name: str) -> str:
     return name
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def set_name(version: int, set_id: SetId) -> SetName:
     """cali40masq-ipam-pools: a set's name in the table of an IP version, at most 31 characters."""
     return SetName(_checked(f"cali{version}0", set_id, _SET_LIMIT))

@@ -104,7 +104,10 @@ class Rule(NamedTuple):
 
 
 class Set(NamedTuple):
-    """One named or anonymous set or map. Types are libnftables' numbers, lengths are bytes."""
+    """One named or anonymous set or map. Types are libnftables' numbers, lengths are bytes.
+
+    `size` is the number of elements, None from a kernel that does not say.
+    """
 
     table: str
     name: str
@@ -112,6 +115,7 @@ class Set(NamedTuple):
     key_type: int
     key_length: int
     data_type: int
+    size: int | None
 
 
 class Element(NamedTuple):
@@ -282,6 +286,7 @@ def parse_set(message: Message) -> Set:
         read_be(found.get(4, b"")),
         read_be(found.get(5, b"")),
         read_be(found.get(6, b"")),
+        read_be(found[20]) if 20 in found else None,
     )
 
 
