@@ -90,6 +90,7 @@ D, P = DefaultAction.DENY, DefaultAction.PASS
             id="Pass skips the rest of the tier, its other policies and its default",
         ),
         pytest.param([("t", D, [(PASS,)])], True, id="Pass in the last tier asks the profiles"),
+        pytest.param([("t", D, [(PASS,)]), ("u", D, [(DENY,)])], False, id="…and decides nothing"),
         pytest.param([("t", D, [(LOG, ALLOW)])], True, id="Log goes on with the next rule"),
         pytest.param([("t", D, [(LOG,)])], False, id="Log alone is no match"),
         pytest.param(
@@ -110,6 +111,7 @@ def test_tiers_and_actions(tiers, expected):
         pytest.param([Profile("none"), ALLOW_ALL], True, id="the next profile is asked"),
         pytest.param([Profile("no", (DENY,)), ALLOW_ALL], False, id="the first profile wins"),
         pytest.param([Profile("pass", (PASS, DENY)), ALLOW_ALL], True, id="Pass leaves a profile"),
+        pytest.param([Profile("pass", (PASS,))], False, id="…and decides nothing"),
         pytest.param([Profile("out", (), (ALLOW,))], False, id="egress rules say nothing here"),
     ],
 )
