@@ -16,7 +16,7 @@ _SCALARS = (
     st.none()
     | st.booleans()
     | st.integers()
-    | st.floats()
+    | st.floats(allow_nan=False, allow_infinity=False)  # JSON has no others
     | st.text(max_size=20)
     | st.sampled_from(["Allow", "10.0.0.0/8", "80:90", "a == 'b'", "TCP", "all()"])
 )
