@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from strategies.loose_programs import loose_rules
 from tortie.dataplane.nftables import HostAction, NftSettings
 from tortie.dataplane.nftables.chains import Chain, endpoint_chains, policy_chains, render_rule
-from tortie.dataplane.nftables.desired import FamilySet
+from tortie.dataplane.nftables.desired import Desired, ElementChange, FamilySet
 from tortie.dataplane.nftables.edits import (
     DropSet,
     EditElements,
@@ -29,10 +29,11 @@ from tortie.dataplane.nftables.names import (
     profile_chain,
     set_name,
 )
-from tortie.dataplane.nftables.sets import Layout, elements_text, member_element
+from tortie.dataplane.nftables.sets import Element, Layout, elements_text, member_element
 from tortie.dataplane.nftables.settings import FAMILIES, IPV4, IPV6
 from tortie.dataplane.nftables.skeleton import static_chains
 from tortie.dataplane.nftables.transaction import transaction_text
+from tortie.engine.delta import Delta, MemberChange, SetContents
 from tortie.net import PortRange, Prefix, parse_network
 from tortie.policy.program import (
     Action,
@@ -52,6 +53,15 @@ from tortie.policy.program import (
 SETTINGS = NftSettings()
 WEB = PolicyId("KubernetesNetworkPolicy", "shop", "web")
 TO_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
+
+
+NETS = [
+    parse_network(text)
+    for text in (
+        *("0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/16", "10.0.0.0/24", "10.0.1.0/24"),
+        *("10.0.0.1/32", "10.0.0.2/32", "10.1.0.0/16", "255.255.255.255/32"),
+    )
+]
 
 
 def net(text: str) -> Prefix:
@@ -255,6 +265,36 @@ def test_a_set_changes_its_layout_with_its_first_prefix() -> None:
     assert change is not None
     assert change.removed == {member_element(Layout.NETS, wide)}
     assert change.added == {member_element(Layout.NETS, one)}
+
+
+def test_two_changes_of_one_set_in_one_delta_add_up() -> None:
+    a, b, c = net("10.0.0.1"), net("10.0.0.2"), net("10.0.0.3")
+    desired = Desired()
+    desired.fold(Delta(sets={"s": SetContents(SetKind.NET, frozenset({a}))}))
+    touched = desired.fold(
+        Delta(
+            sets={"s": SetContents(SetKind.NET, frozenset({b}))},
+            members={"s": MemberChange(frozenset({a, c}), frozenset({b}))},
+        )
+    )
+    element = member_element(Layout.ADDRESSES, c)
+    assert touched.elements == {(4, "s"): ElementChange({element}, set())}
+
+
+@given(st.lists(st.sets(st.sampled_from(NETS), max_size=6), max_size=8))
+def test_changes_of_elements_lead_from_one_content_to_the_next(contents: list[set[Prefix]]) -> None:
+    """What the kernel holds after each change is what a new set would be given."""
+    made = FamilySet(SetKind.NET)
+    kernel: set[Element] = set()
+    for wanted in contents:
+        change = made.change(wanted - made.members, made.members - wanted)
+        if change is None:
+            kernel = set(made.elements())
+        else:
+            assert change.removed <= kernel
+            assert not change.added & kernel
+            kernel = kernel - change.removed | change.added
+        assert kernel == set(made.elements())
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,9 @@ class Desired:
         if change is None:
             touched.sets.add(key)
         elif change.added or change.removed:
-            touched.elements[key] = change
+            whole = touched.elements.setdefault(key, ElementChange(set(), set()))
+            _settle(whole.removed, whole.added, change.removed)
+            _settle(whole.added, whole.removed, change.added)
 
     def _fold_policies(self, delta: Delta, touched: Touched) -> None:
         for name in (*delta.policies, *delta.policies_removed):

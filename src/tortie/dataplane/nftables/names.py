@@ -49,7 +49,7 @@ class Way(Enum):
 def policy_chain(way: Way, policy: PolicyId) -> ChainName:
     """cali-pi-knp/default/web: the chain of one policy's ingress (pi) or egress (po) rules."""
     parts = (_SHORT_KINDS.get(policy.kind, ""), policy.namespace, policy.name)
-    if not parts[0] or "/" in policy.namespace or "/" in policy.name:
+    if not (parts[0] and policy.name) or "/" in policy.namespace or "/" in policy.name:
         # Written with "/" between them, parts could be taken for those of another policy.
         return ChainName(_hashed(f"cali-p{way.value}-", "\0".join(policy)))
     text = "/".join(filter(None, parts))
