@@ -162,3 +162,33 @@ async def _check_end(store: MemoryDatastore, actors: list[Actor]) -> None:
     assert (await store.list("BlockAffinity")).resources == ()
     everything = await ipam.auto_assign(AssignRequest(node="last", handle="h", count4=16))
     assert len(set(everything.ips)) == 16
+
+
+@pytest.mark.parametrize("steps", range(7))
+def test_an_address_lent_while_its_block_is_given_up_stays_held(steps: int) -> None:
+    """Another node borrows after each number of steps of the release."""
+
+    async def body() -> None:
+        inner = MemoryDatastore()
+        await inner.create(pool("p", "10.0.0.0/30", block_size=30))
+        await IPAM(inner).auto_assign(AssignRequest(node="n1", handle="h1"))
+        await IPAM(inner).release_by_handle("h1")
+        store = SteppedStore(inner)
+        leaving = asyncio.ensure_future(IPAM(store).release_node("n1"))
+        lent: tuple[Prefix, ...] = ()
+        taken = 0
+        while not leaving.done():
+            await _settle()
+            if taken == steps and not lent:
+                request = AssignRequest(node="n2", handle="h2")
+                lent = (await IPAM(inner).auto_assign(request)).ips
+            if store.waiting:
+                store.step(0, "do")
+                taken += 1
+                await _settle()
+        leaving.result()
+        assert await IPAM(inner).addresses_of("h2") == lent
+        assert (len(lent) == 1) == (steps < taken)
+        await check_consistent(inner)
+
+    asyncio.run(body())

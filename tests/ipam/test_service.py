@@ -289,6 +289,22 @@ def test_half_done_claims_are_finished(state: str, with_block: bool) -> None:
     run(pool("p", "10.0.0.0/28", block_size=28), scenario=scenario)
 
 
+def test_a_block_that_names_the_node_without_a_claim_is_claimed_again() -> None:
+    cidr = parse_network("10.0.0.0/28")
+
+    async def scenario(store: Datastore, ipam: IPAM) -> None:
+        await ipam.auto_assign(ask())
+        await store.delete(affinity_key("n1", cidr))
+        await IPAM(store).auto_assign(ask(handle="h2"))
+        assert (await store.get(affinity_key("n1", cidr))).key
+
+    run(
+        pool("p", "10.0.0.0/28", block_size=28),
+        configuration(strict_affinity=True),
+        scenario=scenario,
+    )
+
+
 def test_a_claim_to_anothers_block_is_dropped() -> None:
     async def scenario(store: Datastore, ipam: IPAM) -> None:
         await ipam.auto_assign(ask("n1", "h1"))

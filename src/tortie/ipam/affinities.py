@@ -20,7 +20,7 @@ from tortie.api import (
     ObjectMeta,
     Resource,
 )
-from tortie.datastore import AlreadyExists, Conflict, Datastore, NotFound
+from tortie.datastore import AlreadyExists, Conflict, Datastore, Listing, NotFound
 from tortie.datastore.retry import ATTEMPTS, pause
 from tortie.ipam.block import empty_block, is_empty, is_sound
 from tortie.ipam.errors import IpamError
@@ -39,8 +39,7 @@ class Affinities:
 
     async def blocks_of(self, node: str, strict: bool) -> list[IPAMBlock]:
         """The blocks that belong to a node, half-done claims and releases finished."""
-        claims = (await self._store.list("BlockAffinity")).resources
-        own = [claim for claim in cast(tuple[BlockAffinity, ...], claims) if _is_of(claim, node)]
+        own = claims_of(node, await self._store.list("BlockAffinity"))
         found = await asyncio.gather(*(self._settled(claim, strict) for claim in own))
         return [block for block in found if block is not None]
 
@@ -53,15 +52,19 @@ class Affinities:
         if block is None or not is_sound(block.spec) or not belongs(block, node):
             await self._dropped(claim)
             return None
-        return block if await self._confirmed(claim) else None
+        if not await self._confirmed(claim):
+            await self.release(node, cidr)  # given up while we claimed: so is the block
+            return None
+        return block
 
     async def release(self, node: str, cidr: Prefix) -> None:
-        """Give up a claim. An empty block goes; from one in use only the name goes."""
+        """Give up a block and the claim to it, if there are such.
+
+        An empty block goes; from one in use only the name goes.
+        """
         for attempt in range(ATTEMPTS):
-            claim = await self._get(affinity_key(node, cidr))
-            if claim is None:
-                return
-            if await self._released(cast(BlockAffinity, claim), node, cidr):
+            claim = cast(BlockAffinity | None, await self._get(affinity_key(node, cidr)))
+            if await self._released(claim, node, cidr):
                 return
             await pause(attempt)
         raise Conflict(f"the claim of {node} to {cidr} changed under {ATTEMPTS} attempts: retry")
@@ -120,15 +123,16 @@ class Affinities:
             return found is not None and found.spec.state == "confirmed"
         return True
 
-    async def _released(self, claim: BlockAffinity, node: str, cidr: Prefix) -> bool:
+    async def _released(self, claim: BlockAffinity | None, node: str, cidr: Prefix) -> bool:
         try:
-            if claim.spec.state != "pendingDeletion":
+            if claim is not None and claim.spec.state != "pendingDeletion":
                 going = _in_state(claim, "pendingDeletion")
                 claim = cast(BlockAffinity, await self._store.update(going))
             block = await self.block(cidr)
             if block is not None and belongs(block, node):
                 await self._disowned(block)
-            await self._store.delete(claim.key, _revision(claim))
+            if claim is not None:
+                await self._store.delete(claim.key, _revision(claim))
         except (Conflict, NotFound):
             return False
         return True
@@ -158,8 +162,21 @@ def belongs(block: IPAMBlock, node: str) -> bool:
     return block.spec.affinity == owner(node) and not block.spec.deleted
 
 
+def claims_of(node: str, listing: Listing) -> list[BlockAffinity]:
+    """The node's claims among those listed; one whose CIDR is none counts as absent."""
+    claims = cast(tuple[BlockAffinity, ...], listing.resources)
+    return [claim for claim in claims if _is_of(claim, node)]
+
+
 def _is_of(claim: BlockAffinity, node: str) -> bool:
-    return claim.spec.node == node and claim.spec.type in ("", "host") and not claim.spec.deleted
+    spec = claim.spec
+    if spec.node != node or spec.type not in ("", "host") or spec.deleted:
+        return False
+    try:
+        parse_network(spec.cidr)
+    except ValueError:
+        return False
+    return True
 
 
 def _in_state(claim: BlockAffinity, state: State) -> BlockAffinity:

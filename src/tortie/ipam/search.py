@@ -57,20 +57,22 @@ class Search:
             cidr = parse_network(block.spec.cidr)
             if block.spec.unallocated and _is_within(cidr, ask.ranges):
                 yield cidr, block
-        family = [block for block in own if _version(block) == ask.ranges[0].cidr.version]
-        async for new in self._new(ask, config, len(family)):
+        async for new in self._new(ask, config, {parse_network(block.spec.cidr) for block in own}):
             yield parse_network(new.spec.cidr), new
         if not config.strict_affinity:
             async for block in self._others(ask):
                 yield parse_network(block.spec.cidr), block
 
     async def _new(
-        self, ask: Ask, config: IPAMConfigurationSpec, owned: int
+        self, ask: Ask, config: IPAMConfigurationSpec, own: set[Prefix]
     ) -> AsyncIterator[IPAMBlock]:
         most = config.max_blocks_per_host or MOST_BLOCKS
+        owned = sum(cidr.version == ask.ranges[0].cidr.version for cidr in own)
         if not config.auto_allocate_blocks or owned >= most:
             return
-        taken = {parse_network(block.spec.cidr) for block in await self._all()}
+        others = [block for block in await self._all() if not belongs(block, ask.node)]
+        # One that names the node without a claim, as a crash can leave it, is claimed anew.
+        taken = own | {parse_network(block.spec.cidr) for block in others}
         for pool in ask.ranges:
             for cidr in blocks_for(ask.node, pool):
                 if cidr in taken:
@@ -109,10 +111,6 @@ def _choice(ask: Ask, strict: bool, number: int) -> Callable[[IPAMBlockSpec], Ta
         return take(spec, number, ask.by)
 
     return choose
-
-
-def _version(block: IPAMBlock) -> int:
-    return parse_network(block.spec.cidr).version
 
 
 def _is_within(cidr: Prefix, ranges: Sequence[Range]) -> bool:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import cast
 
 from tortie.api import (
-    BlockAffinity,
     IPAMBlock,
     IPAMBlockSpec,
     IPAMConfiguration,
@@ -17,7 +16,7 @@ from tortie.api import (
 )
 from tortie.datastore import Datastore, DatastoreError, NotFound
 from tortie.datastore.retry import ATTEMPTS, pause
-from tortie.ipam.affinities import Affinities
+from tortie.ipam.affinities import Affinities, belongs, claims_of
 from tortie.ipam.block import Taken, held_by, holder, holder_of, is_sound, take_address
 from tortie.ipam.errors import AlreadyAssigned, Exhausted, IpamError, NoPool
 from tortie.ipam.names import CONFIGURATION, owner
@@ -141,13 +140,13 @@ class IPAM:
         return tuple(freed)
 
     async def release_node(self, node: str) -> None:
-        """Give up all claims of a node that is gone. Addresses in use stay with their handles."""
-        claims = cast(
-            tuple[BlockAffinity, ...], (await self._store.list("BlockAffinity")).resources
-        )
-        for claim in claims:
-            if claim.spec.node == node:
-                await self._affinities.release(node, parse_network(claim.spec.cidr))
+        """Give up all blocks of a node that is gone. Addresses in use stay with their handles."""
+        claims = claims_of(node, await self._store.list("BlockAffinity"))
+        blocks = cast(tuple[IPAMBlock, ...], (await self._store.list("IPAMBlock")).resources)
+        own = (block for block in blocks if belongs(block, node) and is_sound(block.spec))
+        cidrs = {claim.spec.cidr for claim in claims} | {block.spec.cidr for block in own}
+        for cidr in sorted(cidrs):
+            await self._affinities.release(node, parse_network(cidr))
 
     async def _check_held(self, cidr: Prefix, request: FixedRequest) -> None:
         """Nothing was taken: fine if the handle had it already."""
