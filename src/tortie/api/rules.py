@@ -1,17 +1,18 @@
 """The words that rules of validation are written in.
 
-A kind's rules are a tuple, read from top to bottom; each is a function of a value, where it stands,
-and the list of violations that it adds to. Where something stands is spelt only if it is wrong,
-since ten thousand policies a second pass through here.
+A kind's rules are a tuple, read from top to bottom. Each probes an object, and only where the probe
+says so it looks closer and adds to the list of violations. Where something stands is spelt only if
+it is wrong. Both because ten thousand policies a second pass through here.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from tortie.api.problems import Violation, nearest, under
+from tortie.api.problems import Violation, under
 
 T = TypeVar("T")
+Object = TypeVar("Object", contravariant=True)
 Check = Callable[[Any], object]
 """Looks at one value; raises ValueError with what is wrong with it. The result is not used."""
 
@@ -25,58 +26,64 @@ class Where(NamedTuple):
     item: int | None = None
 
 
-Validator = Callable[[T, Where | None, list[Violation]], None]
+class Validator(NamedTuple, Generic[Object]):
+    """One rule: where `probe(object)` is as true as `when`, `look` at the object."""
+
+    probe: Callable[[Object], object]
+    when: bool
+    look: Callable[[Object, Where | None, list[Violation]], None]
+
+
 Validators = Sequence[Validator[T]]
 
 
 def check_all(rules: Validators[T], value: T, where: Where | None, found: list[Violation]) -> None:
-    """All rules, on one value."""
-    for rule in rules:
-        rule(value, where, found)
+    """All rules, on one object."""
+    for probe, when, look in rules:
+        if bool(probe(value)) is when:
+            look(value, where, found)
 
 
 def must(field: str, message: str, holds: Callable[[T], object], hint: str = "") -> Validator[T]:
     """`holds` is true of the object; `field` is the one to blame if not, "" the object itself."""
 
-    def rule(value: T, where: Where | None, found: list[Violation]) -> None:
-        if not holds(value):
-            blamed = getattr(value, field) if field else None
-            found.append(Violation(_path(value, field, where), message, blamed, hint))
+    def look(value: T, where: Where | None, found: list[Violation]) -> None:
+        blamed = getattr(value, field) if field else None
+        found.append(Violation(_path(value, field, where), message, blamed, hint))
 
-    return rule
+    return Validator(holds, False, look)
 
 
 def text(field: str, check: Check) -> Validator[Any]:
-    """The field passes `check`, unless it is absent or empty."""
+    """The text passes `check`, unless it is absent or empty."""
+    return Validator(attrgetter(field), True, _checked(field, check))
+
+
+def number_or_text(field: str, check: Check) -> Validator[Any]:
+    """The number (0 too) or the text passes `check`, unless it is absent or empty."""
     get = attrgetter(field)
-
-    def rule(value: Any, where: Where | None, found: list[Violation]) -> None:
-        item = get(value)
-        if item is not None and item != "":
-            _try(check, item, value, field, where, found)
-
-    return rule
+    return Validator(lambda value: get(value) not in (None, ""), True, _checked(field, check))
 
 
 def present(field: str, check: Check) -> Validator[Any]:
     """The field is there and passes `check`."""
     get = attrgetter(field)
+    checked = _checked(field, check)
 
-    def rule(value: Any, where: Where | None, found: list[Violation]) -> None:
-        item = get(value)
-        if item is None or item == "":
-            found.append(Violation(_path(value, field, where), "is required"))
+    def look(value: Any, where: Where | None, found: list[Violation]) -> None:
+        if get(value):
+            checked(value, where, found)
         else:
-            _try(check, item, value, field, where, found)
+            found.append(Violation(_path(value, field, where), "is required"))
 
-    return rule
+    return Validator(lambda _: True, True, look)
 
 
 def each(field: str, check: Check) -> Validator[Any]:
     """Every item of the list passes `check`."""
     get = attrgetter(field)
 
-    def rule(value: Any, where: Where | None, found: list[Violation]) -> None:
+    def look(value: Any, where: Where | None, found: list[Violation]) -> None:
         for index, item in enumerate(get(value)):
             try:
                 check(item)
@@ -84,14 +91,14 @@ def each(field: str, check: Check) -> Validator[Any]:
                 place = f"{_path(value, field, where)}[{index}]"
                 found.append(Violation(place, str(error), item))
 
-    return rule
+    return Validator(get, True, look)
 
 
 def unique(field: str, key: Callable[[Any], object] = lambda item: item) -> Validator[Any]:
     """No two items of the list have the same key."""
     get = attrgetter(field)
 
-    def rule(value: Any, where: Where | None, found: list[Violation]) -> None:
+    def look(value: Any, where: Where | None, found: list[Violation]) -> None:
         items = get(value)
         if len(items) < 2 or len({key(item) for item in items}) == len(items):
             return
@@ -102,48 +109,44 @@ def unique(field: str, key: Callable[[Any], object] = lambda item: item) -> Vali
                 place = f"{_path(value, field, where)}[{index}]"
                 found.append(Violation(place, f"is the same as item {first}", item))
 
-    return rule
+    return Validator(get, True, look)
 
 
 def inside(field: str, rules: Validators[Any]) -> Validator[Any]:
     """The object in the field, where there is one, keeps `rules`."""
     get = attrgetter(field)
 
-    def rule(value: Any, where: Where | None, found: list[Violation]) -> None:
-        item = get(value)
-        if item is not None:
-            check_all(rules, item, Where(where, value, field), found)
+    def look(value: Any, where: Where | None, found: list[Violation]) -> None:
+        check_all(rules, get(value), Where(where, value, field), found)
 
-    return rule
+    return Validator(get, True, look)
 
 
 def given(field: str, *rules: Validator[T]) -> Validator[T]:
     """Where the field is set, the object that it belongs to keeps `rules`."""
-    get = attrgetter(field)
 
-    def rule(value: T, where: Where | None, found: list[Violation]) -> None:
-        if get(value):
-            check_all(rules, value, where, found)
+    def look(value: T, where: Where | None, found: list[Violation]) -> None:
+        check_all(rules, value, where, found)
 
-    return rule
+    return Validator(attrgetter(field), True, look)
 
 
 def items(field: str, rules: Validators[Any]) -> Validator[Any]:
     """Every object in the list keeps `rules`."""
     get = attrgetter(field)
 
-    def rule(value: Any, where: Where | None, found: list[Violation]) -> None:
+    def look(value: Any, where: Where | None, found: list[Violation]) -> None:
         for index, item in enumerate(get(value)):
             check_all(rules, item, Where(where, value, field, index), found)
 
-    return rule
+    return Validator(get, True, look)
 
 
 def pairs(field: str, key: Check, item: Check) -> Validator[Any]:
     """Every key and every value of the map pass their checks."""
     get = attrgetter(field)
 
-    def rule(value: Any, where: Where | None, found: list[Violation]) -> None:
+    def look(value: Any, where: Where | None, found: list[Violation]) -> None:
         for name, content in get(value).items():
             try:
                 key(name)
@@ -152,18 +155,20 @@ def pairs(field: str, key: Check, item: Check) -> Validator[Any]:
                 place = under(_path(value, field, where), name)
                 found.append(Violation(place, str(error), content))
 
-    return rule
+    return Validator(get, True, look)
 
 
-def _try(
-    check: Check, item: object, value: Any, field: str, where: Where | None, found: list[Violation]
-) -> None:
-    try:
-        check(item)
-    except ValueError as error:
-        choices: Iterable[str] = getattr(error, "choices", ())
-        hint = nearest(str(item), choices) if choices else ""
-        found.append(Violation(_path(value, field, where), str(error), item, hint))
+def _checked(field: str, check: Check) -> Callable[[Any, Where | None, list[Violation]], None]:
+    get = attrgetter(field)
+
+    def look(value: Any, where: Where | None, found: list[Violation]) -> None:
+        item = get(value)
+        try:
+            check(item)
+        except ValueError as error:
+            found.append(Violation(_path(value, field, where), str(error), item))
+
+    return look
 
 
 def _path(value: Any, field: str, where: Where | None) -> str:

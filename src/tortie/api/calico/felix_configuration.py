@@ -6,7 +6,17 @@ from tortie.api.calico.felix.dataplane import ProtoPort, RouteTableIDRange, Rout
 from tortie.api.calico.felix.overlay import FelixOverlay
 from tortie.api.fields import IntOrText, SelectorText
 from tortie.api.meta import Resource
-from tortie.api.rules import Validators, each, given, inside, items, must, pairs, text
+from tortie.api.rules import (
+    Validators,
+    each,
+    given,
+    inside,
+    items,
+    must,
+    number_or_text,
+    pairs,
+    text,
+)
 
 
 class FelixConfigurationSpec(FelixOverlay, frozen=True, kw_only=True):
@@ -96,9 +106,9 @@ SPEC_RULES: Validators[FelixConfigurationSpec] = (
         lambda s: checks.is_address(s.device_route_source_address_ipv6, 6),
     ),
     each("kube_node_port_ranges", _numeric_ports),
-    text("bpf_psnat_ports", _numeric_ports),
-    text("nat_port_range", _numeric_ports),
-    text("istio_dscp_mark", checks.dscp),
+    number_or_text("bpf_psnat_ports", _numeric_ports),
+    number_or_text("nat_port_range", _numeric_ports),
+    number_or_text("istio_dscp_mark", checks.dscp),
     text("openstack_region", checks.dns_label),
     each("external_nodes_list", checks.cidr4),
     each("bpf_dsr_optout_cidrs", checks.cidr),

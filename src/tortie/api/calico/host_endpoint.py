@@ -4,7 +4,17 @@ from tortie.api import checks
 from tortie.api.calico import API_VERSION
 from tortie.api.fields import Fields, InterfaceText, IntOrText, NameText, Port, TextSet
 from tortie.api.meta import Resource
-from tortie.api.rules import Validators, each, inside, items, must, present, text, unique
+from tortie.api.rules import (
+    Validators,
+    each,
+    inside,
+    items,
+    must,
+    number_or_text,
+    present,
+    text,
+    unique,
+)
 
 
 class HostEndpointPort(Fields, frozen=True, kw_only=True):
@@ -53,7 +63,10 @@ SPEC_RULES: Validators[HostEndpointSpec] = (
     each("expected_ips", checks.address),
     unique("expected_ips"),
     unique("profiles"),
-    items("ports", (present("name", checks.port_name), text("protocol", checks.port_protocol))),
+    items(
+        "ports",
+        (present("name", checks.port_name), number_or_text("protocol", checks.port_protocol)),
+    ),
 )
 
 RULES = (inside("spec", SPEC_RULES),)

@@ -8,7 +8,7 @@ from tortie.api import checks
 from tortie.api.calico import API_VERSION
 from tortie.api.fields import Fields
 from tortie.api.meta import Resource
-from tortie.api.rules import each, inside, items, text
+from tortie.api.rules import each, inside, items, number_or_text, text
 
 AsNumber = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 
@@ -105,7 +105,7 @@ SPEC_RULES = (
     inside(
         "bgp",
         (
-            text("as_number", checks.as_number),
+            number_or_text("as_number", checks.as_number),
             text("ipv4_address", checks.cidr4),
             text("ipv6_address", checks.cidr6),
             text("ipv4_ipip_tunnel_addr", checks.address4),

@@ -10,6 +10,7 @@ from tortie.api.rules import (
     inside,
     items,
     must,
+    number_or_text,
     pairs,
     text,
     unique,
@@ -129,8 +130,8 @@ ENTITY_RULES: Validators[EntityRule] = (
 )
 
 RULE_RULES: Validators[Rule] = (
-    text("protocol", checks.protocol),
-    text("not_protocol", checks.protocol),
+    number_or_text("protocol", checks.protocol),
+    number_or_text("not_protocol", checks.protocol),
     inside("icmp", ICMP_RULES),
     inside("not_icmp", ICMP_RULES),
     inside("source", ENTITY_RULES),

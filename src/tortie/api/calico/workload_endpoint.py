@@ -8,7 +8,7 @@ from tortie.api import checks
 from tortie.api.calico import API_VERSION
 from tortie.api.fields import Fields, InterfaceText, IntOrText, Port
 from tortie.api.meta import Resource
-from tortie.api.rules import each, inside, items, text, unique
+from tortie.api.rules import each, inside, items, number_or_text, text, unique
 
 
 class EndpointPort(Fields, frozen=True, kw_only=True):
@@ -105,7 +105,7 @@ class WorkloadEndpoint(Resource, frozen=True, kw_only=True):
     spec: WorkloadEndpointSpec
 
 
-PORT_RULES = (text("protocol", checks.port_protocol), text("host_ip", checks.address))
+PORT_RULES = (number_or_text("protocol", checks.port_protocol), text("host_ip", checks.address))
 
 RULES = (
     inside(
@@ -123,7 +123,7 @@ RULES = (
             unique("profiles"),
             items("ports", PORT_RULES),
             each("allow_spoofed_source_prefixes", checks.network),
-            inside("qos_controls", (text("dscp", checks.dscp),)),
+            inside("qos_controls", (number_or_text("dscp", checks.dscp),)),
         ),
     ),
 )

@@ -9,7 +9,16 @@ from tortie.api import checks
 from tortie.api.fields import Fields, Int32, IntOrText, Unset, Unused
 from tortie.api.kube.selector import SELECTOR_RULES, LabelSelector
 from tortie.api.meta import Resource
-from tortie.api.rules import Validators, each, inside, items, must, present, text, unique
+from tortie.api.rules import (
+    Validators,
+    each,
+    inside,
+    items,
+    must,
+    number_or_text,
+    present,
+    unique,
+)
 
 
 class IPBlock(Fields, frozen=True, kw_only=True):
@@ -115,7 +124,7 @@ def _is_inside(block: IPBlock) -> bool:
 
 
 PORT_RULES: Validators[NetworkPolicyPort] = (
-    text("port", checks.single_port),
+    number_or_text("port", checks.single_port),
     must("end_port", "endPort needs a port that is a number and not above it", _ports_in_order),
 )
 

@@ -7,7 +7,17 @@ from msgspec import field
 from tortie.api import checks
 from tortie.api.fields import Fields, IntOrText, Port, Unset, Unused
 from tortie.api.meta import Resource
-from tortie.api.rules import Validators, each, inside, items, must, pairs, text, unique
+from tortie.api.rules import (
+    Validators,
+    each,
+    inside,
+    items,
+    must,
+    number_or_text,
+    pairs,
+    text,
+    unique,
+)
 
 
 class ServicePort(Fields, frozen=True, kw_only=True):
@@ -79,7 +89,9 @@ def _cluster_ip(value: str) -> None:
 
 SPEC_RULES: Validators[ServiceSpec] = (
     pairs("selector", checks.qualified_name, checks.label_value),
-    items("ports", (text("name", checks.dns_label), text("target_port", checks.single_port))),
+    items(
+        "ports", (text("name", checks.dns_label), number_or_text("target_port", checks.single_port))
+    ),
     must(
         "ports",
         "each of several ports needs a name",
