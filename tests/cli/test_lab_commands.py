@@ -137,6 +137,9 @@ def test_up_on_a_lab_that_is_up_adds_what_is_missing(small: str, tmp_path: Path)
     os.kill(pod.pid, 9)
     wait_for(lambda: not is_alive(agent) and not is_alive(pod), "the end of the killed")
     assert "node-1" in tortie("lab", "status", "--name", small, expect=1).stdout
+    deny = ["lab", "apply", "--name", small, "-f", str(tmp_path / "deny.yaml")]
+    assert "the agent of node-1 does not answer" in tortie(*deny, expect=1).stderr
+    tortie("lab", "delete", "--name", small, "-f", str(tmp_path / "deny.yaml"), expect=1)
     tortie("lab", "up", "--name", small, "-f", str(tmp_path / "small.yaml"))
     assert workloads(small) == before
     assert reached(small) == {("shop/web", "shop/db"), ("shop/db", "shop/web")}

@@ -107,6 +107,22 @@ def test_without_policies_everybody_reaches_everybody(labs: Path) -> None:
     asyncio.run(run())
 
 
+def test_pods_see_each_other_and_hosts_outside_see_the_node(labs: Path) -> None:
+    async def run() -> None:
+        lab = await Lab.load(NAME, Silent(), labs)
+        matrix = await lab.probe(6.0)
+        await lab.close()
+        own = {party.name: party.address for party in matrix.parties}
+        node_of = {name: work.node for name, work in lab.journal.workloads().items()}
+        for flow, answer in matrix.answers.items():
+            to_outside = flow.source in node_of and flow.destination not in node_of
+            node = node_of.get(flow.source, "node-1")
+            expected = lab.plan.node(node).address_text if to_outside else own[flow.source]
+            assert (str(flow), answer.seen_as) == (str(flow), expected)
+
+    asyncio.run(run())
+
+
 def test_there_are_enough_examples_each_with_all_its_parts() -> None:
     assert len(FOLDERS) >= 12
     for folder in FOLDERS:

@@ -81,7 +81,13 @@ async def status_of(journal: Journal, node: Station) -> NodeStatus:
 async def await_revision(journal: Journal, node: Station, revision: int, patience: float) -> None:
     """Return once this revision is in the node's kernel. Raises LabError."""
     request = {"verb": "wait", "revision": revision, "timeout": patience}
-    reply = await ask(journal.agent_socket(node.name), request, patience + 1.0)
+    try:
+        reply = await ask(journal.agent_socket(node.name), request, patience + 1.0)
+    except LabError as error:
+        raise LabError(
+            f"the agent of {node.name} does not answer ({error}): `tortie lab status` says more,"
+            f" `tortie lab up` starts it again"
+        ) from None
     if not reply.get("ok"):
         raise LabError(f"{node.name}: {reply.get('error')}")
 

@@ -27,6 +27,7 @@ from tortie.lab.journal import Journal
 from tortie.lab.judging import Judgement, judge
 from tortie.lab.matrix import Matrix, changed
 from tortie.lab.plan import DEFAULT_NODES
+from tortie.lab.progress import Progress
 from tortie.lab.requirements import check_requirements
 from tortie.lab.truth import Truth, everything, parse_truth
 
@@ -88,10 +89,8 @@ def run(options: argparse.Namespace) -> int:  # noqa: ARG001 - every command tak
 
 
 async def _demo(name: str, score: Score) -> None:
-    cluster = _read(BUILT_IN / "cluster.yaml")
     with shown_progress() as progress:
-        lab = await Lab.create(name, DEFAULT_NODES, progress)
-        _complain_of(await bring_up(lab, cluster))
+        lab = await _raised(name, progress)
     try:
         before = await _show(lab, "without policies", everything("allowed"), score)
         print_legend(before)
@@ -99,6 +98,17 @@ async def _demo(name: str, score: Score) -> None:
             before = await _step(lab, step, before, score)
     finally:
         await lab.close()
+
+
+async def _raised(name: str, progress: Progress) -> Lab:
+    """The lab, with its pods."""
+    lab = await Lab.create(name, DEFAULT_NODES, progress)
+    try:
+        _complain_of(await bring_up(lab, _read(BUILT_IN / "cluster.yaml")))
+    except BaseException:
+        await lab.close()
+        raise
+    return lab
 
 
 async def _step(lab: Lab, step: Step, before: Matrix, score: Score) -> Matrix:
