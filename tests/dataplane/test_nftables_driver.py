@@ -316,6 +316,20 @@ def test_one_delta_is_one_transaction(driver: NftablesDataplane) -> None:
     assert driver.generation() == before + 2  # it is so already
 
 
+def test_members_of_an_interval_set_change_in_the_transaction_of_the_rules(
+    driver: NftablesDataplane,
+) -> None:
+    """Members first would be a state between the two: fewer denied, or more allowed, than either."""
+    driver.apply(friends_only(parse_network("192.0.2.0/24")))
+    before = driver.generation()
+    changed = members(
+        added=(parse_network("198.51.100.0/24"),), removed=(parse_network("192.0.2.0/24"),)
+    )
+    nobody = {POLICY: Policy(POLICY, "default", (Rule(Action.DENY),), ())}
+    assert driver.apply(replace(changed, policies=nobody)).failed == ()
+    assert driver.generation() == before + 1
+
+
 def test_tunnel_packets_of_workloads_are_dropped_unless_allowed(lab: PacketLab) -> None:
     vxlan = Packet(4, HOSTS4[0].address, HOSTS4[2].address, 17, 1000, 4789)
     ipip = Packet(4, HOSTS4[0].address, HOSTS4[2].address, 4)

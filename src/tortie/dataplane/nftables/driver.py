@@ -71,9 +71,7 @@ class NftablesDataplane:
     def apply(self, delta: Delta) -> Applied:
         """Take the delta into the desired state and write the difference, in one transaction.
 
-        With changes of an interval set beside changes of rules it is two, members first:
-        libnftables would read the whole set to change one member of it. Before the first
-        `resync`, and after a `fold` alone, this is a resync.
+        Before the first `resync`, and after a `fold` alone, this is a resync.
         """
         touched = self._desired.fold(delta)
         self._has_policy = True
@@ -82,8 +80,7 @@ class NftablesDataplane:
         self._is_synced = False  # until the kernel has said yes: any exception leaves it so
         try:
             units = self._planner().units(touched)
-            for stage in _stages(units):
-                self._write(stage)
+            self._write(_edited(units))
         except _Refusal:
             # Somebody may have changed the tables, or one object is at fault: look, then search.
             return self.resync()
@@ -111,7 +108,7 @@ class NftablesDataplane:
         units = [base] if base.edits else []
         units += planner.units(touched)
         units += strays(self._desired, self._mirrors, self._settings)
-        failed = [one for stage in _stages(units) for one in self._search(stage)]
+        failed = self._search(_edited(units))
         self._is_synced = True
         return Applied((*failed, *self._problems(units)))
 
@@ -184,17 +181,5 @@ class NftablesDataplane:
         return Failure(self.name, subject, " ".join(message.split()))
 
 
-def _stages(units: Sequence[Unit]) -> list[list[Unit]]:
-    """The transactions to make of these units, in order; nearly always one."""
-    edited = [one for one in units if one.edits]
-    members: list[Unit] = []
-    rest: list[Unit] = []
-    for one in edited:
-        (members if _only_members(one, (Layout.NETS,)) else rest).append(one)
-    if all(_only_members(one, PROGRAM_LAYOUTS) for one in rest):
-        return [edited] if edited else []
-    return [members, rest] if members else [rest]
-
-
-def _only_members(unit: Unit, layouts: tuple[Layout, ...]) -> bool:
-    return all(isinstance(one, EditElements) and one.layout in layouts for one in unit.edits)
+def _edited(units: Iterable[Unit]) -> list[Unit]:
+    return [one for one in units if one.edits]
