@@ -53,7 +53,7 @@ async def watcher(path: str) -> None:
 async def latency(path: Path) -> None:
     store = await SqliteDatastore.open(path)
     child = await asyncio.create_subprocess_exec(
-        sys.executable, __file__, str(path), stdout=asyncio.subprocess.PIPE
+        sys.executable, "-P", __file__, str(path), stdout=asyncio.subprocess.PIPE
     )
     assert child.stdout is not None
     await child.stdout.readline()
@@ -77,7 +77,7 @@ async def latency(path: Path) -> None:
 async def idle(path: Path) -> None:
     store = await SqliteDatastore.open(path)
     child = await asyncio.create_subprocess_exec(
-        sys.executable, __file__, str(path), stdout=asyncio.subprocess.PIPE
+        sys.executable, "-P", __file__, str(path), stdout=asyncio.subprocess.PIPE
     )
     assert child.stdout is not None
     await child.stdout.readline()
