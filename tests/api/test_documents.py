@@ -1,8 +1,10 @@
 """YAML text as data: Kubernetes' reading of scalars, lines, and the bounds that are held."""
 
+import json
+
 import pytest
 
-from tortie.api.documents import MAX_DEPTH, Document, YamlError, read_documents
+from tortie.api.documents import MAX_ALIASED, MAX_DEPTH, Document, YamlError, read_documents
 
 
 def data_of(text):
@@ -111,3 +113,28 @@ def test_aliases_can_not_blow_up_a_small_file():
         before = ", ".join([f"*a{level - 1}"] * 10)
         lines.append(f"a{level}: &a{level} [{before}]")
     assert "with aliases written out" in error_of("\n".join(lines)).message
+
+
+def test_the_aliases_of_all_documents_count_together():
+    one = "a: &a [x, x, x, x, x, x, x, x, x]\nb: [" + "*a, " * 1000 + "]\n"
+    found = list(read_documents("\n---\n".join([one] * (MAX_ALIASED // 10_000 + 1))))
+    assert "with aliases written out" in found[-1].message
+    assert all(isinstance(document, Document) for document in found[:-1])
+
+
+def test_long_text_without_aliases_is_no_blow_up():
+    (document,) = read_documents("[" + "1," * (MAX_ALIASED + 2) + "]")
+    assert len(document.data) == MAX_ALIASED + 2
+
+
+@pytest.mark.parametrize(
+    "text", ["\U0001f600", "a\U0010ffff\u20acb", "\\ud83d\\ude00", "\\\U0001f600"]
+)
+def test_json_may_escape_any_character(text):
+    escaped = json.dumps({"a": [text], text: 1}, ensure_ascii=True)
+    (document,) = read_documents(f"---\n {escaped}\n")
+    assert document.data == {"a": [text], text: 1}
+
+
+def test_half_a_pair_of_escapes_is_no_text():
+    assert "Unicode" in error_of('{"a": "\\ud83d"}').message

@@ -5,7 +5,7 @@ from textwrap import dedent
 import pytest
 
 from tortie.api import IPPool, Key
-from tortie.api.manifests import read_all, read_manifests
+from tortie.api.manifests import MOST_ERRORS, read_all, read_manifests
 
 POLICY = """\
 apiVersion: projectcalico.org/v3
@@ -259,3 +259,13 @@ def test_what_is_no_object_is_refused(text):
 def test_bytes_that_are_no_text_are_refused():
     (error,) = read_manifests("f.yaml", b"a: \xff").errors
     assert "is no UTF-8 text" in str(error)
+
+
+def test_a_small_file_can_not_make_millions_of_errors():
+    fields = ", ".join(f"field{number}: 1" for number in range(100))
+    item = f"{{apiVersion: v1, kind: Namespace, metadata: {{name: a, {fields}}}}}"
+    text = f"apiVersion: v1\nkind: List\nitems: [&a {item}{', *a' * 1000}]"
+    found = read_manifests("f.yaml", text)
+    assert found.resources == ()
+    assert len(found.errors) == MOST_ERRORS + 1
+    assert "the others are left out" in str(found.errors[-1])

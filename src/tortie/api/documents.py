@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 
 MAX_DEPTH = 100  # nested lists and objects
-MAX_VALUES = 1_000_000  # in one document, with all aliases written out
+MAX_ALIASED = 200_000  # values of one text that stand there by aliases only
 
 _DOCUMENT = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _BOOL = re.compile(
@@ -21,6 +21,9 @@ _BOOL = re.compile(
 _NULL = re.compile(r"~|null|Null|NULL|")
 _INT = re.compile(r"[-+]?(?:0x[0-9a-fA-F]+|0o[0-7]+|0b[01]+|0[0-7]+|0|[1-9][0-9_]*)")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_PAIR = re.compile(  # behind an even number of backslashes, so that the first is no escaped one
+    r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})"
+)
 _SPECIAL = re.compile(r"([-+]?)\.(?:(inf|Inf|INF)|nan|NaN|NAN)")
 _TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
 _CONTAINER_TAGS = {None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
@@ -67,15 +70,29 @@ class Document(NamedTuple):
     data: Any
 
 
+class Aliased:
+    """How many values the aliases of a text stand for, so that few bytes can't mean very many."""
+
+    def __init__(self) -> None:
+        self.values = 0
+
+    def add(self, values: int, line: int) -> None:
+        """Raises YamlError above the bound."""
+        self.values += values
+        if self.values > MAX_ALIASED:
+            raise YamlError(line, f"more than {MAX_ALIASED} values, with aliases written out")
+
+
 def read_documents(text: str) -> Iterator[Document | YamlError]:
     """The documents in order, empty ones left out; a broken one does not hide those after it."""
     text = text.removeprefix("\ufeff")
     starts = [match.start() for match in _DOCUMENT.finditer(text)]
     line = 1
+    aliased = Aliased()
     for start, end in zip([0, *starts], [*starts, len(text)], strict=True):
         piece = text[start:end]
         if not _only_comments(piece):
-            yield from _read_piece(piece, line)
+            yield from _read_piece(_with_pairs(piece), line, aliased)
         line += piece.count("\n")
 
 
@@ -85,9 +102,18 @@ def _only_comments(piece: str) -> bool:
     return all(not line.strip() or line.lstrip()[0] == "#" or line[0] == "%" for line in lines)
 
 
-def _read_piece(piece: str, first_line: int) -> Iterator[Document | YamlError]:
+def _with_pairs(piece: str) -> str:
+    """JSON writes a character beyond 16 bits as two escapes, which YAML does not know."""
+    if "\\u" not in piece or piece.removeprefix("---").lstrip()[:1] not in ("{", "["):
+        return piece
+    return _PAIR.sub(
+        lambda pair: pair[1] + bytes.fromhex(pair[2] + pair[3]).decode("utf-16-be"), piece
+    )
+
+
+def _read_piece(piece: str, first_line: int, aliased: Aliased) -> Iterator[Document | YamlError]:
     try:
-        for document in _build(piece, first_line):
+        for document in _build(piece, first_line, aliased):
             if document.data is not None:
                 yield document
     except YamlError as error:
@@ -112,11 +138,11 @@ def _marked(error: yaml.MarkedYAMLError, piece: str, first_line: int) -> YamlErr
     return YamlError(first_line + number, f"broken YAML: {error.problem}{context}", hint)
 
 
-def _build(piece: str, first_line: int) -> Iterator[Document]:
-    builder = _Builder(first_line)
+def _build(piece: str, first_line: int, aliased: Aliased) -> Iterator[Document]:
+    builder = _Builder(first_line, aliased)
     for event in yaml.parse(piece, Loader=yaml.CSafeLoader):
         if isinstance(event, yaml.DocumentStartEvent):
-            builder = _Builder(first_line)
+            builder = _Builder(first_line, aliased)
         elif isinstance(event, yaml.DocumentEndEvent):
             yield Document(builder.line, builder.result)
         else:
@@ -126,7 +152,7 @@ def _build(piece: str, first_line: int) -> Iterator[Document]:
 class _Builder:
     """Builds one document's data from events, without recursion."""
 
-    def __init__(self, first_line: int) -> None:
+    def __init__(self, first_line: int, aliased: Aliased) -> None:
         self.line = first_line
         self.result: Any = None
         self._first_line = first_line
@@ -134,7 +160,7 @@ class _Builder:
         self._keys: list[tuple[str, int] | None] = []
         self._anchors: dict[str, Any] = {}
         self._pending: list[str | None] = []
-        self._values = 0
+        self._aliased = aliased
 
     def take(self, event: yaml.Event) -> None:
         """One event of the document. Raises YamlError."""
@@ -207,9 +233,10 @@ class _Builder:
         return event.value if event.tag.endswith(":str") else resolve(event.value)
 
     def _put(self, value: Any, event: yaml.Event) -> None:
+        size = value.size if isinstance(value, Object | List) else 1
         if isinstance(event, yaml.AliasEvent):
             self._need_no_key(event)
-        size = value.size if isinstance(value, Object | List) else 1
+            self._aliased.add(size, self._line(event))
         self._place(value, self._line(event), size)
 
     def _place(self, value: Any, line: int, size: int) -> None:
@@ -218,8 +245,6 @@ class _Builder:
             return
         parent = self._open[-1]
         parent.size += size
-        if parent.size > MAX_VALUES:
-            raise YamlError(line, f"more than {MAX_VALUES} values, with aliases written out")
         if isinstance(parent, List):
             parent.append(value)
             parent.lines.append(line)

@@ -4,6 +4,7 @@ A document with an error contributes no resource at all; the others do.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,13 +13,14 @@ from msgspec import Struct
 from tortie.api.codec import drop_nulls, with_metadata
 from tortie.api.documents import Document, List, Object, YamlError, read_documents
 from tortie.api.meta import Key, Resource
-from tortie.api.problems import Violation, nearest, overlap, shown, steps
+from tortie.api.problems import Violation, nearest, outward, shown, steps
 from tortie.api.registry import KINDS, Kind, UnknownKind, kind_of_manifest
 from tortie.api.salvage import salvaged
 from tortie.api.structure import faults
 from tortie.api.validation import apply_defaults, validate
 
 DEFAULT_NAMESPACE = "default"
+MOST_ERRORS = 1000  # of one document; a person needs no more, and an alias can make millions
 
 
 class ManifestError(Struct, frozen=True, kw_only=True):
@@ -149,6 +151,9 @@ def _objects(place: Place, data: Any, namespace: str) -> tuple[list[Located], li
         errors += wrong
         if resource is not None:
             found.append(Located(resource, at))
+        if len(errors) >= MOST_ERRORS:
+            rest = place.error("", f"has {MOST_ERRORS} errors or more; the others are left out")
+            return [], [*errors[:MOST_ERRORS], rest]
     errors = errors or list(_twice(found, {}))
     return ([], errors) if errors else (found, [])
 
@@ -179,7 +184,7 @@ def _object(place: Place, data: Any, namespace: str) -> tuple[Resource | None, l
     if kind is None:
         return None, [error] if error else []
     body = {key: item for key, item in data.items() if key not in ("apiVersion", "kind")}
-    if found := list(faults(kind.type, body)):
+    if found := list(islice(faults(kind.type, body), MOST_ERRORS)):
         rest = salvaged(kind.type, body)
         found += _apart_from(found, _settled(rest, kind, namespace)[1]) if rest else []
         return None, [_located(place, violation) for violation in found]
@@ -203,10 +208,12 @@ def _settled(
 
 def _apart_from(known: Sequence[Violation], more: Iterable[Violation]) -> list[Violation]:
     """Of `more` what is not about the same field, or what that is part of."""
+    blamed = {fault.path for fault in known}
+    around = {path for fault in known for path in outward(fault.path)}
     return [
         violation
         for violation in more
-        if not any(overlap(violation.path, fault.path) for fault in known)
+        if violation.path not in around and blamed.isdisjoint(outward(violation.path))
     ]
 
 

@@ -46,10 +46,12 @@ def steps(path: str) -> Iterator[str | int]:
             yield json.decode(quoted) if quoted else name
 
 
-def overlap(one: str, other: str) -> bool:
-    """Whether one path is the other, or leads to a part of it."""
-    shorter, longer = sorted((one, other), key=len)
-    return longer.startswith(shorter) and longer[len(shorter) :][:1] in ("", ".", "[")
+def outward(path: str) -> Iterator[str]:
+    """The path itself, and the paths of all that it is a part of."""
+    yield path
+    for index, character in enumerate(path):
+        if character in ".[":
+            yield path[:index]
 
 
 def shown(value: Any) -> str:
