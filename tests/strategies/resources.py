@@ -85,7 +85,9 @@ def _scalar(shape: inspect.Type) -> st.SearchStrategy[Any]:
             least = -(2**63) if shape.ge is None else shape.ge
             return st.integers(least, 2**63 - 1 if shape.le is None else shape.le)
         case inspect.StrType() if shape.pattern:
-            return st.from_regex(shape.pattern, fullmatch=True).filter(str.isprintable)
+            most = shape.max_length or 253
+            matching = st.from_regex(shape.pattern, fullmatch=True)
+            return matching.filter(lambda text: text.isprintable() and len(text) <= most)
         case inspect.StrType():
             least, most = shape.min_length or 0, min(shape.max_length or 12, 12)
             return st.text(st.characters(exclude_categories=["Cs"]), min_size=least, max_size=most)
