@@ -45,6 +45,8 @@ def test_null_is_the_same_as_absent():
         (b"", "no JSON"),
         (b"{", "no JSON"),
         (b"\xff", "no JSON"),
+        (b'{"metadata":{"name":"\xf9"}}', "no JSON"),
+        (b'{"spec":1,"metadata":{"name":"\xf9"}}', "can't be read"),
         (b"[]", "can't be read"),
         (b'{"metadata":{}}', "`spec`"),
         (b'{"spec":{"order":"x"}}', "$.spec.order"),

@@ -39,7 +39,7 @@ def decode(kind: str, data: bytes) -> Resource:
         return _decoder(kind)(data)
     except msgspec.ValidationError as error:
         return _without_nulls(KINDS[kind], data, str(error))
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DecodeError(f"{kind} is no JSON object: {error}") from None
 
 
@@ -52,7 +52,7 @@ def _without_nulls(kind: Kind, data: bytes, reason: str) -> Resource:
     """A second try: other writers put null where a field is absent."""
     try:
         return msgspec.convert(drop_nulls(msgspec.json.decode(data)), kind.type)
-    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # a ValidationError too
         raise DecodeError(f"{kind.name} can't be read: {reason}") from None
 
 
