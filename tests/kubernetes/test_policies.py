@@ -98,6 +98,12 @@ def test_a_peer_is_one_end_of_the_rule(peer, source):
     ]
 
 
+def test_an_exception_given_twice_is_one():
+    block = {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16", "10.2.0.0/16", "10.1.2.3/16"]}
+    (rule,) = ingress({"from": [{"ipBlock": block}]})
+    assert rule["source"]["notNets"] == ["10.1.0.0/16", "10.2.0.0/16"]
+
+
 def test_an_empty_rule_allows_everything():
     (rule,) = ingress({})
     assert rule["action"] == "Allow"

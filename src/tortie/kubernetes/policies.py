@@ -129,7 +129,7 @@ def _peer(peer: NetworkPolicyPeer) -> EntityRule:
             raise ConversionError("a peer has an ipBlock and a selector")
         return EntityRule(
             nets=(_network(peer.ip_block.cidr),),
-            not_nets=tuple(_network(net) for net in peer.ip_block.except_),
+            not_nets=tuple(dict.fromkeys(_network(net) for net in peer.ip_block.except_)),
         )
     if peer.pod_selector is None and peer.namespace_selector is None:
         raise ConversionError("a peer is empty: it matches nobody")
