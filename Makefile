@@ -1,6 +1,7 @@
 # make demo   a cluster on this machine: workloads, policies, who reaches whom
 # make test   every check: format, lint, types, layers, tests with real packets
 # make bench  the figures of the README, written to bench-results.json
+# make fuzz   SECONDS=20 a target in search of input that breaks a reader
 # All of them set up what they need first.
 
 VENV := .venv
@@ -9,7 +10,7 @@ READY := $(VENV)/.ready
 # The daemons need the tools in sbin wherever they are started from.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: demo test lint unit bench pin clean help
+.PHONY: demo test lint unit bench fuzz pin clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -34,6 +35,19 @@ unit: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m bench
+
+## Its library lies beside the pinned packages, where neither `make test` nor `make pin` sees it.
+SECONDS ?= 20
+FUZZ := $(VENV)/fuzz
+
+fuzz: $(READY) $(FUZZ)/.ready
+	@PYTHONPATH=$(FUZZ) $(BIN)/python -m fuzz --seconds $(SECONDS)
+
+$(FUZZ)/.ready: fuzz/requirements.txt
+	@echo 'fuzz: installing atheris'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --no-deps \
+	    --target $(FUZZ) --requirement fuzz/requirements.txt
+	@touch $@
 
 pin: $(READY)
 	( echo '# Exact versions of all that .venv holds; made by `make pin`.'; \

@@ -1,0 +1,93 @@
+"""Kubernetes' objects into Calico's: the input is as of `fuzz.targets.stored`."""
+
+import json
+from collections.abc import Iterator
+from random import Random
+
+from fuzz import shapes
+from fuzz.targets import Target, stored
+from tortie.api import EntityRule, NetworkPolicy, Resource, Rule, decode, encode
+from tortie.api.validation import apply_defaults, validate
+from tortie.kubernetes import CONVERTED_KINDS, conversion, converted_key
+from tortie.net import parse_network
+from tortie.selectors import parse
+
+_KINDS = sorted(CONVERTED_KINDS)
+
+
+def check(data: bytes) -> None:
+    """What stands for the object can be stored and matched; a valid object gives a valid one."""
+    resource = stored.read(data)
+    if resource is None:
+        return
+    value, warnings = conversion(resource)
+    assert conversion(resource) == (value, warnings)
+    assert all(isinstance(warning, str) and warning for warning in warnings)
+    if value is None:
+        return
+    assert decode(value.kind, encode(value)) == value
+    _key(resource, value)
+    if isinstance(value, NetworkPolicy) and resource.kind in CONVERTED_KINDS:
+        _policy(value)
+    if not validate(apply_defaults(resource)) and not warnings:
+        assert not validate(value), f"{validate(value)[0]} after the conversion"
+
+
+def _key(resource: Resource, value: Resource) -> None:
+    key = converted_key(resource.key)
+    if resource.kind == "KubernetesNetworkPolicy":
+        assert key == resource.key
+    elif key is not None:
+        assert key == value.key
+
+
+def _policy(policy: NetworkPolicy) -> None:
+    parse(policy.spec.selector)
+    for rule in (*policy.spec.ingress, *policy.spec.egress):
+        _rule(rule)
+
+
+def _rule(rule: Rule) -> None:
+    assert rule.action == "Allow"
+    for side in (rule.source, rule.destination):
+        for text in (*_nets(side),):
+            assert str(parse_network(text)) == text
+        if side is not None:
+            parse(side.selector)
+            parse(side.namespace_selector)
+
+
+def _nets(side: EntityRule | None) -> tuple[str, ...]:
+    return (*side.nets, *side.not_nets) if side else ()
+
+
+def starts() -> Iterator[bytes]:
+    """The inputs of `stored` that the conversion does something with, and a pod with everything."""
+    yield from (data for data in stored.starts() if data.partition(b"\n")[0].decode() in _KINDS)
+    yield b"Pod\n" + json.dumps(_pod()).encode()
+
+
+def _pod() -> dict[str, object]:
+    annotations = dict.fromkeys(shapes.annotation_names(), "1")
+    port = {"name": "http", "containerPort": 80, "hostPort": 8080, "protocol": "TCP"}
+    return {
+        "metadata": {
+            "name": "a",
+            "namespace": "b",
+            "annotations": annotations,
+            "labels": {"x": "y"},
+        },
+        "spec": {"nodeName": "n", "containers": [{"name": "c", "ports": [port]}]},
+        "status": {"phase": "Running", "podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}]},
+    }
+
+
+def mutate(data: bytes, random: Random) -> bytes:
+    """As of `stored`, but with only the kinds that are converted."""
+    name, _, body = data.partition(b"\n")
+    if name.decode("ascii", "replace") not in _KINDS:
+        data = random.choice(_KINDS).encode() + b"\n" + body
+    return stored.mutate(data, random)
+
+
+TARGET = Target(check, starts, lambda: [*shapes.words(), *shapes.annotation_names()], mutate, 16384)
