@@ -319,7 +319,7 @@ def test_one_delta_is_one_transaction(driver: NftablesDataplane) -> None:
 def test_members_of_an_interval_set_change_in_the_transaction_of_the_rules(
     driver: NftablesDataplane,
 ) -> None:
-    """Members first would be a state between the two: fewer denied, or more allowed, than either."""
+    """Members first would deny fewer, or allow more, than either state does."""
     driver.apply(friends_only(parse_network("192.0.2.0/24")))
     before = driver.generation()
     changed = members(
