@@ -41,6 +41,18 @@ def written_out(value: Any, known: dict[int, int] | None = None) -> int:
     return known[id(value)]
 
 
+def depth(value: Any) -> int:
+    """How many lists and objects lie in one another."""
+    levels = 0
+    inside = [value]
+    while inside := [each for each in inside if isinstance(each, dict | list)]:
+        levels += 1
+        inside = [
+            item for each in inside for item in (each.values() if isinstance(each, dict) else each)
+        ]
+    return levels
+
+
 def _places(root: dict[str, Any], shape: inspect.Type | None) -> list[Place]:
     found = [Place(root, "", shape)] if "" in root else [Place(root, "", None)]
     for place in found:
