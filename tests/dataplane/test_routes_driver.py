@@ -1,18 +1,22 @@
 """Routes in a namespace of their own: written, adopted, repaired, and foreign ones left alone."""
 
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
 from tortie.dataplane.routes import RouteDriver
 from tortie.engine.delta import Delta, Route, RouteKind, Vtep
 from tortie.linux import namespaces, sysctl
+from tortie.linux.libnftables import Nftables
 from tortie.linux.links import Links
+from tortie.linux.netlink.ctnetlink import get_flows, parse_flow
 from tortie.linux.netlink.rtnetlink import RTN_BLACKHOLE, SCOPE_LINK, KernelRoute, Vxlan
-from tortie.linux.netlink.sockets import NetlinkSocket
+from tortie.linux.netlink.sockets import NETLINK_NETFILTER, NetlinkSocket
 from tortie.linux.routes import Routes
 from tortie.net import Prefix, parse_network, parse_prefix
 from tortie.policy.program import Endpoint, EndpointId
@@ -413,3 +417,49 @@ def test_a_socket_that_breaks_makes_the_next_call_read_everything_back(node: Nod
         node.driver.apply(with_routes(DIRECT))
     assert node.driver.apply(Delta()).failed == ()
     assert set(node.kernel(protocol=80)) == {"10.65.0.0/26", "10.65.1.0/26"}
+
+
+def tracked() -> list[tuple[int, int]]:
+    with NetlinkSocket(NETLINK_NETFILTER) as sock:
+        found = [parse_flow(message) for message in sock.dump(get_flows(4))]
+    return [flow.original for flow in found]
+
+
+def speak_to(node: Node, host: str) -> None:
+    """The node sends to an address, and tracks that."""
+    with Nftables() as nft, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        nft.run("add table ip t; add chain ip t o { type filter hook output priority 0; }")
+        nft.run("add rule ip t o ct state new accept")
+        sender.sendto(b"x", (host, 53))
+    assert [end for _, end in tracked()] == [address(f"{host}/32")]
+
+
+def test_who_gets_an_address_gets_no_connections_of_who_had_it(node: Node) -> None:
+    node.workload("calia")
+    node.workload("calib")
+    node.driver.apply(with_endpoints(endpoint("a", "10.65.0.2")))
+    speak_to(node, "10.65.0.2")
+    gone = frozenset({endpoint("a").id})
+    node.driver.apply(Delta(endpoints_removed=gone))
+    node.driver.apply(with_endpoints(endpoint("b", "10.65.0.2")))
+    assert tracked() == []
+
+
+def test_an_address_that_changes_hands_in_one_delta_loses_its_connections(node: Node) -> None:
+    node.workload("calia")
+    node.workload("calib")
+    node.driver.apply(with_endpoints(endpoint("a", "10.65.0.2")))
+    speak_to(node, "10.65.0.2")
+    b = endpoint("b", "10.65.0.2")
+    node.driver.apply(Delta(endpoints={b.id: b}, endpoints_removed=frozenset({endpoint("a").id})))
+    assert tracked() == []
+
+
+def test_a_new_agent_leaves_the_connections_of_what_it_adopts(node: Node) -> None:
+    node.workload("calia")
+    delta = with_endpoints(endpoint("a", "10.65.0.2"))
+    node.driver.apply(delta)
+    speak_to(node, "10.65.0.2")
+    with closing(RouteDriver()) as successor:
+        successor.apply(delta)
+    assert [end for _, end in tracked()] == [address("10.65.0.2/32")]

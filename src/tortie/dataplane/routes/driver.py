@@ -12,6 +12,7 @@ from tortie.dataplane.routes.settings import RouteSettings
 from tortie.dataplane.routes.sysctls import Sysctls
 from tortie.dataplane.routes.table import RouteTable
 from tortie.engine.delta import Delta
+from tortie.linux.flows import Flows
 from tortie.linux.links import Links
 from tortie.linux.netlink.rtnetlink import KernelRoute, Link
 from tortie.linux.netlink.sockets import NetlinkSocket
@@ -38,6 +39,7 @@ class RouteDriver:
         self._settings = settings or RouteSettings()
         self._open_socket = open_socket
         self._socket: NetlinkSocket | None = None
+        self._flows: Flows  # with the socket
         self._table: RouteTable  # from the first opening of the socket on
         self._desired = DesiredRoutes(self._settings)
         self._sysctls = Sysctls()
@@ -51,6 +53,7 @@ class RouteDriver:
         """Close the socket. Routes stay in the kernel."""
         if self._socket is not None:
             self._socket.close()
+            self._flows.close()
             self._socket = None
         self._synced = False
 
@@ -120,7 +123,12 @@ class RouteDriver:
 
     def _opened(self) -> tuple[RouteTable, Links]:
         if self._socket is None:
-            self._socket = self._open_socket()
+            self._flows = Flows()
+            try:
+                self._socket = self._open_socket()
+            except OSError:
+                self._flows.close()
+                raise
             self._table = RouteTable(self._settings, self._socket)
         return self._table, Links(self._socket)
 
@@ -191,7 +199,11 @@ class RouteDriver:
             self._sysctls.forward({4} | {destination.version for destination in pending})
         for destination in pending:
             self._failures.pop(destination, None)
+        arriving = {one for one in pending if self._arrives(one, table)}
+        moving = arriving & table.known.keys()
+        self._flows.forget(arriving)
         refusals = table.write(pending, self._wanted)
+        self._flows.forget(moving)  # until now its packets still went to who had it before
         failed = refusals.failed
         if refusals.taken:  # a route is there that we did not know of: perhaps our own
             table.look_again(refusals.taken, self._wanted, self._names())
@@ -203,6 +215,17 @@ class RouteDriver:
             self._fail(destination, reason)
         self._pending |= failed.keys()
         self._name_rivals(pending)
+
+    def _arrives(self, destination: Prefix, table: RouteTable) -> bool:
+        """Whether an address comes to a workload now: connections of who had it are not its own.
+
+        An established packet is not asked for policy again, so that whoever spoke with the former
+        holder would go on with this one, whatever its policy says.
+        """
+        if self._desired.owner(destination) is None:
+            return False
+        wanted = self._wanted(destination)
+        return wanted is not None and table.known.get(destination) != wanted
 
     def _fail(self, destination: Prefix, reason: str) -> None:
         owner = self._desired.owner(destination)

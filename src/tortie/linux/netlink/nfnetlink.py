@@ -26,9 +26,9 @@ from tortie.linux.netlink.wire import (
 
 _SUBSYSTEM = 10 << 8
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
-_GENERIC = struct.Struct("!BBH")  # nfgenmsg: family, version 0, resource
+GENERIC = struct.Struct("!BBH")  # nfgenmsg: family, version 0, resource
 _NFTABLES_RESOURCE = 10
-_HEADER = _GENERIC.size
+_HEADER = GENERIC.size
 _LIST_ROOM = 60_000  # an attribute's length is 16 bits, the list of elements is one attribute
 
 FAMILY_IP, FAMILY_IP6 = 2, 10
@@ -133,7 +133,7 @@ class Element(NamedTuple):
 
 def batch(requests: Sequence[Request], about: object = "") -> list[Request]:
     """The requests as one transaction. They must reach the kernel in one system call."""
-    edge = _GENERIC.pack(0, 0, _NFTABLES_RESOURCE)
+    edge = GENERIC.pack(0, 0, _NFTABLES_RESOURCE)
     return [
         Request(_BATCH_BEGIN, edge, 0, about),
         *requests,
@@ -155,7 +155,7 @@ def _element_requests(
     command: Command, flags: int, target: SetRef, elements: Iterable[bytes]
 ) -> Iterator[Request]:
     head = (
-        _GENERIC.pack(target.family, 0, 0)
+        GENERIC.pack(target.family, 0, 0)
         + attribute(1, string(target.table))
         + attribute(2, string(target.name))
     )
@@ -226,7 +226,7 @@ def get_generation() -> Request:
 
 
 def _get(command: Command, family: int, attributes: bytes = b"", about: object = "") -> Request:
-    return Request(_SUBSYSTEM | command, _GENERIC.pack(family, 0, 0) + attributes, 0, about)
+    return Request(_SUBSYSTEM | command, GENERIC.pack(family, 0, 0) + attributes, 0, about)
 
 
 def parse_generation(message: Message) -> int:

@@ -1,0 +1,87 @@
+"""Connection tracking over netlink: flows by address, and their deletion.
+
+From linux/netfilter/nfnetlink_conntrack.h. A flow has two tuples: the packets of who began it, and
+the answers to them, which after address translation are not the mirror image.
+"""
+
+from typing import NamedTuple
+
+from tortie.linux.netlink.nfnetlink import FAMILY_IP, FAMILY_IP6, GENERIC
+from tortie.linux.netlink.sockets import Request
+from tortie.linux.netlink.wire import (
+    MalformedMessage,
+    Message,
+    attribute,
+    attribute_map,
+    nested,
+    read_be,
+    u32,
+)
+from tortie.net import Prefix
+
+_GET, _DELETE = 1 << 8 | 1, 1 << 8 | 2  # of the subsystem NFNL_SUBSYS_CTNETLINK
+_ORIGINAL, _REPLY, _ID, _ZONE, _FILTER = 1, 2, 12, 18, 25  # CTA_…
+_IP, _BY_SOURCE = 1, 1  # CTA_TUPLE_IP, CTA_FILTER_F_CTA_IP_SRC
+_SOURCE = {4: 1, 6: 3}  # CTA_IP_V4_SRC, CTA_IP_V6_SRC; a destination's number is one more
+_FAMILY = {4: FAMILY_IP, 6: FAMILY_IP6}
+_VERSION = {FAMILY_IP: 4, FAMILY_IP6: 6}
+
+
+class Flow(NamedTuple):
+    """One connection. `original` and `reply` are (source, destination) as integers.
+
+    `name` is what tells the kernel which one is meant: attributes as they came.
+    """
+
+    version: int
+    original: tuple[int, int]
+    reply: tuple[int, int]
+    name: bytes
+
+
+def get_flows(version: int) -> Request:
+    """Dump all flows of one IP version."""
+    return Request(_GET, GENERIC.pack(_FAMILY[version], 0, 0), 0, "reading connections")
+
+
+def get_flows_of(address: Prefix) -> tuple[Request, Request]:
+    """Dump the flows that an address began, and those that it answers.
+
+    The kernel filters (since 5.8; an older one sends all, so the reader must look).
+    """
+    return _filtered(address, _ORIGINAL), _filtered(address, _REPLY)
+
+
+def _filtered(address: Prefix, which: int) -> Request:
+    # CTA_FILTER_ORIG_FLAGS and CTA_FILTER_REPLY_FLAGS have their tuples' numbers.
+    size = 4 if address.version == 4 else 16
+    source = attribute(_SOURCE[address.version], address.address.to_bytes(size))
+    payload = nested(which, nested(_IP, source)) + nested(
+        _FILTER, attribute(which, u32(_BY_SOURCE))
+    )
+    header = GENERIC.pack(_FAMILY[address.version], 0, 0)
+    return Request(_GET, header + payload, 0, f"reading connections of {address}")
+
+
+def delete_flow(flow: Flow) -> Request:
+    """Delete this very flow; ENOENT where it has ended by itself."""
+    payload = GENERIC.pack(_FAMILY[flow.version], 0, 0) + flow.name
+    return Request(_DELETE, payload, 0, "deleting a connection")
+
+
+def parse_flow(message: Message) -> Flow:
+    """One flow of a dump. Raises MalformedMessage."""
+    version = _VERSION.get(message.payload[0] if message.payload else 0)
+    if version is None:
+        raise MalformedMessage("a connection of neither IPv4 nor IPv6")
+    found = attribute_map(message.payload, GENERIC.size)
+    original = found.get(_ORIGINAL, b"")
+    name = nested(_ORIGINAL, original)
+    name += b"".join(attribute(one, found[one]) for one in (_ID, _ZONE) if one in found)
+    return Flow(version, _ends(original, version), _ends(found.get(_REPLY, b""), version), name)
+
+
+def _ends(flow_tuple: bytes, version: int) -> tuple[int, int]:
+    addresses = attribute_map(attribute_map(flow_tuple).get(_IP, b""))
+    source = _SOURCE[version]
+    return read_be(addresses.get(source, b"")), read_be(addresses.get(source + 1, b""))
