@@ -9,7 +9,11 @@ from tortie.api import Key, Resource
 from tortie.engine.delta import Delta
 from tortie.policy.program import Endpoint, EndpointId, PolicyId
 
-_POLICY_KINDS = ("NetworkPolicy", "GlobalNetworkPolicy", "KubernetesNetworkPolicy")
+_POLICY_KINDS = (
+    *("NetworkPolicy", "GlobalNetworkPolicy", "KubernetesNetworkPolicy"),
+    *("KubernetesAdminNetworkPolicy", "KubernetesBaselineAdminNetworkPolicy"),
+    "KubernetesClusterNetworkPolicy",
+)
 
 
 class Counts(Struct, frozen=True):

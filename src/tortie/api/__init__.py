@@ -37,6 +37,9 @@ from tortie.api.calico.workload_endpoint import (
     WorkloadEndpointSpec,
 )
 from tortie.api.codec import DecodeError, decode, encode, to_manifest, with_metadata
+from tortie.api.kube.admin_network_policy import AdminNetworkPolicy
+from tortie.api.kube.baseline_admin_network_policy import BaselineAdminNetworkPolicy
+from tortie.api.kube.cluster_network_policy import ClusterNetworkPolicy
 from tortie.api.kube.namespace import Namespace
 from tortie.api.kube.network_policy import (
     EgressRule,
@@ -55,9 +58,12 @@ from tortie.api.registry import KINDS, Kind, UnknownKind, kind_named, kind_of_ma
 
 __all__ = [
     "KINDS",
+    "AdminNetworkPolicy",
     "AllocationAttribute",
+    "BaselineAdminNetworkPolicy",
     "BlockAffinity",
     "BlockAffinitySpec",
+    "ClusterNetworkPolicy",
     "Container",
     "ContainerPort",
     "DecodeError",

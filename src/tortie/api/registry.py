@@ -26,6 +26,9 @@ from tortie.api.calico.staged_policies import (
 )
 from tortie.api.calico.tier import Tier
 from tortie.api.calico.workload_endpoint import WorkloadEndpoint
+from tortie.api.kube.admin_network_policy import AdminNetworkPolicy
+from tortie.api.kube.baseline_admin_network_policy import BaselineAdminNetworkPolicy
+from tortie.api.kube.cluster_network_policy import ClusterNetworkPolicy
 from tortie.api.kube.endpoint_slice import EndpointSlice
 from tortie.api.kube.namespace import Namespace
 from tortie.api.kube.network_policy import KubernetesNetworkPolicy
@@ -79,6 +82,11 @@ def _kind(
     )
 
 
+def _without_prefix(*names: str) -> tuple[str, ...]:
+    """The names that kubectl uses, alone and with their group."""
+    return (*names, *(f"{name}.policy.networking.k8s.io" for name in names))
+
+
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -124,6 +132,29 @@ KINDS: dict[str, Kind] = {
             namespaced=True,
             manifest_kind="NetworkPolicy",
         ),
+        _kind(
+            AdminNetworkPolicy,
+            "kubernetesadminnetworkpolicies",
+            "anp",
+            "kanp",
+            *_without_prefix("adminnetworkpolicy", "adminnetworkpolicies"),
+            manifest_kind="AdminNetworkPolicy",
+        ),
+        _kind(
+            BaselineAdminNetworkPolicy,
+            "kubernetesbaselineadminnetworkpolicies",
+            "banp",
+            "kbanp",
+            *_without_prefix("baselineadminnetworkpolicy", "baselineadminnetworkpolicies"),
+            manifest_kind="BaselineAdminNetworkPolicy",
+        ),
+        _kind(
+            ClusterNetworkPolicy,  # "cnp", its own short name, is that of Calico's NetworkPolicy
+            "kubernetesclusternetworkpolicies",
+            "kcnp",
+            *_without_prefix("clusternetworkpolicy", "clusternetworkpolicies"),
+            manifest_kind="ClusterNetworkPolicy",
+        ),
         _kind(Pod, "pods", "po", namespaced=True),
         _kind(Namespace, "namespaces", "ns"),
         _kind(Service, "services", "svc", namespaced=True),
@@ -134,8 +165,11 @@ KINDS: dict[str, Kind] = {
 }
 """Every kind by its name, which is also the `kind` of a Key."""
 
-_SAME_GROUP = {"crd.projectcalico.org/v1": "projectcalico.org/v3"}
-"""Groups that hold the same objects under another name."""
+_SAME_GROUP = {
+    "crd.projectcalico.org/v1": "projectcalico.org/v3",
+    "policy.networking.k8s.io/v1beta1": "policy.networking.k8s.io/v1alpha2",
+}
+"""Groups and versions that hold the same objects under another name."""
 
 _BY_MANIFEST = {(kind.api_version, kind.manifest_kind): kind for kind in KINDS.values()}
 _BY_WORD = {

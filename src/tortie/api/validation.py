@@ -26,7 +26,14 @@ from tortie.api.calico import (
     tier,
     workload_endpoint,
 )
-from tortie.api.kube import endpoint_slice, pod, service
+from tortie.api.kube import (
+    admin_network_policy,
+    baseline_admin_network_policy,
+    cluster_network_policy,
+    endpoint_slice,
+    pod,
+    service,
+)
 from tortie.api.kube import network_policy as kube_network_policy
 from tortie.api.kube import node as kube_node
 from tortie.api.meta import ObjectMeta, Resource
@@ -61,6 +68,9 @@ _RULES: dict[str, Validators[Any]] = {
     "KubeControllersConfiguration": kube_controllers.RULES,
     "CalicoNodeStatus": node_status.RULES,
     "KubernetesNetworkPolicy": kube_network_policy.RULES,
+    "KubernetesAdminNetworkPolicy": admin_network_policy.RULES,
+    "KubernetesBaselineAdminNetworkPolicy": baseline_admin_network_policy.RULES,
+    "KubernetesClusterNetworkPolicy": cluster_network_policy.RULES,
     "Pod": pod.RULES,
     "Service": service.RULES,
     "EndpointSlice": endpoint_slice.RULES,

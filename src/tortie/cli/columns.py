@@ -118,12 +118,15 @@ _KUBERNETES_POLICY = (
     Column("POD-SELECTOR", _pod_selector),
     Column("TYPES", "spec.policy_types", wide=True),
 )
+_PRIORITY = Column("PRIORITY", "spec.priority")
 _STAGED = Column("ACTION", "spec.staged_action")
 
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "NetworkPolicy": _POLICY,
     "GlobalNetworkPolicy": _POLICY,
     "KubernetesNetworkPolicy": _KUBERNETES_POLICY,
+    "KubernetesAdminNetworkPolicy": (_NAME, _PRIORITY),
+    "KubernetesClusterNetworkPolicy": (_NAME, Column("TIER", "spec.tier"), _PRIORITY),
     "StagedNetworkPolicy": (*_POLICY, _STAGED),
     "StagedGlobalNetworkPolicy": (*_POLICY, _STAGED),
     "StagedKubernetesNetworkPolicy": (*_KUBERNETES_POLICY, _STAGED),

@@ -14,7 +14,9 @@ from tortie.datastore import AlreadyExists, Conflict, Datastore, DatastoreError,
 _ORDER = (
     *("Namespace", "ServiceAccount", "IPAMConfiguration", "IPPool", "Node", "Profile", "Tier"),
     *("GlobalNetworkSet", "NetworkSet"),
-    *("GlobalNetworkPolicy", "NetworkPolicy", "KubernetesNetworkPolicy"),
+    *("KubernetesAdminNetworkPolicy", "KubernetesBaselineAdminNetworkPolicy"),
+    *("KubernetesClusterNetworkPolicy", "GlobalNetworkPolicy"),
+    *("NetworkPolicy", "KubernetesNetworkPolicy"),
     *("WorkloadEndpoint", "Pod"),
 )
 _RANK = {kind: rank for rank, kind in enumerate(_ORDER)}

@@ -40,23 +40,36 @@ FIXED = {
 }
 """Tiers that are there whatever the datastore holds, with values that the API fixes."""
 
+IMPLIED = {
+    rank.name: rank
+    for rank in (
+        TierRank(False, 1_000, "adminnetworkpolicy", DefaultAction.PASS),
+        TierRank(False, 10_000_000, "baselineadminnetworkpolicy", DefaultAction.PASS),
+    )
+}
+"""Tiers of the older admin policies, there unless the datastore has one of that name.
+
+The API does not reserve the names any more, so a tier that somebody made under one is as made.
+"""
+
 
 class Tiers:
     """The tiers there are."""
 
     def __init__(self) -> None:
-        self._ranks: dict[str, TierRank] = dict(FIXED)
+        self._ranks: dict[str, TierRank] = FIXED | IMPLIED
 
     def put(self, name: str, spec: TierSpec | None) -> bool:
         """Take in a tier, or its end; whether that changes anything."""
         if name in FIXED:
             return False
-        old = self._ranks.get(name)
-        if spec is None:
-            return self._ranks.pop(name, None) is not None
-        order = inf if spec.order is None else spec.order
-        new = TierRank(False, order, name, DefaultAction(spec.default_action))
-        self._ranks[name] = new
+        old = self._ranks.pop(name, None)
+        new = IMPLIED.get(name)
+        if spec is not None:
+            order = inf if spec.order is None else spec.order
+            new = TierRank(False, order, name, DefaultAction(spec.default_action))
+        if new is not None:
+            self._ranks[name] = new
         return new != old
 
     def rank(self, name: str) -> TierRank:

@@ -3,6 +3,9 @@
 from typing import NamedTuple
 
 from tortie.api import (
+    AdminNetworkPolicy,
+    BaselineAdminNetworkPolicy,
+    ClusterNetworkPolicy,
     Key,
     KubernetesNetworkPolicy,
     Namespace,
@@ -10,12 +13,19 @@ from tortie.api import (
     Resource,
     ServiceAccount,
 )
+from tortie.kubernetes.admin import convert_admin_policy
 from tortie.kubernetes.names import namespace_profile, service_account_profile
 from tortie.kubernetes.pods import convert_pod
 from tortie.kubernetes.policies import convert_policy
 from tortie.kubernetes.profiles import convert_namespace, convert_service_account
 
-CONVERTED_KINDS = frozenset({"Pod", "Namespace", "ServiceAccount", "KubernetesNetworkPolicy"})
+CONVERTED_KINDS = frozenset(
+    {
+        *("Pod", "Namespace", "ServiceAccount", "KubernetesNetworkPolicy"),
+        *("KubernetesAdminNetworkPolicy", "KubernetesBaselineAdminNetworkPolicy"),
+        "KubernetesClusterNetworkPolicy",
+    }
+)
 
 
 class Conversion(NamedTuple):
@@ -32,6 +42,8 @@ def conversion(resource: Resource) -> Conversion:
             return Conversion(*convert_pod(resource))
         case KubernetesNetworkPolicy():
             return Conversion(*convert_policy(resource))
+        case AdminNetworkPolicy() | BaselineAdminNetworkPolicy() | ClusterNetworkPolicy():
+            return Conversion(*convert_admin_policy(resource))
         case Namespace():
             return Conversion(convert_namespace(resource))
         case ServiceAccount():
@@ -47,8 +59,8 @@ def convert(resource: Resource) -> Resource | None:
 def converted_key(key: Key) -> Key | None:
     """The key under which the engine gets what stands for the object of `key`.
 
-    None for a Pod: its endpoint's name has the node in it, so only the Pod itself tells. A
-    KubernetesNetworkPolicy keeps its own key, beside NetworkPolicies of the same name.
+    None for a Pod: its endpoint's name has the node in it, so only the Pod itself tells. Policies
+    keep their own keys, beside NetworkPolicies and GlobalNetworkPolicies of the same name.
     """
     match key.kind:
         case "Pod":

@@ -2,7 +2,7 @@
 
 import re
 
-from tortie.api import LabelRequirement, LabelSelector
+from tortie.api.kube.selector import OPERATORS, LooseRequirement, LooseSelector
 from tortie.kubernetes.names import ORCHESTRATOR, ORCHESTRATOR_LABEL
 
 PODS = f"{ORCHESTRATOR_LABEL} == '{ORCHESTRATOR}'"
@@ -13,19 +13,19 @@ class ConversionError(ValueError):
     """Something that has no equivalent; the message says what and why."""
 
 
-def pods_selector(selector: LabelSelector | None) -> str:
+def pods_selector(selector: LooseSelector | None) -> str:
     """The pods that `selector` matches, None all; never an endpoint that is no pod."""
-    return " && ".join((PODS, *_terms(selector or LabelSelector())))
+    return " && ".join((PODS, *_terms(selector or LooseSelector())))
 
 
-def namespaces_selector(selector: LabelSelector | None) -> str:
+def namespaces_selector(selector: LooseSelector | None) -> str:
     """The namespaces that `selector` matches: empty is all, None is "" (the policy's own)."""
     if selector is None:
         return ""
     return " && ".join(_terms(selector)) or "all()"
 
 
-def _terms(selector: LabelSelector) -> list[str]:
+def _terms(selector: LooseSelector) -> list[str]:
     """Raises ConversionError for keys, values and conditions that no selector can hold."""
     equal = [
         f"{_key(key)} == {_text(value)}" for key, value in sorted(selector.match_labels.items())
@@ -33,8 +33,10 @@ def _terms(selector: LabelSelector) -> list[str]:
     return equal + [_term(condition) for condition in selector.match_expressions]
 
 
-def _term(condition: LabelRequirement) -> str:
+def _term(condition: LooseRequirement) -> str:
     key = _key(condition.key)
+    if condition.operator not in OPERATORS:
+        raise ConversionError(f"label {key!r}: there is no operator {condition.operator!r}")
     match condition.operator:
         case "Exists":
             return f"has({key})"

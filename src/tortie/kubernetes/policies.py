@@ -17,7 +17,7 @@ from tortie.api import (
 )
 from tortie.kubernetes.labels import PODS, ConversionError, namespaces_selector, pods_selector
 from tortie.kubernetes.names import converted_uid
-from tortie.kubernetes.ports import Ports, ports_by_protocol
+from tortie.kubernetes.ports import Ports, in_pieces, ports_by_protocol
 from tortie.net import parse_network
 
 ORDER = 1000.0
@@ -53,10 +53,11 @@ def convert_policy(
     )
     name = "/".join((policy.metadata.namespace, policy.metadata.name))
     said = tuple(f"Kubernetes NetworkPolicy {name}: {warning}" for warning in warnings)
-    return NetworkPolicy(metadata=_metadata(policy.metadata), spec=spec), said
+    return NetworkPolicy(metadata=metadata_of(policy.metadata), spec=spec), said
 
 
-def _metadata(source: ObjectMeta) -> ObjectMeta:
+def metadata_of(source: ObjectMeta) -> ObjectMeta:
+    """The metadata of a policy that stands for another."""
     return ObjectMeta(
         name=source.name,
         namespace=source.namespace,
@@ -117,8 +118,9 @@ def _product(
     protocols: list[tuple[str | None, Ports]] = [*ports_by_protocol(ports).items()]
     ends = [_peer(peer) for peer in peers]
     return [
-        Product(protocol, found, end)
+        Product(protocol, piece, end)
         for protocol, found in protocols or [(None, ())]
+        for piece in in_pieces(found)
         for end in ends or [EntityRule()]
     ]
 
@@ -128,8 +130,8 @@ def _peer(peer: NetworkPolicyPeer) -> EntityRule:
         if peer.pod_selector is not None or peer.namespace_selector is not None:
             raise ConversionError("a peer has an ipBlock and a selector")
         return EntityRule(
-            nets=(_network(peer.ip_block.cidr),),
-            not_nets=tuple(dict.fromkeys(_network(net) for net in peer.ip_block.except_)),
+            nets=(network(peer.ip_block.cidr),),
+            not_nets=tuple(dict.fromkeys(network(net) for net in peer.ip_block.except_)),
         )
     if peer.pod_selector is None and peer.namespace_selector is None:
         raise ConversionError("a peer is empty: it matches nobody")
@@ -139,7 +141,8 @@ def _peer(peer: NetworkPolicyPeer) -> EntityRule:
     )
 
 
-def _network(text: str) -> str:
+def network(text: str) -> str:
+    """A CIDR with its host bits zero. Raises ConversionError."""
     try:
         return str(parse_network(text))
     except ValueError as error:

@@ -9,6 +9,7 @@ from tortie.kubernetes.labels import ConversionError
 from tortie.net import PortRange
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+_MOST = 50  # ports of one rule, as the API has it
 Ports = tuple[IntOrText, ...]
 
 
@@ -40,13 +41,24 @@ def _port(port: IntOrText, end: int | None) -> PortRange | str:
     if isinstance(port, str):
         if end is not None:
             raise ConversionError(f"endPort {end} with the named port {port!r}")
-        if not _NAME.fullmatch(port):
-            raise ConversionError(f"{port!r} is no port")
-        return port
+        return checked_port_name(port)
     last = port if end is None else end
     if not 1 <= port <= last <= 65535:
         raise ConversionError(f"{port} to {last} is no range of ports")
     return PortRange(port, last)
+
+
+def checked_port_name(text: str) -> str:
+    """The name of a port. Raises ConversionError, also for one that would be read as a number."""
+    if not _NAME.fullmatch(text) or text.isdigit():
+        raise ConversionError(f"{text!r} is no port")
+    return text
+
+
+def in_pieces(ports: Ports) -> list[Ports]:
+    """The same ports as lists that one rule can hold; () stays one, and is every port."""
+    starts = range(0, len(ports) or 1, _MOST)
+    return [ports[start : start + _MOST] for start in starts]
 
 
 def simplify(ports: Iterable[IntOrText | PortRange]) -> Ports:

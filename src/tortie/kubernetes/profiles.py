@@ -18,7 +18,8 @@ def convert_namespace(namespace: Namespace) -> Profile:
     source = namespace.metadata
     labels = _prefixed(NAMESPACE_PREFIX, source)
     spec = ProfileSpec(ingress=_ALLOW, egress=_ALLOW, labels_to_apply=labels)
-    return Profile(metadata=_metadata(namespace_profile(source.name), source), spec=spec)
+    metadata = _metadata(namespace_profile(source.name), source, f"{source.resource_version}/")
+    return Profile(metadata=metadata, spec=spec)
 
 
 def convert_service_account(account: ServiceAccount) -> Profile:
@@ -26,7 +27,8 @@ def convert_service_account(account: ServiceAccount) -> Profile:
     source = account.metadata
     labels = _prefixed(SERVICE_ACCOUNT_PREFIX, source)
     name = service_account_profile(source.namespace, source.name)
-    return Profile(metadata=_metadata(name, source), spec=ProfileSpec(labels_to_apply=labels))
+    metadata = _metadata(name, source, f"/{source.resource_version}")
+    return Profile(metadata=metadata, spec=ProfileSpec(labels_to_apply=labels))
 
 
 def _prefixed(prefix: str, source: ObjectMeta) -> dict[str, str]:
@@ -35,10 +37,11 @@ def _prefixed(prefix: str, source: ObjectMeta) -> dict[str, str]:
     return {**labels, prefix + NAME_LABEL: source.name}
 
 
-def _metadata(name: str, source: ObjectMeta) -> ObjectMeta:
+def _metadata(name: str, source: ObjectMeta, version: str) -> ObjectMeta:
+    """Versions are "<namespaces'>/<service accounts'>", as both kinds give Profiles."""
     return ObjectMeta(
         name=name,
         uid=converted_uid(source.uid),
-        resource_version=source.resource_version,
+        resource_version=version if source.resource_version else "",
         creation_timestamp=source.creation_timestamp,
     )

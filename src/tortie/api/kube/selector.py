@@ -6,30 +6,51 @@ from msgspec import field
 
 from tortie.api import checks
 from tortie.api.fields import Fields
-from tortie.api.rules import each, items, must, pairs, present
+from tortie.api.problems import nearest
+from tortie.api.rules import Validators, each, items, must, pairs, present
+
+OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 
 
-class LabelRequirement(Fields, frozen=True, kw_only=True):
-    """One condition on one label."""
+class LooseRequirement(Fields, frozen=True, kw_only=True):
+    """One condition on one label, as kinds have it whose schema does not list the operators."""
 
     key: str
     """The label."""
-    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
-    """How `values` are used."""
+    operator: str
+    """How `values` are used: In, NotIn, Exists or DoesNotExist."""
     values: tuple[str, ...] = ()
     """For In and NotIn: at least one. For Exists and DoesNotExist: none."""
 
 
-class LabelSelector(Fields, frozen=True, kw_only=True):
-    """Labels that must be; both fields must hold. Empty: everything."""
+class LabelRequirement(LooseRequirement, frozen=True, kw_only=True):
+    """One condition on one label."""
+
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    """How `values` are used: In, NotIn, Exists or DoesNotExist."""
+
+
+class LooseSelector(Fields, frozen=True, kw_only=True):
+    """Labels that must be, as custom resources have them; both fields must hold.
+
+    An API server does not look into it. An operator that nobody knows must not make the object
+    unreadable, since a policy that can't be read is absent; converting it fails closed instead.
+    """
 
     match_labels: dict[str, str] = field(default_factory=dict)
     """Labels with exactly these values."""
+    match_expressions: tuple[LooseRequirement, ...] = ()
+    """Conditions that must all hold."""
+
+
+class LabelSelector(LooseSelector, frozen=True, kw_only=True):
+    """Labels that must be; both fields must hold. Empty: everything."""
+
     match_expressions: tuple[LabelRequirement, ...] = ()
     """Conditions that must all hold."""
 
 
-SELECTOR_RULES = (
+SELECTOR_RULES: Validators[LooseSelector] = (
     pairs("match_labels", checks.qualified_name, checks.label_value),
     items(
         "match_expressions",
@@ -48,4 +69,16 @@ SELECTOR_RULES = (
             ),
         ),
     ),
+)
+
+
+def _operator(text: str) -> None:
+    if text not in OPERATORS:
+        hint = nearest(text, OPERATORS)
+        raise ValueError(f"{text!r} is not one of {', '.join(OPERATORS)}{hint and f'; {hint}'}")
+
+
+LOOSE_SELECTOR_RULES: Validators[LooseSelector] = (
+    *SELECTOR_RULES,
+    items("match_expressions", (present("operator", _operator),)),
 )

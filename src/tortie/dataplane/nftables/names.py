@@ -30,6 +30,8 @@ _SHORT_KINDS = {
     "StagedGlobalNetworkPolicy": "sgnp",
     "StagedKubernetesNetworkPolicy": "sknp",
     "KubernetesNetworkPolicy": "knp",
+    "KubernetesAdminNetworkPolicy": "kanp",
+    "KubernetesBaselineAdminNetworkPolicy": "kbanp",
     "KubernetesClusterNetworkPolicy": "kcnp",
 }
 
