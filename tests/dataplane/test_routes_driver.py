@@ -425,8 +425,8 @@ def tracked() -> list[tuple[int, int]]:
     return [flow.original for flow in found]
 
 
-def speak_to(node: Node, host: str) -> None:
-    """The node sends to an address, and tracks that."""
+def speak_to(host: str) -> None:
+    """This node sends to an address, and tracks that."""
     with Nftables() as nft, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         nft.run("add table ip t; add chain ip t o { type filter hook output priority 0; }")
         nft.run("add rule ip t o ct state new accept")
@@ -438,7 +438,7 @@ def test_who_gets_an_address_gets_no_connections_of_who_had_it(node: Node) -> No
     node.workload("calia")
     node.workload("calib")
     node.driver.apply(with_endpoints(endpoint("a", "10.65.0.2")))
-    speak_to(node, "10.65.0.2")
+    speak_to("10.65.0.2")
     gone = frozenset({endpoint("a").id})
     node.driver.apply(Delta(endpoints_removed=gone))
     node.driver.apply(with_endpoints(endpoint("b", "10.65.0.2")))
@@ -449,7 +449,7 @@ def test_an_address_that_changes_hands_in_one_delta_loses_its_connections(node: 
     node.workload("calia")
     node.workload("calib")
     node.driver.apply(with_endpoints(endpoint("a", "10.65.0.2")))
-    speak_to(node, "10.65.0.2")
+    speak_to("10.65.0.2")
     b = endpoint("b", "10.65.0.2")
     node.driver.apply(Delta(endpoints={b.id: b}, endpoints_removed=frozenset({endpoint("a").id})))
     assert tracked() == []
@@ -459,7 +459,7 @@ def test_a_new_agent_leaves_the_connections_of_what_it_adopts(node: Node) -> Non
     node.workload("calia")
     delta = with_endpoints(endpoint("a", "10.65.0.2"))
     node.driver.apply(delta)
-    speak_to(node, "10.65.0.2")
+    speak_to("10.65.0.2")
     with closing(RouteDriver()) as successor:
         successor.apply(delta)
     assert [end for _, end in tracked()] == [address("10.65.0.2/32")]

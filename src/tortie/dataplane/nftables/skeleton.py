@@ -46,7 +46,11 @@ def static_chains(family: Family, settings: NftSettings) -> tuple[Chain, ...]:
         _dispatch(_DISPATCH_TO, f"oifname vmap @{TO_MAP}", settings),
         Chain(_TO_HOST, tuple(_workload_to_host(family, settings))),
         Chain(ChainName("cali-PREROUTING"), _each("iifname", f"jump {_RPF}", settings), _RAW),
-        Chain(ChainName("cali-INPUT"), _each("iifname", f"goto {_TO_HOST}", settings), _INPUT),
+        Chain(
+            ChainName("cali-INPUT"),
+            (*_each("iifname", f"goto {_TO_HOST}", settings), _tunnel_ends(family, settings)),
+            _INPUT,
+        ),
         Chain(
             ChainName("cali-FORWARD"),
             _each("iifname", f"jump {_DISPATCH_FROM}", settings)
@@ -93,6 +97,12 @@ def _source_check(family: Family, settings: NftSettings) -> Iterator[str]:
     elif settings.openstack:
         yield "ip saddr 0.0.0.0 udp sport 68 udp dport 67 return"
     yield "counter drop"
+
+
+def _tunnel_ends(family: Family, settings: NftSettings) -> str:
+    """What comes out of the tunnel is taken for a workload's: only nodes may put something in."""
+    hosts = set_name(family.version, ALL_HOSTS)
+    return f"udp dport {settings.vxlan_port} {family.nft} saddr != @{hosts} counter drop"
 
 
 def _workload_to_host(family: Family, settings: NftSettings) -> Iterator[str]:
