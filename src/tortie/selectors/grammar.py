@@ -10,8 +10,10 @@
 Blanks are spaces and tabs. `all` and `global` may carry `()`; where a comparison follows they are
 labels like any other. The blanks inside `starts with`, `ends with` and `not in` may be left out.
 
-Quantifiers are possessive throughout: a label is never cut short to make room for an operator
-(`acontains "x"` is an error), and no input takes more than linear time.
+Quantifiers of characters are possessive: a label is never cut short to make room for an operator
+(`acontains "x"` is an error). Those of groups are not, as Debian 12's Python (before 3.11.5) goes on
+behind what a possessive group read before it failed: there `all(` was a selector. Each turn of these
+begins with a character of its own, so that no input takes more than linear time.
 """
 
 import re
@@ -22,7 +24,7 @@ LABEL = r"[A-Za-z0-9_./-]{1,512}+(?![A-Za-z0-9_./-])"
 STRING = r"""(?:"[^"]*+"|'[^']*+')"""
 TEXT_OPERATOR = rf"==|!=|contains|starts{BLANKS}with|ends{BLANKS}with"
 SET_OPERATOR = rf"not{BLANKS}in|in"
-_LIST = rf"(?:{STRING}{BLANKS}(?:,{BLANKS}{STRING}{BLANKS})*+(?:,{BLANKS})?+)?+"
+_LIST = rf"(?:{STRING}{BLANKS}(?:,{BLANKS}{STRING}{BLANKS})*(?:,{BLANKS})?)?"
 
 OPERAND = re.compile(
     rf"""{BLANKS}(?:
@@ -33,7 +35,7 @@ OPERAND = re.compile(
     | has\({BLANKS}(?P<has>{LABEL}){BLANKS}\)
     | (?P<open>\()
     | (?P<not>!)
-    | (?P<word>all|global)(?![A-Za-z0-9_./-])(?:\({BLANKS}\))?+
+    | (?P<word>all|global)(?![A-Za-z0-9_./-])(?:\({BLANKS}\))?
     )""",
     re.VERBOSE,
 )
