@@ -67,9 +67,9 @@ def fuzz(name: str, seconds: int) -> Outcome:
     progress = Progress(name, seconds)
     end = monotonic() + seconds
     while (left := end - monotonic()) > 1:
-        before = set(FOUND.iterdir())
+        before = set(FOUND.glob(f"{name}-*"))
         status = _work(name, max(1, round(left)), corpus, progress)
-        kept = list(_confirmed(name, sorted(set(FOUND.iterdir()) - before)))
+        kept = list(_confirmed(name, sorted(set(FOUND.glob(f"{name}-*")) - before)))
         if kept or not status:
             return Outcome(progress, kept)
         if not progress.inputs:

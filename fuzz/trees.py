@@ -10,6 +10,7 @@ from msgspec import inspect
 from fuzz.shapes import SCALARS, annotation_names, arbitrary, below, branch
 
 _MOST_PLACES = 400
+_MOST_ITEMS = 5000  # no input has room for more
 _REPEATS = (2, 3, 20, 1100)  # the last is above every bound on lists
 
 
@@ -27,7 +28,22 @@ def changed(data: Any, shape: inspect.Type | None, random: Random) -> Any:
     for _ in range(random.choice((1, 1, 2, 4))):
         place = random.choice(_places(root, shape))
         random.choice(_CHANGES)(place, random)
+        if _items(root) > _MOST_ITEMS:
+            return data
     return root.get("", random.choice(SCALARS))
+
+
+def _items(value: Any) -> int:
+    """How many fields and items there are, those of shared parts counted once."""
+    seen: set[int] = set()
+    waiting, count = [value], 0
+    while waiting:
+        holder = waiting.pop()
+        if isinstance(holder, dict | list) and id(holder) not in seen:
+            seen.add(id(holder))
+            count += len(holder)
+            waiting.extend(holder.values() if isinstance(holder, dict) else holder)
+    return count
 
 
 def written_out(value: Any, known: dict[int, int] | None = None) -> int:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from random import Random
 
 from fuzz import shapes
-from fuzz.targets import Target, stored
-from tortie.api import EntityRule, NetworkPolicy, Resource, Rule, decode, encode
+from fuzz.targets import Target, promised, stored
+from tortie.api import DecodeError, EntityRule, NetworkPolicy, Resource, Rule, decode, encode
 from tortie.api.validation import apply_defaults, validate
 from tortie.kubernetes import CONVERTED_KINDS, conversion, converted_key
 from tortie.net import parse_network
@@ -25,12 +25,20 @@ def check(data: bytes) -> None:
     assert all(isinstance(warning, str) and warning for warning in warnings)
     if value is None:
         return
-    assert decode(value.kind, encode(value)) == value
+    _written(value)
     _key(resource, value)
     if isinstance(value, NetworkPolicy) and resource.kind in CONVERTED_KINDS:
         _policy(value)
     if not validate(apply_defaults(resource)) and not warnings:
         assert not validate(value), f"{validate(value)[0]} after the conversion"
+
+
+def _written(value: Resource) -> None:
+    """It survives encoding. It is never stored, so the API's bounds on length need not hold."""
+    try:
+        assert decode(value.kind, encode(value)) == value
+    except DecodeError as error:
+        promised("length" in str(error), str(error))
 
 
 def _key(resource: Resource, value: Resource) -> None:

@@ -13,7 +13,7 @@ from tortie.api.manifests import read_manifests
 from tortie.api.validation import apply_defaults, validate
 from tortie.api.writing import to_yaml
 
-_LONG_NUMBER = re.compile(rb"\d{19}")
+_STORED_ONLY = re.compile(rb"\d{19}|:null")
 _MOST_VALUES = 5000  # no input has room for more
 
 
@@ -43,9 +43,9 @@ def read(data: bytes) -> Resource | None:
 
 
 def _is_for_people(resource: Resource) -> bool:
-    """Whether it has no depth and no numbers that only a datastore may have, in kept parts."""
+    """Whether it has no depth, nulls or numbers that only a datastore may have, in kept parts."""
     shallow = trees.depth(to_manifest(resource)) <= MAX_DEPTH
-    return shallow and not _LONG_NUMBER.search(encode(resource))
+    return shallow and not _STORED_ONLY.search(encode(resource))
 
 
 def _as_a_person_writes_it(resource: Resource) -> None:

@@ -138,3 +138,9 @@ def test_json_may_escape_any_character(text):
 
 def test_half_a_pair_of_escapes_is_no_text():
     assert "Unicode" in error_of('{"a": "\\ud83d"}').message
+
+
+@pytest.mark.parametrize("key", ['"<<"', "'<<'"])
+def test_a_merge_key_in_quotes_is_a_name(key):
+    assert data_of(f"{{{key}: {{a: 1}}}}") == {"<<": {"a": 1}}
+    assert data_of("{<<: {a: 1}}") == {"a": 1}

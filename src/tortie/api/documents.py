@@ -149,6 +149,14 @@ def _build(piece: str, first_line: int, aliased: Aliased) -> Iterator[Document]:
             builder.take(event)
 
 
+class _Key(NamedTuple):
+    """A key whose value is awaited; `merges` makes the value's fields those of the object."""
+
+    name: str
+    line: int
+    merges: bool
+
+
 class _Builder:
     """Builds one document's data from events, without recursion."""
 
@@ -157,7 +165,7 @@ class _Builder:
         self.result: Any = None
         self._first_line = first_line
         self._open: list[Object | List] = []
-        self._keys: list[tuple[str, int] | None] = []
+        self._keys: list[_Key | None] = []
         self._anchors: dict[str, Any] = {}
         self._pending: list[str | None] = []
         self._aliased = aliased
@@ -211,7 +219,8 @@ class _Builder:
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         if self._open and isinstance(self._open[-1], Object) and self._keys[-1] is None:
-            self._keys[-1] = (event.value, self._line(event))
+            merges = event.value == "<<" and event.implicit[0]  # in quotes it is a name
+            self._keys[-1] = _Key(event.value, self._line(event), merges)
             self._check_twice(self._open[-1], event)
             return
         value = self._value(event)
@@ -252,13 +261,13 @@ class _Builder:
             self._set(parent, value, line)
 
     def _set(self, parent: Object, value: Any, line: int) -> None:
-        key, key_line = self._keys[-1] or ("", line)
+        key = self._keys[-1] or _Key("", line, False)
         self._keys[-1] = None
-        if key == "<<" and isinstance(value, Object | List):
-            self._merge(parent, value, key_line)
+        if key.merges and isinstance(value, Object | List):
+            self._merge(parent, value, key.line)
         else:
-            parent[key] = value
-            parent.lines[key] = key_line
+            parent[key.name] = value
+            parent.lines[key.name] = key.line
 
     def _merge(self, parent: Object, value: Object | List, line: int) -> None:
         """A merge key: fields of other objects where this one has none of that name."""
