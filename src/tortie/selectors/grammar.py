@@ -11,8 +11,8 @@ Blanks are spaces and tabs. `all` and `global` may carry `()`; where a compariso
 labels like any other. The blanks inside `starts with`, `ends with` and `not in` may be left out.
 
 Quantifiers of characters are possessive: a label is never cut short to make room for an operator
-(`acontains "x"` is an error). Those of groups are not, as Debian 12's Python (before 3.11.5) goes on
-behind what a possessive group read before it failed: there `all(` was a selector. Each turn of these
+(`acontains "x"` is an error). Those of groups are not, as Debian 12's Python (before 3.11.5) reads
+on behind what such a group took before it failed: there `all(` was a selector. Each turn of these
 begins with a character of its own, so that no input takes more than linear time.
 """
 
