@@ -4,41 +4,32 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec import inspect
 
 from api.cel_examples import OF_UPDATES, POOL, RULES, SELECTORS
-from api.schema_facts import facts_of_type
+from api.schema_facts import facts_of, rules_of
 from tortie.api import KINDS, decode
+from tortie.api.crds import CUSTOM_KINDS, NATIVE, definition
 from tortie.api.manifests import read_manifests
+from tortie.api.structure import shape_of
 from tortie.api.validation import apply_defaults, validate_update
 
 SCHEMAS = json.loads(Path(__file__).with_name("schema-facts.json").read_text())
-TOP = {"apiVersion", "kind", "metadata"}
+CEL = SCHEMAS.pop("rules")
 
 
-def schema_facts(kind):
-    facts = {path: dict(facts) for path, facts in SCHEMAS[kind]["facts"].items() if path not in TOP}
-    for path, fact in facts.items():
-        if fact.get("default") in ("", False, 0):
-            del fact["default"]  # what an absent field is anyway
-        if path.lower().endswith(("asnumber", "aspathprefix[]", "prependaspath.prefix[]")):
-            # AS numbers have 32 bits without a sign, which the schema's int32 does not say
-            fact |= {"minimum": 0, "maximum": 2**32 - 1}
-    return facts
+def generated(kind):
+    (version,) = definition(KINDS[kind], NATIVE)["spec"]["versions"]
+    return version["schema"]["openAPIV3Schema"]
 
 
-def our_facts(kind):
-    facts = facts_of_type(KINDS[kind].type)
-    if kind == "StagedKubernetesNetworkPolicy":
-        for path, fact in facts.items():
-            # Kubernetes itself holds these to its own lists, which the schema leaves out
-            if path.endswith(("operator", "protocol", "policyTypes[]")):
-                del fact["enum"]
-    return facts
+def test_every_kind_of_the_api_has_a_definition():
+    assert set(SCHEMAS) == set(CUSTOM_KINDS)
 
 
 @pytest.mark.parametrize("kind", sorted(SCHEMAS))
 def test_every_field_is_there_with_its_type_bounds_and_default(kind):
-    expected, found = schema_facts(kind), our_facts(kind)
+    expected, found = SCHEMAS[kind]["facts"], facts_of(generated(kind))
     assert sorted(found) == sorted(expected)
     different = {
         path: (found[path], expected[path]) for path in found if found[path] != expected[path]
@@ -47,21 +38,69 @@ def test_every_field_is_there_with_its_type_bounds_and_default(kind):
 
 
 @pytest.mark.parametrize("kind", sorted(SCHEMAS))
+def test_every_cel_rule_stands_where_the_api_has_it(kind):
+    expected = {
+        path: [CEL[number] for number in numbers]
+        for path, numbers in SCHEMAS[kind]["rules"].items()
+    }
+    assert rules_of(generated(kind)) == expected
+
+
+@pytest.mark.parametrize("kind", sorted(SCHEMAS))
 def test_kinds_have_the_names_of_the_api(kind):
     entry = KINDS[kind]
     schema = SCHEMAS[kind]
-    assert entry.plural == schema["plural"]
-    assert set(schema["shortNames"]) <= set(entry.aliases)
-    assert entry.namespaced == (schema["scope"] == "Namespaced")
+    assert set(schema["names"].get("shortNames", [])) <= set(entry.aliases)
     assert entry.api_version == "projectcalico.org/v3"
+    spec = definition(entry, NATIVE)["spec"]
+    (version,) = spec["versions"]
+    assert spec["names"] == schema["names"]
+    assert spec["scope"] == schema["scope"]
+    assert version.get("additionalPrinterColumns", []) == schema["columns"]
+    assert list(version.get("subresources", {})) == schema["subresources"]
+
+
+def extras_of(shape, default=inspect.NODEFAULT):
+    """All that types add to their schemas, each with the shape and the default of its field."""
+    match shape:
+        case inspect.Metadata():
+            yield shape.extra_json_schema or {}, shape.type, default
+            yield from extras_of(shape.type)
+        case inspect.UnionType():
+            for branch in shape.types:
+                yield from extras_of(branch)
+        case inspect.StructType():
+            for field in shape.fields:
+                yield from extras_of(field.type, field.default)
+        case inspect.VarTupleType():
+            yield from extras_of(shape.item_type)
+        case inspect.DictType():
+            yield from extras_of(shape.value_type)
+
+
+ONLY_IN_SCHEMAS = {"format", "nullable", "x-kubernetes-list-type", "x-kubernetes-list-map-keys"}
+
+
+@pytest.mark.parametrize("kind", sorted(SCHEMAS))
+def test_types_enforce_whatever_they_tell_schemas(kind):
+    """A schema may say less than a type, never more: our own process would let more through."""
+    for extra, shape, default in extras_of(shape_of(KINDS[kind].type)):
+        said = {key: value for key, value in extra.items() if value is not None}
+        if "default" in said:
+            assert said.pop("default") == default
+        if "pattern" in said:
+            choices = isinstance(shape, inspect.UnionType)
+            assert choices or shape.pattern is not None
+            del said["pattern"]
+        assert set(said) <= ONLY_IN_SCHEMAS
 
 
 CASES = sorted(
     {
         (kind, message)
         for kind, schema in SCHEMAS.items()
-        for messages in schema["rules"].values()
-        for message in messages
+        for numbers in schema["rules"].values()
+        for message in (CEL[number][0] for number in numbers)
         if message not in OF_UPDATES
     }
 )

@@ -2,9 +2,13 @@
 
 A constraint stands in the type, once. msgspec enforces it when bytes are decoded,
 `tortie.api.structure` when a person's manifest is read, and the CRDs are generated from it.
+
+What only a schema can say stands there too, as `extra_json_schema`: it is added to what follows
+from the type, and None takes away what the API's own schema leaves out.
 """
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
@@ -26,9 +30,20 @@ def api_name(name: str) -> str:
 class Fields(Struct, frozen=True, kw_only=True, rename=api_name, omit_defaults=True):
     """The base of every object inside a resource."""
 
+    schema_extra: ClassVar[Mapping[str, object]] = {}
+    """What the object's schema says beside what follows from its fields."""
+
+
+class Atomic(Fields, frozen=True, kw_only=True):
+    """The base of objects that have one owner as a whole, when several writers apply parts."""
+
+    schema_extra = {"x-kubernetes-map-type": "atomic"}
+
 
 Unused = Any
 """A field of Kubernetes' that is accepted and kept as it came, but never looked at."""
+UNUSED = "Accepted and kept as it came, but never looked at."
+"""What there is to say to people of every such field."""
 
 Unset = Literal[""]
 """Beside an enumeration: the field is absent, or present and empty."""
@@ -71,6 +86,25 @@ IntOrText = int | str
 UNIQUE = Meta(extra_json_schema={"x-kubernetes-list-type": "set"})
 """On a list: no value twice."""
 
+NO_LIST_TYPE = Meta(extra_json_schema={"x-kubernetes-list-type": None})
+"""On a list: the API's schema does not say that it has one owner as a whole, as all others do."""
+
+NULLABLE = Meta(extra_json_schema={"nullable": True})
+"""On a field that an API server keeps as null where null was written."""
+
+ALWAYS_WRITTEN = Meta(extra={"required": True})
+"""On a field with a default: the API's schema requires it nevertheless."""
+
+
+UNLISTED = Meta(extra_json_schema={"enum": None})
+"""On a choice: the API's schema does not list what may be chosen, although nothing else works."""
+
+
+def written_default(value: bool | int | str) -> Meta:
+    """On a field that is this when it is absent: the API's schema fills it in."""
+    return Meta(extra_json_schema={"default": value})
+
+
 TextSet = Annotated[tuple[str, ...], UNIQUE]
 CidrSet = Annotated[tuple[Cidr, ...], UNIQUE]
 
@@ -81,10 +115,10 @@ RoutePriority = Annotated[int, Meta(ge=1, le=2**31 - 2)]
 Switch = Literal["Enabled", "Disabled"] | Unset
 
 
-class SecretKeySelector(Fields, frozen=True, kw_only=True):
+class SecretKeySelector(Atomic, frozen=True, kw_only=True):
     """One key of a Kubernetes Secret."""
 
-    name: str = ""
+    name: Annotated[str, written_default("")] = ""
     """The Secret's name."""
     key: str
     """The key in it."""

@@ -3,9 +3,12 @@
 A kind's rules are a tuple, read from top to bottom. Each probes an object, and only where the probe
 says so it looks closer and adds to the list of violations. Where something stands is spelt only if
 it is wrong. Both because ten thousand policies a second pass through here.
+
+What an API server checks too says so beside the rule (`Cel`), and the CRDs take it from
+there: so neither is changed without a look at the other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -26,12 +29,42 @@ class Where(NamedTuple):
     item: int | None = None
 
 
+FORBIDDEN = "FieldValueForbidden"
+INVALID = "FieldValueInvalid"
+REQUIRED = "FieldValueRequired"
+
+
+class Cel(NamedTuple):
+    """A rule as an API server checks it: an expression of the Common Expression Language.
+
+    `reason` is one of those above, or "" where the API gives none. `message` is only for rules that
+    say what they found; it is how all their messages begin.
+    """
+
+    expression: str
+    reason: str = INVALID
+    message: str = ""
+
+
+class About(NamedTuple):
+    """What a rule tells of itself to who writes schemas.
+
+    `rules` are those of the object that `steps` lead to from this one: a field by our name of it,
+    and "[]" for every item of a list; none of them: this object itself.
+    """
+
+    cel: Cel | None = None
+    steps: tuple[str, ...] = ()
+    rules: "Sequence[Validator[Any]]" = ()
+
+
 class Validator(NamedTuple, Generic[Object]):
     """One rule: where `probe(object)` is as true as `when`, `look` at the object."""
 
     probe: Callable[[Object], object]
     when: bool
     look: Callable[[Object, Where | None, list[Violation]], None]
+    about: About = About()
 
 
 Validators = Sequence[Validator[T]]
@@ -39,24 +72,39 @@ Validators = Sequence[Validator[T]]
 
 def check_all(rules: Validators[T], value: T, where: Where | None, found: list[Violation]) -> None:
     """All rules, on one object."""
-    for probe, when, look in rules:
+    for probe, when, look, _ in rules:
         if bool(probe(value)) is when:
             look(value, where, found)
 
 
-def must(field: str, message: str, holds: Callable[[T], object], hint: str = "") -> Validator[T]:
+def cel_of(rules: Validators[Any]) -> Iterator[tuple[tuple[str, ...], Cel]]:
+    """All that API servers check of `rules`, and the steps to the object that each is about."""
+    for rule in rules:
+        if rule.about.cel:
+            yield (), rule.about.cel
+        for steps, cel in cel_of(rule.about.rules):
+            yield (*rule.about.steps, *steps), cel
+
+
+def must(
+    field: str,
+    message: str,
+    holds: Callable[[T], object],
+    hint: str = "",
+    cel: Cel | None = None,
+) -> Validator[T]:
     """`holds` is true of the object; `field` is the one to blame if not, "" the object itself."""
 
     def look(value: T, where: Where | None, found: list[Violation]) -> None:
         blamed = getattr(value, field) if field else None
         found.append(Violation(_path(value, field, where), message, blamed, hint))
 
-    return Validator(holds, False, look)
+    return Validator(holds, False, look, About(cel and cel._replace(message=message)))
 
 
-def text(field: str, check: Check) -> Validator[Any]:
+def text(field: str, check: Check, cel: Cel | None = None) -> Validator[Any]:
     """The text passes `check`, unless it is absent or empty."""
-    return Validator(attrgetter(field), True, _checked(field, check))
+    return Validator(attrgetter(field), True, _checked(field, check), About(cel))
 
 
 def number_or_text(field: str, check: Check) -> Validator[Any]:
@@ -119,7 +167,7 @@ def inside(field: str, rules: Validators[Any]) -> Validator[Any]:
     def look(value: Any, where: Where | None, found: list[Violation]) -> None:
         check_all(rules, get(value), Where(where, value, field), found)
 
-    return Validator(get, True, look)
+    return Validator(get, True, look, About(steps=(field,), rules=rules))
 
 
 def given(field: str, *rules: Validator[T]) -> Validator[T]:
@@ -128,7 +176,7 @@ def given(field: str, *rules: Validator[T]) -> Validator[T]:
     def look(value: T, where: Where | None, found: list[Violation]) -> None:
         check_all(rules, value, where, found)
 
-    return Validator(attrgetter(field), True, look)
+    return Validator(attrgetter(field), True, look, About(rules=rules))
 
 
 def items(field: str, rules: Validators[Any]) -> Validator[Any]:
@@ -139,7 +187,7 @@ def items(field: str, rules: Validators[Any]) -> Validator[Any]:
         for index, item in enumerate(get(value)):
             check_all(rules, item, Where(where, value, field, index), found)
 
-    return Validator(get, True, look)
+    return Validator(get, True, look, About(steps=(field, "[]"), rules=rules))
 
 
 def pairs(field: str, key: Check, item: Check) -> Validator[Any]:

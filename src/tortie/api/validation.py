@@ -1,6 +1,6 @@
 """Defaults and validation of any resource: the rules of each kind, in one table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -39,7 +39,17 @@ from tortie.api.kube import node as kube_node
 from tortie.api.meta import ObjectMeta, Resource
 from tortie.api.problems import Violation
 from tortie.api.registry import KINDS
-from tortie.api.rules import Check, Validators, check_all, inside, must, pairs, present
+from tortie.api.rules import (
+    Cel,
+    Check,
+    Validators,
+    cel_of,
+    check_all,
+    inside,
+    must,
+    pairs,
+    present,
+)
 
 R = TypeVar("R", bound=Resource)
 ANNOTATIONS_SIZE = 256 * 1024  # bytes of all keys and values together
@@ -142,6 +152,13 @@ def _rules(kind: str) -> Validators[Any]:
     name = inside("metadata", (present("name", _NAMES.get(kind, checks.dns_subdomain)),))
     scope = _NAMESPACED if KINDS[kind].namespaced else _CLUSTER_WIDE
     return (name, *_METADATA, *scope, *_RULES.get(kind, ()))
+
+
+def stated_rules(kind: str) -> Iterator[tuple[tuple[str, ...], Cel]]:
+    """What API servers check of the kind too, and the steps to the object that each is about."""
+    yield from cel_of(_rules(kind))
+    for field, (_, message) in _IMMUTABLE.get(kind, {}).items():
+        yield tuple(field.split(".")), Cel("self == oldSelf", message=message)
 
 
 def validate(resource: Resource) -> tuple[Violation, ...]:

@@ -9,6 +9,7 @@ from tortie.api import checks
 from tortie.api.calico import API_VERSION
 from tortie.api.calico.felix.dataplane import ClusterRoutes
 from tortie.api.fields import (
+    Atomic,
     Cidr,
     Fields,
     LogSeverity,
@@ -21,12 +22,25 @@ from tortie.api.fields import (
     matching,
 )
 from tortie.api.meta import Resource
-from tortie.api.rules import Validators, each, given, inside, items, must, text, unique
+from tortie.api.rules import (
+    FORBIDDEN,
+    Cel,
+    Validators,
+    each,
+    given,
+    inside,
+    items,
+    must,
+    text,
+    unique,
+)
 
-AsNumber = Annotated[int, Meta(ge=0, le=2**32 - 1, extra_json_schema={"format": "int32"})]
+_AS_SCHEMA = {"format": "int32", "minimum": None, "maximum": None}
+AsNumber = Annotated[int, Meta(ge=0, le=2**32 - 1, extra_json_schema=_AS_SCHEMA)]
+"""32 bits without a sign, which the API's own schema can't say."""
 
 
-class Community(Fields, frozen=True, kw_only=True):
+class Community(Atomic, frozen=True, kw_only=True):
     """A BGP community under a name."""
 
     name: NameText = ""
@@ -42,7 +56,7 @@ class BgpPassword(Fields, frozen=True, kw_only=True):
     """The Secret that holds it."""
 
 
-class PrefixAdvertisement(Fields, frozen=True, kw_only=True):
+class PrefixAdvertisement(Atomic, frozen=True, kw_only=True):
     """Communities for the routes of a CIDR."""
 
     cidr: Cidr = ""
@@ -51,7 +65,7 @@ class PrefixAdvertisement(Fields, frozen=True, kw_only=True):
     """Communities, by value or name."""
 
 
-class ServiceBlock(Fields, frozen=True, kw_only=True):
+class ServiceBlock(Atomic, frozen=True, kw_only=True):
     """A CIDR of Services' addresses."""
 
     cidr: Cidr = ""
@@ -141,11 +155,21 @@ SPEC_RULES: Validators[BGPConfigurationSpec] = (
         "node_mesh_password",
         "nodeMeshPassword cannot be set when nodeToNodeMeshEnabled is false",
         lambda s: s.node_mesh_password is None or s.node_to_node_mesh_enabled is not False,
+        cel=Cel(
+            "!has(self.nodeMeshPassword) || !has(self.nodeToNodeMeshEnabled) || "
+            "self.nodeToNodeMeshEnabled == true",
+            FORBIDDEN,
+        ),
     ),
     must(
         "node_mesh_max_restart_time",
         "nodeMeshMaxRestartTime cannot be set when nodeToNodeMeshEnabled is false",
         lambda s: not s.node_mesh_max_restart_time or s.node_to_node_mesh_enabled is not False,
+        cel=Cel(
+            "!has(self.nodeMeshMaxRestartTime) || !has(self.nodeToNodeMeshEnabled) || "
+            "self.nodeToNodeMeshEnabled == true",
+            FORBIDDEN,
+        ),
     ),
     given(
         "communities",
@@ -153,6 +177,10 @@ SPEC_RULES: Validators[BGPConfigurationSpec] = (
             "communities",
             "communities are defined but not used in prefixAdvertisements",
             lambda s: s.prefix_advertisements,
+            cel=Cel(
+                "!has(self.communities) || size(self.communities) == 0 || "
+                "(has(self.prefixAdvertisements) && size(self.prefixAdvertisements) > 0)"
+            ),
         ),
     ),
     items("communities", (text("value", community),)),

@@ -7,9 +7,9 @@ from msgspec import Meta, field
 from tortie.api import checks
 from tortie.api.calico import API_VERSION
 from tortie.api.calico.bgp_configuration import AsNumber
-from tortie.api.fields import Fields, RoutePriority, Unset, matching
+from tortie.api.fields import Atomic, Fields, RoutePriority, Unset, matching
 from tortie.api.meta import Resource
-from tortie.api.rules import Validators, given, inside, items, must, text
+from tortie.api.rules import Cel, Validators, given, inside, items, must, text
 
 _16 = (
     r"([0-9]|[1-9][0-9]{1,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
@@ -23,53 +23,58 @@ CommunityValue = Annotated[str, matching(rf"^({_16}:{_16}|{_32}:{_32}:{_32})$", 
 """aa:nn with 16 bits each, or aa:nn:mm with 32 bits each."""
 
 
-class AddCommunity(Fields, frozen=True, kw_only=True):
+class AddCommunity(Atomic, frozen=True, kw_only=True):
     """Adds a community."""
 
     value: CommunityValue
 
 
-class PrependASPath(Fields, frozen=True, kw_only=True):
+class PrependASPath(Atomic, frozen=True, kw_only=True):
     """Puts AS numbers before the path."""
 
     prefix: Annotated[tuple[AsNumber, ...], Meta(min_length=1, max_length=10)]
 
 
-class SetPriority(Fields, frozen=True, kw_only=True):
+class SetPriority(Atomic, frozen=True, kw_only=True):
     """Gives the route another priority in the kernel."""
 
     value: RoutePriority
 
 
-class FilterOperation(Fields, frozen=True, kw_only=True):
+_ONE_FIELD = {**Atomic.schema_extra, "minProperties": 1, "maxProperties": 1}
+
+
+class FilterOperation(Atomic, frozen=True, kw_only=True):
     """One change to a route; exactly one of the fields is set."""
+
+    schema_extra = _ONE_FIELD
 
     add_community: AddCommunity | None = None
     prepend_as_path: PrependASPath | None = None
     set_priority: SetPriority | None = None
 
 
-class CommunityMatch(Fields, frozen=True, kw_only=True):
+class CommunityMatch(Atomic, frozen=True, kw_only=True):
     """Routes with this community."""
 
     values: Annotated[tuple[CommunityValue, ...], Meta(min_length=1, max_length=1)]
 
 
-class PrefixLengthV4(Fields, frozen=True, kw_only=True):
+class PrefixLengthV4(Atomic, frozen=True, kw_only=True):
     """The shortest and the longest prefix."""
 
     min: Annotated[int, Meta(ge=0, le=32, extra_json_schema={"format": "int32"})] | None = None
     max: Annotated[int, Meta(ge=0, le=32, extra_json_schema={"format": "int32"})] | None = None
 
 
-class PrefixLengthV6(Fields, frozen=True, kw_only=True):
+class PrefixLengthV6(Atomic, frozen=True, kw_only=True):
     """The shortest and the longest prefix."""
 
     min: Annotated[int, Meta(ge=0, le=128, extra_json_schema={"format": "int32"})] | None = None
     max: Annotated[int, Meta(ge=0, le=128, extra_json_schema={"format": "int32"})] | None = None
 
 
-class FilterRule(Fields, frozen=True, kw_only=True):
+class FilterRule(Atomic, frozen=True, kw_only=True):
     """Which routes, and whether they pass. All that is given must hold."""
 
     action: Literal["Accept", "Reject"]
@@ -151,11 +156,16 @@ RULE_RULES: Validators[FilterRuleV4] = (
         "cidr",
         "cidr and matchOperator must both be set or both be empty",
         lambda r: bool(r.cidr) == bool(r.match_operator),
+        cel=Cel(
+            "(has(self.cidr) && size(self.cidr) > 0) == (has(self.matchOperator) && "
+            "size(self.matchOperator) > 0)"
+        ),
     ),
     must(
         "prefix_length",
         "cidr is required when prefixLength is set",
         lambda r: r.prefix_length is None or r.cidr,
+        cel=Cel("!has(self.prefixLength) || (has(self.cidr) && size(self.cidr) > 0)"),
     ),
     given(
         "operations",
@@ -163,6 +173,10 @@ RULE_RULES: Validators[FilterRuleV4] = (
             "operations",
             "operations may only be used with action Accept",
             lambda r: r.action == "Accept",
+            cel=Cel(
+                "!has(self.operations) || size(self.operations) == 0 || self.action == 'Accept'",
+                "",
+            ),
         ),
         items("operations", OPERATION_RULES),
     ),

@@ -9,7 +9,7 @@ from tortie.api.calico import API_VERSION
 from tortie.api.calico.bgp_configuration import AsNumber, BgpPassword
 from tortie.api.fields import Fields, Int32, NameText, SelectorText, Unset
 from tortie.api.meta import Resource
-from tortie.api.rules import Validators, given, inside, must, text
+from tortie.api.rules import FORBIDDEN, Cel, Validators, given, inside, must, text
 from tortie.net import parse_address
 
 
@@ -92,6 +92,11 @@ SPEC_RULES: Validators[BGPPeerSpec] = (
         "node_selector",
         "node and nodeSelector cannot both be set",
         lambda s: not (s.node and s.node_selector),
+        cel=Cel(
+            "(!has(self.node) || size(self.node) == 0) || (!has(self.nodeSelector) || "
+            "size(self.nodeSelector) == 0)",
+            FORBIDDEN,
+        ),
     ),
     given(
         "peer_selector",
@@ -99,11 +104,21 @@ SPEC_RULES: Validators[BGPPeerSpec] = (
             "peer_selector",
             "peerIP and peerSelector cannot both be set",
             lambda s: not s.peer_ip,
+            cel=Cel(
+                "(!has(self.peerIP) || size(self.peerIP) == 0) || (!has(self.peerSelector) || "
+                "size(self.peerSelector) == 0)",
+                FORBIDDEN,
+            ),
         ),
         must(
             "as_number",
             "asNumber must be empty when peerSelector is set",
             lambda s: not s.as_number,
+            cel=Cel(
+                "(!has(self.peerSelector) || size(self.peerSelector) == 0) || "
+                "!has(self.asNumber) || self.asNumber == 0",
+                FORBIDDEN,
+            ),
         ),
     ),
     given(
@@ -112,16 +127,30 @@ SPEC_RULES: Validators[BGPPeerSpec] = (
             "peer_ip",
             "peerIP must be empty when localWorkloadSelector is set",
             lambda s: not s.peer_ip,
+            cel=Cel(
+                "(!has(self.localWorkloadSelector) || size(self.localWorkloadSelector) == 0) || "
+                "(!has(self.peerIP) || size(self.peerIP) == 0)",
+                FORBIDDEN,
+            ),
         ),
         must(
             "peer_selector",
             "peerSelector must be empty when localWorkloadSelector is set",
             lambda s: not s.peer_selector,
+            cel=Cel(
+                "(!has(self.localWorkloadSelector) || size(self.localWorkloadSelector) == 0) || "
+                "(!has(self.peerSelector) || size(self.peerSelector) == 0)",
+                FORBIDDEN,
+            ),
         ),
         must(
             "as_number",
             "asNumber is required when localWorkloadSelector is set",
             lambda s: s.as_number,
+            cel=Cel(
+                "(!has(self.localWorkloadSelector) || size(self.localWorkloadSelector) == 0) || "
+                "(has(self.asNumber) && self.asNumber != 0)"
+            ),
         ),
     ),
     given(
@@ -130,6 +159,11 @@ SPEC_RULES: Validators[BGPPeerSpec] = (
             "reachable_by",
             "reachableBy must be empty when peerIP is empty",
             lambda s: s.peer_ip,
+            cel=Cel(
+                "!has(self.reachableBy) || size(self.reachableBy) == 0 || (has(self.peerIP) && "
+                "size(self.peerIP) > 0)",
+                FORBIDDEN,
+            ),
         ),
         must("reachable_by", "must be of the same IP version as peerIP", _same_family),
     ),
@@ -138,6 +172,10 @@ SPEC_RULES: Validators[BGPPeerSpec] = (
         "keepOriginalNextHop and nextHopMode cannot both be set; "
         "keepOriginalNextHop is deprecated, use nextHopMode instead",
         lambda s: not (s.keep_original_next_hop and s.next_hop_mode),
+        cel=Cel(
+            "!has(self.keepOriginalNextHop) || !self.keepOriginalNextHop || !has(self.nextHopMode)",
+            FORBIDDEN,
+        ),
     ),
     text("peer_ip", peer_address),
     text("reachable_by", checks.address),

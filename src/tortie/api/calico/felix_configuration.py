@@ -7,6 +7,8 @@ from tortie.api.calico.felix.overlay import FelixOverlay
 from tortie.api.fields import IntOrText, SelectorText
 from tortie.api.meta import Resource
 from tortie.api.rules import (
+    FORBIDDEN,
+    Cel,
     Validators,
     each,
     given,
@@ -62,12 +64,23 @@ RANGE_RULES: Validators[RouteTableRange] = (
         "",
         "must be a range of route table indices within 1..250",
         lambda r: 1 <= r.min <= r.max <= 250,
+        cel=Cel("self.min >= 1 && self.max >= self.min && self.max <= 250"),
     ),
 )
 
 RANGES_RULES: Validators[RouteTableIDRange] = (
-    must("min", "min must be >= 1", lambda r: r.min >= 1),
-    must("min", "min must not be greater than max", lambda r: r.min <= r.max),
+    must(
+        "min",
+        "min must be >= 1",
+        lambda r: r.min >= 1,
+        cel=Cel("self.min >= 1"),
+    ),
+    must(
+        "min",
+        "min must not be greater than max",
+        lambda r: r.min <= r.max,
+        cel=Cel("self.min <= self.max"),
+    ),
     must("max", "max must be at most 0xFFFFFFFF", lambda r: r.max <= 0xFFFFFFFF),
 )
 
@@ -85,6 +98,10 @@ SPEC_RULES: Validators[FelixConfigurationSpec] = (
             "route_table_range",
             "routeTableRange and routeTableRanges cannot both be set",
             lambda s: not s.route_table_ranges,
+            cel=Cel(
+                "!has(self.routeTableRange) || !has(self.routeTableRanges)",
+                FORBIDDEN,
+            ),
         ),
         inside("route_table_range", RANGE_RULES),
     ),
@@ -94,16 +111,31 @@ SPEC_RULES: Validators[FelixConfigurationSpec] = (
         "nat_outgoing_address",
         "natOutgoingAddress must be a valid IPv4 address",
         lambda s: checks.is_address(s.nat_outgoing_address, 4),
+        cel=Cel(
+            "!has(self.natOutgoingAddress) || size(self.natOutgoingAddress) == 0 || "
+            "(isIP(self.natOutgoingAddress) && ip(self.natOutgoingAddress).family() == 4)"
+        ),
     ),
     must(
         "device_route_source_address",
         "deviceRouteSourceAddress must be a valid IPv4 address",
         lambda s: checks.is_address(s.device_route_source_address, 4),
+        cel=Cel(
+            "!has(self.deviceRouteSourceAddress) || size(self.deviceRouteSourceAddress) == 0 || "
+            "(isIP(self.deviceRouteSourceAddress) && "
+            "ip(self.deviceRouteSourceAddress).family() == 4)"
+        ),
     ),
     must(
         "device_route_source_address_ipv6",
         "deviceRouteSourceAddressIPv6 must be a valid IPv6 address",
         lambda s: checks.is_address(s.device_route_source_address_ipv6, 6),
+        cel=Cel(
+            "!has(self.deviceRouteSourceAddressIPv6) || "
+            "size(self.deviceRouteSourceAddressIPv6) == 0 || "
+            "(isIP(self.deviceRouteSourceAddressIPv6) && "
+            "ip(self.deviceRouteSourceAddressIPv6).family() == 6)"
+        ),
     ),
     each("kube_node_port_ranges", _numeric_ports),
     number_or_text("bpf_psnat_ports", _numeric_ports),
@@ -125,6 +157,11 @@ RULES: Validators[FelixConfiguration] = (
         "spec",
         "nodeSelector must not be set on the 'default' or per-node ('node.*') FelixConfiguration",
         lambda f: not (_is_for_fixed_nodes(f.metadata.name) and f.spec.node_selector),
+        cel=Cel(
+            "self.metadata.name == 'default' || self.metadata.name.startsWith('node.') ? "
+            "!has(self.spec.nodeSelector) : true",
+            FORBIDDEN,
+        ),
     ),
     inside("spec", SPEC_RULES),
 )

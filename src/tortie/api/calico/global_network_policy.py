@@ -14,7 +14,7 @@ from tortie.api.calico.network_policy import (
 )
 from tortie.api.fields import SelectorText
 from tortie.api.meta import Resource
-from tortie.api.rules import Validator, Validators, inside, items, must
+from tortie.api.rules import FORBIDDEN, Cel, Validator, Validators, inside, items, must
 
 
 class GlobalNetworkPolicySpec(NetworkPolicySpec, frozen=True, kw_only=True):
@@ -61,21 +61,38 @@ SPEC_RULES: Validators[GlobalNetworkPolicySpec] = (
         "pre_dnat",
         "preDNAT and doNotTrack cannot both be true",
         lambda s: not (s.pre_dnat and s.do_not_track),
+        cel=Cel(
+            "!((has(self.doNotTrack) && self.doNotTrack) && (has(self.preDNAT) && self.preDNAT))",
+            FORBIDDEN,
+        ),
     ),
     must(
         "egress",
         "preDNAT policy cannot have any egress rules",
         lambda s: not (s.pre_dnat and s.egress),
+        cel=Cel(
+            "(!has(self.preDNAT) || !self.preDNAT) || !has(self.egress) || size(self.egress) == 0",
+            FORBIDDEN,
+        ),
     ),
     must(
         "types",
         "preDNAT policy cannot have 'Egress' type",
         lambda s: not (s.pre_dnat and "Egress" in s.types),
+        cel=Cel(
+            "(!has(self.preDNAT) || !self.preDNAT) || !has(self.types) || "
+            "!self.types.exists(t, t == 'Egress')",
+            FORBIDDEN,
+        ),
     ),
     must(
         "apply_on_forward",
         "applyOnForward must be true if either preDNAT or doNotTrack is true",
         lambda s: s.apply_on_forward or not (s.pre_dnat or s.do_not_track),
+        cel=Cel(
+            "(has(self.applyOnForward) && self.applyOnForward) || ((!has(self.doNotTrack) || "
+            "!self.doNotTrack) && (!has(self.preDNAT) || !self.preDNAT))"
+        ),
     ),
 )
 

@@ -5,6 +5,7 @@ from tortie.api.calico import API_VERSION
 from tortie.api.fields import Fields, InterfaceText, IntOrText, NameText, Port, TextSet
 from tortie.api.meta import Resource
 from tortie.api.rules import (
+    Cel,
     Validators,
     each,
     inside,
@@ -57,8 +58,17 @@ SPEC_RULES: Validators[HostEndpointSpec] = (
         "interface_name",
         "at least one of interfaceName or expectedIPs must be specified",
         lambda s: s.interface_name or s.expected_ips,
+        cel=Cel(
+            "(has(self.interfaceName) && size(self.interfaceName) > 0) || "
+            "(has(self.expectedIPs) && size(self.expectedIPs) > 0)"
+        ),
     ),
-    must("node", "node must be specified", lambda s: s.node),
+    must(
+        "node",
+        "node must be specified",
+        lambda s: s.node,
+        cel=Cel("has(self.node) && size(self.node) > 0"),
+    ),
     text("interface_name", checks.interface),
     each("expected_ips", checks.address),
     unique("expected_ips"),

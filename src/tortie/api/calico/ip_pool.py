@@ -10,7 +10,18 @@ from tortie.api.calico import API_VERSION
 from tortie.api.calico.conditions import ConditionsStatus
 from tortie.api.fields import Fields, SelectorText, Unset
 from tortie.api.meta import Resource
-from tortie.api.rules import Check, Validators, inside, must, present, text, unique
+from tortie.api.rules import (
+    FORBIDDEN,
+    Cel,
+    Check,
+    Validator,
+    Validators,
+    inside,
+    must,
+    present,
+    text,
+    unique,
+)
 from tortie.net import Prefix
 
 EncapMode = Literal["Never", "Always", "CrossSubnet"]
@@ -59,7 +70,7 @@ class IPPool(Resource, frozen=True, kw_only=True):
 
 BLOCK_SIZE = {4: 26, 6: 122}  # where a pool does not say
 _BLOCK_SIZES = {4: range(20, 33), 6: range(116, 129)}
-_LINK_LOCAL = (checks.cidr("169.254.0.0/16"), checks.cidr("fe80::/10"))
+MASKED = "IPPool CIDR must be strictly masked"
 
 
 def _pool(spec: IPPoolSpec) -> Prefix | None:
@@ -83,16 +94,25 @@ def if_readable(check: Check) -> Check:
 
 def _strictly_masked(text_: str) -> None:
     if (found := checks.network(text_)) != found.network:
-        raise ValueError(f"IPPool CIDR must be strictly masked: write {found.network}")
+        raise ValueError(f"{MASKED}: write {found.network}")
 
 
-def _outside_link_local(text_: str) -> None:
-    for reserved in _LINK_LOCAL:
-        found = checks.network(text_).network
-        if reserved.contains(found) or found.contains(reserved):
-            raise ValueError(
-                f"IPPool CIDR overlaps with IPv{reserved.version} link local range {reserved}"
-            )
+def _outside(link_local: str) -> Validator[IPPoolSpec]:
+    reserved = checks.cidr(link_local)
+
+    def holds(spec: IPPoolSpec) -> bool:
+        pool = _pool(spec)
+        return not pool or not (reserved.contains(pool.network) or pool.contains(reserved))
+
+    return must(
+        "cidr",
+        f"IPPool CIDR overlaps with IPv{reserved.version} link local range {reserved}",
+        holds,
+        cel=Cel(
+            f"!cidr('{reserved}').containsIP(cidr(self.cidr).ip()) && "
+            f"!cidr(self.cidr).containsIP('{link_local.partition('/')[0]}')"
+        ),
+    )
 
 
 def _block_size_fits(spec: IPPoolSpec) -> bool:
@@ -107,67 +127,119 @@ def _holds_a_block(spec: IPPoolSpec) -> bool:
 
 SPEC_RULES: Validators[IPPoolSpec] = (
     present("cidr", checks.cidr),
-    text("cidr", if_readable(_strictly_masked)),
-    text("cidr", if_readable(_outside_link_local)),
+    text(
+        "cidr",
+        if_readable(_strictly_masked),
+        cel=Cel("cidr(self.cidr) == cidr(self.cidr).masked()", message=MASKED),
+    ),
+    _outside("169.254.0.0/16"),
+    _outside("fe80::/10"),
     text("node_selector", checks.selector),
     text("namespace_selector", checks.selector),
     must(
         "node_selector",
         "global() selector is not valid for IPPool nodeSelector",
         lambda s: not checks.mentions_global(s.node_selector),
+        cel=Cel("!has(self.nodeSelector) || !self.nodeSelector.contains('global(')"),
     ),
     must(
         "namespace_selector",
         "global() selector is not valid for IPPool namespaceSelector",
         lambda s: not checks.mentions_global(s.namespace_selector),
+        cel=Cel("!has(self.namespaceSelector) || !self.namespaceSelector.contains('global(')"),
     ),
     unique("allowed_uses"),
     must(
         "ipip_mode",
         "ipipMode and vxlanMode cannot both be enabled",
         lambda s: s.ipip_mode in ("", "Never") or s.vxlan_mode in ("", "Never"),
+        cel=Cel(
+            "!has(self.ipipMode) || !has(self.vxlanMode) || self.ipipMode == 'Never' || "
+            "self.vxlanMode == 'Never' || size(self.ipipMode) == 0 || size(self.vxlanMode) == 0",
+            FORBIDDEN,
+        ),
     ),
     must(
         "allowed_uses",
         "LoadBalancer IP pool cannot have IPIP or VXLAN enabled",
         lambda s: "LoadBalancer" not in s.allowed_uses or not _is_encapsulated(s),
+        cel=Cel(
+            "!has(self.allowedUses) || !self.allowedUses.exists(u, u == 'LoadBalancer') || "
+            "(!has(self.ipipMode) || size(self.ipipMode) == 0 || self.ipipMode == 'Never') && "
+            "(!has(self.vxlanMode) || size(self.vxlanMode) == 0 || self.vxlanMode == 'Never')",
+            FORBIDDEN,
+        ),
     ),
     must(
         "allowed_uses",
         "LoadBalancer cannot be combined with Workload or Tunnel allowed uses",
         lambda s: "LoadBalancer" not in s.allowed_uses or set(s.allowed_uses) == {"LoadBalancer"},
+        cel=Cel(
+            "!has(self.allowedUses) || !self.allowedUses.exists(u, u == 'LoadBalancer') || "
+            "!self.allowedUses.exists(u, u == 'Workload' || u == 'Tunnel')",
+            FORBIDDEN,
+        ),
     ),
     must(
         "ipip_mode",
         "IPIP is not supported on IPv6 pools",
         lambda s: s.ipip_mode in ("", "Never") or ":" not in s.cidr,
+        cel=Cel(
+            "cidr(self.cidr).ip().family() != 6 || !has(self.ipipMode) || "
+            "self.ipipMode == 'Never' || size(self.ipipMode) == 0",
+            FORBIDDEN,
+        ),
     ),
     must(
         "disable_bgp_export",
         "LoadBalancer IP pools cannot disable BGP export",
         lambda s: "LoadBalancer" not in s.allowed_uses or not s.disable_bgp_export,
+        cel=Cel(
+            "!has(self.allowedUses) || !self.allowedUses.exists(u, u == 'LoadBalancer') || "
+            "!has(self.disableBGPExport) || !self.disableBGPExport",
+            FORBIDDEN,
+        ),
     ),
     must(
         "node_selector",
         "IP Pool with AllowedUse LoadBalancer must have nodeSelector set to all()",
         lambda s: "LoadBalancer" not in s.allowed_uses or s.node_selector in ("", "all()"),
+        cel=Cel(
+            "!has(self.allowedUses) || !self.allowedUses.exists(u, u == 'LoadBalancer') || "
+            "self.nodeSelector == 'all()'"
+        ),
     ),
     must(
         "namespace_selector",
         "IP Pool with AllowedUse Tunnel cannot have namespaceSelector",
         lambda s: "Tunnel" not in s.allowed_uses or not s.namespace_selector,
+        cel=Cel(
+            "!has(self.allowedUses) || !self.allowedUses.exists(u, u == 'Tunnel') || "
+            "!has(self.namespaceSelector) || size(self.namespaceSelector) == 0",
+            FORBIDDEN,
+        ),
     ),
     must(
         "block_size",
         "blockSize must be between 20 and 32 for IPv4 pools, "
         "and between 116 and 128 for IPv6 pools",
         _block_size_fits,
+        cel=Cel(
+            "!has(self.blockSize) || self.blockSize == 0 || (cidr(self.cidr).ip().family() == 4 ? "
+            "self.blockSize >= 20 && self.blockSize <= 32 : self.blockSize >= 116 && "
+            "self.blockSize <= 128)"
+        ),
     ),
     must(
         "cidr",
         "IP pool size is too small for use with Calico IPAM. "
         "It must be equal to or greater than the block size.",
         _holds_a_block,
+        cel=Cel(
+            "(has(self.disabled) && self.disabled) || cidr(self.cidr).prefixLength() <= "
+            "(has(self.blockSize) && self.blockSize != 0 ? self.blockSize : "
+            "(cidr(self.cidr).ip().family() == 4 ? 26 : 122))"
+        ),
     ),
 )
 

@@ -6,7 +6,16 @@ from msgspec import Meta, field
 
 from tortie.api import checks
 from tortie.api.calico import API_VERSION
-from tortie.api.fields import Cidr, Fields, Int64, Timestamp, Unset, matching
+from tortie.api.fields import (
+    ALWAYS_WRITTEN,
+    Cidr,
+    Fields,
+    Int64,
+    Timestamp,
+    Unset,
+    matching,
+    written_default,
+)
 from tortie.api.meta import Resource
 from tortie.api.rules import inside, items, present, text
 
@@ -41,7 +50,7 @@ class IPAMBlockSpec(Fields, frozen=True, kw_only=True):
     """The free ordinals, the next to give out first."""
     attributes: tuple[AllocationAttribute, ...]
     """Who holds addresses."""
-    sequence_number: Int64 = 0
+    sequence_number: Annotated[Int64, written_default(0)] = 0
     """Counts changes, so that a stale release is known as such."""
     sequence_number_for_allocation: dict[str, Int64] = field(default_factory=dict)
     """For each ordinal (as text) in use, `sequence_number` when it was given out."""
@@ -69,7 +78,7 @@ class BlockAffinitySpec(Fields, frozen=True, kw_only=True):
     """"host" or "virtual". Absent: host."""
     cidr: Cidr
     """The block."""
-    deleted: bool = False
+    deleted: Annotated[bool, written_default(False), ALWAYS_WRITTEN] = False
     """The claim is about to be removed."""
 
 
@@ -110,11 +119,11 @@ _Cooldown = Annotated[int, Meta(ge=0, le=1200, extra_json_schema=_INT32)]
 class IPAMConfigurationSpec(Fields, frozen=True, kw_only=True):
     """How addresses are given out."""
 
-    strict_affinity: bool = False
+    strict_affinity: Annotated[bool, written_default(False), ALWAYS_WRITTEN] = False
     """Nodes don't borrow addresses from other nodes' blocks."""
-    auto_allocate_blocks: bool = True
+    auto_allocate_blocks: Annotated[bool, ALWAYS_WRITTEN] = True
     """Nodes claim new blocks when theirs are full."""
-    max_blocks_per_host: _BlockCount = 0
+    max_blocks_per_host: Annotated[_BlockCount, written_default(0)] = 0
     """The most blocks that a node may have; 0: 20."""
     kube_virt_vm_address_persistence: Literal["Enabled", "Disabled"] | Unset = ""
     """A VM keeps its address when it moves or restarts."""

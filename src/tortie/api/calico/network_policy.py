@@ -14,7 +14,7 @@ from tortie.api.calico.rule import (
     Rules,
     directions_of,
 )
-from tortie.api.calico.rule_rules import EGRESS_RULES, INGRESS_RULES
+from tortie.api.calico.rule_rules import EGRESS_RULES, INGRESS_RULES, without_global
 from tortie.api.fields import Fields, SelectorText
 from tortie.api.meta import ObjectMeta, Resource
 from tortie.api.rules import Validators, inside, items, text, unique
@@ -70,7 +70,7 @@ def policy_name(name: str) -> None:
 
 def selectors_of(*fields: str) -> Validators[Any]:
     """Each field is a selector without global()."""
-    return tuple(text(field, checks.local_selector) for field in fields)
+    return tuple(map(without_global, fields))
 
 
 SPEC_RULES: Validators[NetworkPolicySpec] = (

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from tortie.api import checks
 from tortie.api.calico import API_VERSION
-from tortie.api.fields import UNIQUE, Fields, Int32, Timestamp, Unset
+from tortie.api.fields import NULLABLE, UNIQUE, Fields, Int32, Timestamp, Unset
 from tortie.api.meta import Resource
 from tortie.api.rules import inside, must, text, unique
 
@@ -99,7 +99,7 @@ class CalicoNodeStatusSpec(Fields, frozen=True, kw_only=True):
 class CalicoNodeStatusStatus(Fields, frozen=True, kw_only=True):
     """The answer."""
 
-    last_updated: Timestamp | None = None
+    last_updated: Annotated[Timestamp | None, NULLABLE] = None
     """When it was given."""
     agent: AgentStatus | None = None
     """For the class Agent."""

@@ -1,8 +1,14 @@
 """What a policy's rules must be, beyond their types."""
 
+from typing import Any
+
 from tortie.api import checks
 from tortie.api.calico.rule import EntityRule, HttpMatch, IcmpFields, Rule
+from tortie.api.fields import api_name
 from tortie.api.rules import (
+    FORBIDDEN,
+    REQUIRED,
+    Cel,
     Validator,
     Validators,
     each,
@@ -45,14 +51,29 @@ def _service_with_ports(end: EntityRule | None) -> bool:
 
 
 _PROTOCOLS = ("protocol", "not_protocol")
-_ICMP_VERSIONS = (("ICMP", 4), ("ICMPv6", 6))
+_ICMP_VERSIONS = (("ICMP", 1, 4), ("ICMPv6", 58, 6))
 
 
-def _icmp_version(field: str, name: str, version: int) -> Validator[Rule]:
+def _icmp_version(field: str, name: str, number: int, version: int) -> Validator[Rule]:
+    self = f"self.{api_name(field)}"
     return must(
         field,
         f"protocol {name} requires ipVersion {version}",
         lambda r: checks.icmp_version(getattr(r, field)) != version or r.ip_version == version,
+        cel=Cel(
+            f"(!has({self}) || ({self} != '{name}' && {self} != {number})) || "
+            f"!has(self.ipVersion) || self.ipVersion == {version}"
+        ),
+    )
+
+
+def without_global(field: str) -> Validator[Any]:
+    """The field is a selector, and global() is not in it."""
+    self = f"self.{api_name(field)}"
+    return text(
+        field,
+        checks.local_selector,
+        cel=Cel(f"!has({self}) || !{self}.contains('global(')", message=checks.MISPLACED_GLOBAL),
     )
 
 
@@ -71,6 +92,7 @@ ICMP_RULES: Validators[IcmpFields] = (
         "code",
         "ICMP code specified without an ICMP type",
         lambda i: i.code is None or i.type is not None,
+        cel=Cel("!has(self.code) || has(self.type)"),
     ),
 )
 
@@ -95,7 +117,7 @@ ENTITY_RULES: Validators[EntityRule] = (
     unique("nets"),
     each("not_nets", _some_but_not_all),
     unique("not_nets"),
-    text("selector", checks.local_selector),
+    without_global("selector"),
     text("not_selector", checks.local_selector),
     text("namespace_selector", checks.namespace_selector),
     each("ports", checks.port),
@@ -103,28 +125,50 @@ ENTITY_RULES: Validators[EntityRule] = (
     inside("service_accounts", (unique("names"), text("selector", checks.local_selector))),
     given(
         "services",
-        inside(
-            "services", (must("name", "services must specify a service name", lambda s: s.name),)
+        must(
+            "services",
+            "services must specify a service name",
+            lambda e: e.services is None or e.services.name,
+            cel=Cel("!has(self.services) || size(self.services.name) > 0", REQUIRED),
         ),
         must(
             "namespace_selector",
             "cannot specify NamespaceSelector and Services on the same rule",
             lambda e: not e.namespace_selector,
+            cel=Cel(
+                "!has(self.services) || !has(self.namespaceSelector) || "
+                "size(self.namespaceSelector) == 0",
+                FORBIDDEN,
+            ),
         ),
         must(
             "service_accounts",
             "cannot specify ServiceAccounts and Services on the same rule",
             lambda e: e.service_accounts is None,
+            cel=Cel(
+                "!has(self.services) || !has(self.serviceAccounts)",
+                FORBIDDEN,
+            ),
         ),
         must(
             "selector",
             "cannot specify Selector/NotSelector and Services on the same rule",
             lambda e: not (e.selector or e.not_selector),
+            cel=Cel(
+                "!has(self.services) || (!has(self.selector) || size(self.selector) == 0) && "
+                "(!has(self.notSelector) || size(self.notSelector) == 0)",
+                FORBIDDEN,
+            ),
         ),
         must(
             "nets",
             "cannot specify Nets/NotNets and Services on the same rule",
             lambda e: not (e.nets or e.not_nets),
+            cel=Cel(
+                "!has(self.services) || (!has(self.nets) || "
+                "size(self.nets) == 0) && (!has(self.notNets) || size(self.notNets) == 0)",
+                FORBIDDEN,
+            ),
         ),
     ),
 )
@@ -144,22 +188,44 @@ RULE_RULES: Validators[Rule] = (
             "http",
             "rules with HTTP match must have protocol TCP or unset",
             lambda r: r.protocol is None or checks.is_tcp(r.protocol),
+            cel=Cel(
+                "!has(self.http) || !has(self.protocol) || self.protocol == 'TCP' || "
+                "self.protocol == 6"
+            ),
         ),
-        must("http", "HTTP match is only valid on Allow rules", lambda r: r.action == "Allow"),
+        must(
+            "http",
+            "HTTP match is only valid on Allow rules",
+            lambda r: r.action == "Allow",
+            cel=Cel(
+                "self.action == 'Allow' || !has(self.http)",
+                FORBIDDEN,
+            ),
+        ),
     ),
     must(
         "destination",
         "ports and notPorts cannot be specified with services",
         lambda r: not _service_with_ports(r.destination),
+        cel=Cel(
+            "!has(self.destination) || !has(self.destination.services) || "
+            "(!has(self.destination.ports) || size(self.destination.ports) == 0) && "
+            "(!has(self.destination.notPorts) || size(self.destination.notPorts) == 0)",
+            FORBIDDEN,
+        ),
     ),
     must(
         "icmp",
         "ICMP fields require protocol to be ICMP or ICMPv6",
         lambda r: r.icmp is None or checks.is_icmp(r.protocol),
+        cel=Cel(
+            "!has(self.icmp) || (has(self.protocol) && (self.protocol == 'ICMP' || "
+            "self.protocol == 'ICMPv6' || self.protocol == 1 || self.protocol == 58))"
+        ),
     ),
     given(
         "ip_version",
-        *(_icmp_version(field, *pair) for field in _PROTOCOLS for pair in _ICMP_VERSIONS),
+        *(_icmp_version(field, *icmp) for field in _PROTOCOLS for icmp in _ICMP_VERSIONS),
     ),
     must(
         "",

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from tortie.api.calico import API_VERSION, global_network_policy, network_policy
 from tortie.api.calico.global_network_policy import GlobalNetworkPolicySpec
 from tortie.api.calico.network_policy import NetworkPolicySpec, tier_labelled, typed
-from tortie.api.fields import Fields
+from tortie.api.fields import UNLISTED, Fields
 from tortie.api.kube.network_policy import SPEC_RULES as KUBERNETES_SPEC_RULES
 from tortie.api.kube.network_policy import EgressRule, IngressRule, PolicyType
 from tortie.api.kube.selector import LabelSelector
@@ -20,7 +20,7 @@ StagedAction = Literal["Set", "Delete", "Learn", "Ignore"]
 
 
 StagedPolicyTypes = Annotated[
-    tuple[PolicyType, ...],
+    tuple[Annotated[PolicyType, UNLISTED], ...],
     Meta(min_length=1, max_length=2, extra_json_schema={"x-kubernetes-list-type": "set"}),
 ]
 

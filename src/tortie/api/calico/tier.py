@@ -6,7 +6,7 @@ from tortie.api.calico import API_VERSION
 from tortie.api.calico.conditions import ConditionsStatus
 from tortie.api.fields import Fields
 from tortie.api.meta import Resource
-from tortie.api.rules import Validators, must
+from tortie.api.rules import Cel, Validators, must
 
 
 class TierSpec(Fields, frozen=True, kw_only=True):
@@ -35,11 +35,19 @@ def _fixed(name: str, order: float, action: str) -> Validators[Tier]:
             "spec",
             f"The '{name}' tier must have default action '{action}'",
             lambda t: t.metadata.name != name or t.spec.default_action == action,
+            cel=Cel(
+                f"self.metadata.name == '{name}' ? "
+                f"(has(self.spec.defaultAction) && self.spec.defaultAction == '{action}') : true"
+            ),
         ),
         must(
             "spec",
             f"{name} tier order must be {order:.0f}",
             lambda t: t.metadata.name != name or t.spec.order == order,
+            cel=Cel(
+                f"self.metadata.name != '{name}' || "
+                f"(has(self.spec.order) && self.spec.order == {order:.1f})"
+            ),
         ),
     )
 

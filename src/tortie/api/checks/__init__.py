@@ -43,6 +43,7 @@ from tortie.api.checks.ports import (
     single_port,
 )
 from tortie.api.checks.selecting import (
+    MISPLACED_GLOBAL,
     local_selector,
     mentions_global,
     namespace_selector,
@@ -58,6 +59,7 @@ from tortie.api.checks.values import (
 )
 
 __all__ = [
+    "MISPLACED_GLOBAL",
     "address",
     "address4",
     "address6",

@@ -5,6 +5,7 @@ from functools import lru_cache
 from tortie.selectors import Selector, parse
 
 _REMEMBERED = 65536
+MISPLACED_GLOBAL = "global() can only be used in an EntityRule namespaceSelector"
 
 selector = parse
 """Any selector."""
@@ -15,7 +16,7 @@ def local_selector(text: str) -> Selector:
     """A selector without global(), which means something in a rule's namespaceSelector only."""
     found = parse(text)
     if found.mentions_global:
-        raise ValueError("global() can only be used in an EntityRule namespaceSelector")
+        raise ValueError(MISPLACED_GLOBAL)
     return found
 
 

@@ -6,7 +6,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from tortie.api import checks
-from tortie.api.fields import Fields, Int32, IntOrText, Unset, Unused
+from tortie.api.fields import UNLISTED, Fields, Int32, IntOrText, Unset, Unused
 from tortie.api.kube.selector import SELECTOR_RULES, LabelSelector
 from tortie.api.meta import Resource
 from tortie.api.rules import (
@@ -44,9 +44,9 @@ class NetworkPolicyPeer(Fields, frozen=True, kw_only=True):
 class NetworkPolicyPort(Fields, frozen=True, kw_only=True):
     """A port, or a range of ports, of one protocol."""
 
-    protocol: Literal["TCP", "UDP", "SCTP"] | Unset = ""
-    """Absent: TCP."""
-    port: IntOrText | None = None
+    protocol: Annotated[Literal["TCP", "UDP", "SCTP"] | Unset, UNLISTED] = ""
+    """TCP, UDP or SCTP. Absent: TCP."""
+    port: Annotated[IntOrText | None, Meta(extra_json_schema={"pattern": None})] = None
     """A number or the name of a container's port. Absent: every port."""
     end_port: Int32 | None = None
     """The last port of a range that begins with `port`."""

@@ -1,11 +1,11 @@
 """Kubernetes' label selector, which is an object where Calico's is text."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from msgspec import field
 
 from tortie.api import checks
-from tortie.api.fields import Fields
+from tortie.api.fields import UNLISTED, Atomic, Fields
 from tortie.api.problems import nearest
 from tortie.api.rules import Validators, each, items, must, pairs, present
 
@@ -26,7 +26,7 @@ class LooseRequirement(Fields, frozen=True, kw_only=True):
 class LabelRequirement(LooseRequirement, frozen=True, kw_only=True):
     """One condition on one label."""
 
-    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    operator: Annotated[Literal["In", "NotIn", "Exists", "DoesNotExist"], UNLISTED]
     """How `values` are used: In, NotIn, Exists or DoesNotExist."""
 
 
@@ -45,6 +45,8 @@ class LooseSelector(Fields, frozen=True, kw_only=True):
 
 class LabelSelector(LooseSelector, frozen=True, kw_only=True):
     """Labels that must be; both fields must hold. Empty: everything."""
+
+    schema_extra = Atomic.schema_extra
 
     match_expressions: tuple[LabelRequirement, ...] = ()
     """Conditions that must all hold."""

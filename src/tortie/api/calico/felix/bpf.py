@@ -6,6 +6,7 @@ from msgspec import Meta, field
 
 from tortie.api.calico.felix.filters import FelixFilters
 from tortie.api.fields import (
+    NO_LIST_TYPE,
     Duration,
     Fields,
     IntOrText,
@@ -61,7 +62,9 @@ class FelixBpf(FelixFilters, frozen=True, kw_only=True):
     """Absent: Auto."""
     bpf_conntrack_timeouts: BpfConntrackTimeouts | None = None
     """Comma-delimited list of key=value pairs."""
-    bpf_dsr_optout_cidrs: tuple[str, ...] = field(default=(), name="bpfDSROptoutCIDRs")
+    bpf_dsr_optout_cidrs: Annotated[tuple[str, ...], NO_LIST_TYPE] = field(
+        default=(), name="bpfDSROptoutCIDRs"
+    )
     """Comma-delimited list of CIDRs."""
     bpf_data_iface_pattern: str = ""
     """Regular expression."""
@@ -73,7 +76,7 @@ class FelixBpf(FelixFilters, frozen=True, kw_only=True):
     """Absent: false."""
     bpf_enforce_rpf: _EnforceRpf = field(default="", name="bpfEnforceRPF")
     """Absent: Loose."""
-    bpf_exclude_cidrs_from_nat: tuple[str, ...] = ()
+    bpf_exclude_cidrs_from_nat: Annotated[tuple[str, ...], NO_LIST_TYPE] = ()
     """Comma-delimited list of CIDRs."""
     bpf_export_buffer_size_mb: int | None = field(default=None, name="bpfExportBufferSizeMB")
     """Absent: 1."""
@@ -81,7 +84,7 @@ class FelixBpf(FelixFilters, frozen=True, kw_only=True):
     """Absent: 0."""
     bpf_external_service_mode: Annotated[str, matching(r"^(?i)(Tunnel|DSR)?$")] = ""
     """Absent: Tunnel."""
-    bpf_force_track_packets_from_ifaces: tuple[str, ...] = ()
+    bpf_force_track_packets_from_ifaces: Annotated[tuple[str, ...], NO_LIST_TYPE] = ()
     """Comma-delimited list of strings, each matching the regex ^[a-zA-Z0-9. Absent: docker+."""
     bpf_host_conntrack_bypass: bool | None = None
     """Absent: false."""

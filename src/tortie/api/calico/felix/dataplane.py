@@ -6,6 +6,7 @@ from msgspec import Meta, field
 
 from tortie.api.calico.felix.process import FelixProcess
 from tortie.api.fields import (
+    NO_LIST_TYPE,
     Duration,
     Fields,
     IntOrText,
@@ -70,10 +71,10 @@ class FelixDataplane(FelixProcess, frozen=True, kw_only=True):
     """Absent: false."""
     endpoint_status_path_prefix: str = ""
     """Path to file. Absent: /var/run/calico."""
-    external_nodes_list: tuple[str, ...] = ()
+    external_nodes_list: Annotated[tuple[str, ...], NO_LIST_TYPE] = ()
     """Comma-delimited list of CIDRs."""
-    failsafe_inbound_host_ports: tuple[ProtoPort, ...] = ()
-    failsafe_outbound_host_ports: tuple[ProtoPort, ...] = ()
+    failsafe_inbound_host_ports: Annotated[tuple[ProtoPort, ...], NO_LIST_TYPE] = ()
+    failsafe_outbound_host_ports: Annotated[tuple[ProtoPort, ...], NO_LIST_TYPE] = ()
     floating_ips: Switch = ""
     """Absent: Disabled."""
     interface_exclude: str = ""
@@ -136,7 +137,7 @@ class FelixDataplane(FelixProcess, frozen=True, kw_only=True):
     """Absent: false."""
     route_table_range: RouteTableRange | None = None
     """Range of route table indices n-m, where n and m are integers in [0,250]."""
-    route_table_ranges: tuple[RouteTableIDRange, ...] = ()
+    route_table_ranges: Annotated[tuple[RouteTableIDRange, ...], NO_LIST_TYPE] = ()
     service_loop_prevention: Annotated[str, matching(r"^(?i)(Drop|Reject|Disabled)?$")] = ""
     """Absent: Drop."""
     sidecar_acceleration_enabled: bool | None = None

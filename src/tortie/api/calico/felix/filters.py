@@ -6,6 +6,7 @@ from msgspec import Meta, field
 
 from tortie.api.calico.felix.dataplane import FelixDataplane
 from tortie.api.fields import (
+    NO_LIST_TYPE,
     Duration,
     IntOrText,
     Switch,
@@ -13,6 +14,10 @@ from tortie.api.fields import (
     matching,
 )
 
+_Backend = Annotated[
+    Literal["Legacy", "NFT", "Auto"] | Unset,
+    Meta(extra_json_schema={"pattern": "^(?i)(Auto|Legacy|NFT)?$"}),
+]
 _MarkMask = Annotated[int, Meta(ge=0, le=4294967295, extra_json_schema={"format": "int64"})]
 
 
@@ -21,7 +26,7 @@ class FelixFilters(FelixDataplane, frozen=True, kw_only=True):
 
     ipsets_refresh_interval: Duration = ""
     """A duration, as in 1m30s. Absent: 1m30s."""
-    iptables_backend: Literal["Legacy", "NFT", "Auto"] | Unset = ""
+    iptables_backend: _Backend = ""
     """Absent: auto."""
     iptables_filter_allow_action: Annotated[str, matching(r"^(?i)(Accept|Return)?$")] = ""
     """Absent: Accept."""
@@ -38,7 +43,7 @@ class FelixFilters(FelixDataplane, frozen=True, kw_only=True):
     """A duration, as in 1m30s. Absent: 5s."""
     iptables_refresh_interval: Duration = ""
     """A duration, as in 1m30s. Absent: 3m0s."""
-    kube_node_port_ranges: Annotated[tuple[IntOrText, ...], Meta(max_length=7)] = ()
+    kube_node_port_ranges: Annotated[tuple[IntOrText, ...], Meta(max_length=7), NO_LIST_TYPE] = ()
     """List of port ranges. Absent: 30000:32767."""
     max_ipset_size: int | None = None
     """Absent: 1048576."""
