@@ -119,6 +119,28 @@ def test_a_start_without_a_delta_leaves_the_last_policy_in_force(lab: PacketLab)
     assert who_reaches_pod_1(lab) == {0}
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "flush table ip calico",
+        "flush chain ip calico cali-FORWARD",
+        "flush chain ip calico cali-from-wl-dispatch; flush chain ip calico cali-to-wl-dispatch",
+        "flush chain ip calico cali-FORWARD; delete chain ip calico cali-FORWARD",
+        "add table ip calico { flags dormant; }",
+    ],
+)
+def test_a_start_without_a_delta_closes_what_somebody_emptied(lab: PacketLab, damage: str) -> None:
+    """The datastore may be away for long: what is open must not stay so until it is back."""
+    with new_driver(lab) as driver:
+        driver.apply(friends_only(HOSTS4[2]))
+    lab.nft(damage)
+    assert 0 in who_reaches_pod_1(lab)
+    lab.forget_connections()
+    with new_driver(lab) as successor:
+        successor.resync()
+    assert 0 not in who_reaches_pod_1(lab)
+
+
 def test_a_restart_adopts_rules_and_counters_without_a_transaction(lab: PacketLab) -> None:
     delta = friends_only(HOSTS4[0], parse_network("10.99.0.0/16"), HOSTS6[0])
     with new_driver(lab) as first:

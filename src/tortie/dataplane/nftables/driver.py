@@ -13,7 +13,7 @@ from typing import Self
 from tortie.dataplane.contract import Applied, Failure
 from tortie.dataplane.nftables.chains import CT_MAP
 from tortie.dataplane.nftables.desired import Desired
-from tortie.dataplane.nftables.edits import Edit, EditElements, TableMirror
+from tortie.dataplane.nftables.edits import Edit, EditElements, PutChain, PutSet, TableMirror
 from tortie.dataplane.nftables.kernel import Kernel
 from tortie.dataplane.nftables.plan import EVERYTHING, Planner, Unit
 from tortie.dataplane.nftables.repair import everything, strays
@@ -119,13 +119,26 @@ class NftablesDataplane:
         self._is_synced = False
 
     def _close_if_open(self) -> Applied:
-        """Make the tables that are not there; an earlier process's stays as it left it."""
+        """Make what is not there; an earlier process's stays as it left it.
+
+        A chain without rules counts as not there: a flushed table has all its chains, and lets
+        everything through.
+        """
         base = self._planner().static_unit()
-        absent = {version for version, mirror in self._mirrors.items() if not mirror.exists}
-        edits = tuple(one for one in base.edits if one.family.version in absent)
+        edits = tuple(edit for edit in base.edits if self._is_missing(edit))
         if edits:
             self._write([base._replace(edits=edits)])
         return Applied()
+
+    def _is_missing(self, edit: Edit) -> bool:
+        mirror = self._mirrors[edit.family.version]
+        match edit:
+            case PutChain(chain=chain):
+                return not mirror.exists or not mirror.chains.get(chain.name)
+            case PutSet(name=name):
+                return not mirror.exists or name not in mirror.sets
+            case _:
+                return not mirror.exists
 
     def _planner(self) -> Planner:
         return Planner(self._desired, self._mirrors, self._settings)
