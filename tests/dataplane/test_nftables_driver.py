@@ -309,6 +309,23 @@ def test_an_interface_goes_from_one_endpoint_to_another_in_one_delta(
     assert who_reaches_pod_1(lab) == {0, 2}
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_an_interface_claimed_twice_has_one_policy_whatever_came_first(
+    lab: PacketLab, driver: NftablesDataplane, order: tuple[int, int]
+) -> None:
+    """pod-3 is open and names the interface of pod-1, which few may reach."""
+    rightful = endpoint(1, POLICY)
+    intruder = replace(endpoint(3, profiles=("open",)), interface=rightful.interface)
+    claims = [rightful, intruder]
+    driver.apply(replace(friends_only(), endpoints={}))
+    failed = [driver.apply(Delta(endpoints={claims[one].id: claims[one]})).failed for one in order]
+    driver.apply(Delta(endpoints={ENDPOINTS[0]: endpoint(0, profiles=("open",))}))
+    assert [one.subject for one in failed[1]] == [str(intruder.id)]
+    assert not reaches(lab, 0, 1)
+    assert driver.apply(Delta(endpoints_removed=frozenset({rightful.id}))).failed == ()
+    assert reaches(lab, 0, 1)
+
+
 def test_what_is_removed_leaves_nothing_behind(lab: PacketLab, driver: NftablesDataplane) -> None:
     driver.resync()
     driver.apply(Delta(sets=FIXED))

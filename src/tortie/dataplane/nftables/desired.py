@@ -114,7 +114,8 @@ class Desired:
         self.policies: dict[PolicyId, Policy] = {}
         self.profiles: dict[str, Profile] = {}
         self.endpoints: dict[EndpointId, Endpoint] = {}
-        self.interfaces: dict[str, EndpointId] = {}
+        self.interfaces: dict[str, EndpointId] = {}  # whose policy guards each
+        self._claims: dict[str, set[EndpointId]] = {}
         self._policy_users: dict[SetId, set[PolicyId]] = {}
         self._profile_users: dict[SetId, set[str]] = {}
 
@@ -125,6 +126,10 @@ class Desired:
     def profile_users(self, set_id: SetId) -> Set[str]:
         """The profiles whose rules look into a set."""
         return self._profile_users.get(set_id, frozenset())
+
+    def rivals(self, interface: str) -> list[EndpointId]:
+        """The endpoints that name an interface and do not get it."""
+        return sorted(self._claims.get(interface, ()))[1:]
 
     def fold(self, delta: Delta) -> Touched:
         """Take a delta in."""
@@ -193,20 +198,25 @@ class Desired:
             touched.profiles.add(name)
 
     def _fold_endpoints(self, delta: Delta, touched: Touched) -> None:
-        """Removals first: an interface may go from one endpoint to another in one delta."""
-        for name in delta.endpoints_removed:
-            self._forget_endpoint(name, touched)
-        for name, endpoint in delta.endpoints.items():
-            self._forget_endpoint(name, touched)
-            self.endpoints[name] = endpoint
-            self.interfaces[endpoint.interface] = name
-            touched.interfaces.add(endpoint.interface)
+        """An interface may go from one endpoint to another in one delta."""
+        for name in (*delta.endpoints_removed, *delta.endpoints):
+            old, new = self.endpoints.pop(name, None), delta.endpoints.get(name)
+            if old is not None:
+                self._claims[old.interface].discard(name)
+                self._settle_interface(old.interface, touched)
+            if new is not None:
+                self.endpoints[name] = new
+                self._claims.setdefault(new.interface, set()).add(name)
+                self._settle_interface(new.interface, touched)
 
-    def _forget_endpoint(self, name: EndpointId, touched: Touched) -> None:
-        old = self.endpoints.pop(name, None)
-        if old is not None and self.interfaces.get(old.interface) == name:
-            del self.interfaces[old.interface]
-            touched.interfaces.add(old.interface)
+    def _settle_interface(self, interface: str, touched: Touched) -> None:
+        """The lowest id gets it, as in the routes: else the order of updates would decide."""
+        touched.interfaces.add(interface)
+        claims = self._claims[interface]
+        if claims:
+            self.interfaces[interface] = min(claims)
+        else:
+            del self._claims[interface], self.interfaces[interface]
 
 
 def _sets_of(owner: Policy | Profile | None) -> set[SetId]:

@@ -90,7 +90,7 @@ class Planner:
         owners = [*policies, *profiles]
         put = [unit for unit in owners if not _only_drops(unit)]
         dropped = [unit for unit in owners if _only_drops(unit)]
-        endpoints = [self._interface(one) for one in sorted(touched.interfaces)]
+        endpoints = [unit for one in sorted(touched.interfaces) for unit in self._claimed(one)]
         ordered = [*coming, *put, *endpoints, *dropped, *going]
         return [unit for unit in ordered if unit.edits or unit.problem]
 
@@ -206,6 +206,13 @@ class Planner:
             if name not in self._mirrors[family.version].chains
         ]
         return Unit(subject, tuple(edits), tuple(closed))
+
+    def _claimed(self, interface: str) -> Iterator[Unit]:
+        """The interface's own edits, and what is said of endpoints that name it in vain."""
+        yield self._interface(interface)
+        for rival in self._desired.rivals(interface):
+            owner = self._desired.interfaces[interface]
+            yield Unit(str(rival), (), (), f"interface {interface} belongs to {owner} already")
 
     def _interface(self, interface: str) -> Unit:
         endpoint_id = self._desired.interfaces.get(interface)
