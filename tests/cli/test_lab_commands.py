@@ -234,10 +234,20 @@ def test_two_labs_live_side_by_side(small: str, tmp_path: Path) -> None:
     assert len(reached(small)) == 2
 
 
-@pytest.mark.parametrize("signal_number", [2, 15])
-def test_the_demonstration_leaves_nothing_when_it_is_interrupted(signal_number: int) -> None:
+IN_BACKGROUND = ["env", "--ignore-signal=INT"]  # as a script's shell starts it
+
+
+@pytest.mark.parametrize(
+    ("signal_number", "started_by"), [(2, []), (15, []), (15, IN_BACKGROUND), (1, IN_BACKGROUND)]
+)
+def test_the_demonstration_leaves_nothing_when_it_is_interrupted(
+    signal_number: int, started_by: list[str]
+) -> None:
     demo = subprocess.Popen(
-        [*TORTIE, "lab", "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*started_by, *TORTIE, "lab", "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     name = f"demo-{demo.pid}"
     wait_for(lambda: Journal(name).workloads() or demo.poll() is not None, "the first workload")

@@ -55,12 +55,25 @@ def run_command(name: str, command: Command, words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog=name,
         description=module.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
         allow_abbrev=False,
     )
     module.arguments(parser)
     status: int = module.run(parser.parse_args(words))
     return status
+
+
+class _Help(argparse.HelpFormatter):
+    """Fills paragraphs to the terminal's width; what is set in, such as examples, stays."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        from textwrap import fill
+
+        paragraphs = text.strip().split("\n\n")
+        return "\n\n".join(
+            part if "\n " in f"\n{part}" else fill(part, width, initial_indent=indent)
+            for part in paragraphs
+        )
 
 
 def unknown_command(group: Group, word: str) -> UserError:

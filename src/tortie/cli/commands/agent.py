@@ -1,4 +1,4 @@
-"""Run the node agent in the foreground, until SIGTERM. Policy stays in force after it ends.
+"""Run the node agent in the foreground, until SIGTERM; policy stays in force.
 
 Its settings are Calico's, from FELIX_* in the environment.
 """

@@ -5,7 +5,8 @@
   tortie get np web -n shop -o yaml   one policy, as a manifest
   tortie get pods,wep -n shop         several kinds
 
-Workload endpoints of Pods and profiles of Namespaces are shown with those that are stored.
+Workload endpoints of Pods and profiles of Namespaces are shown with those that
+are stored.
 """
 
 import argparse

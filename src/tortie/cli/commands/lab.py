@@ -4,8 +4,9 @@ from tortie.cli.dispatch import Command, Group
 
 GROUP = Group(
     "tortie lab",
-    "A cluster of network namespaces on this machine: nodes with real agents, pods connected by\n"
-    "the real CNI plugin. The machine's own firewall, routes and sysctls are never touched.",
+    "A cluster of network namespaces on this machine: nodes with real agents, pods\n"
+    "connected by the real CNI plugin. The machine's own firewall, routes and sysctls\n"
+    "are never touched.",
     {
         "up": Command("lab_up", "bring a lab up, or complete one"),
         "status": Command("lab_status", "how its nodes and workloads are"),

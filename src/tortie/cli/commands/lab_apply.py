@@ -2,8 +2,8 @@
 
   tortie lab apply -f policy.yaml
 
-As `tortie apply`; pods are started, stopped, moved and relabelled as the files say. Prints the time
-from the first write to the last node's kernel.
+As `tortie apply`; pods are started, stopped, moved and relabelled as the files
+say. Prints the time from the first write to the last node's kernel.
 """
 
 import argparse

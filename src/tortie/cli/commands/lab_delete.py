@@ -1,4 +1,4 @@
-"""Remove resources from a lab, as files name them, and wait until every node knows.
+"""Remove resources from a lab, as files name them, and wait for every node.
 
   tortie lab delete -f policy.yaml
 

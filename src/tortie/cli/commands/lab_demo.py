@@ -1,8 +1,8 @@
-"""The main job, shown from begin to end in a lab of its own, which is gone afterwards.
+"""The main job, shown from begin to end in a lab that is gone afterwards.
 
-Three nodes on two subnets, nine pods in three namespaces. Real packets between everybody before and
-after real policies, compared with what a person expects (the files in tortie/lab/demo). Status 0
-only where every probe went as expected.
+Three nodes on two subnets, nine pods in three namespaces. Real packets between
+everybody before and after real policies, compared with what a person expects
+(the files in tortie/lab/demo). Status 0 only where every probe went as expected.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import NamedTuple
 
 from tortie.api.manifests import Manifests
@@ -161,12 +162,21 @@ def _clean_up(name: str) -> None:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Have SIGTERM and SIGHUP end the block as Ctrl-C does."""
+    """Have SIGTERM and SIGHUP end the block as Ctrl-C does, but where they are ignored (nohup)."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, *_SIGNALS)}
     for number in _SIGNALS:
-        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+        if before[number] != signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """As Ctrl-C, which is ignored itself in what a script has put into the background."""
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler):
+        raise KeyboardInterrupt
+    handler(number, frame)

@@ -1,8 +1,8 @@
-"""Try who reaches whom: everybody calls everybody, on every declared port, all at once.
+"""Try who reaches whom: everybody calls everybody, on every declared port, at once.
 
-tortie lab probe                          a table
-tortie lab probe --expect truth.yaml      and compare; status 1 on any mismatch
-tortie lab probe -o truth > truth.yaml    what is, as a file to be expected
+tortie lab probe                         a table
+tortie lab probe --expect truth.yaml     and compare; status 1 on any mismatch
+tortie lab probe -o truth > truth.yaml   what is, as a file to be expected
 """
 
 import argparse

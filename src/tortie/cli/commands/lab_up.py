@@ -1,11 +1,11 @@
-"""Bring a lab up: a router with two subnets, nodes with their agents, pods, two hosts outside.
+"""Bring a lab up: two subnets and a router, nodes with agents, pods, hosts outside.
 
   tortie lab up                        3 nodes and the pods of the demonstration
   tortie lab up -f cluster.yaml --nodes 5 --name big
 
-The file is plain Kubernetes YAML: namespaces, pods with labels and container ports, policies, and
-any kind of projectcalico.org/v3. Where it has no IPPool, Calico's default one is made. On a lab
-that is up, this adds what is missing.
+The file is plain Kubernetes YAML: namespaces, pods with labels and container
+ports, policies, and any kind of projectcalico.org/v3. Where it has no IPPool,
+Calico's default one is made. On a lab that is up, this adds what is missing.
 """
 
 import argparse
