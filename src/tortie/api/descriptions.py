@@ -20,8 +20,9 @@ _QUOTED = re.compile(r"`([a-z][a-z0-9_]*)`")
 
 
 def of_type(type_: type[Struct]) -> str:
-    """What a kind or an object inside one is: its class's docstring, on one line."""
-    return _spelt(type_, " ".join((type_.__doc__ or "").split()))
+    """What a kind or an object inside one is: its class's first paragraph, on one line."""
+    first = inspect.cleandoc(type_.__doc__ or "").partition("\n\n")[0]
+    return _spelt(type_, " ".join(first.split()))
 
 
 def of_field(type_: type[Struct], field: str) -> str:

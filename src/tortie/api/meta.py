@@ -27,13 +27,21 @@ class ObjectMeta(Struct, frozen=True, kw_only=True, rename="camel", omit_default
     """
 
     name: str = ""
+    """The object's name, unique among its kind (and in its namespace); can't be changed."""
     namespace: str = ""
+    """The namespace that it is in; absent for cluster-wide kinds."""
     labels: dict[str, str] = {}
+    """Labels, which selectors look at."""
     annotations: dict[str, str] = {}
+    """Notes for people and programs, at most 256 KiB in all."""
     uid: str = ""
+    """Tells the object from others that had its name before; given by the datastore."""
     resource_version: str = ""
+    """Changes with every write; an update that names an older one is refused."""
     creation_timestamp: str | None = None
+    """When it was created; given by the datastore."""
     deletion_timestamp: str | None = None
+    """When its deletion was asked for, while somebody still has to clean up."""
     generate_name: Any = None
     generation: Any = None
     finalizers: Any = None

@@ -69,13 +69,14 @@ class ServiceBlock(Atomic, frozen=True, kw_only=True):
     """A CIDR of Services' addresses."""
 
     cidr: Cidr = ""
+    """The CIDR."""
 
 
 class BGPConfigurationSpec(Fields, frozen=True, kw_only=True):
     """How nodes speak BGP."""
 
     log_severity_screen: LogSeverity = "Info"
-    """How much is logged."""
+    """The least severity that is logged."""
     node_to_node_mesh_enabled: bool | None = None
     """Every node is a peer of every other. Absent: true."""
     as_number: AsNumber | None = None
@@ -89,7 +90,7 @@ class BGPConfigurationSpec(Fields, frozen=True, kw_only=True):
     service_cluster_ips: tuple[ServiceBlock, ...] = ()
     """Services' cluster addresses that are advertised."""
     service_load_balancer_aggregation: Literal["Enabled", "Disabled"] = "Enabled"
-    """Advertise whole CIDRs rather than single addresses."""
+    """Whether whole CIDRs are advertised for load balancers, rather than single addresses."""
     communities: Annotated[tuple[Community, ...], Meta(max_length=500)] = ()
     """Communities by name."""
     prefix_advertisements: Annotated[tuple[PrefixAdvertisement, ...], Meta(max_length=500)] = ()
@@ -101,17 +102,19 @@ class BGPConfigurationSpec(Fields, frozen=True, kw_only=True):
     node_mesh_max_restart_time: str = ""
     """How long routes of a peer that restarts are kept, as a duration. Absent: 120s."""
     bind_mode: Literal["None", "NodeIP"] | Unset = ""
-    """NodeIP: listen on the node's address only. Absent: None."""
+    """Whether BGP listens on the node's address only (NodeIP). Absent: None."""
     ignored_interfaces: TextSet = ()
     """Interfaces whose routes aren't told; * stands for anything."""
     local_workload_peering_ipv4: str = field(default="", name="localWorkloadPeeringIPV4")
-    """The node's address for workloads that speak BGP."""
+    """The node's IPv4 address for workloads that speak BGP."""
     local_workload_peering_ipv6: str = field(default="", name="localWorkloadPeeringIPV6")
-    """The same for IPv6."""
+    """The node's IPv6 address for workloads that speak BGP."""
     ipv4_normal_route_priority: RoutePriority | None = None
-    """The kernel's priority of routes learned. Absent: 1024."""
+    """The kernel's priority of IPv4 routes learned, 1 to 2147483646; lower comes first. Absent:
+    1024."""
     ipv6_normal_route_priority: RoutePriority | None = None
-    """The same for IPv6."""
+    """The kernel's priority of IPv6 routes learned, 1 to 2147483646; lower comes first. Absent:
+    1024."""
     program_cluster_routes: ClusterRoutes | Unset = ""
     """Whose routes BGP programs; the agent programs the rest."""
 

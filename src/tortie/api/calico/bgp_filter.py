@@ -27,18 +27,21 @@ class AddCommunity(Atomic, frozen=True, kw_only=True):
     """Adds a community."""
 
     value: CommunityValue
+    """The community: aa:nn (16 bits each) or aa:nn:mm (32 bits each)."""
 
 
 class PrependASPath(Atomic, frozen=True, kw_only=True):
     """Puts AS numbers before the path."""
 
     prefix: Annotated[tuple[AsNumber, ...], Meta(min_length=1, max_length=10)]
+    """The AS numbers, the first of them first in the path."""
 
 
 class SetPriority(Atomic, frozen=True, kw_only=True):
     """Gives the route another priority in the kernel."""
 
     value: RoutePriority
+    """The priority, 1 to 2147483646; lower comes first."""
 
 
 _ONE_FIELD = {**Atomic.schema_extra, "minProperties": 1, "maxProperties": 1}
@@ -58,20 +61,25 @@ class CommunityMatch(Atomic, frozen=True, kw_only=True):
     """Routes with this community."""
 
     values: Annotated[tuple[CommunityValue, ...], Meta(min_length=1, max_length=1)]
+    """The community: aa:nn (16 bits each) or aa:nn:mm (32 bits each)."""
 
 
 class PrefixLengthV4(Atomic, frozen=True, kw_only=True):
     """The shortest and the longest prefix."""
 
     min: Annotated[int, Meta(ge=0, le=32, extra_json_schema={"format": "int32"})] | None = None
+    """The shortest, in bits. Absent: 0."""
     max: Annotated[int, Meta(ge=0, le=32, extra_json_schema={"format": "int32"})] | None = None
+    """The longest, in bits. Absent: 32."""
 
 
 class PrefixLengthV6(Atomic, frozen=True, kw_only=True):
     """The shortest and the longest prefix."""
 
     min: Annotated[int, Meta(ge=0, le=128, extra_json_schema={"format": "int32"})] | None = None
+    """The shortest, in bits. Absent: 0."""
     max: Annotated[int, Meta(ge=0, le=128, extra_json_schema={"format": "int32"})] | None = None
+    """The longest, in bits. Absent: 128."""
 
 
 class FilterRule(Atomic, frozen=True, kw_only=True):

@@ -33,7 +33,8 @@ class BGPPeerSpec(Fields, frozen=True, kw_only=True):
     keep_original_next_hop: bool | None = None
     """Deprecated: use `next_hop_mode` Keep."""
     next_hop_mode: Literal["Auto", "Self", "Keep"] | Unset = ""
-    """The next hop of routes told to the peer."""
+    """The next hop of routes told to the peer: BGP's own rules, the node, or as it came. Absent:
+    Auto."""
     password: BgpPassword | None = None
     """The session's password."""
     source_address: Literal["UseNodeIP", "None"] | Unset = ""
@@ -41,19 +42,21 @@ class BGPPeerSpec(Fields, frozen=True, kw_only=True):
     max_restart_time: str = ""
     """How long routes are kept while the peer restarts, as a duration. Absent: 120s."""
     keepalive_time: str = ""
-    """The time between signs of life, as a duration."""
+    """The time between signs of life, as a duration. Absent: a third of the hold time."""
     num_allowed_local_as_numbers: Int32 | None = field(
         default=None, name="numAllowedLocalASNumbers"
     )
     """How often our own AS number may be in a route."""
     ttl_security: int | None = None
-    """The hops that the peer is away; packets from farther away are dropped."""
+    """The hops that the peer is away, 0 to 255; packets from farther away are dropped. Absent:
+    any."""
     filters: tuple[str, ...] = ()
     """BGPFilters in order."""
     reachable_by: Annotated[str, Meta(max_length=64)] = ""
     """The gateway to the peer."""
     reverse_peering: Literal["Auto", "Manual"] | Unset = ""
-    """Manual: the peers of `peer_selector` get no peering back by themselves."""
+    """Whether the peers of `peer_selector` get the peering back by themselves (Auto). Absent:
+    Auto."""
 
 
 class BGPPeer(Resource, frozen=True, kw_only=True):

@@ -25,7 +25,7 @@ class FelixConfigurationSpec(FelixOverlay, frozen=True, kw_only=True):
     """The settings, and whose they are."""
 
     node_selector: SelectorText = ""
-    """The nodes' labels; "default" is for all nodes, "node.NAME" for one, and they have none."""
+    """Labels of the nodes it is for. Absent: "default" is for all nodes, "node.NAME" for one."""
 
 
 class FelixConfiguration(Resource, frozen=True, kw_only=True):

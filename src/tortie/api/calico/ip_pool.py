@@ -55,7 +55,8 @@ class IPPoolSpec(Fields, frozen=True, kw_only=True):
     ] = ()
     """What addresses are given out for. Absent: Workload and Tunnel."""
     assignment_mode: Literal["Automatic", "Manual"] = "Automatic"
-    """Manual: only to workloads that ask for the pool by name."""
+    """Whether all workloads get addresses from it, or only those that ask for the pool by name
+    (Manual)."""
 
 
 class IPPool(Resource, frozen=True, kw_only=True):

@@ -41,11 +41,11 @@ class IPAMBlockSpec(Fields, frozen=True, kw_only=True):
     affinity: Annotated[str, matching(r"^(host|virtual):[a-zA-Z0-9\.\-_]+$")] | None = None
     """Whose workloads get its addresses: "host:NODE". Absent: anybody's."""
     affinity_claim_time: Timestamp | None = None
-    """Since when."""
+    """Since when the block has its affinity."""
     strict_affinity: bool
     """No other node may borrow addresses."""
     allocations: tuple[int | None, ...]
-    """For each ordinal the index into `attributes`, None where free."""
+    """For each ordinal the index into `attributes`, null where free."""
     unallocated: tuple[int, ...]
     """The free ordinals, the next to give out first."""
     attributes: tuple[AllocationAttribute, ...]
@@ -71,11 +71,11 @@ class BlockAffinitySpec(Fields, frozen=True, kw_only=True):
     """A node's claim to a block."""
 
     state: Literal["confirmed", "pending", "pendingDeletion"] | Unset
-    """pending until the block itself names the node."""
+    """How far the claim is: pending until the block itself names the node, then confirmed."""
     node: str
     """The node, or the virtual host."""
     type: str = ""
-    """"host" or "virtual". Absent: host."""
+    """What `node` is: "host" or "virtual". Absent: host."""
     cidr: Cidr
     """The block."""
     deleted: Annotated[bool, written_default(False), ALWAYS_WRITTEN] = False
@@ -126,9 +126,9 @@ class IPAMConfigurationSpec(Fields, frozen=True, kw_only=True):
     max_blocks_per_host: Annotated[_BlockCount, written_default(0)] = 0
     """The most blocks that a node may have; 0: 20."""
     kube_virt_vm_address_persistence: Literal["Enabled", "Disabled"] | Unset = ""
-    """A VM keeps its address when it moves or restarts."""
+    """Whether a VM keeps its address when it moves or restarts."""
     ip_cooldown_seconds: _Cooldown | None = None
-    """How long a released address is not given out again. Seconds."""
+    """Seconds for which a released address is not given out again. Absent: 0."""
 
 
 class IPAMConfiguration(Resource, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ class Reconciler(Fields, frozen=True, kw_only=True):
     """A controller that compares everything from time to time."""
 
     reconciler_period: str = ""
-    """How often, as a duration; 0: never. Absent: 5m."""
+    """Time between comparisons, a duration; 0: never. Absent: 5m."""
 
 
 class LoadBalancerController(Fields, frozen=True, kw_only=True):
@@ -24,14 +24,14 @@ class LoadBalancerController(Fields, frozen=True, kw_only=True):
     assign_ips: Literal["AllServices", "RequestedServicesOnly"] = field(
         default="AllServices", name="assignIPs"
     )
-    """RequestedServicesOnly: only where a Service asks by annotation."""
+    """Services that get an address: all, or those that ask by annotation."""
 
 
 class MigrationController(Fields, frozen=True, kw_only=True):
     """Objects of older versions."""
 
     policy_name_migrator: Literal["Disabled", "Enabled"] = "Enabled"
-    """Policies lose the tier before their name."""
+    """Whether policies lose the tier that older versions put before their name."""
 
 
 class HostEndpointTemplate(Fields, frozen=True, kw_only=True):
@@ -66,23 +66,31 @@ class NodeController(Reconciler, frozen=True, kw_only=True):
     """Nodes that come and go, and what they leave behind."""
 
     sync_labels: Switch = ""
-    """Labels of Kubernetes' nodes go to Calico's."""
+    """Whether labels of Kubernetes' nodes go to Calico's."""
     host_endpoint: AutoHostEndpoints | None = None
     """Host endpoints for every node."""
     leak_grace_period: str = ""
-    """How long an address may be in use by nobody. Absent: 15m."""
+    """Time for which an address may be in use by nobody before it is released, a duration.
+    Absent: 15m."""
 
 
 class Controllers(Fields, frozen=True, kw_only=True):
     """The controllers that run; an absent one does not."""
 
     node: NodeController | None = None
+    """Nodes that come and go, and what they leave behind."""
     policy: Reconciler | None = None
+    """Policies of Kubernetes go to the datastore (only where that is etcd)."""
     workload_endpoint: Reconciler | None = None
+    """Labels of pods go to their endpoints (only where the datastore is etcd)."""
     namespace: Reconciler | None = None
+    """Namespaces go to the datastore as profiles (only where that is etcd)."""
     service_account: Reconciler | None = None
+    """Service accounts go to the datastore as profiles (only where that is etcd)."""
     load_balancer: LoadBalancerController | None = None
+    """Addresses for Services of type LoadBalancer."""
     migration: MigrationController | None = None
+    """Objects that older versions wrote."""
 
 
 class KubeControllersConfigurationSpec(Fields, frozen=True, kw_only=True):
@@ -93,7 +101,7 @@ class KubeControllersConfigurationSpec(Fields, frozen=True, kw_only=True):
     log_severity_screen: (
         Literal["None", "Debug", "Info", "Warning", "Error", "Fatal", "Panic"] | Unset
     ) = ""
-    """How much is logged."""
+    """The least severity that is logged. Absent: Info."""
     health_checks: Literal["Enabled", "Disabled"] = "Enabled"
     """Whether health is told."""
     prometheus_metrics_port: Annotated[int, Meta(ge=0, le=65535)] | None = None
@@ -101,9 +109,10 @@ class KubeControllersConfigurationSpec(Fields, frozen=True, kw_only=True):
     debug_profile_port: (
         Annotated[int, Meta(ge=0, le=65535, extra_json_schema={"format": "int32"})] | None
     ) = None
-    """The port of profiles; 0: none."""
+    """The port of profiles; 0: none. Absent: none."""
     etcd_v3_compaction_period: str = field(default="", name="etcdV3CompactionPeriod")
-    """How often etcd forgets old revisions; 0: never. Absent: 10m."""
+    """Time between compactions of etcd, which forget old revisions, a duration; 0: never.
+    Absent: 10m."""
 
 
 class KubeControllersConfigurationStatus(Fields, frozen=True, kw_only=True):

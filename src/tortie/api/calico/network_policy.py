@@ -34,7 +34,7 @@ class NetworkPolicySpec(Fields, frozen=True, kw_only=True):
     selector: SelectorText = ""
     """The labels of the endpoints it applies to. Absent: all of the namespace."""
     types: Directions = ()
-    """The directions it applies to; absent: what the rules imply (see `directions`)."""
+    """The directions it applies to. Absent: Ingress, or what there are rules for."""
     service_account_selector: SelectorText = ""
     """Only endpoints whose service account has these labels."""
     performance_hints: PerformanceHints = ()

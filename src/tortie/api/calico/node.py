@@ -41,7 +41,9 @@ class NodeWireguard(Fields, frozen=True, kw_only=True):
     """The node's addresses on its WireGuard interfaces."""
 
     interface_ipv4_address: str = ""
+    """Its IPv4 address there."""
     interface_ipv6_address: str = ""
+    """Its IPv6 address there."""
 
 
 class NodeAddress(Fields, frozen=True, kw_only=True):
@@ -57,7 +59,9 @@ class NodeInterface(Fields, frozen=True, kw_only=True):
     """An interface of the node."""
 
     name: str
+    """The name."""
     addresses: tuple[str, ...] = ()
+    """Its addresses, with or without their subnet's length."""
 
 
 class NodeSpec(Fields, frozen=True, kw_only=True):
@@ -87,8 +91,11 @@ class NodeStatus(Fields, frozen=True, kw_only=True):
     """What the node's agent tells of it."""
 
     wireguard_public_key: str = ""
+    """The public key of its WireGuard interface for IPv4, in base64."""
     wireguard_public_key_v6: str = field(default="", name="wireguardPublicKeyV6")
+    """The public key of its WireGuard interface for IPv6, in base64."""
     pod_cidrs: tuple[str, ...] = ()
+    """CIDRs that its pods have addresses of, where Kubernetes gives them out."""
 
 
 class Node(Resource, frozen=True, kw_only=True):

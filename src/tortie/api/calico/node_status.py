@@ -33,7 +33,9 @@ class AgentStatus(Fields, frozen=True, kw_only=True):
     """The BGP daemons of both families."""
 
     bird_v4: BirdStatus | None = None
+    """The daemon for IPv4."""
     bird_v6: BirdStatus | None = None
+    """The daemon for IPv6."""
 
 
 class PeerStatus(Fields, frozen=True, kw_only=True):
@@ -53,18 +55,26 @@ class BgpStatus(Fields, frozen=True, kw_only=True):
     """The BGP peers of both families."""
 
     number_established_v4: int
+    """IPv4 sessions that are up."""
     number_not_established_v4: int
+    """IPv4 sessions that are not up."""
     number_established_v6: int
+    """IPv6 sessions that are up."""
     number_not_established_v6: int
+    """IPv6 sessions that are not up."""
     peers_v4: tuple[PeerStatus, ...] = ()
+    """The IPv4 peers."""
     peers_v6: tuple[PeerStatus, ...] = ()
+    """The IPv6 peers."""
 
 
 class LearnedFrom(Fields, frozen=True, kw_only=True):
     """Where a route comes from."""
 
     source_type: Literal["Kernel", "Static", "Direct", "NodeMesh", "BGPPeer"] | Unset = ""
+    """The sort of source."""
     peer_ip: str = ""
+    """The peer's address, where it is a peer."""
 
 
 class RouteStatus(Fields, frozen=True, kw_only=True):
@@ -73,16 +83,22 @@ class RouteStatus(Fields, frozen=True, kw_only=True):
     type: Literal["FIB", "RIB"] | Unset = ""
     """FIB: in use. RIB: known."""
     destination: str = ""
+    """The CIDR that it leads to."""
     gateway: str = ""
+    """The address of the next hop."""
     interface: str = ""
+    """The interface that packets leave through."""
     learned_from: LearnedFrom | None = None
+    """Where the route comes from."""
 
 
 class RoutesStatus(Fields, frozen=True, kw_only=True):
     """The routes of both families."""
 
     routes_v4: tuple[RouteStatus, ...] = ()
+    """The IPv4 routes."""
     routes_v6: tuple[RouteStatus, ...] = ()
+    """The IPv6 routes."""
 
 
 class CalicoNodeStatusSpec(Fields, frozen=True, kw_only=True):

@@ -63,7 +63,7 @@ class RuleMetadata(Fields, frozen=True, kw_only=True):
     """Notes about a rule."""
 
     annotations: dict[str, str] = field(default_factory=dict)
-    """Go into the comment of the rule in the kernel."""
+    """Keys and values, which go into the comment of the rule in the kernel."""
 
 
 class EntityRule(Fields, frozen=True, kw_only=True):
@@ -72,7 +72,7 @@ class EntityRule(Fields, frozen=True, kw_only=True):
     nets: Nets = ()
     """The address is in one of these CIDRs."""
     selector: SelectorText = ""
-    """It is an endpoint, or in a network set, with these labels (of the policy's namespace)."""
+    """It is an endpoint or in a network set with these labels, of the policy's own namespace."""
     namespace_selector: SelectorText = ""
     """`selector` looks into the namespaces with these labels; "global()": into none."""
     services: ServiceMatch | None = None

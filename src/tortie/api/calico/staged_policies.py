@@ -29,7 +29,8 @@ class StagedNetworkPolicySpec(NetworkPolicySpec, frozen=True, kw_only=True):
     """As for a NetworkPolicy."""
 
     staged_action: StagedAction = "Set"
-    """What is to become of the enforced policy of the same name."""
+    """What the enforced policy of the same name is to become: this (Set), gone (Delete), what
+    was learned, or the same (Ignore)."""
 
 
 class StagedNetworkPolicy(Resource, frozen=True, kw_only=True):
@@ -45,7 +46,8 @@ class StagedGlobalNetworkPolicySpec(GlobalNetworkPolicySpec, frozen=True, kw_onl
     """As for a GlobalNetworkPolicy."""
 
     staged_action: StagedAction = "Set"
-    """What is to become of the enforced policy of the same name."""
+    """What the enforced policy of the same name is to become: this (Set), gone (Delete), what
+    was learned, or the same (Ignore)."""
 
 
 class StagedGlobalNetworkPolicy(Resource, frozen=True, kw_only=True):
@@ -63,13 +65,15 @@ class StagedKubernetesNetworkPolicySpec(Fields, frozen=True, kw_only=True):
     pod_selector: LabelSelector = LabelSelector()
     """The pods it applies to. Empty: all of the namespace."""
     ingress: tuple[IngressRule, ...] = ()
-    """What may come in."""
+    """What may come in, one rule or another. Empty: nothing, where the policy applies to
+    ingress."""
     egress: tuple[EgressRule, ...] = ()
-    """What may go out."""
+    """What may go out, one rule or another. Empty: nothing, where the policy applies to egress."""
     policy_types: StagedPolicyTypes = ()
     """The directions it applies to. Absent: Ingress, and Egress where there are egress rules."""
     staged_action: StagedAction = "Set"
-    """What is to become of the enforced policy of the same name."""
+    """What the enforced policy of the same name is to become: this (Set), gone (Delete), what
+    was learned, or the same (Ignore)."""
 
     @property
     def directions(self) -> tuple[PolicyType, ...]:

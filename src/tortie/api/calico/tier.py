@@ -15,7 +15,8 @@ class TierSpec(Fields, frozen=True, kw_only=True):
     order: float | None = None
     """Lower comes first; absent: last. Ties go by name."""
     default_action: Literal["Pass", "Deny"] = "Deny"
-    """For packets of endpoints that a policy of the tier applies to and no rule matched."""
+    """What becomes of packets of endpoints that a policy of the tier applies to and no rule
+    matched."""
 
 
 class Tier(Resource, frozen=True, kw_only=True):

@@ -39,20 +39,33 @@ class QosControls(Fields, frozen=True, kw_only=True):
     """Limits of traffic; absent: none. Bandwidth in bits/s, bursts in bits, minburst in bytes."""
 
     ingress_bandwidth: int | None = None
+    """The most that comes in, in bits per second."""
     egress_bandwidth: int | None = None
+    """The most that goes out, in bits per second."""
     ingress_burst: int | None = None
+    """What may come in at once beyond `ingress_bandwidth`, in bits."""
     egress_burst: int | None = None
+    """What may go out at once beyond `egress_bandwidth`, in bits."""
     ingress_peakrate: int | None = None
+    """The most that comes in while a burst lasts, in bits per second."""
     egress_peakrate: int | None = None
+    """The most that goes out while a burst lasts, in bits per second."""
     ingress_minburst: int | None = None
+    """What may come in at once beyond `ingress_peakrate`, in bytes."""
     egress_minburst: int | None = None
+    """What may go out at once beyond `egress_peakrate`, in bytes."""
     ingress_packet_rate: int | None = None
-    """Packets per second."""
+    """The most packets that come in, per second."""
     egress_packet_rate: int | None = None
+    """The most packets that go out, per second."""
     ingress_packet_burst: int | None = None
+    """Packets that may come in at once beyond `ingress_packet_rate`."""
     egress_packet_burst: int | None = None
+    """Packets that may go out at once beyond `egress_packet_rate`."""
     ingress_max_connections: int | None = None
+    """The most connections from others at once."""
     egress_max_connections: int | None = None
+    """The most connections to others at once."""
     dscp: IntOrText | None = None
     """The DSCP of packets that leave: 0 to 63, or a name such as AF11."""
 

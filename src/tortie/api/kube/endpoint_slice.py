@@ -16,8 +16,11 @@ class EndpointConditions(Fields, frozen=True, kw_only=True):
     """Whether an endpoint takes traffic; absent means yes for `ready` and `serving`."""
 
     ready: bool | None = None
+    """It takes new connections. Absent: true."""
     serving: bool | None = None
+    """It takes connections, though it may be about to end. Absent: as `ready`."""
     terminating: bool | None = None
+    """It is about to end. Absent: false."""
 
 
 class ServiceEndpoint(Fields, frozen=True, kw_only=True):
@@ -43,7 +46,7 @@ class EndpointSlicePort(Fields, frozen=True, kw_only=True):
     name: str = ""
     """The Service's name of it."""
     protocol: Literal["TCP", "UDP", "SCTP"] | Unset = ""
-    """Absent: TCP."""
+    """The protocol. Absent: TCP."""
     port: Annotated[int, Meta(ge=1, le=65535)] | None = None
     """The endpoints' port. Absent: every one."""
     app_protocol: Unused = None

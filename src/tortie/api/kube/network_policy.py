@@ -56,18 +56,18 @@ class IngressRule(Fields, frozen=True, kw_only=True):
     """Lets in what comes from one of the peers to one of the ports."""
 
     ports: tuple[NetworkPolicyPort, ...] = ()
-    """Empty: every port."""
+    """The pods' ports. Empty: every port."""
     from_: tuple[NetworkPolicyPeer, ...] = ()
-    """Empty: everybody."""
+    """Who sends. Empty: everybody."""
 
 
 class EgressRule(Fields, frozen=True, kw_only=True):
     """Lets out what goes to one of the peers and one of the ports."""
 
     ports: tuple[NetworkPolicyPort, ...] = ()
-    """Empty: every port."""
+    """The peers' ports. Empty: every port."""
     to: tuple[NetworkPolicyPeer, ...] = ()
-    """Empty: everybody."""
+    """Who receives. Empty: everybody."""
 
 
 PolicyType = Literal["Ingress", "Egress"]
@@ -83,9 +83,10 @@ class KubernetesNetworkPolicySpec(Fields, frozen=True, kw_only=True):
     pod_selector: LabelSelector = LabelSelector()
     """The pods it applies to. Empty: all of the namespace."""
     ingress: tuple[IngressRule, ...] = ()
-    """What may come in."""
+    """What may come in, one rule or another. Empty: nothing, where the policy applies to
+    ingress."""
     egress: tuple[EgressRule, ...] = ()
-    """What may go out."""
+    """What may go out, one rule or another. Empty: nothing, where the policy applies to egress."""
     policy_types: PolicyTypes = ()
     """The directions it applies to. Absent: Ingress, and Egress where there are egress rules."""
 

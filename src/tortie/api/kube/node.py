@@ -29,7 +29,7 @@ class KubernetesNodeAddress(Fields, frozen=True, kw_only=True):
     """An address of the node."""
 
     type: str = ""
-    """InternalIP, ExternalIP, Hostname …"""
+    """What it is: InternalIP, ExternalIP, Hostname and others."""
     address: str = ""
     """The address or name."""
 

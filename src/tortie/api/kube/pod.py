@@ -18,7 +18,7 @@ class ContainerPort(Fields, frozen=True, kw_only=True):
     name: str = ""
     """The name that policies may use."""
     protocol: Literal["TCP", "UDP", "SCTP"] | Unset = ""
-    """Absent: TCP."""
+    """The protocol. Absent: TCP."""
     host_port: Annotated[int, Meta(ge=0, le=65535)] | None = None
     """The port of the node that leads to it."""
     host_ip: str = ""
@@ -117,6 +117,7 @@ class PodIP(Fields, frozen=True, kw_only=True):
     """One address of a pod."""
 
     ip: str = ""
+    """The address."""
 
 
 class PodStatus(Fields, frozen=True, kw_only=True):

@@ -28,7 +28,7 @@ class ServicePort(Fields, frozen=True, kw_only=True):
     port: Port
     """The Service's port."""
     protocol: Literal["TCP", "UDP", "SCTP"] | Unset = ""
-    """Absent: TCP."""
+    """The protocol. Absent: TCP."""
     target_port: IntOrText | None = None
     """The pods' port, by number or name. Absent: `port`."""
     node_port: int | None = None
@@ -44,7 +44,8 @@ class ServiceSpec(Fields, frozen=True, kw_only=True):
     ports: tuple[ServicePort, ...] = ()
     """The ports."""
     type: Literal["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"] | Unset = ""
-    """Absent: ClusterIP."""
+    """Who reaches it: pods, also the nodes' ports, also a load balancer, or nobody. Absent:
+    ClusterIP."""
     cluster_ip: str = field(default="", name="clusterIP")
     """The address inside the cluster, or "None"."""
     cluster_ips: tuple[str, ...] = field(default=(), name="clusterIPs")
