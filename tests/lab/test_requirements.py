@@ -2,6 +2,9 @@
 
 import errno
 import os
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,6 +36,36 @@ def test_without_root_it_says_to_use_sudo(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(LabError, match=r"needs root, .*: run it with sudo"):
         check_requirements()
+
+
+WITHOUT_CAPABILITIES = ["setpriv", "--bounding-set", "-net_admin,-sys_admin"]
+READ_ONLY = "mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys && exec "
+WITH_READ_ONLY_SYSCTLS = ["unshare", "-m", "--propagation", "private", "sh", "-c"]
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("words", [("status",), ("up",), ("demo",)])
+def test_in_a_container_without_privileges_one_line_says_how_to_run_it(
+    words: tuple[str, ...],
+) -> None:
+    command = [sys.executable, "-m", "tortie.cli", "lab", *words]
+    told = subprocess.run(
+        [*WITHOUT_CAPABILITIES, *command], capture_output=True, text=True, check=False
+    )
+    expected = "tortie: root lacks CAP_NET_ADMIN and CAP_SYS_ADMIN here: run the container --priv"
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr.startswith(expected)
+    assert told.stderr.count("\n") == 1
+
+
+@pytest.mark.root
+def test_read_only_sysctls_are_told_before_anything_is_made() -> None:
+    command = shlex.join([sys.executable, "-m", "tortie.cli", "lab", "demo"])
+    told = subprocess.run(
+        [*WITH_READ_ONLY_SYSCTLS, READ_ONLY + command], capture_output=True, text=True, check=False
+    )
+    message = "tortie: /proc/sys is read-only here: run the container --privileged\n"
+    assert (told.returncode, told.stdout, told.stderr) == (1, "", message)
 
 
 @pytest.mark.root

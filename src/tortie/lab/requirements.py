@@ -14,6 +14,8 @@ from tortie.linux.netlink.rtlink import Vxlan
 from tortie.linux.netlink.sockets import NetlinkError, NetlinkSocket
 
 _TRIAL = "trial0"
+_CAPABILITIES = {"NET_ADMIN": 12, "SYS_ADMIN": 21}  # linux/capability.h
+_SYSCTL = "/proc/sys/net/ipv4/ip_forward"
 
 
 def check_requirements() -> None:
@@ -22,6 +24,18 @@ def check_requirements() -> None:
         raise LabError("a lab needs root, to make network namespaces: run it with sudo")
     if not Path("/proc/self/ns/net").exists():
         raise LabError("this kernel has no network namespaces: it needs CONFIG_NET_NS")
+    if missing := _missing_capabilities(Path("/proc/self/status").read_text()):
+        raise LabError(f"root lacks {' and '.join(missing)} here: run the container --privileged")
+    if not os.access(_SYSCTL, os.W_OK):
+        raise LabError("/proc/sys is read-only here: run the container --privileged")
+
+
+def _missing_capabilities(status: str) -> list[str]:
+    """Those that a lab needs and that the text of a /proc/PID/status does not have."""
+    effective = int(
+        next(line for line in status.splitlines() if line.startswith("CapEff:"))[7:], 16
+    )
+    return [f"CAP_{name}" for name, bit in _CAPABILITIES.items() if not effective >> bit & 1]
 
 
 def check_kernel(namespace: str) -> None:
