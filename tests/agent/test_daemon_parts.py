@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -72,6 +73,8 @@ def test_the_control_socket_answers_line_by_line_and_survives_nonsense(tmp_path)
         b"[1]\n",
         b'{"verb":"what"}\n',
         b'{"verb":"broken"}\n',
+        b'{"verb":' + b"[" * 100_000 + b"]" * 100_000 + b"}\n",
+        b'{"verb":"' + b"x" * 100_000 + b'"}\n',
         b'{"verb":"echo","say":2}\n',
     ]
     mode, answers = with_control(path, lines, {"echo": echo, "broken": broken})
@@ -81,8 +84,32 @@ def test_the_control_socket_answers_line_by_line_and_survives_nonsense(tmp_path)
     assert "not a JSON object" in answers[2]["error"]
     assert answers[3]["error"] == "unknown verb 'what': there are broken, echo"
     assert answers[4] == {"ok": False, "error": "ZeroDivisionError: broken"}
-    assert answers[5] == {"ok": True, "said": 2}
+    assert "not a JSON object" in answers[5]["error"]
+    assert len(answers[6]["error"]) < 100
+    assert answers[7] == {"ok": True, "said": 2}
     assert not path.exists()
+
+
+def test_hundreds_of_plugins_may_call_in_one_moment(tmp_path):
+    path = tmp_path / "agent.sock"
+
+    def call_all():
+        clients = [socket.socket(socket.AF_UNIX) for _ in range(300)]
+        try:
+            for client in clients:  # none waits for the loop, which may be busy just then
+                client.setblocking(False)
+                client.connect(str(path))
+        finally:
+            for client in clients:
+                client.close()
+
+    async def go():
+        server = ControlServer(str(path))
+        await server.start()
+        call_all()  # in the loop's own thread: it accepts nobody meanwhile
+        await server.close()
+
+    asyncio.run(go())
 
 
 def test_a_socket_left_by_a_killed_agent_is_replaced(tmp_path):
@@ -125,6 +152,26 @@ def test_pages_answer_get_and_head(request_line, status, body):
     head, _, found = asyncio.run(go()).partition(b"\r\n\r\n")
     assert head.split(b"\r\n")[0] == b"HTTP/1.1 " + status
     assert found == body
+
+
+def test_clients_that_never_ask_cannot_use_up_the_descriptors():
+    async def go():
+        server = HttpServer({"/a": lambda: Answer(200, b"yes\n")})
+        port = await server.start("127.0.0.1", 0)
+        before = len(os.listdir("/proc/self/fd"))
+        streams = [await asyncio.open_connection("127.0.0.1", port) for _ in range(200)]
+        for reader, _ in streams[64:]:
+            with suppress(ConnectionResetError):
+                await asyncio.wait_for(reader.read(), 10)
+        served = len(os.listdir("/proc/self/fd")) - before - len(streams)
+        for _, writer in streams:
+            writer.transport.abort()
+        while not (await asyncio.to_thread(ask, port, b"GET /a HTTP/1.1\r\n\r\n")):
+            pass  # until it has seen that they are gone
+        await server.close()
+        return served
+
+    assert asyncio.run(go()) <= 64
 
 
 def test_health_says_what_each_part_waits_for_and_which_does_not_move():

@@ -76,7 +76,15 @@ def test_what_is_wrong_is_named(environ, config, code, said):
 
 @pytest.mark.parametrize(
     ("text", "code"),
-    [(b"", 6), (b"{", 6), (b"[]", 7), (b"{}", 7), (b'{"name":1}', 7), (b"\xff", 6)],
+    [
+        (b"", 6),
+        (b"{", 6),
+        (b"[]", 7),
+        (b"{}", 7),
+        (b'{"name":1}', 7),
+        (b"\xff", 6),
+        (b"[" * 9999, 6),
+    ],
 )
 def test_a_configuration_that_is_none_is_refused(text, code):
     with pytest.raises(CniError) as caught:

@@ -21,6 +21,8 @@ Handler = Callable[[Request], Awaitable[Reply]]
 
 _LINE_LIMIT = 4 << 20  # bytes; a network configuration is a few thousand
 _LONGEST_PATH = 107  # bytes, of the kernel
+_BACKLOG = 4096  # a plugin beyond it is refused at once; runtimes start many pods in one moment
+_VERB_SHOWN = 40  # characters
 _GRACE = 5.0  # seconds
 
 _log = structlog.get_logger(__name__)
@@ -43,7 +45,7 @@ class ControlServer:
     async def start(self) -> None:
         """Listen, in place of any socket that a killed agent left. Raises OSError."""
         self._server = await asyncio.start_unix_server(
-            self._connected, sock=_listening_socket(self.path), limit=_LINE_LIMIT
+            self._connected, sock=_listening_socket(self.path), limit=_LINE_LIMIT, backlog=_BACKLOG
         )
 
     async def close(self) -> None:
@@ -82,12 +84,13 @@ class ControlServer:
     async def _answer(self, line: bytes) -> Reply:
         try:
             request = msgspec.json.decode(line, type=dict[str, object])
-        except msgspec.DecodeError as problem:
+        except (msgspec.DecodeError, RecursionError) as problem:
             return failure(f"the request is not a JSON object: {problem}")
-        handler = self._handlers.get(str(request.get("verb")))
+        verb = str(request.get("verb"))
+        handler = self._handlers.get(verb)
         if handler is None:
             verbs = ", ".join(sorted(self._handlers))
-            return failure(f"unknown verb {request.get('verb')!r}: there are {verbs}")
+            return failure(f"unknown verb {verb[:_VERB_SHOWN]!r}: there are {verbs}")
         try:
             return await handler(request)
         except Exception as problem:  # a defect of one handler must not end the others' service
@@ -114,7 +117,7 @@ def _listening_socket(path: str) -> socket.socket:
     try:
         sock.bind(staging)
         os.chmod(staging, 0o600)
-        sock.listen(128)
+        sock.listen(_BACKLOG)
         os.rename(staging, path)
     except OSError:
         sock.close()

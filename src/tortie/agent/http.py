@@ -1,7 +1,8 @@
 """The smallest HTTP server that a probe or a scraper needs: GET and HEAD of a few fixed paths.
 
 Every request gets one answer and the connection ends. A client that sends nothing is let go after
-a few seconds, so that it can't hold a connection for ever.
+a few seconds, so that it can't hold a connection for ever; and those of more clients than any probe
+or scraper has are closed at once, so that strangers can't use up the agent's file descriptors.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 _READ_TIMEOUT = 5.0
+_MOST_CLIENTS = 64  # at once
 _REASONS = {200: "OK", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
 _TEXT = "text/plain; charset=utf-8"
 
@@ -30,10 +32,11 @@ class HttpServer:
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
         self._server: asyncio.Server | None = None
+        self._clients = 0
 
     async def start(self, host: str, port: int) -> int:
         """Listen; "" is every address, port 0 picks one. Returns the port. Raises OSError."""
-        self._server = await asyncio.start_server(self._serve, host or None, port)
+        self._server = await asyncio.start_server(self._admit, host or None, port)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
@@ -41,6 +44,16 @@ class HttpServer:
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
+
+    async def _admit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._clients >= _MOST_CLIENTS:
+            writer.transport.abort()
+            return
+        self._clients += 1
+        try:
+            await self._serve(reader, writer)
+        finally:
+            self._clients -= 1
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

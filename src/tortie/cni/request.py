@@ -116,7 +116,7 @@ def parse_config(config: bytes) -> NetworkConfig:
     """The network configuration. Raises CniError."""
     try:
         raw = msgspec.json.decode(config)
-    except msgspec.DecodeError as problem:
+    except (msgspec.DecodeError, RecursionError) as problem:
         raise CniError(
             DECODING_FAILURE, f"the network configuration is not JSON: {problem}"
         ) from None
