@@ -154,7 +154,9 @@ def test_pages_answer_get_and_head(request_line, status, body):
     assert found == body
 
 
-def test_clients_that_never_ask_cannot_use_up_the_descriptors():
+def test_clients_that_never_ask_cannot_use_up_the_descriptors(monkeypatch):
+    monkeypatch.setattr("tortie.agent.http._READ_TIMEOUT", 60.0)  # it is not this that ends them
+
     async def go():
         server = HttpServer({"/a": lambda: Answer(200, b"yes\n")})
         port = await server.start("127.0.0.1", 0)
