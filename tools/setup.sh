@@ -33,11 +33,13 @@ make_environment() {
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
         || die "$python is older than 3.11: install python3.11 or set PYTHON"
     say "making the virtual environment in .venv"
-    "$python" -m venv .venv
-    .venv/bin/pip install --quiet --disable-pip-version-check --retries 5 \
-        --requirement requirements.txt
-    .venv/bin/pip install --quiet --disable-pip-version-check --no-deps \
-        --no-build-isolation --editable .
+    pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv  # also after half a setup
+    pip install --quiet --retries 5 --requirement requirements.txt
+    pip install --quiet --no-deps --no-build-isolation --editable .
+}
+
+pip() {
+    .venv/bin/python -m pip --disable-pip-version-check "$@"
 }
 
 command -v "$python" >/dev/null || {
