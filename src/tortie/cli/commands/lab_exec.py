@@ -17,6 +17,7 @@ from tortie.linux.namespaces import in_namespace, path_of
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Where, and what."""
+    parser.usage = "%(prog)s [-h] [--name NAME] WORKLOAD -- COMMAND [ARGUMENT ...]"
     parser.add_argument("where", metavar="WORKLOAD")
     parser.add_argument("command", metavar="-- COMMAND", nargs="+")
     add_name_option(parser)
