@@ -29,8 +29,10 @@ _Dumper.add_representer(str, _text)
 
 def to_yaml(resources: Iterable[Resource]) -> str:
     """The resources as documents of YAML, in order."""
-    manifests = [to_manifest(resource) for resource in resources]
-    written: str = yaml.dump_all(
-        manifests, Dumper=_Dumper, sort_keys=False, allow_unicode=True, explicit_start=True
-    )
+    return "".join(f"---\n{yaml_text(to_manifest(resource))}" for resource in resources)
+
+
+def yaml_text(data: Any) -> str:
+    """One document of plain dicts, lists and scalars."""
+    written: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     return written

@@ -15,6 +15,8 @@ TORTIE = Group(
         "get": Command("get", "show resources"),
         "delete": Command("delete", "remove resources"),
         "validate": Command("validate", "check files without touching any datastore"),
+        "explain": Command("explain", "say what a kind or a field is"),
+        "crds": Command("crds", "print CustomResourceDefinitions for Kubernetes"),
         "lab": Command("lab", "a cluster of network namespaces on this machine"),
         "agent": Command("agent", "run the node agent in the foreground"),
         "version": Command("version", "print the version"),

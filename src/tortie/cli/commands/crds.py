@@ -1,0 +1,44 @@
+"""Print CustomResourceDefinitions, so that a Kubernetes API server keeps Calico's kinds.
+
+  tortie crds | kubectl apply --server-side -f -     all kinds, both groups
+  tortie crds --group projectcalico.org gnp tiers    some kinds, for use without API server
+
+The definitions of projectcalico.org/v3 judge objects as `tortie validate` does. Those of
+crd.projectcalico.org/v1 take what an aggregated API server has judged before.
+"""
+
+import argparse
+
+from tortie.api import Kind, kind_named
+from tortie.api.crds import CUSTOM_KINDS, GROUPS, definitions
+from tortie.cli.errors import UserError
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Which kinds, in which group."""
+    parser.add_argument("kinds", metavar="KIND", nargs="*", help="only these kinds")
+    parser.add_argument("--group", choices=tuple(GROUPS), help="only this group")
+    parser.add_argument("-o", "--output", choices=("yaml", "json"), default="yaml")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print them."""
+    kinds = [_custom(kind_named(word)) for word in options.kinds] or list(CUSTOM_KINDS)
+    groups = [options.group] if options.group else list(GROUPS)
+    found = [each for group in groups for each in definitions(group, kinds)]
+    if options.output == "json":
+        import msgspec
+
+        listed = {"apiVersion": "v1", "kind": "List", "items": found}
+        print(msgspec.json.format(msgspec.json.encode(listed)).decode())
+    else:
+        from tortie.api.writing import yaml_text
+
+        print("".join(f"---\n{yaml_text(each)}" for each in found), end="")
+    return 0
+
+
+def _custom(kind: Kind) -> str:
+    if kind.name not in CUSTOM_KINDS:
+        raise UserError(f"Kubernetes keeps no {kind.name} as a custom resource of Calico's")
+    return kind.name
