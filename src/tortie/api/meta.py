@@ -9,7 +9,8 @@ class Key(NamedTuple):
     """Which object: `kind` as in the registry, `namespace` empty for cluster-wide kinds.
 
     Kinds whose name two API groups share have distinct names here: `NetworkPolicy` is
-    `projectcalico.org/v3`, `KubernetesNetworkPolicy` is `networking.k8s.io/v1`.
+    `projectcalico.org/v3`, `KubernetesNetworkPolicy` is `networking.k8s.io/v1`. Kubernetes' admin
+    policies have the prefix too, as Calico has it, since equal orders go by name and kind.
     """
 
     kind: str

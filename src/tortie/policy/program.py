@@ -112,7 +112,7 @@ class Rule(Struct, frozen=True, omit_defaults=True):
 class PolicyId(NamedTuple):
     """Which policy: `kind` as in the API, `namespace` empty for a cluster-wide one.
 
-    A Kubernetes NetworkPolicy has the kind "KubernetesNetworkPolicy".
+    Policies of Kubernetes have kinds of their own: "KubernetesNetworkPolicy" and so on.
     """
 
     kind: str
