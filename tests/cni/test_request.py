@@ -64,6 +64,7 @@ def test_a_whole_request_is_read():
         ({}, {"ipam": {"type": "host-local"}}, 7, "'host-local': only calico-ipam"),
         ({}, {"mtu": -1}, 7, "$.mtu"),
         ({}, {"mtu": "1500"}, 7, "$.mtu"),
+        ({}, {"policy_setup_timeout_seconds": -5}, 7, "$.policy_setup_timeout_seconds"),
         ({}, {"ipam": {"ipv4_pools": "10.0.0.0/8"}}, 7, "$.ipam.ipv4_pools"),
     ],
 )

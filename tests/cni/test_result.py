@@ -5,7 +5,7 @@ import pytest
 from tortie.api import ObjectMeta, Pod, PodSpec
 from tortie.cni.errors import CniError
 from tortie.cni.result import Attached, render
-from tortie.cni.workload import Workload, check_pod, endpoint_resource, with_addresses
+from tortie.cni.workload import Workload, check_name, check_pod, endpoint_resource, with_addresses
 from tortie.kubernetes import convert, names
 from tortie.net import parse_prefix
 
@@ -88,3 +88,15 @@ def test_a_pod_of_another_node_is_not_attached(spec, said):
     with pytest.raises(CniError) as caught:
         check_pod(pod(**spec), WORKLOAD)
     assert said in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("namespace", "name"),
+    [("../x", "web"), ("shop", "a\nb"), ("a" * 64, "web"), ("shop", "b" * 254)],
+)
+def test_what_can_be_no_pods_name_is_not_attached(namespace, name):
+    with pytest.raises(CniError) as caught:
+        check_name(Workload("n", namespace, name, "k8s", "c"))
+    assert caught.value.code == 4
+    assert len(caught.value.message) < 200
+    check_name(Workload("n", "shop", "web-0.a", "k8s", "c"))

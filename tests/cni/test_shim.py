@@ -133,6 +133,14 @@ def test_the_one_field_that_it_needs_is_found(text, expected):
     assert shim.text_of(text, b"agent_socket") == expected
 
 
+@pytest.mark.parametrize(
+    "text", [b'{"agent_socket":"/x\n\x01"}', b'{"agent_socket":"/\xff"}', b'{"cniVersion":"1\n.0"}']
+)
+@pytest.mark.parametrize("command", ["ADD", "VERSION"])
+def test_what_it_prints_is_json_whatever_the_configuration_holds(plugin, text, command):
+    assert isinstance(json.loads(call(plugin, text, command).stdout), dict)
+
+
 def test_it_imports_no_package_and_little_of_the_library(plugin):
     code = (
         "import sys, runpy\n"

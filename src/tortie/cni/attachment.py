@@ -23,7 +23,7 @@ from tortie.cni.locks import NamedLocks
 from tortie.cni.records import Record, Records
 from tortie.cni.request import CniRequest
 from tortie.cni.result import Attached
-from tortie.cni.workload import Workload, check_pod, workload_of
+from tortie.cni.workload import Workload, check_name, check_pod, workload_of
 from tortie.net import Prefix
 from tortie.policy.program import EndpointId
 
@@ -68,6 +68,7 @@ class Attacher:
         Raises CniError, NotReady, IpamError or DatastoreError, and has then left nothing behind.
         """
         workload = workload_of(request, self.node)
+        check_name(workload)
         async with self._locks.hold(workload.interface):
             record = await self.records.find(workload)
             if record.pod is not None:

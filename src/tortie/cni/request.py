@@ -63,7 +63,7 @@ class NetworkConfig(Struct, frozen=True, rename={"cni_version": "cniVersion"}):
     cni_version: str = "0.1.0"  # what the specification says of a configuration without one
     mtu: Annotated[int, Meta(ge=0, le=65535)] = 0
     ipam: Ipam = Ipam()
-    policy_setup_timeout_seconds: float = 0
+    policy_setup_timeout_seconds: Annotated[float, Meta(ge=0)] = 0
     container_settings: ContainerSettings = ContainerSettings()
     valid_attachments: tuple[AttachmentId, ...] | None = field(
         default=None, name="cni.dev/valid-attachments"

@@ -93,7 +93,8 @@ def _no_answer(path: bytes, problem: OSError) -> bytes:
 def text_of(config: bytes, name: bytes) -> bytes:
     """The value of a plain text field anywhere in the JSON; empty where there is none.
 
-    Enough for a path or a version. A value with a backslash is not taken: it is neither.
+    Enough for a path or a version. A value with a backslash or a control character is not taken:
+    it is neither, and would not be JSON in what is printed.
     """
     at = config.find(b'"%b"' % name)
     if at < 0:
@@ -103,12 +104,12 @@ def text_of(config: bytes, name: bytes) -> bytes:
         rest = config[config.index(b":", at + len(name) + 2) + 1 :].lstrip()
         if rest[:1] == b'"':
             value = rest[1:].partition(b'"')[0]
-    return b"" if b"\\" in value else value
+    return b"" if b"\\" in value or min(value, default=32) < 32 else value
 
 
 def _fail(config: bytes, code: int, message: bytes) -> int:
     version = text_of(config, b"cniVersion") or NEWEST
-    safe = message.replace(b"\\", b"/").replace(b'"', b"'")
+    safe = message.replace(b"\\", b"/").replace(b'"', b"'").decode("utf-8", "replace").encode()
     _print(b'{"cniVersion":"%b","code":%d,"msg":"%b"}' % (version, code, safe))
     return 1
 

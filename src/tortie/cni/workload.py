@@ -1,5 +1,7 @@
 """Which workload a container is: a pod of Kubernetes, or a container on its own. Pure."""
 
+import re
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -9,6 +11,10 @@ from tortie.cni.request import CniRequest
 from tortie.kubernetes import names
 from tortie.policy.program import EndpointId
 
+# What Kubernetes lets a namespace and a pod be called.
+_NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
+_NAME = re.compile(r"[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?")
+_SHOWN = 60  # characters
 _OWN_ORCHESTRATOR = "cni"  # of containers that no orchestrator named
 _OWN_NAMESPACE = "default"
 
@@ -65,6 +71,14 @@ def workload_of(request: CniRequest, node: str) -> Workload:
         missing = "K8S_POD_NAMESPACE" if name else "K8S_POD_NAME"
         raise CniError(INVALID_ENVIRONMENT, f"CNI_ARGS has no {missing}")
     return Workload(node, namespace, name, names.ORCHESTRATOR, request.container_id)
+
+
+def check_name(workload: Workload) -> None:
+    """Raises CniError for what can be no pod's name, before it becomes a stored object's."""
+    namespace, name = workload.namespace, workload.name
+    if workload.is_pod and not (_NAMESPACE.fullmatch(namespace) and _NAME.fullmatch(name)):
+        found = f"{namespace[:_SHOWN]}/{name[:_SHOWN]}"
+        raise CniError(INVALID_ENVIRONMENT, f"CNI_ARGS names {found!r}: use a pod's name")
 
 
 def check_pod(pod: Pod, workload: Workload) -> None:
