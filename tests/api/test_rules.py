@@ -306,6 +306,12 @@ def test_what_is_right_is_accepted(kind, spec):
         ),
         (
             "FelixConfiguration",
+            {"bpfConntrackTimeouts": {"udpTimeout": "5s10"}},
+            "spec.bpfConntrackTimeouts.udpTimeout",
+            "does not match",
+        ),
+        (
+            "FelixConfiguration",
             {"bpfLogFilters": {"a b": "x"}},
             'spec.bpfLogFilters["a b"]',
             "no interface filter",

@@ -19,7 +19,8 @@ _Timeout = Annotated[
     str,
     matching(
         r"^(([0-9]*(\.[0-9]*)?(ms|s|h|m|us)+)+|Auto)$",
-        python=r"^(?:(?:[0-9]*+(?:\.[0-9]*+)?(?>ms|us|s|h|m))++|Auto)\Z",
+        # No group is possessive: Python before 3.11.5 takes "5s10" then.
+        python=r"^(?:(?:[0-9]*+(?:\.[0-9]*+)?(?:ms|us|s|h|m(?!s)))+|Auto)\Z",
     ),
 ]
 
