@@ -96,10 +96,11 @@ def test_all_mistakes_of_all_files_are_told_at_once(tortie: Tortie, write: Write
         (["apply", "-f", "nowhere.yaml"], "nowhere.yaml: no such file or directory"),
         (["apply", "-f", "."], ".: no file in it ends with .yaml, .yml, .json"),
         (["get", "podz"], "there is no kind 'podz'; did you mean pod"),
-        (["get", "np,gnp", "x"], "names go with one kind"),
+        (["get"], "say what to get: KIND [NAME…], KIND/NAME…, or -f FILE"),
+        (["get", "np/a", "b"], "'b': where one word is KIND/NAME, all are"),
         (["get", "np"], "there is no datastore at "),
         (["delete"], "say what to delete: KIND NAME…, or -f FILE"),
-        (["delete", "np"], "which np? Name one or more"),
+        (["delete", "np"], "which networkpolicies? Name one or more"),
         (["get", "np", "--datastore", "mongo:x"], "'mongo:x' names no datastore"),
         (["get", "np", "--datastore", "/proc/version"], "/proc/version"),
     ],
@@ -115,7 +116,9 @@ def test_a_wrong_command_is_told_in_one_line(
     assert "Traceback" not in said.err
 
 
-@pytest.mark.parametrize("words", [["get"], ["apply"], ["get", "np", "-o", "xml"]])
+@pytest.mark.parametrize(
+    "words", [["apply"], ["get", "np", "-o", "xml"], ["get", "np", "-o", "jsonpath"]]
+)
 def test_a_wrong_option_has_the_usual_status(words: list[str], tortie: Tortie) -> None:
     said = tortie(*words)
     assert said.status == 2

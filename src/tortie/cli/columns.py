@@ -1,21 +1,10 @@
-"""The columns of each kind in tables. A cell is a path into the resource, or a function of it."""
+"""The columns of each kind in tables: those of Calico's schemas, and calicoctl's habits."""
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
-from tortie.api import Pod, Resource
-from tortie.kubernetes import convert
-
-NOTHING = "-"
-
-
-class Column(NamedTuple):
-    """A column; `wide` ones are shown with `-o wide` only."""
-
-    header: str
-    cell: str | Callable[[Any], object]
-    wide: bool = False
+from tortie.api import Kind, Pod, Resource
+from tortie.cli.cells import Column, age, condition, since, text_of
 
 
 def header(kind: str, wide: bool, namespaced: bool) -> list[str]:
@@ -25,52 +14,24 @@ def header(kind: str, wide: bool, namespaced: bool) -> list[str]:
 
 def row(resource: Resource, wide: bool, namespaced: bool) -> list[str]:
     """The cells of one resource, as text."""
-    cells = [_text(_cell(resource, column.cell)) for column in _chosen(resource.kind, wide)]
+    cells = [text_of(resource, column) for column in _chosen(resource.kind, wide)]
     return [resource.metadata.namespace] * namespaced + cells
 
 
+def columns_named(kind: Kind) -> dict[str, Column]:
+    """All columns of a kind by all their names."""
+    columns = (*_chosen(kind.name, True), *[_NAMESPACE] * kind.namespaced, _NAME, _LABELS)
+    return {name: column for column in columns for name in (column.header, *column.also)}
+
+
 def _chosen(kind: str, wide: bool) -> list[Column]:
-    columns = COLUMNS.get(kind, (_NAME,))
-    return [column for column in (*columns, _AGE) if wide or not column.wide]
-
-
-def _cell(resource: Resource, cell: str | Callable[[Any], object]) -> object:
-    if callable(cell):
-        return cell(resource)
-    value: object = resource
-    for step in cell.split("."):
-        value = getattr(value, step, None)
-    return value
-
-
-def _text(value: object) -> str:
-    if isinstance(value, str) or value is None:
-        return value or NOTHING
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, dict):
-        return ",".join(f"{key}={item}" for key, item in sorted(value.items())) or NOTHING
-    if isinstance(value, Iterable):
-        return ",".join(map(_text, value)) or NOTHING
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def age(resource: Resource) -> str:
-    """How long ago it was created: "5s", "3m", "7h", "12d"."""
-    created = resource.metadata.creation_timestamp or ""
-    try:
-        since = datetime.fromisoformat(created)
-    except ValueError:
-        return ""
-    now = datetime.now(UTC if since.tzinfo else None)
-    seconds = int((now - since).total_seconds())
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= length:
-            return f"{seconds // length}{unit}"
-    return f"{max(seconds, 0)}s"
+    columns = (*COLUMNS.get(kind, (_NAME,)), _AGE)
+    return [column for column in columns if wide or not column.wide]
 
 
 def _pod_address(pod: Pod) -> object:
+    from tortie.kubernetes import convert  # here, because most tables have no pods
+
     endpoint = convert(pod)
     networks: Sequence[str] = getattr(getattr(endpoint, "spec", None), "ip_networks", ())
     return [network.partition("/")[0] for network in networks]
@@ -90,18 +51,16 @@ def _pod_selector(policy: Any) -> object:
     return [*(f"{k}={v}" for k, v in sorted(selector.match_labels.items())), *requirements]
 
 
-def _encapsulation(pool: Any) -> object:
-    for name, mode in (("VXLAN", pool.spec.vxlan_mode), ("IPIP", pool.spec.ipip_mode)):
-        if mode not in ("", "Never"):
-            return f"{name} {mode}"
-    return ""
-
-
 def _workload(endpoint: Any) -> object:
     return endpoint.spec.pod or endpoint.spec.workload
 
 
+def _nats(endpoint: Any) -> object:
+    return [f"{nat.external_ip}->{nat.internal_ip}" for nat in endpoint.spec.ip_nats]
+
+
 _NAME = Column("NAME", "metadata.name")
+_NAMESPACE = Column("NAMESPACE", "metadata.namespace")
 _LABELS = Column("LABELS", "metadata.labels", wide=True)
 _AGE = Column("AGE", age)
 _POLICY = (
@@ -111,7 +70,11 @@ _POLICY = (
     Column("SELECTOR", "spec.selector", wide=True),
     Column("TYPES", "spec.directions", wide=True),
 )
-_SET = (_NAME, Column("NETS", lambda item: len(item.spec.nets)), Column("CIDRS", "spec.nets", True))
+_SET = (
+    _NAME,
+    Column("COUNT", lambda item: len(item.spec.nets)),
+    Column("NETS", "spec.nets", True),
+)
 
 _KUBERNETES_POLICY = (
     _NAME,
@@ -134,24 +97,29 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _NAME,
         Column("ORDER", "spec.order"),
         Column("DEFAULT-ACTION", "spec.default_action"),
+        Column("STATUS", condition("Ready", "reason"), True),
     ),
     "NetworkSet": _SET,
     "GlobalNetworkSet": _SET,
     "IPPool": (
         _NAME,
         Column("CIDR", "spec.cidr"),
-        Column("ENCAPSULATION", _encapsulation),
+        Column("VXLAN", "spec.vxlan_mode", also=("VXLANMODE",)),
+        Column("IPIP", "spec.ipip_mode", also=("IPIPMODE",)),
         Column("NAT", "spec.nat_outgoing"),
-        Column("DISABLED", "spec.disabled", wide=True),
-        Column("BLOCKSIZE", "spec.block_size", wide=True),
-        Column("SELECTOR", "spec.node_selector", wide=True),
+        Column("SELECTOR", "spec.node_selector"),
+        Column("ALLOCATABLE", condition("Allocatable", "status"), True),
+        Column("DISABLED", "spec.disabled", True),
+        Column("DISABLE-BGP-EXPORT", "spec.disable_bgp_export", True),
+        Column("BLOCKSIZE", "spec.block_size", True),
+        Column("USES", "spec.allowed_uses", True),
     ),
     "Node": (
         _NAME,
         Column("IPV4", "spec.bgp.ipv4_address"),
         Column("IPV6", "spec.bgp.ipv6_address", wide=True),
         Column("VXLAN", "spec.ipv4_vxlan_tunnel_addr", wide=True),
-        Column("ASN", "spec.bgp.as_number", wide=True),
+        Column("ASN", "spec.bgp.as_number"),
     ),
     "WorkloadEndpoint": (
         Column("WORKLOAD", _workload),
@@ -159,6 +127,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("NETWORKS", "spec.ip_networks"),
         Column("INTERFACE", "spec.interface_name"),
         Column("PROFILES", "spec.profiles", wide=True),
+        Column("NATS", _nats, wide=True),
         Column("NAME", "metadata.name", wide=True),
     ),
     "Pod": (
@@ -179,15 +148,29 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "BGPPeer": (
         _NAME,
         Column("PEER-IP", "spec.peer_ip"),
-        Column("PEER-ASN", "spec.as_number"),
         Column("NODE", "spec.node"),
+        Column("PEER-ASN", "spec.as_number", also=("ASN",)),
         Column("NODE-SELECTOR", "spec.node_selector", wide=True),
         Column("PEER-SELECTOR", "spec.peer_selector", wide=True),
+        Column("LOCAL-ASN", "spec.local_as_number", wide=True),
     ),
     "BGPConfiguration": (
         _NAME,
-        Column("ASN", "spec.as_number"),
-        Column("MESH", "spec.node_to_node_mesh_enabled"),
+        Column("LOG-SEVERITY", "spec.log_severity_screen"),
+        Column("MESH-ENABLED", "spec.node_to_node_mesh_enabled"),
+        Column("AS-NUMBER", "spec.as_number", also=("ASN",)),
+    ),
+    "BGPFilter": (
+        _NAME,
+        Column("EXPORT-V4", lambda item: len(item.spec.export_v4)),
+        Column("IMPORT-V4", lambda item: len(item.spec.import_v4)),
+        Column("EXPORT-V6", lambda item: len(item.spec.export_v6)),
+        Column("IMPORT-V6", lambda item: len(item.spec.import_v6)),
+    ),
+    "FelixConfiguration": (
+        _NAME,
+        Column("LOG-SEVERITY", "spec.log_severity_screen"),
+        Column("NODE-SELECTOR", "spec.node_selector", wide=True),
     ),
     "CalicoNodeStatus": (
         _NAME,
@@ -202,23 +185,26 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
     "Profile": (_NAME, Column("LABELS", "spec.labels_to_apply", wide=True)),
     "Namespace": (_NAME, _LABELS),
+    "KubernetesNode": (_NAME, _LABELS),
     "ServiceAccount": (_NAME, _LABELS),
     "IPAMBlock": (
         Column("CIDR", "spec.cidr"),
         Column("AFFINITY", "spec.affinity"),
+        Column("CLAIM-TIME", lambda block: since(block.spec.affinity_claim_time)),
         Column("FREE", lambda block: len(block.spec.unallocated)),
     ),
     "BlockAffinity": (
         Column("CIDR", "spec.cidr"),
         Column("NODE", "spec.node"),
         Column("STATE", "spec.state"),
+        Column("TYPE", "spec.type"),
         Column("NAME", "metadata.name", wide=True),
     ),
     "IPAMHandle": (Column("ID", "spec.handle_id"), Column("BLOCKS", "spec.block")),
     "IPAMConfiguration": (
         _NAME,
-        Column("STRICT", "spec.strict_affinity"),
-        Column("AUTO", "spec.auto_allocate_blocks"),
-        Column("MAXBLOCKS", "spec.max_blocks_per_host"),
+        Column("STRICT-AFFINITY", "spec.strict_affinity"),
+        Column("AUTO-ALLOCATE-BLOCKS", "spec.auto_allocate_blocks"),
+        Column("MAX-BLOCKS-PER-HOST", "spec.max_blocks_per_host"),
     ),
 }

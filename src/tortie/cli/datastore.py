@@ -1,40 +1,90 @@
-"""Which datastore a command works on, and how it is opened."""
+"""Which datastore a command works on, and how its work is run there."""
 
 import argparse
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
+from tortie.cli.configuration import Chosen, chosen_datastore
 from tortie.cli.errors import UserError
-from tortie.datastore import Datastore, open_datastore
+from tortie.datastore import Datastore, open_datastore, sqlite_path
+from tortie.datastore.either_name import EitherName
 
-VARIABLE = "TORTIE_DATASTORE"
-DEFAULT = "/var/lib/tortie/tortie.db"
+Work = Callable[[Datastore], Coroutine[Any, Any, int]]
+"""What a command does with an open datastore; its exit status."""
 
 
-def add_option(parser: argparse.ArgumentParser) -> None:
-    """`--datastore`."""
-    parser.add_argument(
-        "--datastore",
-        metavar="PATH",
-        default=os.environ.get(VARIABLE) or DEFAULT,
-        help=f"a path, sqlite:PATH or memory: (default: ${VARIABLE}, else {DEFAULT})",
+def read_from(options: argparse.Namespace, work: Work) -> int:
+    """Work on a datastore that is there: looking makes none. Raises UserError, DatastoreError."""
+    return _run(_existing(options), work)
+
+
+def write_to(options: argparse.Namespace, work: Work) -> int:
+    """Work on the datastore, made where there is none. Raises UserError, DatastoreError."""
+    return _run(chosen_datastore(options).location, work)
+
+
+def follow(options: argparse.Namespace, work: Work) -> int:
+    """Work that watches a datastore that is there. Raises UserError, DatastoreError."""
+    return _run_waiting(_existing(options), work)
+
+
+def _existing(options: argparse.Namespace) -> str:
+    chosen = chosen_datastore(options)
+    path = sqlite_path(chosen.location)
+    if path is not None and not os.path.exists(path):
+        raise _none_there(chosen)
+    return chosen.location
+
+
+def _none_there(chosen: Chosen) -> UserError:
+    path = chosen.location.removeprefix("sqlite:")
+    return UserError(
+        f"there is no datastore at {path} ({chosen.origin}): name it by --datastore, or apply"
+        " something to make it"
     )
 
 
-@asynccontextmanager
-async def existing(location: str) -> AsyncIterator[Datastore]:
-    """A datastore to look at: looking makes none. Raises UserError where there is none."""
-    path = location.removeprefix("sqlite:")
-    if ":" not in path and not os.path.exists(path):  # noqa: ASYNC240 - once, at the start
-        raise UserError(f"there is no datastore at {path}: name it by --datastore or ${VARIABLE}")
-    async with opened(location) as store:
-        yield store
+def _run(location: str, work: Work) -> int:
+    """Without an event loop where the datastore needs none: loading one takes longer than `get`."""
+    path = sqlite_path(location)
+    if path is None:
+        return _run_waiting(location, work)
+    from tortie.datastore.sqlite.direct import DirectDatastore
+
+    return _at_once(_closing(DirectDatastore(path), work))
+
+
+def _run_waiting(location: str, work: Work) -> int:
+    import asyncio
+
+    async def opened() -> int:
+        return await _closing(await open_datastore(location), work)
+
+    return asyncio.run(opened())
+
+
+async def _closing(store: Datastore, work: Work) -> int:
+    try:
+        return await work(EitherName(store))
+    finally:
+        await store.close()
+
+
+def _at_once(coroutine: Coroutine[Any, Any, int]) -> int:
+    """The result of a coroutine that never waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration as ended:
+        result: int = ended.value
+        return result
+    raise RuntimeError("a command waited outside of an event loop")
 
 
 @asynccontextmanager
 async def opened(location: str) -> AsyncIterator[Datastore]:
-    """The datastore, made where there is none, for the length of the block.
+    """The datastore for the length of the block, made where there is none.
 
     Raises DatastoreError.
     """

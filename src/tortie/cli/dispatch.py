@@ -59,7 +59,9 @@ def run_command(name: str, command: Command, words: Sequence[str]) -> int:
         allow_abbrev=False,
     )
     module.arguments(parser)
-    status: int = module.run(parser.parse_args(words))
+    # Names may stand behind options (`get np -n shop web`), except where -- has its own meaning.
+    parse = parser.parse_args if "--" in words else parser.parse_intermixed_args
+    status: int = module.run(parse(words))
     return status
 
 

@@ -44,6 +44,37 @@ def merged(stored: Resource, given: Resource) -> Resource:
     return result
 
 
+def without_bookkeeping(resource: R) -> R:
+    """The resource without what the datastore writes into it."""
+    return with_metadata(resource, uid="", resource_version="", creation_timestamp=None)
+
+
+def exported(resource: R) -> R:
+    """The resource without what belongs to this cluster and this moment, to be applied to others.
+
+    As calicoctl's `--export`: identity, version, times, owners and status go; of a Pod also its
+    node and its addresses.
+    """
+    result = with_metadata(
+        without_bookkeeping(resource),
+        deletion_timestamp=None,
+        deletion_grace_period_seconds=None,
+        generation=None,
+        owner_references=None,
+        managed_fields=None,
+        self_link=None,
+    )
+    if getattr(result, "status", None) is not None:
+        result = replace(result, status=None)
+    if isinstance(result, Pod):
+        annotations = dict(result.metadata.annotations)
+        for name in _RECORDED_NAMES:
+            annotations.pop(name, None)
+        result = with_metadata(result, annotations=annotations)
+        result = replace(result, spec=replace(result.spec, node_name=""))
+    return result
+
+
 def _recorded(stored: Resource) -> dict[str, str]:
     if not isinstance(stored, Pod):
         return {}

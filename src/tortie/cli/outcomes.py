@@ -1,11 +1,16 @@
 """What became of each resource, for people and for machines."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from tortie.api import KINDS
+from tortie.api import KINDS, Key
 from tortie.cli.terminal import paint, plural, warn
-from tortie.cli.writing import FAILED, Outcome
+from tortie.cli.writing import ABSENT, EXISTS, FAILED, Outcome
+
+NO_SUCH = {ABSENT: "there is none"}
+"""What `faulted` takes where an object has to be there."""
+THERE_ALREADY = {EXISTS: "there is one already; apply or replace changes it"}
+"""What `faulted` takes where there may be none yet."""
 
 _STYLES = {"created": "green", "changed": "yellow", "deleted": "yellow", "unchanged": "dim"}
 
@@ -14,22 +19,40 @@ def report(outcomes: Sequence[Outcome], output: str, previewed: bool = False) ->
     """Print a line for each, then the sum; status 1 where anything failed."""
     if output == "json":
         print(_json(outcomes))
+    elif output == "name":
+        for outcome in outcomes:
+            if outcome.result != FAILED:
+                print(named(outcome.key))
     else:
         for outcome in outcomes:
             if outcome.result != FAILED:
                 would = "would be " if previewed else ""
-                print(f"{title(outcome)}: {would}{paint(outcome.result, _style(outcome))}")
+                print(f"{title(outcome.key)}: {would}{paint(outcome.result, _style(outcome))}")
         _sum_up(outcomes)
     for outcome in outcomes:
         if outcome.result == FAILED:
-            warn(f"{title(outcome)}: {outcome.error}")
+            warn(f"{title(outcome.key)}: {outcome.error}")
     return 1 if any(outcome.result == FAILED for outcome in outcomes) else 0
 
 
-def title(outcome: Outcome) -> str:
+def faulted(outcomes: Iterable[Outcome], faults: Mapping[str, str]) -> list[Outcome]:
+    """The same, with the results of `faults` as failures with these reasons."""
+    return [
+        outcome._replace(result=FAILED, error=faults[outcome.result])
+        if outcome.result in faults
+        else outcome
+        for outcome in outcomes
+    ]
+
+
+def named(key: Key) -> str:
+    """ "networkpolicies/shop/web": its plural, its namespace, its name."""
+    return "/".join(filter(None, (KINDS[key.kind].plural, *key[1:])))
+
+
+def title(key: Key) -> str:
     """ "NetworkPolicy shop/web": the kind as manifests write it."""
-    kind = KINDS[outcome.key.kind].manifest_kind
-    return f"{kind} {'/'.join(filter(None, outcome.key[1:]))}"
+    return f"{KINDS[key.kind].manifest_kind} {'/'.join(filter(None, key[1:]))}"
 
 
 def _style(outcome: Outcome) -> str:

@@ -21,7 +21,7 @@ from tortie.datastore.contract import (
     Put,
     Unavailable,
 )
-from tortie.datastore.location import open_datastore
+from tortie.datastore.location import open_datastore, sqlite_path
 from tortie.datastore.retry import update_with
 
 __all__ = [
@@ -40,5 +40,6 @@ __all__ = [
     "Put",
     "Unavailable",
     "open_datastore",
+    "sqlite_path",
     "update_with",
 ]

@@ -1,6 +1,5 @@
 """Read, change, write; again if somebody else was faster."""
 
-import asyncio
 import random
 from collections.abc import Callable
 
@@ -16,6 +15,8 @@ async def pause(attempt: int) -> None:
 
     Without it, writers that take turns on one connection can lose in the same order for ever.
     """
+    import asyncio  # here, so that a command that never loses a race does not load it
+
     await asyncio.sleep(random.uniform(0, min(_LONGEST, _SHORTEST * 2 ** min(attempt, 10))))
 
 

@@ -1,70 +1,65 @@
 """Remove resources, by name or as files name them.
 
   tortie delete np web -n shop
+  tortie delete np/web gnp/deny tier/ops
+  tortie delete np --selector "team == 'shop'" -n shop
   tortie delete -f policy.yaml
 
 What files say beyond kinds, namespaces and names does not matter.
 """
 
 import argparse
-import asyncio
 
-from tortie.api import Key, kind_named
-from tortie.cli import datastore, outcomes, selection, sources, writing
+from tortie.api import Key
+from tortie.cli import configuration, datastore, outcomes, selection, sources, writing
 from tortie.cli.errors import UserError
 from tortie.cli.terminal import complain
 from tortie.datastore import Datastore
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """A kind and names, or files."""
-    parser.add_argument("kind", metavar="KIND", nargs="?")
-    parser.add_argument("names", metavar="NAME", nargs="*")
-    selection.add_file_option(parser, required=False)
+    """Kinds and names, or files."""
+    selection.add_words(parser)
+    selection.add_file_options(parser, required=False)
     selection.add_namespace_options(parser, everywhere=False)
+    selection.add_selector_option(parser)
     parser.add_argument(
         "--skip-not-exists", action="store_true", help="what is not there is no failure"
     )
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
-    datastore.add_option(parser)
+    selection.add_change_options(parser)
+    configuration.add_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Delete; status 1 where anything was not there or could not be."""
     if bool(options.filename) == bool(options.kind):
         raise UserError("say what to delete: KIND NAME…, or -f FILE")
-    if options.kind and not options.names:
-        raise UserError(f"which {options.kind}? Name one or more")
-    return asyncio.run(_delete(options))
+    if options.selector and options.filename:
+        raise UserError("--selector goes with KIND, not with files")
+    manifests = sources.read_options(options)
+    targets = selection.targets_of(selection.words_of(options))
+    keys = [located.resource.key for located in manifests.resources]
+    if not options.selector:
+        keys += selection.keys_of(targets, options.namespace)
+
+    async def delete(store: Datastore) -> int:
+        chosen = await _selected(store, options, targets) if options.selector else keys
+        remove = writing.preview_deletion if options.dry_run else writing.delete_all
+        done = await remove(store, chosen)
+        faults = {} if options.skip_not_exists else outcomes.NO_SUCH
+        return outcomes.report(outcomes.faulted(done, faults), options.output, options.dry_run)
+
+    return complain(manifests.errors) | datastore.read_from(options, delete)
 
 
-async def _delete(options: argparse.Namespace) -> int:
-    manifests = sources.read(options.filename, options.namespace)
-    keys = [located.resource.key for located in manifests.resources] or _named(options)
-    async with datastore.existing(options.datastore) as store:
-        done = await delete_keys(store, keys, options.skip_not_exists)
-    status = outcomes.report(done, options.output)
-    return complain(manifests.errors) or status
-
-
-async def delete_keys(
-    store: Datastore, keys: list[Key], absent_is_fine: bool
-) -> list[writing.Outcome]:
-    """Delete in an order that is safe for what goes on to work."""
-    done = await writing.delete_all(store, keys)
-    if absent_is_fine:
-        return done
-    return [
-        outcome._replace(result=writing.FAILED, error="there is none")
-        if outcome.result == writing.ABSENT
-        else outcome
-        for outcome in done
-    ]
-
-
-def _named(options: argparse.Namespace) -> list[Key]:
-    if not options.kind:
-        return []
-    kind = kind_named(options.kind)
-    namespace = options.namespace if kind.namespaced else ""
-    return [Key(kind.name, namespace, name) for name in options.names]
+async def _selected(
+    store: Datastore, options: argparse.Namespace, targets: list[selection.Target]
+) -> list[Key]:
+    """What of the targets the selector matches."""
+    keys: list[Key] = []
+    for target in targets:
+        namespace = options.namespace if target.kind.namespaced else None
+        listing = await store.list(target.kind.name, namespace)
+        found = selection.selected(listing.resources, options.selector)
+        keys += [resource.key for resource in found if target.wants(resource.metadata.name)]
+    return keys

@@ -4,112 +4,125 @@
   tortie get pods -A -o wide          all pods, with all columns
   tortie get np web -n shop -o yaml   one policy, as a manifest
   tortie get pods,wep -n shop         several kinds
+  tortie get np/web tier/ops          several objects
+  tortie get -f policy.yaml           what is stored of what a file names
 
-Workload endpoints of Pods and profiles of Namespaces are shown with those that
-are stored.
+Workload endpoints of Pods and profiles of Namespaces are shown with those that are stored.
 """
 
 import argparse
-import asyncio
 
-from tortie.api import Kind, Resource
-from tortie.cli import datastore, selection, show
-from tortie.cli.derived import listed
+from tortie.api import Resource
+from tortie.cli import configuration, datastore, finding, selection, show
 from tortie.cli.errors import UserError
-from tortie.cli.terminal import warn
-from tortie.datastore import Datastore, Malformed
+from tortie.cli.terminal import complain, warn
+from tortie.datastore import Datastore
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Kinds and names, and how to show them."""
-    parser.add_argument("kinds", metavar="KIND[,KIND…]")
-    parser.add_argument("names", metavar="NAME", nargs="*")
+    selection.add_words(parser)
+    selection.add_file_options(parser, required=False)
+    selection.add_namespace_options(parser, everywhere=True)
+    selection.add_selector_option(parser)
+    show.add_option(parser)
+    parser.add_argument(
+        "--export", action="store_true", help="without what belongs to this cluster"
+    )
     parser.add_argument(
         "-w", "--watch", action="store_true", help="go on with changes as they come"
     )
-    selection.add_namespace_options(parser, everywhere=True)
-    show.add_option(parser)
-    datastore.add_option(parser)
+    configuration.add_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print what there is. Status 1 where something asked for is not there or can't be read."""
-    kinds = selection.kinds_of(options.kinds)
-    if options.names and len(kinds) > 1:
-        raise UserError("names go with one kind: ask for each kind on its own")
-    return asyncio.run(_get(options, kinds))
+    if bool(options.kind) == bool(options.filename):
+        raise UserError("say what to get: KIND [NAME…], KIND/NAME…, or -f FILE")
+    if options.filename:
+        return _get_of_files(options)
+    question = finding.Question(
+        tuple(selection.targets_of(selection.words_of(options))),
+        None if options.all_namespaces else options.namespace,
+        options.selector,
+    )
+
+    async def get(store: Datastore) -> int:
+        return await _get(store, options, question)
+
+    return (datastore.follow if options.watch else datastore.read_from)(options, get)
 
 
-async def _get(options: argparse.Namespace, kinds: list[Kind]) -> int:
-    async with datastore.existing(options.datastore) as store:
-        resources: list[Resource] = []
-        malformed: list[Malformed] = []
-        since: list[int] = []
-        for kind in kinds:
-            found, broken, revision = await listed(store, kind.name, _namespace(options, kind))
-            resources += _named(found, options, kind)
-            malformed += [item for item in broken if _asked_for(item.key.name, options)]
-            since.append(revision)
-        _print(options, kinds, resources)
-        for item in malformed:
-            warn(f"{item.key} can't be read: {item.reason}")
-        if options.watch:
-            await _watch(store, options, kinds, min(since))
-    return 1 if malformed else 0
+def _get_of_files(options: argparse.Namespace) -> int:
+    from tortie.cli import sources
+
+    if options.watch:
+        raise UserError("--watch goes with kinds, not with files")
+    manifests = sources.read_options(options)
+    keys = [located.resource.key for located in manifests.resources]
+
+    async def get(store: Datastore) -> int:
+        return _print(options, await finding.of_keys(store, keys))
+
+    return complain(manifests.errors) | datastore.read_from(options, get)
 
 
-def _namespace(options: argparse.Namespace, kind: Kind) -> str | None:
-    return None if options.all_namespaces or not kind.namespaced else options.namespace
+async def _get(store: Datastore, options: argparse.Namespace, question: finding.Question) -> int:
+    found = await finding.answer(store, question)
+    status = _print(options, found)
+    if not (found.resources or found.faults or options.watch):
+        status = await _tell_of_nothing(store, question)
+    if options.watch:
+        await _watch(store, options, question, found.revision)
+    return status
 
 
-def _asked_for(name: str, options: argparse.Namespace) -> bool:
-    return not options.names or name in options.names
-
-
-def _named(found: list[Resource], options: argparse.Namespace, kind: Kind) -> list[Resource]:
-    """Those of the names asked for. Raises UserError for one that is not there."""
-    if not options.names:
-        return found
-    chosen = [r for r in found if r.metadata.name in options.names]
-    for name in options.names:
-        if all(resource.metadata.name != name for resource in chosen):
-            raise _not_there(name, found, options, kind)
-    return chosen
-
-
-def _not_there(
-    name: str, found: list[Resource], options: argparse.Namespace, kind: Kind
-) -> UserError:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, [resource.metadata.name for resource in found], n=1)
-    namespace = _namespace(options, kind)
-    where = f" in namespace {namespace!r}" if namespace else ""
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return UserError(f"there is no {kind.manifest_kind} {name!r}{where}{hint}")
-
-
-def _print(options: argparse.Namespace, kinds: list[Kind], resources: list[Resource]) -> None:
-    text = show.as_text(options.output, kinds, resources, named=len(options.names) == 1)
+def _print(options: argparse.Namespace, found: finding.Found) -> int:
+    resources = list(map(_exported, found.resources)) if options.export else found.resources
+    namespaced = getattr(options, "all_namespaces", False) or found.spread
+    text = show.as_text(
+        options.output, show.Shown(found.kinds, resources, found.is_one, namespaced)
+    )
     if text:
-        print(text, flush=True)
-    elif not options.watch:
-        warn(f"there are no {', '.join(kind.plural for kind in kinds)} {_where(options, kinds)}")
+        ending = "" if options.output.startswith(("go-template", "jsonpath")) else "\n"
+        print(text, end=ending, flush=True)
+    for fault in found.faults:
+        warn(fault)
+    return 1 if found.faults else 0
 
 
-def _where(options: argparse.Namespace, kinds: list[Kind]) -> str:
-    """Why nothing may have been found: people forget -A."""
-    if options.all_namespaces or not any(kind.namespaced for kind in kinds):
-        return f"in {options.datastore}"
-    return f"in namespace {options.namespace!r} (-A shows all namespaces)"
+def _exported(resource: Resource) -> Resource:
+    from tortie.cli.merging import exported
+
+    return exported(resource)
+
+
+async def _tell_of_nothing(store: Datastore, question: finding.Question) -> int:
+    """Why nothing was found: people forget -A, and misspell namespaces."""
+    kinds = ", ".join(target.kind.plural for target in question.targets)
+    if question.namespace is None or not any(t.kind.namespaced for t in question.targets):
+        warn(f"there are no {kinds}{' that match' if question.selector else ''}")
+        return 0
+    from tortie.cli.sources import known_namespaces, namespace_hint
+
+    known = await known_namespaces(store)
+    if question.namespace not in known:
+        hint = namespace_hint(question.namespace, known)
+        raise UserError(f"there is no namespace {question.namespace!r}; {hint}")
+    warn(f"there are no {kinds} in namespace {question.namespace!r} (-A shows all namespaces)")
+    return 0
 
 
 async def _watch(
-    store: Datastore, options: argparse.Namespace, kinds: list[Kind], since: int
+    store: Datastore, options: argparse.Namespace, question: finding.Question, since: int
 ) -> None:
     from tortie.cli.watching import changes
 
+    kinds = [target.kind for target in question.targets]
     async for key, kind, resource in changes(store, kinds, since):
-        if _namespace(options, kind) in (None, key.namespace) and _asked_for(key.name, options):
-            text = show.as_line(options.output, kind, resource) if resource else f"deleted   {key}"
-            print(text, flush=True)
+        if not question.is_about(key, kind, resource):
+            continue
+        if resource and options.export:
+            resource = _exported(resource)
+        text = show.as_line(options.output, kind, resource) if resource else f"deleted   {key}"
+        print(text, flush=True)

@@ -1,25 +1,28 @@
 """Check files without touching any datastore.
 
+  tortie validate -f policies/ -R
+
 All mistakes of all documents are told, each with its place.
 """
 
 import argparse
 
 from tortie.api.manifests import ManifestError
-from tortie.cli import selection, sources
+from tortie.cli import configuration, selection, sources
 from tortie.cli.terminal import complain, plural
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Files."""
-    selection.add_file_option(parser, required=True)
+    selection.add_file_options(parser, required=True)
     selection.add_namespace_options(parser, everywhere=False)
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    configuration.add_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Check; status 1 where there is any mistake."""
-    manifests = sources.read(options.filename, options.namespace)
+    manifests = sources.read_options(options)
     if options.output == "json":
         import msgspec
 

@@ -1,0 +1,33 @@
+"""What is wrong with resources only in the light of what is stored."""
+
+from collections.abc import AsyncIterator
+
+from tortie.api import Resource
+from tortie.api.manifests import Located, ManifestError, Manifests
+from tortie.cli.sources import with_known_namespaces, without
+from tortie.cli.writing import Planner, Refused
+from tortie.datastore import Datastore, DatastoreError
+
+
+async def fitting(store: Datastore, manifests: Manifests, plan: Planner[Resource]) -> Manifests:
+    """The same, with errors where a namespace is unknown or the plan is refused.
+
+    So that nothing is written of a document of which a part can't be.
+    """
+    manifests = await with_known_namespaces(store, manifests)
+    refused = [
+        error for located in manifests.resources async for error in _refusals(store, located, plan)
+    ]
+    return without(manifests, refused)
+
+
+async def _refusals(
+    store: Datastore, located: Located, plan: Planner[Resource]
+) -> AsyncIterator[ManifestError]:
+    try:
+        await plan(store, located.resource)
+    except Refused as refused:
+        for path, message, _, suggestion in refused.violations:
+            yield located.place.error(path, message, suggestion)
+    except DatastoreError:
+        return  # told when it is written, and of this resource alone
