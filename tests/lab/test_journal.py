@@ -95,3 +95,11 @@ def test_labs_of_different_names_do_not_wait_for_each_other(tmp_path: Path) -> N
 
     with exclusive("x", waiting, tmp_path), exclusive("y", waiting, tmp_path):
         pass
+
+
+@pytest.mark.parametrize("name", ["../x", ".", "..", "", "a/b"])
+def test_a_name_that_is_no_labs_locks_nothing(name: str, tmp_path: Path) -> None:
+    labs = tmp_path / "labs"
+    with pytest.raises(LabError, match="can't name a lab"), exclusive(name, lambda: None, labs):
+        pass
+    assert list(tmp_path.iterdir()) == []

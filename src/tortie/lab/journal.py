@@ -25,6 +25,7 @@ import msgspec
 from msgspec import Struct
 
 from tortie.lab.errors import LabError
+from tortie.lab.plan import check_name
 
 LABS = Path("/run/tortie/labs")
 T = TypeVar("T")
@@ -212,8 +213,9 @@ def names_of_labs(labs: Path = LABS) -> list[str]:
 def exclusive(name: str, waiting: Callable[[], None], labs: Path = LABS) -> Iterator[None]:
     """Keep other commands from changing the same lab; `waiting` is told when one has to be awaited.
 
-    The kernel lets go of the lock with the process, however that ends.
+    The kernel lets go of the lock with the process, however that ends. Raises LabError.
     """
+    check_name(name)
     labs.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = labs / f".{name}.lock"
     descriptor = _locked(path, waiting)

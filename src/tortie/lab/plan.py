@@ -71,15 +71,20 @@ SUBNET_B = _subnet("br-b", "172.30.2.1/24")
 OUTSIDE = _subnet("br-out", "203.0.113.1/24")  # TEST-NET-3: nobody's
 
 
+def check_name(name: str) -> None:
+    """Raises LabError for what can't name a lab: names become paths and namespaces."""
+    if not _NAME.fullmatch(name):
+        raise LabError(
+            f"{name!r} can't name a lab: use up to 20 of a-z, 0-9 and '-', not at the ends"
+        )
+
+
 def plan_lab(name: str, node_count: int) -> Plan:
     """The lab of that name. The first half of the nodes, rounded up, is on subnet A.
 
     Raises LabError for an impossible name or number.
     """
-    if not _NAME.fullmatch(name):
-        raise LabError(
-            f"{name!r} can't name a lab: use up to 20 of a-z, 0-9 and '-', not at the ends"
-        )
+    check_name(name)
     if not 1 <= node_count <= MOST_NODES:
         raise LabError(f"a lab has 1 to {MOST_NODES} nodes, not {node_count}")
     on_a = (node_count + 1) // 2
