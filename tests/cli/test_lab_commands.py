@@ -169,6 +169,8 @@ def test_a_command_runs_inside_a_workload_or_a_node(small: str) -> None:
     assert f" {address}/32 " in tortie("lab", "exec", "--name", small, "shop/web", *show).stdout
     assert " 172.30.1.11/24 " in tortie("lab", "exec", "--name", small, "node-1", *show).stdout
     tortie("lab", "exec", "--name", small, "web", "--", "sh", "-c", "exit 7", expect=7)
+    plain_su = ["env", "PATH=/usr/bin:/bin", *TORTIE, "lab", "exec", "--name", small, "node-1"]
+    subprocess.run([*plain_su, "--", "nft", "list", "tables"], check=True)
     said = tortie("lab", "exec", "--name", small, "wbe", "--", "true", expect=1).stderr
     assert "there is no 'wbe'; it has " in said
     said = tortie("lab", "exec", "--name", small, "web", "--", "no-such-command", expect=1).stderr
@@ -190,6 +192,19 @@ def test_a_mistake_in_the_file_makes_nothing(
     words = ["lab", "up", "--name", lab, "-f", str(tmp_path / "bad.yaml")]
     assert message in tortie(*words, expect=1).stderr
     assert left_of(lab) == []
+
+
+@pytest.mark.parametrize("nodes", ["0", "-1", "101"])
+def test_an_impossible_number_of_nodes_makes_nothing(lab: str, nodes: str) -> None:
+    said = tortie("lab", "up", "--name", lab, "--nodes", nodes, expect=1).stderr
+    assert said == f"tortie: a lab has 1 to 100 nodes, not {nodes}\n"
+    assert left_of(lab) == []
+
+
+def test_only_a_labs_own_directory_can_be_removed(tmp_path: Path) -> None:
+    said = tortie("lab", "down", "--name", str(tmp_path), expect=1).stderr
+    assert "can't name a lab" in said
+    assert tmp_path.exists()
 
 
 @pytest.mark.parametrize("namespaces", [1, 4, 9])

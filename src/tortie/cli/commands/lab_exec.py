@@ -26,9 +26,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Become the command; its exit status is ours."""
     namespace = asyncio.run(_namespace(options.name, options.where))
+    # After plain `su`, a person's PATH has none of what shows a network.
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
     with in_namespace(path_of(namespace)):
         try:
-            os.execvp(options.command[0], options.command)
+            os.execvpe(options.command[0], options.command, {**os.environ, "PATH": path})
         except FileNotFoundError:
             raise UserError(f"there is no command {options.command[0]!r} on this machine") from None
 

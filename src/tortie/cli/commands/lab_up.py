@@ -36,7 +36,8 @@ def run(options: argparse.Namespace) -> int:
     name = options.name
     with exclusive(name, lambda: warn(f"another command is changing lab {name!r}; waiting")):
         journal = Journal(name)
-        plan = plan_lab(name, options.nodes or journal.nodes_or(DEFAULT_NODES))
+        nodes = journal.nodes_or(DEFAULT_NODES) if options.nodes is None else options.nodes
+        plan = plan_lab(name, nodes)
         manifests = asyncio.run(_manifests(options, journal, plan))
         if manifests.errors:
             return complain(manifests.errors)
