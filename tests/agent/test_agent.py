@@ -76,6 +76,19 @@ async def test_nothing_is_written_before_the_picture_is_complete():
 
 
 @scenario
+async def test_what_could_not_be_shut_at_the_start_is_tried_again_without_a_datastore():
+    async with running() as bench:
+        bench.dataplane.fail_with = [failed("everything")]
+        await bench.until(lambda: len(bench.calls("guard")) >= 2)
+        bench.dataplane.fail_with = None
+        tried = len(bench.calls("guard"))
+        await bench.until(lambda: len(bench.calls("guard")) > tried)
+        bench.source.sync(1)
+        await bench.agent.wait_applied(1, BOUND)
+        assert [call[0] for call in bench.calls()] == ["guard"] * (tried + 1) + ["fold", "resync"]
+
+
+@scenario
 async def test_later_changes_are_applied_and_not_read_back():
     async with running() as bench:
         bench.source.sync(1)

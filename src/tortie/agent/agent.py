@@ -84,8 +84,10 @@ class Agent:
         """Work until cancelled. Policy stays in force afterwards."""
         self.metrics.resync_state(metric.RESYNCING)
         try:
-            await self._guard()
+            shut = await self._guard()
             async with asyncio.TaskGroup() as tasks:
+                if not shut:
+                    tasks.create_task(self._guard_again())
                 tasks.create_task(self._feed())
                 tasks.create_task(self._turns())
                 tasks.create_task(self._beat())
@@ -132,10 +134,20 @@ class Agent:
             self.health.ready("datastore")
             self.metrics.resync_state(metric.IN_SYNC)
 
-    async def _guard(self) -> None:
+    async def _guard(self) -> bool:
+        """Whether nothing is reachable without policy now."""
         loop = asyncio.get_running_loop()
-        for failure in await loop.run_in_executor(self._worker, self._pipeline.guard):
+        failures = await loop.run_in_executor(self._worker, self._pipeline.guard)
+        for failure in failures:
             _log.error("can't shut what has no policy yet, will retry", **failure._asdict())
+        return not failures
+
+    async def _guard_again(self) -> None:
+        """Until it is done: the datastore, and with it the first turn, may be long in coming."""
+        while True:
+            await asyncio.sleep(_HEARTBEAT)
+            if await self._guard():
+                return
 
     async def _feed(self) -> None:
         async for batch in self._source.stream():

@@ -88,6 +88,8 @@ class Pipeline:
 
     def guard(self) -> tuple[Failure, ...]:
         """Before anything is known: leave no workload reachable without policy."""
+        if self._adopted:
+            return ()  # policy is known by now
         return self._dataplane.guard().failed
 
     def turn(self, work: Work) -> Turn:
