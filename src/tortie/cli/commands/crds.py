@@ -1,7 +1,7 @@
 """Print CustomResourceDefinitions, so that a Kubernetes API server keeps Calico's kinds.
 
-  tortie crds | kubectl apply --server-side -f -     all kinds, both groups
-  tortie crds --group projectcalico.org gnp tiers    some kinds, for use without API server
+  tortie crds | kubectl apply --server-side -f -    all kinds, both groups
+  tortie crds --group projectcalico.org gnp tiers   some, without an API server
 
 The definitions of projectcalico.org/v3 judge objects as `tortie validate` does. Those of
 crd.projectcalico.org/v1 take what an aggregated API server has judged before.
