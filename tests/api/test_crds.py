@@ -49,8 +49,12 @@ def test_schemas_are_structural(kind, group):
             assert part["type"] == "object", path
         assert not {"properties", "additionalProperties"} <= set(part), path
         assert set(part.get("required", ())) <= set(part.get("properties", ())), path
-        if part.get("type") == "object" and not {"properties", "additionalProperties"} & set(part):
-            assert path == "metadata" or part["x-kubernetes-preserve-unknown-fields"], path
+        if path == "metadata":
+            assert part == {"type": "object"}
+        elif part.get("type") == "object" and not {"properties", "additionalProperties"} & set(
+            part
+        ):
+            assert part["x-kubernetes-preserve-unknown-fields"], path
 
 
 @pytest.mark.parametrize("kind", sorted(CUSTOM_KINDS))

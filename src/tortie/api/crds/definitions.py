@@ -15,7 +15,7 @@ GROUPS = {NATIVE: "v3", STORED: "v1"}
 _STORED_KINDS = {"IPAMConfiguration": "IPAMConfig"}
 """Kinds that have another name in the group that the aggregated API server stores in."""
 
-_METADATA = {"description": "The object's name, labels and bookkeeping.", "type": "object"}
+_METADATA = {"type": "object"}  # an API server refuses every further word on it
 
 
 def definitions(group: str, kinds: Iterable[str] = CUSTOM_KINDS) -> list[dict[str, Any]]:
@@ -77,7 +77,7 @@ def _served(shown: Shown, schema: Schema) -> dict[str, Any]:
 
 
 def _native(schema: Schema) -> Schema:
-    """An API server knows metadata itself, and takes no schema of it."""
+    """As it is, but for metadata, which an API server knows itself."""
     required = sorted({"metadata", *schema.get("required", ())})
     properties = {**schema["properties"], "metadata": _METADATA}
     return {**schema, "properties": properties, "required": required}
