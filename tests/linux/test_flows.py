@@ -103,7 +103,12 @@ def test_who_answers_for_a_service_is_part_of_the_connection(namespace: Path) ->
 
 
 @pytest.mark.root
-def test_many_addresses_are_forgotten_as_few_are(namespace: Path) -> None:
+@pytest.mark.parametrize("flows_per_walk", [0, 1000])
+def test_many_addresses_are_forgotten_whatever_is_asked_for(
+    namespace: Path, monkeypatch: pytest.MonkeyPatch, flows_per_walk: int
+) -> None:
+    """0: one question for each address; 1000: for all flows."""
+    monkeypatch.setattr("tortie.linux.flows._FLOWS_PER_WALK", flows_per_walk)
     track(namespace, A, B)
     track(namespace, C, SERVICE)
     track(namespace, A6, B6)

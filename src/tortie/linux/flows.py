@@ -1,13 +1,23 @@
 """Connections that the kernel tracks: forgetting those of an address."""
 
 import errno
+import re
 from collections.abc import Collection, Iterator
 
-from tortie.linux.netlink.ctnetlink import Flow, delete_flow, get_flows, get_flows_of, parse_flow
+from tortie.linux.netlink.ctnetlink import (
+    Flow,
+    delete_flow,
+    get_flow_count,
+    get_flows,
+    get_flows_of,
+    parse_flow,
+    parse_flow_count,
+)
 from tortie.linux.netlink.sockets import NETLINK_NETFILTER, NetlinkSocket, Request
 from tortie.net import Prefix
 
-_FEW = 8  # up to here, the kernel's walks of its table cost less than reading all of it here
+# The kernel walks all of its buckets for any question, in the time in which so many flows are read.
+_FLOWS_PER_WALK = 1000
 
 
 class Flows:
@@ -22,6 +32,8 @@ class Flows:
 
     def forget(self, addresses: Collection[Prefix]) -> None:
         """End the tracking of every connection that one of these single addresses has part in."""
+        if not addresses:
+            return
         wanted = frozenset((one.version, one.address) for one in addresses)
         doomed = {
             flow.name: flow for flow in self._candidates(addresses) if _concerns(flow, wanted)
@@ -32,16 +44,25 @@ class Flows:
                 raise error
 
     def _candidates(self, addresses: Collection[Prefix]) -> Iterator[Flow]:
-        for request in _queries(addresses):
-            yield from map(parse_flow, self._sock.dump(request))
+        # Most flows are passed over without a look at their parts.
+        hint = re.compile(b"|".join(re.escape(_packed(one)) for one in addresses))
+        for request in self._queries(addresses):
+            for message in self._sock.dump(request):
+                if hint.search(message.payload):
+                    yield parse_flow(message)
+
+    def _queries(self, addresses: Collection[Prefix]) -> Iterator[Request]:
+        """All flows, where they are few or the addresses many; else those of each address."""
+        (answer,) = self._sock.request(get_flow_count())
+        if parse_flow_count(answer) < _FLOWS_PER_WALK * len(addresses):
+            yield from map(get_flows, sorted({one.version for one in addresses}))
+            return
+        for address in addresses:
+            yield from get_flows_of(address)
 
 
-def _queries(addresses: Collection[Prefix]) -> Iterator[Request]:
-    if len(addresses) > _FEW:
-        yield from map(get_flows, sorted({one.version for one in addresses}))
-        return
-    for address in addresses:
-        yield from get_flows_of(address)
+def _packed(address: Prefix) -> bytes:
+    return address.address.to_bytes(4 if address.version == 4 else 16)
 
 
 def _concerns(flow: Flow, addresses: frozenset[tuple[int, int]]) -> bool:

@@ -19,7 +19,8 @@ from tortie.linux.netlink.wire import (
 )
 from tortie.net import Prefix
 
-_GET, _DELETE = 1 << 8 | 1, 1 << 8 | 2  # of the subsystem NFNL_SUBSYS_CTNETLINK
+_GET, _DELETE, _STATISTICS = 1 << 8 | 1, 1 << 8 | 2, 1 << 8 | 5  # of NFNL_SUBSYS_CTNETLINK
+_ENTRIES = 1  # CTA_STATS_GLOBAL_ENTRIES
 _ORIGINAL, _REPLY, _ID, _ZONE, _FILTER = 1, 2, 12, 18, 25  # CTA_…
 _IP, _BY_SOURCE = 1, 1  # CTA_TUPLE_IP, CTA_FILTER_F_CTA_IP_SRC
 _SOURCE = {4: 1, 6: 3}  # CTA_IP_V4_SRC, CTA_IP_V6_SRC; a destination's number is one more
@@ -37,6 +38,16 @@ class Flow(NamedTuple):
     original: tuple[int, int]
     reply: tuple[int, int]
     name: bytes
+
+
+def get_flow_count() -> Request:
+    """Ask how many flows there are, of both IP versions."""
+    return Request(_STATISTICS, GENERIC.pack(0, 0, 0), 0, "counting connections")
+
+
+def parse_flow_count(message: Message) -> int:
+    """The answer to `get_flow_count`."""
+    return read_be(attribute_map(message.payload, GENERIC.size).get(_ENTRIES, b""))
 
 
 def get_flows(version: int) -> Request:
