@@ -1,41 +1,9 @@
 """All kinds: how manifests, datastores and people name each."""
 
 from difflib import get_close_matches
+from importlib import import_module
 from typing import NamedTuple
 
-from tortie.api.calico.bgp_configuration import BGPConfiguration
-from tortie.api.calico.bgp_filter import BGPFilter
-from tortie.api.calico.bgp_peer import BGPPeer
-from tortie.api.calico.cluster_information import ClusterInformation
-from tortie.api.calico.felix_configuration import FelixConfiguration
-from tortie.api.calico.global_network_policy import GlobalNetworkPolicy
-from tortie.api.calico.host_endpoint import HostEndpoint
-from tortie.api.calico.ip_pool import IPPool
-from tortie.api.calico.ip_reservation import IPReservation
-from tortie.api.calico.ipam import BlockAffinity, IPAMBlock, IPAMConfiguration, IPAMHandle
-from tortie.api.calico.kube_controllers import KubeControllersConfiguration
-from tortie.api.calico.network_policy import NetworkPolicy
-from tortie.api.calico.network_set import GlobalNetworkSet, NetworkSet
-from tortie.api.calico.node import Node
-from tortie.api.calico.node_status import CalicoNodeStatus
-from tortie.api.calico.profile import Profile
-from tortie.api.calico.staged_policies import (
-    StagedGlobalNetworkPolicy,
-    StagedKubernetesNetworkPolicy,
-    StagedNetworkPolicy,
-)
-from tortie.api.calico.tier import Tier
-from tortie.api.calico.workload_endpoint import WorkloadEndpoint
-from tortie.api.kube.admin_network_policy import AdminNetworkPolicy
-from tortie.api.kube.baseline_admin_network_policy import BaselineAdminNetworkPolicy
-from tortie.api.kube.cluster_network_policy import ClusterNetworkPolicy
-from tortie.api.kube.endpoint_slice import EndpointSlice
-from tortie.api.kube.namespace import Namespace
-from tortie.api.kube.network_policy import KubernetesNetworkPolicy
-from tortie.api.kube.node import KubernetesNode
-from tortie.api.kube.pod import Pod
-from tortie.api.kube.service import Service
-from tortie.api.kube.service_account import ServiceAccount
 from tortie.api.meta import Resource
 
 
@@ -43,15 +11,23 @@ class Kind(NamedTuple):
     """One kind. `name` is unique here; `manifest_kind` is what YAML says under `kind`.
 
     `plural` names it in datastores and on the command line, `aliases` (lower case) only there.
+    `module` (below `tortie.api`) has its type, which is loaded when somebody asks for it.
     """
 
     name: str
-    type: type[Resource]
+    module: str
+    type_name: str
     api_version: str
     manifest_kind: str
     plural: str
     namespaced: bool
     aliases: tuple[str, ...]
+
+    @property
+    def type(self) -> type[Resource]:
+        """The class of its objects."""
+        found: type[Resource] = getattr(import_module(f"tortie.api.{self.module}"), self.type_name)
+        return found
 
 
 class UnknownKind(ValueError):
@@ -65,20 +41,18 @@ class UnknownKind(ValueError):
 
 
 def _kind(
-    type_: type[Resource],
+    module: str,
+    type_name: str,
     plural: str,
     *aliases: str,
-    namespaced: bool = False,
+    name: str = "",
+    api_version: str = "projectcalico.org/v3",
     manifest_kind: str = "",
+    namespaced: bool = False,
 ) -> Kind:
+    name = name or type_name
     return Kind(
-        type_.kind,
-        type_,
-        type_.api_version,
-        manifest_kind or type_.kind,
-        plural,
-        namespaced,
-        aliases,
+        name, module, type_name, api_version, manifest_kind or name, plural, namespaced, aliases
     )
 
 
@@ -91,39 +65,98 @@ KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         _kind(
-            NetworkPolicy, "networkpolicies", "cnp", "caliconetworkpolicy", "np", namespaced=True
+            "calico.network_policy",
+            "NetworkPolicy",
+            "networkpolicies",
+            "cnp",
+            "caliconetworkpolicy",
+            "np",
+            namespaced=True,
         ),
-        _kind(GlobalNetworkPolicy, "globalnetworkpolicies", "gnp", "cgnp"),
-        _kind(Tier, "tiers"),
-        _kind(NetworkSet, "networksets", "netset", namespaced=True),
-        _kind(GlobalNetworkSet, "globalnetworksets", "gns"),
-        _kind(Profile, "profiles", "pro"),
-        _kind(WorkloadEndpoint, "workloadendpoints", "wep", "weps", namespaced=True),
-        _kind(Node, "nodes", "no"),
-        _kind(IPPool, "ippools", "ipp", "pool"),
-        _kind(IPAMBlock, "ipamblocks"),
-        _kind(BlockAffinity, "blockaffinities", "affinity", "affinities"),
-        _kind(IPAMHandle, "ipamhandles"),
-        _kind(IPAMConfiguration, "ipamconfigurations", "ipamconfig", "ipamconfigs"),
-        _kind(StagedNetworkPolicy, "stagednetworkpolicies", "scnp", "snp", namespaced=True),
-        _kind(StagedGlobalNetworkPolicy, "stagedglobalnetworkpolicies", "sgnp"),
         _kind(
-            StagedKubernetesNetworkPolicy,
+            "calico.global_network_policy",
+            "GlobalNetworkPolicy",
+            "globalnetworkpolicies",
+            "gnp",
+            "cgnp",
+        ),
+        _kind("calico.tier", "Tier", "tiers"),
+        _kind("calico.network_set", "NetworkSet", "networksets", "netset", namespaced=True),
+        _kind("calico.network_set", "GlobalNetworkSet", "globalnetworksets", "gns"),
+        _kind("calico.profile", "Profile", "profiles", "pro"),
+        _kind(
+            "calico.workload_endpoint",
+            "WorkloadEndpoint",
+            "workloadendpoints",
+            "wep",
+            "weps",
+            namespaced=True,
+        ),
+        _kind("calico.node", "Node", "nodes", "no"),
+        _kind("calico.ip_pool", "IPPool", "ippools", "ipp", "pool"),
+        _kind("calico.ipam", "IPAMBlock", "ipamblocks"),
+        _kind("calico.ipam", "BlockAffinity", "blockaffinities", "affinity", "affinities"),
+        _kind("calico.ipam", "IPAMHandle", "ipamhandles"),
+        _kind(
+            "calico.ipam", "IPAMConfiguration", "ipamconfigurations", "ipamconfig", "ipamconfigs"
+        ),
+        _kind(
+            "calico.staged_policies",
+            "StagedNetworkPolicy",
+            "stagednetworkpolicies",
+            "scnp",
+            "snp",
+            namespaced=True,
+        ),
+        _kind(
+            "calico.staged_policies",
+            "StagedGlobalNetworkPolicy",
+            "stagedglobalnetworkpolicies",
+            "sgnp",
+        ),
+        _kind(
+            "calico.staged_policies",
+            "StagedKubernetesNetworkPolicy",
             "stagedkubernetesnetworkpolicies",
             "sknp",
             namespaced=True,
         ),
-        _kind(HostEndpoint, "hostendpoints", "hep", "heps"),
-        _kind(IPReservation, "ipreservations"),
-        _kind(BGPConfiguration, "bgpconfigurations", "bgpconfig", "bgpconfigs"),
-        _kind(BGPPeer, "bgppeers"),
-        _kind(BGPFilter, "bgpfilters"),
-        _kind(FelixConfiguration, "felixconfigurations", "felixconfig", "felixconfigs"),
-        _kind(ClusterInformation, "clusterinformations", "clusterinfo", "clusterinfos"),
-        _kind(KubeControllersConfiguration, "kubecontrollersconfigurations", "kcc", "kccs"),
-        _kind(CalicoNodeStatus, "caliconodestatuses"),
+        _kind("calico.host_endpoint", "HostEndpoint", "hostendpoints", "hep", "heps"),
+        _kind("calico.ip_reservation", "IPReservation", "ipreservations"),
         _kind(
-            KubernetesNetworkPolicy,
+            "calico.bgp_configuration",
+            "BGPConfiguration",
+            "bgpconfigurations",
+            "bgpconfig",
+            "bgpconfigs",
+        ),
+        _kind("calico.bgp_peer", "BGPPeer", "bgppeers"),
+        _kind("calico.bgp_filter", "BGPFilter", "bgpfilters"),
+        _kind(
+            "calico.felix_configuration",
+            "FelixConfiguration",
+            "felixconfigurations",
+            "felixconfig",
+            "felixconfigs",
+        ),
+        _kind(
+            "calico.cluster_information",
+            "ClusterInformation",
+            "clusterinformations",
+            "clusterinfo",
+            "clusterinfos",
+        ),
+        _kind(
+            "calico.kube_controllers",
+            "KubeControllersConfiguration",
+            "kubecontrollersconfigurations",
+            "kcc",
+            "kccs",
+        ),
+        _kind("calico.node_status", "CalicoNodeStatus", "caliconodestatuses"),
+        _kind(
+            "kube.network_policy",
+            "KubernetesNetworkPolicy",
             "kubernetesnetworkpolicies",
             "knp",
             "netpol",
@@ -131,36 +164,66 @@ KINDS: dict[str, Kind] = {
             "networkpolicies.networking.k8s.io",
             namespaced=True,
             manifest_kind="NetworkPolicy",
+            api_version="networking.k8s.io/v1",
         ),
         _kind(
-            AdminNetworkPolicy,
+            "kube.admin_network_policy",
+            "AdminNetworkPolicy",
             "kubernetesadminnetworkpolicies",
             "anp",
             "kanp",
             *_without_prefix("adminnetworkpolicy", "adminnetworkpolicies"),
             manifest_kind="AdminNetworkPolicy",
+            name="KubernetesAdminNetworkPolicy",
+            api_version="policy.networking.k8s.io/v1alpha1",
         ),
         _kind(
-            BaselineAdminNetworkPolicy,
+            "kube.baseline_admin_network_policy",
+            "BaselineAdminNetworkPolicy",
             "kubernetesbaselineadminnetworkpolicies",
             "banp",
             "kbanp",
             *_without_prefix("baselineadminnetworkpolicy", "baselineadminnetworkpolicies"),
             manifest_kind="BaselineAdminNetworkPolicy",
+            name="KubernetesBaselineAdminNetworkPolicy",
+            api_version="policy.networking.k8s.io/v1alpha1",
         ),
         _kind(
-            ClusterNetworkPolicy,  # "cnp", its own short name, is that of Calico's NetworkPolicy
+            "kube.cluster_network_policy",
+            "ClusterNetworkPolicy",  # "cnp", its own short name, is that of Calico's NetworkPolicy
             "kubernetesclusternetworkpolicies",
             "kcnp",
             *_without_prefix("clusternetworkpolicy", "clusternetworkpolicies"),
             manifest_kind="ClusterNetworkPolicy",
+            name="KubernetesClusterNetworkPolicy",
+            api_version="policy.networking.k8s.io/v1alpha2",
         ),
-        _kind(Pod, "pods", "po", namespaced=True),
-        _kind(Namespace, "namespaces", "ns"),
-        _kind(Service, "services", "svc", namespaced=True),
-        _kind(EndpointSlice, "endpointslices", namespaced=True),
-        _kind(KubernetesNode, "kubernetesnodes", "nodes.core", manifest_kind="Node"),
-        _kind(ServiceAccount, "serviceaccounts", "sa", namespaced=True),
+        _kind("kube.pod", "Pod", "pods", "po", namespaced=True, api_version="v1"),
+        _kind("kube.namespace", "Namespace", "namespaces", "ns", api_version="v1"),
+        _kind("kube.service", "Service", "services", "svc", namespaced=True, api_version="v1"),
+        _kind(
+            "kube.endpoint_slice",
+            "EndpointSlice",
+            "endpointslices",
+            namespaced=True,
+            api_version="discovery.k8s.io/v1",
+        ),
+        _kind(
+            "kube.node",
+            "KubernetesNode",
+            "kubernetesnodes",
+            "nodes.core",
+            manifest_kind="Node",
+            api_version="v1",
+        ),
+        _kind(
+            "kube.service_account",
+            "ServiceAccount",
+            "serviceaccounts",
+            "sa",
+            namespaced=True,
+            api_version="v1",
+        ),
     )
 }
 """Every kind by its name, which is also the `kind` of a Key."""

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from tortie.api import Resource
 from tortie.datastore import Datastore, Malformed
-from tortie.kubernetes import convert
 
 _SOURCES = {
     "WorkloadEndpoint": ("WorkloadEndpoint", "Pod"),
@@ -23,7 +22,11 @@ def sources_of(kind: str) -> tuple[str, ...]:
 
 def shown_as(kind: str, resource: Resource) -> Resource | None:
     """The resource, or what it stands for; None where it stands for nothing (yet)."""
-    return resource if resource.kind == kind else convert(resource)
+    if resource.kind == kind:
+        return resource
+    from tortie.kubernetes import convert  # here: most kinds stand for themselves
+
+    return convert(resource)
 
 
 async def listed(

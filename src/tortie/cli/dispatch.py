@@ -6,7 +6,9 @@ cheap and a command costs only its own imports.
 
 import argparse
 import importlib
+import os
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import NamedTuple
 
 from tortie.cli.errors import UserError
@@ -27,31 +29,51 @@ class Group(NamedTuple):
     name: str
     summary: str
     commands: Mapping[str, Command]
+    hidden: Mapping[str, Command] = {}
+    note: str = ""
 
     def help(self) -> str:
         """The group's summary and its commands, each with its line."""
         width = max(map(len, self.commands))
         lines = [f"  {word:<{width}}  {command.summary}" for word, command in self.commands.items()]
         head = f"usage: {self.name} COMMAND [options]\n\n{self.summary}\n\ncommands:\n"
-        return head + "\n".join(lines) + f"\n\n`{self.name} COMMAND --help` says more.\n"
+        return (
+            head + "\n".join(lines) + f"\n\n`{self.name} COMMAND --help` says more.\n" + self.note
+        )
 
 
-def run_group(group: Group, words: Sequence[str]) -> int:
-    """Carry out `words`, the first of which names a command of the group."""
+def run_group(group: Group, words: Sequence[str], leading: Sequence[str] = ()) -> int:
+    """Carry out `words`, the first of which names a command of the group.
+
+    `leading` are options that stood before it.
+    """
     if not words or words[0] in ("-h", "--help", "help"):
         print(group.help(), end="")
         return 0 if words else 2
-    command = group.commands.get(words[0])
+    command = group.commands.get(words[0]) or group.hidden.get(words[0])
     if command is None:
         raise unknown_command(group, words[0])
-    return run_command(f"{group.name} {words[0]}", command, words[1:])
+    return run_command(f"{group.name} {words[0]}", command, words[1:], leading)
 
 
-def run_command(name: str, command: Command, words: Sequence[str]) -> int:
+def run_command(
+    name: str, command: Command, words: Sequence[str], leading: Sequence[str] = ()
+) -> int:
     """Parse a command's own options and run it."""
     module = importlib.import_module(f"{PACKAGE}.{command.module}")
     if isinstance(group := getattr(module, "GROUP", None), Group):
-        return run_group(group, words)
+        return run_group(group, words, leading)
+    parser = parser_of(name, module)
+    words = [*leading, *words]
+    options, rest = parser.parse_known_args(words)
+    if rest:  # names may stand behind options: `get np -n shop web`
+        options = parser.parse_intermixed_args(words)
+    status: int = module.run(options)
+    return status
+
+
+def parser_of(name: str, module: ModuleType) -> argparse.ArgumentParser:
+    """The parser of a command's options."""
     parser = argparse.ArgumentParser(
         prog=name,
         description=module.__doc__,
@@ -59,14 +81,14 @@ def run_command(name: str, command: Command, words: Sequence[str]) -> int:
         allow_abbrev=False,
     )
     module.arguments(parser)
-    # Names may stand behind options (`get np -n shop web`), except where -- has its own meaning.
-    parse = parser.parse_args if "--" in words else parser.parse_intermixed_args
-    status: int = module.run(parse(words))
-    return status
+    return parser
 
 
 class _Help(argparse.HelpFormatter):
     """Fills paragraphs to the terminal's width; what is set in, such as examples, stays."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)  # else shutil is loaded for every command
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         from textwrap import fill
@@ -76,6 +98,18 @@ class _Help(argparse.HelpFormatter):
             part if "\n " in f"\n{part}" else fill(part, width, initial_indent=indent)
             for part in paragraphs
         )
+
+
+def _columns() -> int:
+    """The width of the terminal."""
+    try:
+        return int(os.environ["COLUMNS"])
+    except (KeyError, ValueError):
+        pass
+    try:
+        return os.get_terminal_size().columns or 80
+    except OSError:  # no terminal
+        return 80
 
 
 def unknown_command(group: Group, word: str) -> UserError:

@@ -56,7 +56,6 @@ async def answer(store: Datastore, question: Question) -> Found:
         kind = asked.kind
         found, malformed, revision = await listed(store, kind.name, question.where(kind))
         target = asked._replace(names=names_in_use(asked.names, found))
-        target = target._replace(names=names_in_use(target.names, found))
         readable = {resource.metadata.name for resource in found}
         wanted = [resource for resource in found if target.wants(resource.metadata.name)]
         resources += selected(wanted, question.selector)

@@ -24,18 +24,43 @@ TORTIE = Group(
         "crds": Command("crds", "print CustomResourceDefinitions for Kubernetes"),
         "lab": Command("lab", "a cluster of network namespaces on this machine"),
         "agent": Command("agent", "run the node agent in the foreground"),
+        "completion": Command("completion", "let a shell complete words and names"),
         "version": Command("version", "print the version"),
     },
+    {"__complete": Command("complete", "print what a word can become")},
+    """
+Before COMMAND, as with calicoctl: -l LEVEL, -c FILE, --datastore PATH, -n NAME,
+--context NAME, --allow-version-mismatch. As a kubectl plugin it is called
+`kubectl tortie`, or `kubectl calico`.
+""",
 )
+_WITH_VALUE = (
+    "-l",
+    "--log-level",
+    "-c",
+    "--config",
+    "--datastore",
+    "-n",
+    "--namespace",
+    "--context",
+)
+_ALONE = ("--allow-version-mismatch",)
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Run one command line; the exit status. A person's mistake never shows a traceback."""
-    words = sys.argv[1:] if words is None else words
+def main(words: Sequence[str] | None = None, program: str = "") -> int:
+    """Run one command line; the exit status. A person's mistake never shows a traceback.
+
+    `program` is the name by which it was called (default: argv[0]).
+    """
+    if words is None:
+        words, program = sys.argv[1:], os.path.basename(sys.argv[0])
+    if program.startswith("kubectl_complete-"):  # how kubectl asks a plugin to complete
+        words = ["__complete", *words]
     if words and words[0] in ("-V", "--version"):
         words = ["version"]
     try:
-        return run_group(TORTIE, words)
+        leading, rest = _split(words)
+        return run_group(TORTIE._replace(name=_called(program)), rest, leading)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone: `tortie get … | head`
@@ -47,6 +72,27 @@ def main(words: Sequence[str] | None = None) -> int:
             raise
         print(f"tortie: {message}", file=sys.stderr)
         return 1
+
+
+def _called(program: str) -> str:
+    """How a person calls it: "kubectl-tortie" is the plugin `kubectl tortie`."""
+    if program.startswith("kubectl-"):
+        return program.replace("-", " ", 1)
+    return program if program == "calicoctl" else "tortie"
+
+
+def _split(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """The options before the command, and the rest."""
+    at = 0
+    while at < len(words):
+        option, equals, _ = words[at].partition("=")
+        if option in _WITH_VALUE:
+            at += 1 if equals and option.startswith("--") else 2
+        elif words[at] in _ALONE:
+            at += 1
+        else:
+            break
+    return words[:at], words[at:]
 
 
 if __name__ == "__main__":

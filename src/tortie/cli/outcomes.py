@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from tortie.api import KINDS, Key
+from tortie.cli.selection import word_for
 from tortie.cli.terminal import paint, plural, warn
 from tortie.cli.writing import ABSENT, EXISTS, FAILED, Outcome
 
@@ -22,7 +23,7 @@ def report(outcomes: Sequence[Outcome], output: str, previewed: bool = False) ->
     elif output == "name":
         for outcome in outcomes:
             if outcome.result != FAILED:
-                print(named(outcome.key))
+                print(word_for(outcome.key))
     else:
         for outcome in outcomes:
             if outcome.result != FAILED:
@@ -43,11 +44,6 @@ def faulted(outcomes: Iterable[Outcome], faults: Mapping[str, str]) -> list[Outc
         else outcome
         for outcome in outcomes
     ]
-
-
-def named(key: Key) -> str:
-    """ "networkpolicies/shop/web": its plural, its namespace, its name."""
-    return "/".join(filter(None, (KINDS[key.kind].plural, *key[1:])))
 
 
 def title(key: Key) -> str:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from tortie.api import Key, Kind, Resource, kind_named
+from tortie.api import KINDS, Key, Kind, Resource, kind_named
 from tortie.cli.errors import UserError
 
 DEFAULT_NAMESPACE = "default"
@@ -93,6 +93,11 @@ def targets_of(words: Sequence[str]) -> list[Target]:
             raise UserError(f"{word!r}: where one word is KIND/NAME, all are")
         names.setdefault(kind_named(kind), []).append(name)
     return [Target(kind, tuple(chosen)) for kind, chosen in names.items()]
+
+
+def word_for(key: Key) -> str:
+    """ "networkpolicies/shop/web": the plural of its kind, its namespace, its name."""
+    return "/".join(filter(None, (KINDS[key.kind].plural, *key[1:])))
 
 
 def keys_of(targets: Iterable[Target], namespace: str) -> list[Key]:

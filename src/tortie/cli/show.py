@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from tortie.api import Kind, Resource, to_manifest
 from tortie.cli.errors import UserError
-from tortie.cli.outcomes import named
+from tortie.cli.selection import word_for
 from tortie.cli.terminal import table
 
 FORMATS = ("table", "wide", "ps", "name", "yaml", "json")  # "ps" is calicoctl's word for a table
@@ -98,8 +98,8 @@ def as_line(output: str, kind: Kind, resource: Resource) -> str:
 
 
 def name_of(resource: Resource) -> str:
-    """ "networkpolicies/shop/web": its plural, its namespace, its name."""
-    return named(resource.key)
+    """ "networkpolicies/shop/web"."""
+    return word_for(resource.key)
 
 
 def as_json(value: object) -> str:
