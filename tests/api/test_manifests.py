@@ -240,7 +240,9 @@ def test_a_name_twice_in_one_list_is_refused():
 
 def test_a_cluster_wide_kind_has_no_namespace():
     (message,) = errors_of("{apiVersion: v1, kind: Namespace, metadata: {name: a, namespace: b}}")
-    assert message.endswith("metadata.namespace: the kind is cluster-wide; leave it out")
+    assert message.endswith(
+        'metadata.namespace: the kind is cluster-wide (found "b"); leave it out'
+    )
 
 
 def test_others_can_speak_of_a_place_in_the_same_words():

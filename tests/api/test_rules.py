@@ -131,10 +131,15 @@ def test_what_is_right_is_accepted(kind, spec):
         (
             NP,
             rule(source={"nets": ["10.0.0.0/8"]}, destination={"notNets": ["fd00::/8"]}),
-            IN,
+            f"{IN}.destination.notNets[0]",
             "one IP version",
         ),
-        (NP, rule(source={"nets": ["10.0.0.0/8"]}, ipVersion=6), IN, "one IP version"),
+        (
+            NP,
+            rule(source={"nets": ["10.0.0.0/8"]}, ipVersion=6),
+            f"{IN}.source.nets[0]",
+            "one IP version",
+        ),
         (NP, rule(ipVersion=5), f"{IN}.ipVersion", "5 is not one of 4, 6"),
         (
             NP,
@@ -204,7 +209,7 @@ def test_what_is_right_is_accepted(kind, spec):
             NP,
             rule(metadata={"annotations": {"a b": "c"}}),
             f'{IN}.metadata.annotations["a b"]',
-            "no label key",
+            "no annotation key",
         ),
         ("NetworkSet", {"nets": ["10.0.0"]}, "spec.nets[0]", "not an IP address"),
         (
@@ -256,8 +261,8 @@ def test_what_is_right_is_accepted(kind, spec):
         (
             "BGPConfiguration",
             {"prefixAdvertisements": [{"communities": ["nobody"]}]},
-            "spec.prefixAdvertisements",
-            "not in communities",
+            "spec.prefixAdvertisements[0].communities[0]",
+            "no community",
         ),
         (
             "BGPFilter",
@@ -319,7 +324,7 @@ def test_what_is_right_is_accepted(kind, spec):
         (
             "StagedNetworkPolicy",
             {"stagedAction": "Delete", "order": 1},
-            "spec.stagedAction",
+            "spec.order",
             "must be empty",
         ),
         ("HostEndpoint", {"node": "n", "expectedIPs": ["x"]}, "spec.expectedIPs[0]", "not an IP"),

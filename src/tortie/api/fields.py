@@ -57,10 +57,11 @@ def matching(
 ) -> Meta:
     """A constraint of text: `pattern` as the API has it, in Go's syntax.
 
-    Go's `$` is the end of the text, Python's also stands before a last newline; and Go never
-    backtracks, so a pattern that would take for ever here comes with an equivalent in `python`.
+    Go's `$` is the end of the text, Python's also stands before a last newline; Go's `\\d` are ten
+    digits, Python's those of every script; and Go never backtracks, so a pattern that would take
+    for ever here comes with an equivalent in `python`.
     """
-    translated = pattern.replace("^(?i)", "(?i)^", 1)
+    translated = f"(?ai)^{pattern[5:]}" if pattern.startswith("^(?i)") else f"(?a){pattern}"
     if translated.endswith("$"):
         translated = translated[:-1] + r"\Z"
     return Meta(

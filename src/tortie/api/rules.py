@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from tortie.api.problems import Violation, under
+from tortie.api.problems import Violation, shown, under
 
 T = TypeVar("T")
 Object = TypeVar("Object", contravariant=True)
@@ -97,7 +97,9 @@ def must(
 
     def look(value: T, where: Where | None, found: list[Violation]) -> None:
         blamed = getattr(value, field) if field else None
-        found.append(Violation(_path(value, field, where), message, blamed, hint))
+        found.append(
+            Violation(path_to(value, field, where), message + _found(blamed), blamed, hint)
+        )
 
     return Validator(holds, False, look, About(cel and cel._replace(message=message)))
 
@@ -108,9 +110,9 @@ def text(field: str, check: Check, cel: Cel | None = None) -> Validator[Any]:
 
 
 def number_or_text(field: str, check: Check) -> Validator[Any]:
-    """The number (0 too) or the text passes `check`, unless it is absent or empty."""
+    """The number (0 too) or the text (the empty one too) passes `check`, unless it is absent."""
     get = attrgetter(field)
-    return Validator(lambda value: get(value) not in (None, ""), True, _checked(field, check))
+    return Validator(lambda value: get(value) is not None, True, _checked(field, check))
 
 
 def present(field: str, check: Check) -> Validator[Any]:
@@ -122,7 +124,7 @@ def present(field: str, check: Check) -> Validator[Any]:
         if get(value):
             checked(value, where, found)
         else:
-            found.append(Violation(_path(value, field, where), "is required"))
+            found.append(Violation(path_to(value, field, where), "is required"))
 
     return Validator(lambda _: True, True, look)
 
@@ -136,7 +138,7 @@ def each(field: str, check: Check) -> Validator[Any]:
             try:
                 check(item)
             except ValueError as error:
-                place = f"{_path(value, field, where)}[{index}]"
+                place = f"{path_to(value, field, where)}[{index}]"
                 found.append(Violation(place, str(error), item))
 
     return Validator(get, True, look)
@@ -154,7 +156,7 @@ def unique(field: str, key: Callable[[Any], object] = lambda item: item) -> Vali
         for index, item in enumerate(items):
             first = seen.setdefault(key(item), index)
             if first != index:
-                place = f"{_path(value, field, where)}[{index}]"
+                place = f"{path_to(value, field, where)}[{index}]"
                 found.append(Violation(place, f"is the same as item {first}", item))
 
     return Validator(get, True, look)
@@ -200,10 +202,17 @@ def pairs(field: str, key: Check, item: Check) -> Validator[Any]:
                 key(name)
                 item(content)
             except ValueError as error:
-                place = under(_path(value, field, where), name)
+                place = under(path_to(value, field, where), name)
                 found.append(Violation(place, str(error), content))
 
     return Validator(get, True, look)
+
+
+def _found(value: Any) -> str:
+    """What was found, where that is a number, text, or a list of such."""
+    values = value if isinstance(value, tuple) else (value,)
+    plain = values and all(isinstance(item, str | int | float) for item in values)
+    return f" (found {shown(value)})" if plain and value != "" else ""
 
 
 def _checked(field: str, check: Check) -> Callable[[Any, Where | None, list[Violation]], None]:
@@ -214,12 +223,12 @@ def _checked(field: str, check: Check) -> Callable[[Any, Where | None, list[Viol
         try:
             check(item)
         except ValueError as error:
-            found.append(Violation(_path(value, field, where), str(error), item))
+            found.append(Violation(path_to(value, field, where), str(error), item))
 
     return look
 
 
-def _path(value: Any, field: str, where: Where | None) -> str:
+def path_to(value: Any, field: str, where: Where | None) -> str:
     """The path of a field of `value`, by the API's names."""
     path = _spelt(where) if where else ""
     return under(path, _api_name(value, field)) if field else path

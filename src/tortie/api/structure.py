@@ -23,6 +23,7 @@ _SORTS: dict[type[inspect.Type], tuple[tuple[type, ...], str]] = {
     inspect.StructType: ((dict,), "an object"),
     inspect.DictType: ((dict,), "an object"),
 }
+_LISTED_WORDS = re.compile(r"\(\?ai\)\^\(([A-Za-z|]+)\)\??\\Z")
 _FOUND: dict[type, str] = {
     bool: "true or false",
     int: "a whole number",
@@ -135,7 +136,18 @@ def _text(shape: inspect.StrType, value: str, path: str) -> Iterator[Violation]:
     if shape.min_length is not None and len(value) < shape.min_length:
         yield Violation(path, "must not be empty", value)
     if shape.pattern is not None and not re.search(shape.pattern, value):
-        yield Violation(path, f"{shown(value)} does not match {shape.pattern}", value)
+        yield _unmatched(shape.pattern, value, path)
+
+
+def _unmatched(pattern: str, value: str, path: str) -> Violation:
+    """A pattern that only lists words in any case is said as such a list."""
+    if listed := _LISTED_WORDS.fullmatch(pattern):
+        words = listed[1].split("|")
+        message = f"{shown(value)} is not one of {', '.join(words)}"
+        return Violation(path, message, value, nearest(value, words))
+    readable = pattern.removeprefix("(?a)").replace(r"\Z", "$")
+    hint = 'a duration such as "1m30s"' if "ms|s|m|h" in pattern else ""
+    return Violation(path, f"{shown(value)} does not match {readable}", value, hint)
 
 
 def _numbers(value: Any, path: str) -> Iterator[Violation]:

@@ -89,9 +89,9 @@ _RULES: dict[str, Validators[Any]] = {
 
 _NAMES: dict[str, Check] = {
     "NetworkPolicy": network_policy.policy_name,
-    "GlobalNetworkPolicy": network_policy.policy_name,
+    "GlobalNetworkPolicy": network_policy.global_policy_name,
     "StagedNetworkPolicy": network_policy.policy_name,
-    "StagedGlobalNetworkPolicy": network_policy.policy_name,
+    "StagedGlobalNetworkPolicy": network_policy.global_policy_name,
     "Tier": checks.dns_label,
     "Namespace": checks.dns_label,
 }
@@ -101,6 +101,8 @@ _DEFAULTS: dict[str, Callable[[Any], Any]] = {
     "NetworkPolicy": network_policy.with_defaults,
     "GlobalNetworkPolicy": global_network_policy.with_defaults,
     "IPPool": ip_pool.with_defaults,
+    "BGPConfiguration": bgp_configuration.with_defaults,
+    "BGPPeer": bgp_peer.with_defaults,
     "KubernetesNetworkPolicy": kube_network_policy.with_defaults,
     "StagedNetworkPolicy": staged_policies.with_defaults,
     "StagedGlobalNetworkPolicy": staged_policies.with_defaults,
@@ -113,7 +115,10 @@ _IMMUTABLE: dict[str, dict[str, tuple[str, str]]] = {"IPPool": ip_pool.IMMUTABLE
 
 
 def _annotations_size(metadata: ObjectMeta) -> int:
-    return sum(len(k) + len(v) for k, v in metadata.annotations.items())
+    texts = (*metadata.annotations, *metadata.annotations.values())
+    return sum(
+        len(text) if text.isascii() else len(text.encode(errors="replace")) for text in texts
+    )
 
 
 _METADATA: Validators[Resource] = (

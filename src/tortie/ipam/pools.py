@@ -12,7 +12,6 @@ from tortie.net.addresses import WIDTH
 from tortie.selectors import SelectorError, parse
 
 _DEFAULT_BLOCK = {4: 26, 6: 122}
-_DEFAULT_USES = ("Workload", "Tunnel")
 _EVERYWHERE = ("", "all()")
 
 
@@ -87,7 +86,7 @@ def range_holding(pool: IPPool, address: Prefix) -> Range | None:
 
 def allows(pool: IPPool, use: Use) -> bool:
     """Whether a pool's addresses may be used so."""
-    return use in (pool.spec.allowed_uses or _DEFAULT_USES)
+    return use in pool.spec.uses
 
 
 def blocks_for(node: str, pool: Range) -> Iterator[Prefix]:
@@ -128,7 +127,7 @@ def _objection(pool: IPPool, query: Query) -> str:
     if spec.disabled:
         return "disabled"
     if not allows(pool, query.use):
-        return f"allowedUses is {', '.join(spec.allowed_uses or _DEFAULT_USES)}"
+        return f"allowedUses is {', '.join(spec.uses)}"
     return "" if query.requested else _unasked_objection(pool, query)
 
 

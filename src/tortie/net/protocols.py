@@ -21,7 +21,7 @@ def parse_protocol(value: str | int) -> int:
     Raises ValueError for an unknown name and for numbers outside 1 to 255.
     """
     text = str(value)
-    number = _BY_FOLDED.get(text.casefold())
+    number = _BY_FOLDED.get(text.casefold()) if text.isascii() else None
     if number is None and text.isascii() and text.isdigit() and len(text) <= 3:
         number = int(text)
     if number is None or not 1 <= number <= 255:

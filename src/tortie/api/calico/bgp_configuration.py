@@ -1,9 +1,11 @@
 """BGPConfiguration: how all nodes speak BGP. "default" is for all, "node.NAME" for one."""
 
 import re
+from operator import attrgetter
 from typing import Annotated, Literal
 
 from msgspec import Meta, field
+from msgspec.structs import replace
 
 from tortie.api import checks
 from tortie.api.calico import API_VERSION
@@ -22,15 +24,20 @@ from tortie.api.fields import (
     matching,
 )
 from tortie.api.meta import Resource
+from tortie.api.problems import Violation, nearest
 from tortie.api.rules import (
     FORBIDDEN,
     Cel,
+    Validator,
     Validators,
+    Where,
     each,
     given,
     inside,
     items,
     must,
+    number_or_text,
+    path_to,
     text,
     unique,
 )
@@ -38,6 +45,22 @@ from tortie.api.rules import (
 _AS_SCHEMA = {"format": "int32", "minimum": None, "maximum": None}
 AsNumber = Annotated[int, Meta(ge=0, le=2**32 - 1, extra_json_schema=_AS_SCHEMA)]
 """32 bits without a sign, which the API's own schema can't say."""
+
+_WRITTEN_SCHEMA = {
+    "type": "integer",
+    "format": "int32",
+    **dict.fromkeys(("anyOf", "pattern", "x-kubernetes-int-or-string")),
+}
+WrittenAsNumber = Annotated[AsNumber | str | None, Meta(extra_json_schema=_WRITTEN_SCHEMA)]
+"""As people write it: also "64512" and "1.10", which defaults make a number of."""
+
+
+def as_number(value: int | str | None) -> int | str | None:
+    """The number that is written; what is none is left for validation to say so."""
+    try:
+        return value if value is None else checks.as_number(value)
+    except ValueError:
+        return value
 
 
 class Community(Atomic, frozen=True, kw_only=True):
@@ -79,7 +102,7 @@ class BGPConfigurationSpec(Fields, frozen=True, kw_only=True):
     """The least severity that is logged."""
     node_to_node_mesh_enabled: bool | None = None
     """Every node is a peer of every other. Absent: true."""
-    as_number: AsNumber | None = None
+    as_number: WrittenAsNumber = None
     """The AS number of nodes that have none of their own. Absent: 64512."""
     service_load_balancer_ips: tuple[ServiceBlock, ...] = field(
         default=(), name="serviceLoadBalancerIPs"
@@ -146,14 +169,23 @@ def _not_everything(pattern: str) -> None:
         raise ValueError("'*' alone would ignore all interfaces")
 
 
-def _are_known(spec: BGPConfigurationSpec) -> bool:
+def _known(spec: BGPConfigurationSpec, where: Where | None, found: list[Violation]) -> None:
     """Advertised communities are values, or names of the list."""
-    names = {each.name for each in spec.communities}
-    used = {name for each in spec.prefix_advertisements for name in each.communities}
-    return all(_VALUE.fullmatch(name) or name in names for name in used)
+    names = {known.name for known in spec.communities}
+    for index, advertised in enumerate(spec.prefix_advertisements):
+        here = Where(where, spec, "prefix_advertisements", index)
+        for number, name in enumerate(advertised.communities):
+            try:
+                if name not in names:
+                    community(name)
+            except ValueError as error:
+                path = f"{path_to(advertised, 'communities', here)}[{number}]"
+                hint = nearest(name, names) or "or name one of communities"
+                found.append(Violation(path, str(error), name, hint))
 
 
 SPEC_RULES: Validators[BGPConfigurationSpec] = (
+    number_or_text("as_number", checks.as_number),
     must(
         "node_mesh_password",
         "nodeMeshPassword cannot be set when nodeToNodeMeshEnabled is false",
@@ -187,7 +219,7 @@ SPEC_RULES: Validators[BGPConfigurationSpec] = (
         ),
     ),
     items("communities", (text("value", community),)),
-    must("prefix_advertisements", "names a community that is not in communities", _are_known),
+    Validator(attrgetter("prefix_advertisements"), True, _known),
     items("prefix_advertisements", (text("cidr", checks.cidr),)),
     items("service_cluster_ips", (text("cidr", checks.cidr),)),
     items("service_external_ips", (text("cidr", checks.cidr),)),
@@ -200,3 +232,9 @@ SPEC_RULES: Validators[BGPConfigurationSpec] = (
 )
 
 RULES = (inside("spec", SPEC_RULES),)
+
+
+def with_defaults(config: BGPConfiguration) -> BGPConfiguration:
+    """The AS number as a number."""
+    spec = replace(config.spec, as_number=as_number(config.spec.as_number))
+    return replace(config, spec=spec)

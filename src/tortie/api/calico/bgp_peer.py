@@ -3,13 +3,14 @@
 from typing import Annotated, Literal
 
 from msgspec import Meta, field
+from msgspec.structs import replace
 
 from tortie.api import checks
 from tortie.api.calico import API_VERSION
-from tortie.api.calico.bgp_configuration import AsNumber, BgpPassword
+from tortie.api.calico.bgp_configuration import BgpPassword, WrittenAsNumber, as_number
 from tortie.api.fields import Fields, Int32, NameText, SelectorText, Unset
 from tortie.api.meta import Resource
-from tortie.api.rules import FORBIDDEN, Cel, Validators, given, inside, must, text
+from tortie.api.rules import FORBIDDEN, Cel, Validators, given, inside, must, number_or_text, text
 from tortie.net import parse_address
 
 
@@ -26,9 +27,9 @@ class BGPPeerSpec(Fields, frozen=True, kw_only=True):
     """The peers are the nodes with these labels."""
     local_workload_selector: SelectorText = ""
     """The peers are local workloads with these labels."""
-    as_number: AsNumber | None = None
+    as_number: WrittenAsNumber = None
     """The peer's AS number."""
-    local_as_number: AsNumber | None = field(default=None, name="localASNumber")
+    local_as_number: WrittenAsNumber = field(default=None, name="localASNumber")
     """The node's AS number for this peer."""
     keep_original_next_hop: bool | None = None
     """Deprecated: use `next_hop_mode` Keep."""
@@ -75,7 +76,7 @@ def peer_address(value: str) -> tuple[int, int]:
         host, _, port = value[1:].partition("]:")
     elif value.count(":") == 1:
         host, _, port = value.partition(":")
-    found = parse_address(host)
+    found = checks.address(host)
     if value.startswith("[") and found[0] != 6:
         raise ValueError(f"{value!r}: only an IPv6 address stands in brackets")
     if not (port.isascii() and port.isdecimal() and len(port) <= 5 and 1 <= int(port) <= 65535):
@@ -180,6 +181,8 @@ SPEC_RULES: Validators[BGPPeerSpec] = (
             FORBIDDEN,
         ),
     ),
+    number_or_text("as_number", checks.as_number),
+    number_or_text("local_as_number", checks.as_number),
     text("peer_ip", peer_address),
     text("reachable_by", checks.address),
     text("node_selector", checks.local_selector),
@@ -191,3 +194,14 @@ SPEC_RULES: Validators[BGPPeerSpec] = (
 )
 
 RULES = (inside("spec", SPEC_RULES),)
+
+
+def with_defaults(peer: BGPPeer) -> BGPPeer:
+    """The AS numbers as numbers."""
+    spec = peer.spec
+    filled = replace(
+        spec,
+        as_number=as_number(spec.as_number),
+        local_as_number=as_number(spec.local_as_number),
+    )
+    return replace(peer, spec=filled)

@@ -1,5 +1,7 @@
 """FelixConfiguration: the settings of the node agents."""
 
+import re
+
 from tortie.api import checks
 from tortie.api.calico import API_VERSION
 from tortie.api.calico.felix.dataplane import ProtoPort, RouteTableIDRange, RouteTableRange
@@ -9,6 +11,7 @@ from tortie.api.meta import Resource
 from tortie.api.rules import (
     FORBIDDEN,
     Cel,
+    Validator,
     Validators,
     each,
     given,
@@ -17,8 +20,10 @@ from tortie.api.rules import (
     must,
     number_or_text,
     pairs,
+    present,
     text,
 )
+from tortie.net import parse_port_range
 
 
 class FelixConfigurationSpec(FelixOverlay, frozen=True, kw_only=True):
@@ -39,6 +44,24 @@ class FelixConfiguration(Resource, frozen=True, kw_only=True):
 
 MOST_TABLES = 0xFFFF
 
+_HOST = re.compile(r"[a-zA-Z0-9:._+-]{1,64}")
+_PREFIXES = re.compile(r"[a-zA-Z0-9_-]{1,15}(,[a-zA-Z0-9_-]{1,15})*")
+_PORTS = ("health_port", "prometheus_metrics_port", "metadata_port", "debug_port", "vxlan_port")
+_PRIORITIES = tuple(
+    f"ipv{n}_{how}_route_priority" for n in (4, 6) for how in ("normal", "elevated")
+)
+_MAGLEV = ("bpf_maglev_max_services", "bpf_maglev_max_endpoints_per_service")
+_GO = ("go_gc_threshold", "go_max_procs", "go_memory_limit_mb")
+_EXPRESSIONS = (
+    *("log_debug_filename_regex", "mtu_iface_pattern", "nftables_flow_table_data_iface_pattern"),
+    *("bpf_data_iface_pattern", "bpf_l3_iface_pattern", "bpf_disable_gro_for_ifaces"),
+)
+_DURATIONS = (
+    "dataplane_watchdog_timeout",
+    "local_subnet_l2_reachability_refresh_interval",
+    "nftables_refresh_interval",
+)
+
 
 def _is_for_fixed_nodes(name: str) -> bool:
     return name == "default" or name.startswith("node.")
@@ -49,14 +72,41 @@ def _tables(spec: FelixConfigurationSpec) -> int:
 
 
 def _numeric_ports(value: IntOrText) -> None:
-    checks.port(value)
+    """Ports from 0 on: agents take 0 for "any"."""
     if checks.is_port_name(value):
         raise ValueError(f"{value!r} is no port or range of ports")
+    parse_port_range(str(value))
 
 
-def _interface_pattern(name: str) -> None:
-    if name != "all":
-        checks.interface_filter(name)
+def _between(field: str, least: int, most: int) -> Validator[FelixConfigurationSpec]:
+    """Agents have a bound that the API's schema does not tell of."""
+
+    def holds(spec: FelixConfigurationSpec) -> bool:
+        value = getattr(spec, field)
+        return value is None or least <= value <= most
+
+    return must(field, f"must be from {least} to {most}", holds)
+
+
+def _some_bits(field: str) -> Validator[FelixConfigurationSpec]:
+    return must(
+        field,
+        "needs at least 2 bits that are set",
+        lambda s: getattr(s, field) is None or getattr(s, field).bit_count() >= 2,
+        "such as 0xffff0000",
+    )
+
+
+def _host(text_: str) -> None:
+    if not _HOST.fullmatch(text_):
+        raise ValueError(
+            f"{text_!r} is no address or name of a host: 1 to 64 of A-Z a-z 0-9 : . _ + -"
+        )
+
+
+def _interface_prefixes(text_: str) -> None:
+    if not _PREFIXES.fullmatch(text_):
+        raise ValueError(f"{text_!r}: prefixes of 1 to 15 of A-Z a-z 0-9 _ -, with commas between")
 
 
 RANGE_RULES: Validators[RouteTableRange] = (
@@ -137,6 +187,19 @@ SPEC_RULES: Validators[FelixConfigurationSpec] = (
             "ip(self.deviceRouteSourceAddressIPv6).family() == 6)"
         ),
     ),
+    *(_between(field, 0, 65535) for field in _PORTS),
+    *(_between(field, 1, 2**31 - 2) for field in _PRIORITIES),
+    *(_between(field, 1, 3000) for field in _MAGLEV),
+    *(_between(field, -1, 2**63 - 1) for field in _GO),
+    *(_some_bits(field) for field in ("iptables_mark_mask", "nftables_mark_mask")),
+    *(text(field, checks.regular_expression) for field in _EXPRESSIONS),
+    *(text(field, checks.duration) for field in _DURATIONS),
+    text("health_host", _host),
+    text("prometheus_metrics_host", _host),
+    text("interface_prefix", _interface_prefixes),
+    text("wireguard_interface_name", checks.interface_filter),
+    text("wireguard_interface_name_v6", checks.interface_filter),
+    each("bpf_force_track_packets_from_ifaces", checks.interface_filter),
     each("kube_node_port_ranges", _numeric_ports),
     number_or_text("bpf_psnat_ports", _numeric_ports),
     number_or_text("nat_port_range", _numeric_ports),
@@ -146,10 +209,13 @@ SPEC_RULES: Validators[FelixConfigurationSpec] = (
     each("bpf_dsr_optout_cidrs", checks.cidr),
     each("bpf_exclude_cidrs_from_nat", checks.cidr),
     text("iptables_nat_outgoing_interface_filter", checks.interface_filter),
-    pairs("bpf_log_filters", _interface_pattern, str),
+    pairs("bpf_log_filters", checks.interface_filter, str),
     items("failsafe_inbound_host_ports", PORT_RULES),
     items("failsafe_outbound_host_ports", PORT_RULES),
-    items("health_timeout_overrides", (text("name", checks.health_name),)),
+    items(
+        "health_timeout_overrides",
+        (present("name", checks.health_name), present("timeout", checks.duration)),
+    ),
 )
 
 RULES: Validators[FelixConfiguration] = (

@@ -53,10 +53,18 @@ class IPPoolSpec(Fields, frozen=True, kw_only=True):
         tuple[PoolUse, ...],
         Meta(max_length=10, extra_json_schema={"x-kubernetes-list-type": "set"}),
     ] = ()
-    """What addresses are given out for. Absent: Workload and Tunnel."""
+    """What addresses are given out for. Absent: Workload, and Tunnel unless `namespace_selector`
+    is set."""
     assignment_mode: Literal["Automatic", "Manual"] = "Automatic"
     """Whether all workloads get addresses from it, or only those that ask for the pool by name
     (Manual)."""
+
+    @property
+    def uses(self) -> tuple[PoolUse, ...]:
+        """`allowed_uses`, with its default worked out."""
+        if self.allowed_uses:
+            return self.allowed_uses
+        return ("Workload",) if self.namespace_selector else ("Workload", "Tunnel")
 
 
 class IPPool(Resource, frozen=True, kw_only=True):
@@ -269,6 +277,6 @@ def with_defaults(pool: IPPool) -> IPPool:
         vxlan_mode=spec.vxlan_mode or "Never",
         ipip_mode=spec.ipip_mode or "Never",
         node_selector=spec.node_selector or "all()",
-        allowed_uses=spec.allowed_uses or ("Workload", "Tunnel"),
+        allowed_uses=spec.uses,
     )
     return replace(pool, spec=filled)

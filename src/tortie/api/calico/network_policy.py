@@ -57,15 +57,27 @@ class NetworkPolicy(Resource, frozen=True, kw_only=True):
 
 S = TypeVar("S", bound=NetworkPolicySpec)
 TIER_LABEL = "projectcalico.org/tier"
-_NAME = re.compile(
-    r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)?|(knp|ossg)\.default\..+"
-)
+_MADE_BY_OTHERS = re.compile(r"(knp|ossg)\.default\..+")
+
+
+def global_policy_name(name: str) -> None:
+    """A DNS name of one part, or of two: tier and policy, as policies were named before."""
+    try:
+        checks.dns_subdomain(name)
+    except ValueError as error:
+        raise ValueError(str(error).replace("DNS name", "policy name", 1)) from None
+    if name.count(".") > 1:
+        raise ValueError(
+            f"{name!r} is no policy name: at most one '.', between the tier and the policy"
+        )
 
 
 def policy_name(name: str) -> None:
-    """A DNS label, or one after a tier's name and a dot, as policies were named before."""
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no policy name: a DNS label, or a tier, '.' and a DNS label")
+    """As for global policies, or what comes from Kubernetes or OpenStack, of more parts."""
+    if _MADE_BY_OTHERS.fullmatch(name):
+        checks.dns_subdomain(name)
+    else:
+        global_policy_name(name)
 
 
 def selectors_of(*fields: str) -> Validators[Any]:
@@ -99,6 +111,6 @@ def typed(spec: S) -> S:
 
 def tier_labelled(metadata: ObjectMeta, tier: str) -> ObjectMeta:
     """The label that tells the tier always agrees with the spec, where that is a tier's name."""
-    if len(tier) > 63:
+    if not checks.is_dns_label(tier or "default"):
         return metadata
     return replace(metadata, labels={**metadata.labels, TIER_LABEL: tier or "default"})

@@ -1,16 +1,19 @@
 """What a policy's rules must be, beyond their types."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from tortie.api import checks
 from tortie.api.calico.rule import EntityRule, HttpMatch, IcmpFields, Rule
 from tortie.api.fields import api_name
+from tortie.api.problems import Violation
 from tortie.api.rules import (
     FORBIDDEN,
     REQUIRED,
     Cel,
     Validator,
     Validators,
+    Where,
     each,
     given,
     inside,
@@ -18,6 +21,7 @@ from tortie.api.rules import (
     must,
     number_or_text,
     pairs,
+    path_to,
     text,
     unique,
 )
@@ -28,6 +32,28 @@ def _families(rule: Rule) -> set[int | None]:
     ends = [end for end in (rule.source, rule.destination) if end is not None]
     nets = [net for end in ends for net in (*end.nets, *end.not_nets)]
     return {rule.ip_version, *map(_version, nets)} - {None} if nets else set()
+
+
+def _families_differ(rule: Rule, where: Where | None, found: list[Violation]) -> None:
+    """Blames the first network that is not of ipVersion, or of the first network's version."""
+    message = "a rule speaks of one IP version: its networks and ipVersion must agree"
+    wanted: int | None = rule.ip_version
+    for place, net in _nets_of(rule, where):
+        version = _version(net)
+        wanted = wanted or version
+        if version not in (None, wanted):
+            said = f"{message} ({net} is IPv{version}, the rule is of IPv{wanted})"
+            found.append(Violation(place, said, net, "make it a rule of its own"))
+            return
+
+
+def _nets_of(rule: Rule, where: Where | None) -> Iterator[tuple[str, str]]:
+    """Each network of the rule, after its path."""
+    for side in ("source", "destination"):
+        end = getattr(rule, side)
+        for field in ("nets", "not_nets") if end else ():
+            path = path_to(end, field, Where(where, rule, side))
+            yield from ((f"{path}[{index}]", net) for index, net in enumerate(getattr(end, field)))
 
 
 def _version(net: str) -> int | None:
@@ -227,11 +253,7 @@ RULE_RULES: Validators[Rule] = (
         "ip_version",
         *(_icmp_version(field, *icmp) for field in _PROTOCOLS for icmp in _ICMP_VERSIONS),
     ),
-    must(
-        "",
-        "a rule speaks of one IP version: its networks and ipVersion must agree",
-        lambda r: len(_families(r)) < 2,
-    ),
+    Validator(lambda r: len(_families(r)) < 2, False, _families_differ),
     must("protocol", "ports need protocol TCP, UDP or SCTP", _ports_fit),
 )
 """What every rule keeps, whatever policy it is part of."""

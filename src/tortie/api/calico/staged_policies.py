@@ -13,7 +13,8 @@ from tortie.api.kube.network_policy import SPEC_RULES as KUBERNETES_SPEC_RULES
 from tortie.api.kube.network_policy import EgressRule, IngressRule, PolicyType
 from tortie.api.kube.selector import LabelSelector
 from tortie.api.meta import Resource
-from tortie.api.rules import Validators, inside, must
+from tortie.api.problems import Violation
+from tortie.api.rules import Validator, Validators, Where, inside, path_to
 
 StagedAction = Literal["Set", "Delete", "Learn", "Ignore"]
 """What the enforced policy of the same name will become: this, gone, what was learned, the same."""
@@ -92,24 +93,21 @@ class StagedKubernetesNetworkPolicy(Resource, frozen=True, kw_only=True):
     spec: StagedKubernetesNetworkPolicySpec
 
 
-_KEPT = frozenset({"staged_action", "tier", "types", "policy_types"})
+_SAYS_DELETE = frozenset({"staged_action", "tier"})
 
 
-def _says_only_delete(spec: Any) -> bool:
+def _only_delete(spec: Any, where: Where | None, found: list[Violation]) -> None:
     """A policy that is to go has no content of its own."""
-    return spec.staged_action != "Delete" or not any(
-        bool(getattr(spec, field)) and getattr(spec, field) != LabelSelector()
-        for field in spec.__struct_fields__
-        if field not in _KEPT
-    )
+    empty = type(spec)()
+    for field in spec.__struct_fields__:
+        value = getattr(spec, field)
+        if field not in _SAYS_DELETE and value != getattr(empty, field):
+            message = "with stagedAction Delete every field but tier must be empty"
+            found.append(Violation(path_to(spec, field, where), message, value, "leave it out"))
 
 
 DELETE_RULES: Validators[Any] = (
-    must(
-        "staged_action",
-        "with stagedAction Delete every other field but tier must be empty",
-        _says_only_delete,
-    ),
+    Validator(lambda spec: spec.staged_action == "Delete", True, _only_delete),
 )
 
 STAGED_RULES = (inside("spec", (*network_policy.SPEC_RULES, *DELETE_RULES)),)

@@ -26,6 +26,7 @@ from tortie.api.checks.naming import (
     interface,
     interface_filter,
     interface_glob,
+    is_dns_label,
     label_value,
     qualified_name,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "interface_glob",
     "is_address",
     "is_cidr",
+    "is_dns_label",
     "is_icmp",
     "is_port_name",
     "is_tcp",

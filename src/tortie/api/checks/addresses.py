@@ -4,16 +4,17 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from tortie.net import Prefix, parse_address, parse_prefix
+from tortie.net import Prefix, format_address, parse_address, parse_network, parse_prefix
 
-_MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}")
+_MAC = re.compile(r"[0-9A-Fa-f]{2}([:-])[0-9A-Fa-f]{2}(\1[0-9A-Fa-f]{2}){4}")
+_MAPPED = parse_network("::ffff:0:0/96")
 _REMEMBERED = 65536
 
 
 @lru_cache(_REMEMBERED)
 def cidr(text: str) -> Prefix:
     """A CIDR: an address, "/" and a prefix length. Host bits may be set."""
-    prefix = parse_prefix(text)
+    prefix = network(text)
     if "/" not in text:
         raise ValueError(f"{text!r} has no prefix length: write {text}/{prefix.length}")
     return prefix
@@ -40,7 +41,13 @@ def cidr_of(version: int) -> Callable[[str], None]:
 @lru_cache(_REMEMBERED)
 def network(text: str) -> Prefix:
     """A CIDR or a bare address."""
-    return parse_prefix(text)
+    prefix = parse_prefix(text)
+    if _MAPPED.contains(prefix):
+        # No packet has such an address: a rule that denies it would let everything through.
+        inner = format_address(4, prefix.address & 0xFFFFFFFF)
+        length = f"/{prefix.length - 96}" if "/" in text else ""
+        raise ValueError(f"{text!r} is IPv4 in the form of IPv6: write {inner}{length}")
+    return prefix
 
 
 def masked_cidr(text: str) -> Prefix:
@@ -59,20 +66,22 @@ def single(text: str) -> Prefix:
     return prefix
 
 
-def address(text: str) -> None:
-    """A bare IP address."""
-    parse_address(text)
+def address(text: str) -> tuple[int, int]:
+    """A bare IP address, as (version, address)."""
+    found = parse_address(text)
+    network(text)
+    return found
 
 
 def address4(text: str) -> None:
     """A bare IPv4 address."""
-    if parse_address(text)[0] != 4:
+    if address(text)[0] != 4:
         raise ValueError(f"{text} is no IPv4 address")
 
 
 def address6(text: str) -> None:
     """A bare IPv6 address."""
-    if parse_address(text)[0] != 6:
+    if address(text)[0] != 6:
         raise ValueError(f"{text} is no IPv6 address")
 
 
@@ -91,7 +100,7 @@ def cidr6(text: str) -> None:
 def is_address(text: str, version: int) -> bool:
     """Whether it is an address of the family, or absent."""
     try:
-        return not text or parse_address(text)[0] == version
+        return not text or address(text)[0] == version
     except ValueError:
         return False
 

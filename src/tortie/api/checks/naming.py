@@ -15,11 +15,16 @@ _REMEMBERED = 65536
 
 def dns_label(text: str) -> None:
     """A DNS label (RFC 1123): at most 63 lower-case letters, digits and "-"."""
-    if len(text) > 63 or not _DNS_LABEL.fullmatch(text):
+    if not is_dns_label(text):
         raise ValueError(
             f"{text!r} is no DNS label: at most 63 lower-case letters, digits and '-', "
             "not '-' at either end"
         )
+
+
+def is_dns_label(text: str) -> bool:
+    """Whether it is a DNS label."""
+    return len(text) <= 63 and bool(_DNS_LABEL.fullmatch(text))
 
 
 @lru_cache(_REMEMBERED)
@@ -47,7 +52,13 @@ def qualified_name(text: str) -> None:
 
 def annotation_key(text: str) -> None:
     """As for a label, in any case."""
-    qualified_name(text.lower())
+    try:
+        qualified_name(text.lower() if text.isascii() else text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is no annotation key: at most 63 letters, digits, '-', '_' and '.', with "
+            "a letter or digit at both ends, after an optional 'dns.name/'"
+        ) from None
 
 
 @lru_cache(_REMEMBERED)

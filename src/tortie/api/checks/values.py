@@ -7,6 +7,7 @@ _WIREGUARD_KEY = re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=")
 _DATE_TIME = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", flags=re.ASCII
 )
+_NUMBER = re.compile(r"[0-9]{1,3}")
 _DSCP = {"DF", "EF"} | {f"AF{c}{p}" for c in "1234" for p in "123"} | {f"CS{n}" for n in range(7)}
 
 
@@ -32,8 +33,9 @@ def wireguard_key(text: str) -> None:
 
 def dscp(value: int | str) -> None:
     """0 to 63, or a class: DF, EF, AF11 to AF43, CS0 to CS6."""
-    number = int(value) if isinstance(value, int) or value.isdecimal() else -1
-    if not 0 <= number <= 63 and str(value).upper() not in _DSCP:
+    text = str(value)
+    is_known = text.isascii() and text.upper() in _DSCP
+    if not is_known and not (_NUMBER.fullmatch(text) and int(text) <= 63):
         raise ValueError(f"{value!r} is no DSCP: 0 to 63, DF, EF, AF11 to AF43 or CS0 to CS6")
 
 

@@ -97,9 +97,9 @@ class FelixBpf(FelixFilters, frozen=True, kw_only=True):
     bpf_external_service_mode: Annotated[str, matching(r"^(?i)(Tunnel|DSR)?$")] = ""
     """How packets from outside reach a Service's pod on another node: answers come back through
     the first node (Tunnel) or go straight (DSR). Absent: Tunnel."""
-    bpf_force_track_packets_from_ifaces: Annotated[tuple[str, ...], NO_LIST_TYPE] = ()
+    bpf_force_track_packets_from_ifaces: Annotated[tuple[str, ...], NO_LIST_TYPE] | None = None
     """Interfaces (a + at the end stands for anything) whose packets go through the kernel's own
-    connection tracking too. Absent: docker+."""
+    connection tracking too. Empty: none. Absent: docker+."""
     bpf_host_conntrack_bypass: bool | None = None
     """Skip the kernel's own connection tracking for packets between the node and its workloads.
     Absent: false."""

@@ -87,12 +87,12 @@ class FelixDataplane(FelixProcess, frozen=True, kw_only=True):
     external_nodes_list: Annotated[tuple[str, ...], NO_LIST_TYPE] = ()
     """IPv4 CIDRs or addresses of hosts outside the cluster that may send tunnelled packets to
     the node."""
-    failsafe_inbound_host_ports: Annotated[tuple[ProtoPort, ...], NO_LIST_TYPE] = ()
-    """Ports of the node that no policy closes. Absent: tcp 22, 179, 2379, 2380, 5473, 6443,
-    6666, 6667 and udp 68."""
-    failsafe_outbound_host_ports: Annotated[tuple[ProtoPort, ...], NO_LIST_TYPE] = ()
-    """Ports that the node may reach whatever policy says. Absent: tcp 179, 2379, 2380, 5473,
-    6443, 6666, 6667 and udp 53, 67."""
+    failsafe_inbound_host_ports: Annotated[tuple[ProtoPort, ...], NO_LIST_TYPE] | None = None
+    """Ports of the node that no policy closes. Empty: none. Absent: tcp 22, 179, 2379, 2380, 5473,
+    6443, 6666, 6667 and udp 68."""
+    failsafe_outbound_host_ports: Annotated[tuple[ProtoPort, ...], NO_LIST_TYPE] | None = None
+    """Ports that the node may reach whatever policy says. Empty: none. Absent: tcp 179, 2379,
+    2380, 5473, 6443, 6666, 6667 and udp 53, 67."""
     floating_ips: Switch = ""
     """One-to-one NAT of the addresses that a workload's annotation names. Absent: Disabled."""
     interface_exclude: str = ""
