@@ -46,7 +46,7 @@ def test_an_unknown_name_brings_the_nearest(word, nearest):
 def test_every_kind_is_found_by_its_manifest():
     for kind in KINDS.values():
         assert kind_of_manifest(kind.api_version, kind.manifest_kind) is kind
-        assert kind.type.kind == kind.name
+        assert (kind.type.kind, kind.type.api_version) == (kind.name, kind.api_version)
 
 
 @pytest.mark.parametrize(
