@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from strategies.loose_programs import loose_rules
@@ -200,6 +200,8 @@ _policy_ids = st.builds(
 
 
 @given(_policy_ids, _policy_ids)
+@example(PolicyId("np", "", "\0"), PolicyId("np", "\0", ""))
+@example(PolicyId("np", "a\0b", "c"), PolicyId("np", "a", "b\0c"))
 def test_different_policies_have_different_chains(one: PolicyId, other: PolicyId) -> None:
     assert (policy_chain(Way.TO, one) == policy_chain(Way.TO, other)) == (one == other)
 

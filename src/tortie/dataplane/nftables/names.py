@@ -53,7 +53,7 @@ def policy_chain(way: Way, policy: PolicyId) -> ChainName:
     parts = (_SHORT_KINDS.get(policy.kind, ""), policy.namespace, policy.name)
     if not (parts[0] and policy.name) or "/" in policy.namespace or "/" in policy.name:
         # Written with "/" between them, parts could be taken for those of another policy.
-        return ChainName(_hashed(f"cali-p{way.value}-", "\0".join(policy)))
+        return ChainName(_hashed(f"cali-p{way.value}-", repr(tuple(policy))))
     text = "/".join(filter(None, parts))
     return ChainName(_checked(f"cali-p{way.value}-", text, _CHAIN_LIMIT))
 
