@@ -1,10 +1,13 @@
 """The columns of each kind in tables: those of Calico's schemas, and calicoctl's habits."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tortie.api import Kind, Pod, Resource
+from tortie.api import Kind, Resource
 from tortie.cli.cells import Column, age, condition, since, text_of
+
+if TYPE_CHECKING:  # the type of pods is loaded with the first pod
+    from tortie.api import Pod
 
 
 def header(kind: str, wide: bool, namespaced: bool) -> list[str]:
@@ -29,7 +32,7 @@ def _chosen(kind: str, wide: bool) -> list[Column]:
     return [column for column in columns if wide or not column.wide]
 
 
-def _pod_address(pod: Pod) -> object:
+def _pod_address(pod: "Pod") -> object:
     from tortie.kubernetes import convert  # here, because most tables have no pods
 
     endpoint = convert(pod)
@@ -37,7 +40,7 @@ def _pod_address(pod: Pod) -> object:
     return [network.partition("/")[0] for network in networks]
 
 
-def _pod_ports(pod: Pod) -> object:
+def _pod_ports(pod: "Pod") -> object:
     ports = (port for container in pod.spec.containers for port in container.ports)
     return [f"{port.container_port}/{port.protocol or 'TCP'}" for port in ports]
 
