@@ -7,6 +7,7 @@ from tortie.net import parse_port_range, parse_protocol
 from tortie.net.protocols import ICMP, ICMPV6, PORT_PROTOCOLS
 
 _PORT_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
+_DASHED = re.compile(r"[0-9]*-[0-9]*")
 _SERVICE = re.compile(r"(?=[^a-z]*[a-z])[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
 _REMEMBERED = 65536
 
@@ -55,7 +56,8 @@ def port_protocol(value: int | str) -> None:
 def port(value: int | str) -> None:
     """A port from 1 to 65535, a range "80:90", or the name of a port."""
     if is_port_name(value):
-        if not _PORT_NAME.fullmatch(str(value)):
+        # "80-90" has the characters of a name, but is no port's: it would match nothing.
+        if not _PORT_NAME.fullmatch(str(value)) or _DASHED.fullmatch(str(value)):
             raise ValueError(f"{value!r} is neither a port, a range such as 80:90, nor a name")
     elif parse_port_range(str(value)).first < 1:
         raise ValueError(f"{value}: ports begin with 1")
