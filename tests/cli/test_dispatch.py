@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -61,7 +62,7 @@ def test_no_words_at_all_show_the_help(tortie: Tortie) -> None:
     assert (said.status, said.out) == (2, tortie("--help").out)
 
 
-def imported_by(*words: str) -> set[str]:
+def imported_by(*words: str, datastore: str = "memory:") -> set[str]:
     """The modules that a command loads."""
     script = (
         "import sys; from tortie.cli.main import main; main(sys.argv[1:]);"
@@ -73,7 +74,7 @@ def imported_by(*words: str) -> set[str]:
         text=True,
         check=True,
         timeout=60,
-        env={**os.environ, "TORTIE_DATASTORE": "memory:"},
+        env={**os.environ, "TORTIE_DATASTORE": datastore},
     )
     return set(ran.stderr.splitlines()[-1].split())
 
@@ -89,6 +90,20 @@ def test_get_loads_neither_the_lab_nor_the_agent() -> None:
     assert not loaded & heavy
     assert f"{PACKAGE}.get" in loaded
     assert not {name for name in loaded if name.startswith(("tortie.lab", "tortie.agent"))}
+
+
+def test_get_on_a_file_loads_no_event_loop_and_only_its_own_kind(
+    tortie: Tortie, tmp_path: Path
+) -> None:
+    (tmp_path / "tier.yaml").write_text(
+        "{apiVersion: projectcalico.org/v3, kind: Tier, metadata: {name: a}, spec: {}}"
+    )
+    tortie("apply", "-f", "tier.yaml")
+    loaded = imported_by("get", "tiers", datastore=str(tmp_path / "store.db"))
+    assert "tortie.api.calico.tier" in loaded
+    heavy = {"asyncio", "concurrent.futures", "shutil", "tortie.selectors", "tortie.kubernetes"}
+    assert not loaded & heavy
+    assert "tortie.api.calico.network_policy" not in loaded
 
 
 def test_the_reader_of_a_pipe_may_go_away() -> None:

@@ -1,5 +1,8 @@
 """What all commands take: files, the datastore, options before the command; how it is called."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -178,10 +181,11 @@ def test_completing_without_a_datastore_says_nothing(tortie: Tortie) -> None:
     assert tortie("__complete", "get", "tiers", "") == (1, "", "")
 
 
-def test_kubectl_completes_the_plugin(tortie: Tortie, capsys: pytest.CaptureFixture[str]) -> None:
+def test_kubectl_completes_the_plugin(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["get", "ippo"], "kubectl_complete-tortie") == 0
-    assert capsys.readouterr().out == "ippools\n"
-    assert tortie("__complete", "get", "ippo").out == "ippools\n"
+    assert capsys.readouterr().out == "ippools\n:4\n"
+    assert main(["get", "-f", ""], "kubectl_complete-calico") == 0
+    assert capsys.readouterr().out == ":0\n"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -189,3 +193,23 @@ def test_a_shell_gets_a_script_that_calls_back(shell: str, tortie: Tortie) -> No
     said = tortie("completion", shell)
     assert said.status == 0
     assert "tortie __complete" in said.out
+
+
+BASH = """source <(tortie completion bash)
+COMP_WORDS=({words}); COMP_CWORD={last}; _tortie; printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+
+
+def test_bash_completes_with_the_script(tmp_path: Path) -> None:
+    program = tmp_path / "tortie"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m tortie.cli "$@"\n')
+    program.chmod(0o755)
+    ran = subprocess.run(
+        ["bash", "-c", BASH.format(words="tortie get ippo", last=2)],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert ran.stdout == "ippools\n"

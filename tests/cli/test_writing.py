@@ -219,3 +219,13 @@ def test_deleting_by_selector_by_words_and_by_dry_run(tortie: Tortie) -> None:
     assert said.out == "globalnetworksets/a\n"
     assert tortie("delete", "gns/b", "tier/x", "--skip-not-exists").status == 0
     assert tortie("get", "gns").out == ""
+
+
+@pytest.mark.usefixtures("sets")
+def test_a_difference_is_coloured_on_a_terminal(
+    tortie: Tortie, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tortie.cli.terminal.wants_colour", lambda _: True)
+    said = tortie("diff", "-f", write("changed.yaml", SETS.replace("10.0.0.0/8", "11.0.0.0/8")))
+    assert "\x1b[31m-  - 10.0.0.0/8\x1b[0m" in said.out
+    assert "\x1b[32m+  - 11.0.0.0/8\x1b[0m" in said.out

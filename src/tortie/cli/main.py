@@ -27,7 +27,10 @@ TORTIE = Group(
         "completion": Command("completion", "let a shell complete words and names"),
         "version": Command("version", "print the version"),
     },
-    {"__complete": Command("complete", "print what a word can become")},
+    {
+        "__complete": Command("complete", "print what a word can become"),
+        "__complete_plugin": Command("complete_plugin", "the same, as kubectl asks for it"),
+    },
     """
 Before COMMAND, as with calicoctl: -l LEVEL, -c FILE, --datastore PATH, -n NAME,
 --context NAME, --allow-version-mismatch. As a kubectl plugin it is called
@@ -55,7 +58,7 @@ def main(words: Sequence[str] | None = None, program: str = "") -> int:
     if words is None:
         words, program = sys.argv[1:], os.path.basename(sys.argv[0])
     if program.startswith("kubectl_complete-"):  # how kubectl asks a plugin to complete
-        words = ["__complete", *words]
+        words = ["__complete_plugin", *words]
     if words and words[0] in ("-V", "--version"):
         words = ["version"]
     try:

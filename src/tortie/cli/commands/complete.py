@@ -4,6 +4,7 @@
 """
 
 import argparse
+from collections.abc import Sequence
 
 from tortie.cli.completing import candidates
 from tortie.cli.errors import message_for
@@ -17,12 +18,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print them; nothing where the words make no sense, or there is no datastore."""
+    """Print them; status 1 where there is nothing."""
+    found = found_for(options.words)
+    if found:
+        print("\n".join(found))
+    return 0 if found else 1
+
+
+def found_for(words: Sequence[str]) -> list[str]:
+    """What the last word can become; nothing where no datastore can say."""
     try:
-        found = candidates(TORTIE, options.words)
+        return candidates(TORTIE, words)
     except Exception as error:
         if message_for(error) is None:
             raise
-        return 1
-    print("\n".join(found))
-    return 0
+        return []
