@@ -1,4 +1,4 @@
-"""As `__complete`, in the form in which kubectl asks a plugin: a directive of Cobra's comes last."""
+"""As `__complete`, in the form in which kubectl asks a plugin: a directive of Cobra comes last."""
 
 import argparse
 
