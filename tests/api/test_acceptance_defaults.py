@@ -3,11 +3,12 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from strategies.resources import resources
-from tortie.api import KINDS, decode, encode
+from tortie.api import KINDS, IPPool, decode, encode
+from tortie.api.calico.ip_pool import IPPoolSpec
 from tortie.api.manifests import read_manifests
 from tortie.api.validation import apply_defaults, validate
 
@@ -42,14 +43,34 @@ def test_defaults_are_settled_after_one_time(kind, data):
     assert decode(kind, encode(once)) == once
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
-@settings(max_examples=25, deadline=None)
+def spec_errors(resource):
+    return [found for found in validate(resource) if found.path.startswith("spec")]
+
+
+MODES = st.sampled_from(["", "Never", "Always", "CrossSubnet"])
+POOLS = st.builds(
+    IPPool,
+    spec=st.builds(
+        IPPoolSpec,
+        cidr=st.sampled_from(["10.0.0.0/16", "fd00::/64"]),
+        ipip_mode=MODES,
+        vxlan_mode=MODES,
+        block_size=st.sampled_from([None, 0, 26, 122]),
+        node_selector=st.sampled_from(["", "all()", "has(a)"]),
+        namespace_selector=st.sampled_from(["", "has(a)"]),
+        allowed_uses=st.sampled_from([(), ("Workload",), ("Tunnel",), ("LoadBalancer",)]),
+    ),
+)
+DERIVED = [*POLICIES, "StagedKubernetesNetworkPolicy", "KubernetesNetworkPolicy", "BGPPeer"]
+
+
+@pytest.mark.parametrize("strategy", [POOLS, *map(resources, DERIVED)], ids=["IPPool", *DERIVED])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(data=st.data())
-def test_defaults_make_nothing_invalid(kind, data):
-    resource = data.draw(resources(kind))
-    known = {violation.path for violation in validate(resource)}
-    added = [each for each in validate(apply_defaults(resource)) if each.path not in known]
-    assert added == []
+def test_defaults_make_nothing_invalid(strategy, data):
+    resource = data.draw(strategy)
+    assume(not spec_errors(resource))
+    assert spec_errors(apply_defaults(resource)) == []
 
 
 @pytest.mark.parametrize("kind", POLICIES)

@@ -388,7 +388,7 @@ def test_a_staged_kubernetes_deletion_says_nothing_at_all():
         ({"cidr": "10.0.0.0/16", "blockSize": 19}, "spec.blockSize"),
         ({"cidr": "fd00::/64", "blockSize": 116}, None),
         ({"cidr": "fd00::/64", "blockSize": 115}, "spec.blockSize"),
-        ({"cidr": "fd00::/64", "blockSize": 26}, "spec.blockSize"),
+        ({"cidr": "fd00::/26", "blockSize": 26}, "spec.blockSize"),
         ({"cidr": "fd00::/123"}, "spec.cidr"),
         ({"cidr": "10.0.0.1/16"}, "spec.cidr"),
         ({"cidr": "::ffff:10.0.0.0/112"}, "spec.cidr"),

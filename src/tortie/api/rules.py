@@ -211,8 +211,9 @@ def pairs(field: str, key: Check, item: Check) -> Validator[Any]:
 def _found(value: Any) -> str:
     """What was found, where that is a number, text, or a list of such."""
     values = value if isinstance(value, tuple) else (value,)
-    plain = values and all(isinstance(item, str | int | float) for item in values)
-    return f" (found {shown(value)})" if plain and value != "" else ""
+    plain = all(isinstance(item, str | int | float) for item in values)
+    said = value in ((), "") or isinstance(value, bool)
+    return f" (found {shown(value)})" if plain and not said else ""
 
 
 def _checked(field: str, check: Check) -> Callable[[Any, Where | None, list[Violation]], None]:

@@ -131,9 +131,7 @@ def _block_size_fits(spec: IPPoolSpec) -> bool:
 
 def _holds_a_block(spec: IPPoolSpec) -> bool:
     pool = _pool(spec)
-    if spec.disabled or not _block_size_fits(spec):
-        return True
-    return not pool or pool.length <= (spec.block_size or BLOCK_SIZE[pool.version])
+    return spec.disabled or not pool or pool.length <= (spec.block_size or BLOCK_SIZE[pool.version])
 
 
 SPEC_RULES: Validators[IPPoolSpec] = (

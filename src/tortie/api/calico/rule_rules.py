@@ -29,9 +29,11 @@ from tortie.api.rules import (
 
 def _families(rule: Rule) -> set[int | None]:
     """The IP versions that the rule's networks and ipVersion speak of."""
-    ends = [end for end in (rule.source, rule.destination) if end is not None]
-    nets = [net for end in ends for net in (*end.nets, *end.not_nets)]
-    return {rule.ip_version, *map(_version, nets)} - {None} if nets else set()
+    found: set[int | None] = set()
+    for end in (rule.source, rule.destination):
+        if end is not None and (end.nets or end.not_nets):
+            found.update(map(_version, (*end.nets, *end.not_nets)))
+    return {rule.ip_version, *found} - {None} if found else found
 
 
 def _families_differ(rule: Rule, where: Where | None, found: list[Violation]) -> None:
