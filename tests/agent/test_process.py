@@ -235,6 +235,38 @@ def test_a_lost_datastore_keeps_policy_in_force_and_is_told(node):
     assert reaches(client, server, 5001)
 
 
+def test_an_empty_store_in_place_of_the_real_one_is_not_followed(node):
+    """It would read as "all policy was deleted"."""
+    node.start_ready()
+    node.applied(node.put(only_port(5000)))
+    client, server = node.attach("client", app="client"), node.attach("server", app="server")
+    node.kill()
+    database = Path(node.database.removeprefix("sqlite:"))
+    database.parent.rename(database.parent.with_name("away"))
+    refused = subprocess.run(node.command(), capture_output=True, text=True, timeout=BOUND)
+    assert refused.returncode == 1
+    assert len(refused.stderr.splitlines()) == 1
+    assert "is not the datastore that this node's policy came from" in refused.stderr
+    assert reaches(client, server, 5000)
+    assert not reaches(client, server, 5001, attempts=1)
+
+
+def test_a_flushed_firewall_is_shut_even_where_the_datastore_is_damaged(node):
+    node.start_ready()
+    node.applied(node.put(only_port(5000)))
+    client, server = node.attach("client", app="client"), node.attach("server", app="server")
+    node.kill()
+    subprocess.run(["nsenter", f"--net={node.netns}", "nft", "flush", "ruleset"], check=True)
+    assert reaches(client, server, 5001)
+    database = Path(node.database.removeprefix("sqlite:"))
+    for leftover in database.parent.glob(database.name + "-*"):
+        leftover.unlink()
+    database.write_bytes(b"no database" * 1000)
+    refused = subprocess.run(node.command(), capture_output=True, text=True, timeout=BOUND)
+    assert refused.returncode == 1
+    assert not reaches(client, server, 5001, attempts=1)
+
+
 def _damage(node, name):
     """Put bytes that are no resource in the place of a stored object."""
     with sqlite3.connect(node.database.removeprefix("sqlite:")) as database:

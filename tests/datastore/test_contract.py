@@ -27,6 +27,7 @@ from tortie.datastore import (
     Put,
     update_with,
 )
+from tortie.datastore.memory import MemoryDatastore
 
 Check = Callable[..., None]
 KINDS = ("NetworkSet", "GlobalNetworkSet")
@@ -40,6 +41,16 @@ def test_a_created_object_has_an_identity_and_a_revision(check: Check) -> None:
         assert int(made.metadata.resource_version) == await store.revision()
         assert made.metadata.labels == {"app": "x"}
         assert await store.get(made.key) == made
+
+    check(scenario)
+
+
+def test_a_store_keeps_its_identity_and_no_other_has_it(check: Check) -> None:
+    async def scenario(store: Datastore) -> None:
+        before = await store.identity()
+        await store.create(network_set("a"))
+        assert await store.identity() == before
+        assert await MemoryDatastore().identity() != before
 
     check(scenario)
 

@@ -46,6 +46,10 @@ class FaultyStore:
         self.fail()
         return await self._store.revision()
 
+    async def identity(self) -> str:
+        self.fail()
+        return await self._store.identity()
+
     async def get(self, key: Key) -> Resource:
         self.fail()
         return await self._store.get(key)

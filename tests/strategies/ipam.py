@@ -105,6 +105,9 @@ class SteppedStore:
     async def revision(self) -> int:
         return cast(int, await self._turn(self._store.revision))
 
+    async def identity(self) -> str:
+        return cast(str, await self._turn(self._store.identity))
+
     async def get(self, key: Key) -> Resource:
         return cast(Resource, await self._turn(lambda: self._store.get(key)))
 

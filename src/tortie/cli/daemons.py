@@ -9,6 +9,7 @@ import sys
 import structlog
 
 from tortie.agent.agent import Agent
+from tortie.agent.allegiance import OtherDatastore, pledge
 from tortie.agent.config import AgentConfig, ConfigError, load_config
 from tortie.agent.control import ControlServer
 from tortie.agent.drivers import build_dataplane
@@ -20,6 +21,7 @@ from tortie.cni.addresses import Addresses
 from tortie.cni.attachment import Attacher
 from tortie.cni.records import Records
 from tortie.cni.server import CniServer
+from tortie.dataplane.composite import Dataplane
 from tortie.datastore import Datastore, DatastoreError, open_datastore
 from tortie.engine import Engine
 from tortie.ipam import IPAM
@@ -63,7 +65,7 @@ def run_agent(args: argparse.Namespace) -> int:
         _log.warning("a setting is not used", problem=warning)
     try:
         asyncio.run(_run(loaded.config, _datastore(args), getattr(args, "address", None)))
-    except (DatastoreError, NftError, OSError, ValueError) as problem:
+    except (DatastoreError, OtherDatastore, NftError, OSError, ValueError) as problem:
         return _refuse(problem)
     finally:
         lock.release()
@@ -71,11 +73,15 @@ def run_agent(args: argparse.Namespace) -> int:
 
 
 async def _run(config: AgentConfig, datastore: str, address: str | None) -> None:
+    dataplane = build_dataplane(config)
+    # First of all: whatever becomes of the datastore, nothing stands open meanwhile.
+    await asyncio.to_thread(dataplane.guard)
     store = await open_datastore(datastore)
     try:
+        pledge(config.run_dir, await store.identity(), datastore)
         if address is not None:
             await ensure_node(store, config.node, address)
-        await _Node(config, store).serve()
+        await _Node(config, store, dataplane).serve()
     finally:
         await store.close()
 
@@ -83,13 +89,13 @@ async def _run(config: AgentConfig, datastore: str, address: str | None) -> None
 class _Node:
     """One node's parts, connected."""
 
-    def __init__(self, config: AgentConfig, store: Datastore) -> None:
+    def __init__(self, config: AgentConfig, store: Datastore, dataplane: Dataplane) -> None:
         self._mtu = PodMtu()
         self._monitor = Monitor(self._link_event)
         self._syncer = Syncer(store, on_warning=self._sync_warning)
         self._ipam = IPAM(store)
         self._tunnels = TunnelAddresses(store, self._ipam, config.node)
-        pipeline = Pipeline(Engine(config.node), build_dataplane(config))
+        pipeline = Pipeline(Engine(config.node), dataplane)
         self._agent = Agent(config, self._syncer, pipeline, [self._tunnels.saw])
         attacher = Attacher(
             config.node, self._agent, Addresses(self._ipam), Records(store), self._pod_mtu

@@ -115,6 +115,10 @@ class Datastore(Protocol):
         """The revision of the last write of any kind; 0 in a store never written to."""
         ...
 
+    async def identity(self) -> str:
+        """Which store this is: made with it, the same for all its users, of no other store."""
+        ...
+
     def watch(self, kinds: Collection[str], since: int) -> AsyncGenerator[Batch, None]:
         """Every change after `since` of these kinds, for ever. Raises Gone, Unavailable.
 

@@ -69,6 +69,10 @@ class EitherName:
         """As of the contract."""
         return await self._store.revision()
 
+    async def identity(self) -> str:
+        """As of the contract."""
+        return await self._store.identity()
+
     def watch(self, kinds: Collection[str], since: int) -> AsyncGenerator[Batch, None]:
         """As of the contract."""
         return self._store.watch(kinds, since)

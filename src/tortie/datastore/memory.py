@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Collection
 from itertools import islice
 from typing import NamedTuple
+from uuid import uuid4
 
 from tortie.api import Key, Resource
 from tortie.datastore.contract import (
@@ -59,11 +60,16 @@ class MemoryDatastore:
         self._log: list[_Change] = []  # one entry a revision, without gaps, after _compacted
         self._compacted = 0
         self._wakers: set[asyncio.Event] = set()
+        self._identity = uuid4().hex
         self._closed = False
 
     async def revision(self) -> int:
         """See `Datastore.revision`."""
         return self._compacted + len(self._log)
+
+    async def identity(self) -> str:
+        """See `Datastore.identity`."""
+        return self._identity
 
     async def get(self, key: Key) -> Resource:
         """See `Datastore.get`."""

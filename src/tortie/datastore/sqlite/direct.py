@@ -24,6 +24,10 @@ class DirectDatastore:
         """See `Datastore.revision`."""
         return self._session.revision()
 
+    async def identity(self) -> str:
+        """See `Datastore.identity`."""
+        return self._session.identity
+
     async def get(self, key: Key) -> Resource:
         """See `Datastore.get`."""
         return self._session.get(key)

@@ -71,7 +71,7 @@ class Session:
         with named(path):
             self._bell = os.open(bell_path(path), os.O_RDWR | os.O_CLOEXEC)
             self._file = _inode(path)
-            (self.identity,) = self._row("SELECT identity FROM state")
+            self.identity = str(self._row("SELECT identity FROM state")[0])
 
     def close(self) -> None:
         """Let go of the file."""

@@ -51,6 +51,10 @@ class SqliteDatastore:
         """See `Datastore.revision`."""
         return await self._run(Session.revision)
 
+    async def identity(self) -> str:
+        """See `Datastore.identity`."""
+        return await self._run(lambda session: session.identity)
+
     async def get(self, key: Key) -> Resource:
         """See `Datastore.get`."""
         return await self._run(lambda session: session.get(key))

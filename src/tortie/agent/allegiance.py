@@ -1,0 +1,44 @@
+"""Which datastore a node's policy came from, kept beside its socket.
+
+An empty store where the real one was reads as "all policy was deleted". So the first one that an
+agent follows is written down in its run directory, and the next agent there follows no other.
+"""
+
+import os
+from pathlib import Path
+
+
+class OtherDatastore(Exception):
+    """This is not the datastore that the node's policy came from."""
+
+
+def pledge(run_dir: str, identity: str, name: str) -> None:
+    """Follow the datastore of this identity from now on. `name` is what people call it.
+
+    Raises OtherDatastore if an earlier agent of this directory followed another one.
+    """
+    path = Path(run_dir, "datastore")
+    followed = _read(path)
+    if followed is None:
+        _write(path, identity)
+    elif followed != identity:
+        raise OtherDatastore(
+            f"{name} is not the datastore that this node's policy came from, which stays in force:"
+            f" put that one back, or remove {path} to follow the new one"
+        )
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        return None
+
+
+def _write(path: Path, identity: str) -> None:
+    """Whole or not at all: a half-written line would refuse the right store."""
+    new = path.with_name(path.name + ".new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(identity + "\n")
+    new.replace(path)
