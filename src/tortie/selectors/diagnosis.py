@@ -8,6 +8,7 @@ from tortie.selectors.grammar import BLANKS, LABEL, MAX_LABEL, SET_OPERATOR, STR
 _OPERAND = 'a label, has(label), all(), global(), "!" or "("'
 _OPERATOR = "an operator (==, !=, in, not in, contains, starts with, ends with)"
 _VALUE = 'a value in quotes, as in "web"'
+_ONE_LINE = "a selector is one line; in YAML, >- makes one of several"
 _CONNECTIVE_HINTS = {
     "&": "and is written &&",
     "and": "and is written &&",
@@ -15,12 +16,19 @@ _CONNECTIVE_HINTS = {
     "or": "or is written ||",
     ",": "and is written &&, or ||",
     ")": 'this ")" closes nothing',
+    "\n": _ONE_LINE,
+}
+_LABEL_HINTS = {
+    "'": "labels go without quotes",
+    '"': "labels go without quotes",
+    "\n": _ONE_LINE,
 }
 _OPERATOR_HINTS = {
     "=": "equals is written ==",
     ":": "equals is written ==",
     "(": "only has, all and global take parentheses",
 }
+_WITH_PARENTHESES = ("has", "all", "global")
 _END = {True: '"&&", "||" or ")"', False: '"&&", "||" or the end'}
 
 _blanks = re.compile(BLANKS)
@@ -39,7 +47,7 @@ def operand_error(text: str, position: int) -> SelectorError:
     label = _label.match(text, position)
     if label is None:
         return _label_error(text, position, _OPERAND)
-    return _comparison_error(text, _skip(text, label.end()))
+    return _comparison_error(text, label[0], _skip(text, label.end()))
 
 
 def connective_error(text: str, position: int, inside: bool) -> SelectorError:
@@ -69,11 +77,12 @@ def _label_error(text: str, position: int, expected: str) -> SelectorError:
     if word is not None:
         hint = f"this label has {len(word[0])}"
         return SelectorError(text, position, f"a label of at most {MAX_LABEL} characters", hint)
-    quoted = text[position : position + 1] in ("'", '"')
-    return SelectorError(text, position, expected, "labels go without quotes" if quoted else "")
+    return SelectorError(
+        text, position, expected, _LABEL_HINTS.get(text[position : position + 1], "")
+    )
 
 
-def _comparison_error(text: str, position: int) -> SelectorError:
+def _comparison_error(text: str, label: str, position: int) -> SelectorError:
     """The error behind a label."""
     if operator := _text_operator.match(text, position):
         return _value_error(text, _skip(text, operator.end()), _VALUE)
@@ -82,8 +91,19 @@ def _comparison_error(text: str, position: int) -> SelectorError:
         if text.startswith("{", position):
             return _list_error(text, position + 1)
         return SelectorError(text, position, '"{"', 'a list is written {"a", "b"}')
-    hint = _OPERATOR_HINTS.get(text[position : position + 1], "")
-    return SelectorError(text, position, _OPERATOR, hint)
+    return SelectorError(text, position, _OPERATOR, _operator_hint(text, label, position))
+
+
+def _operator_hint(text: str, label: str, position: int) -> str:
+    """What may have been meant by something behind a label that is no operator."""
+    word = _label_characters.match(text, position)
+    if label.lower() == "not" and word:
+        return "not is written !"
+    if text.startswith("(", position) and label.lower() in _WITH_PARENTHESES:
+        return f"{label.lower()}( is written in small letters and without a blank"
+    if word and _text_operator.fullmatch(word[0].lower()):
+        return "operators are written in small letters"
+    return _OPERATOR_HINTS.get(text[position : position + 1], "")
 
 
 def _list_error(text: str, position: int) -> SelectorError:
