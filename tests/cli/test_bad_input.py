@@ -160,3 +160,24 @@ def test_a_malformed_object_in_the_store_hides_no_other(
     assert said.status == 1
     assert "good" in said.out
     assert "GlobalNetworkSet(bad) can't be read: " in said.err
+
+
+def test_pools_that_share_addresses_are_refused_by_name(tortie: Tortie, write: Write) -> None:
+    def pool(name: str, cidr: str) -> str:
+        return (
+            "{apiVersion: projectcalico.org/v3, kind: IPPool, "
+            f"metadata: {{name: {name}}}, spec: {{cidr: {cidr}}}}}\n"
+        )
+
+    first = pool("one", "10.0.0.0/16")
+    assert tortie("apply", "-f", write("one.yaml", first)).status == 0
+    assert tortie("apply", "-f", "one.yaml").status == 0  # a pool may be itself
+    said = tortie("apply", "-f", write("two.yaml", pool("two", "10.0.64.0/18")))
+    assert said.status == 1
+    for part in ("two.yaml", "document 1", "spec.cidr", "10.0.0.0/16", "IPPool(one)"):
+        assert part in said.err
+    together = pool("three", "10.1.0.0/16") + "---\n" + pool("four", "10.0.0.0/8")
+    said = tortie("apply", "-f", write("three.yaml", together))
+    assert said.err.count("overlaps with") == 2  # a stored one, and the one above it
+    assert "document 2" in said.err
+    assert tortie("get", "ippools", "-o", "name").out.split() == ["ippools/one", "ippools/three"]

@@ -1,6 +1,6 @@
 """What is wrong with resources only in the light of what is stored."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 from tortie.api import Resource
 from tortie.api.manifests import Located, ManifestError, Manifests
@@ -15,10 +15,33 @@ async def fitting(store: Datastore, manifests: Manifests, plan: Planner[Resource
     So that nothing is written of a document of which a part can't be.
     """
     manifests = await with_known_namespaces(store, manifests)
+    manifests = without(manifests, await _overlaps(store, manifests))
     refused = [
         error for located in manifests.resources async for error in _refusals(store, located, plan)
     ]
     return without(manifests, refused)
+
+
+async def _overlaps(store: Datastore, manifests: Manifests) -> list[ManifestError]:
+    """An error for each pool that shares addresses with a stored one, or with one before it."""
+    pools = [one for one in manifests.resources if one.resource.kind == "IPPool"]
+    if not pools:
+        return []
+    return _clashes(pools, (await store.list("IPPool")).resources)
+
+
+def _clashes(pools: Sequence[Located], stored: Iterable[Resource]) -> list[ManifestError]:
+    from tortie.api.calico.ip_pool import IPPool, overlapping
+
+    beside = {one.key: one for one in stored if isinstance(one, IPPool)}
+    found = []
+    for located in pools:
+        pool = located.resource
+        if isinstance(pool, IPPool):
+            for path, message, _, suggestion in overlapping(pool, beside.values()):
+                found.append(located.place.error(path, message, suggestion))
+            beside[pool.key] = pool
+    return found
 
 
 async def _refusals(

@@ -1,5 +1,6 @@
 """IPPool: addresses for workloads, and how packets to them travel."""
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -10,6 +11,7 @@ from tortie.api.calico import API_VERSION
 from tortie.api.calico.conditions import ConditionsStatus
 from tortie.api.fields import Fields, SelectorText, Unset
 from tortie.api.meta import Resource
+from tortie.api.problems import Violation
 from tortie.api.rules import (
     FORBIDDEN,
     Cel,
@@ -280,3 +282,23 @@ def with_defaults(pool: IPPool) -> IPPool:
         allowed_uses=spec.uses,
     )
     return replace(pool, spec=filled)
+
+
+def overlapping(pool: IPPool, others: Iterable[IPPool]) -> tuple[Violation, ...]:
+    """What is wrong with a pool beside others: none may share an address with it.
+
+    An older pool keeps its addresses, as in Calico, where the newer one is not Allocatable
+    (reason CIDROverlap). A pool of the same name is the same pool.
+    """
+    own = _pool(pool.spec)
+    return tuple(
+        Violation(
+            "spec.cidr",
+            f"overlaps with {other.spec.cidr} of IPPool({other.metadata.name})",
+            pool.spec.cidr,
+            "choose another range, or delete that pool first",
+        )
+        for other in others
+        if other.key != pool.key and own and (theirs := _pool(other.spec))
+        if own.contains(theirs) or theirs.contains(own)
+    )
