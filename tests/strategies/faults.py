@@ -20,6 +20,7 @@ from tortie.api import (
     WorkloadEndpointSpec,
 )
 from tortie.datastore import Batch, Datastore, DatastoreError, Gone, Listing, Unavailable
+from tortie.datastore.values import in_pages
 from tortie.kubernetes import wep_name
 
 FAULTS: dict[str, type[DatastoreError]] = {"unavailable": Unavailable, "gone": Gone}
@@ -53,6 +54,12 @@ class FaultyStore:
     async def get(self, key: Key) -> Resource:
         self.fail()
         return await self._store.get(key)
+
+    async def pages(
+        self, kind: str, namespace: str | None = None, size: int = 500
+    ) -> AsyncGenerator[Listing, None]:
+        for page in in_pages(await self.list(kind, namespace), size):
+            yield page
 
     async def list(self, kind: str, namespace: str | None = None) -> Listing:
         self.fail()

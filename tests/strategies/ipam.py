@@ -18,6 +18,7 @@ from tortie.api import (
     Resource,
 )
 from tortie.datastore import Batch, Datastore, Listing, Unavailable
+from tortie.datastore.values import in_pages
 
 
 def pool(name: str, cidr: str, **spec: Any) -> IPPool:
@@ -110,6 +111,12 @@ class SteppedStore:
 
     async def get(self, key: Key) -> Resource:
         return cast(Resource, await self._turn(lambda: self._store.get(key)))
+
+    async def pages(
+        self, kind: str, namespace: str | None = None, size: int = 500
+    ) -> AsyncGenerator[Listing, None]:
+        for page in in_pages(await self.list(kind, namespace), size):
+            yield page
 
     async def list(self, kind: str, namespace: str | None = None) -> Listing:
         return cast(Listing, await self._turn(lambda: self._store.list(kind, namespace)))

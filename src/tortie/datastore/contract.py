@@ -96,6 +96,16 @@ class Datastore(Protocol):
         """All objects of a kind; of one namespace where given."""
         ...
 
+    def pages(
+        self, kind: str, namespace: str | None = None, size: int = 500
+    ) -> AsyncGenerator[Listing, None]:
+        """As `list`, in parts of at most `size` objects, all of one snapshot and revision.
+
+        At least one page, which may be empty. Raises Gone where the snapshot was compacted away
+        before the last page: begin again.
+        """
+        ...
+
     async def create(self, resource: Resource) -> Resource:
         """Store a new object; gives it uid, creation time and revision. Raises AlreadyExists."""
         ...

@@ -65,6 +65,12 @@ class EitherName:
         """As of the contract."""
         return await self._store.list(kind, namespace)
 
+    def pages(
+        self, kind: str, namespace: str | None = None, size: int = 500
+    ) -> AsyncGenerator[Listing, None]:
+        """As of the contract."""
+        return self._store.pages(kind, namespace, size)
+
     async def revision(self) -> int:
         """As of the contract."""
         return await self._store.revision()

@@ -29,6 +29,7 @@ from tortie.datastore.values import (
     check_same_object,
     check_unchanged,
     from_value,
+    in_pages,
     new_identity,
     revision_read,
     sound,
@@ -89,6 +90,13 @@ class MemoryDatastore:
             malformed=tuple(item for item in found if isinstance(item, Malformed)),
             revision=await self.revision(),
         )
+
+    async def pages(
+        self, kind: str, namespace: str | None = None, size: int = 500
+    ) -> AsyncGenerator[Listing, None]:
+        """See `Datastore.pages`."""
+        for page in in_pages(await self.list(kind, namespace), size):
+            yield page
 
     async def create(self, resource: Resource) -> Resource:
         """See `Datastore.create`."""

@@ -4,13 +4,14 @@ The store owns `uid`, `creationTimestamp` and `resourceVersion`. The first two a
 bytes; the revision is kept beside them and put in on reading, so that bytes never contradict it.
 """
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import uuid4
 
 from tortie.api import Key, Resource
 from tortie.api.codec import DecodeError, decode, encode, with_metadata
-from tortie.datastore.contract import Conflict, DatastoreError, Malformed
+from tortie.datastore.contract import Conflict, DatastoreError, Listing, Malformed
 
 
 class Identity(NamedTuple):
@@ -90,3 +91,11 @@ def revision_read(resource: Resource) -> int | None:
             "read the object again, or leave resourceVersion out"
         )
     return int(text)
+
+
+def in_pages(listing: Listing, size: int) -> Iterator[Listing]:
+    """A listing in parts of at most `size` objects; one empty part for an empty one."""
+    objects = listing.resources
+    for start in range(0, max(1, len(objects)), size):
+        malformed = () if start else listing.malformed
+        yield Listing(objects[start : start + size], malformed, listing.revision)

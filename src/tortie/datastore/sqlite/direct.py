@@ -9,6 +9,7 @@ from pathlib import Path
 from tortie.api import Key, Resource
 from tortie.datastore.contract import Batch, Listing, Unavailable
 from tortie.datastore.sqlite.session import History, Session
+from tortie.datastore.values import in_pages
 
 
 class DirectDatastore:
@@ -35,6 +36,13 @@ class DirectDatastore:
     async def list(self, kind: str, namespace: str | None = None) -> Listing:
         """See `Datastore.list`."""
         return self._session.list(kind, namespace)
+
+    async def pages(
+        self, kind: str, namespace: str | None = None, size: int = 500
+    ) -> AsyncGenerator[Listing, None]:
+        """See `Datastore.pages`."""
+        for page in in_pages(await self.list(kind, namespace), size):
+            yield page
 
     async def create(self, resource: Resource) -> Resource:
         """See `Datastore.create`."""

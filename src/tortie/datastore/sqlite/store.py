@@ -12,6 +12,7 @@ from tortie.datastore.contract import Batch, Closed, Listing, Unavailable
 from tortie.datastore.sqlite.bell import Bell
 from tortie.datastore.sqlite.files import bell_path
 from tortie.datastore.sqlite.session import History, Session
+from tortie.datastore.values import in_pages
 
 CHECK_SECONDS = 2.0  # how late a watcher hears of a writer killed between commit and bell
 POLL_SECONDS = 0.1  # between looks where the kernel gives us no inotify
@@ -62,6 +63,13 @@ class SqliteDatastore:
     async def list(self, kind: str, namespace: str | None = None) -> Listing:
         """See `Datastore.list`."""
         return await self._run(lambda session: session.list(kind, namespace))
+
+    async def pages(
+        self, kind: str, namespace: str | None = None, size: int = 500
+    ) -> AsyncGenerator[Listing, None]:
+        """See `Datastore.pages`."""
+        for page in in_pages(await self.list(kind, namespace), size):
+            yield page
 
     async def create(self, resource: Resource) -> Resource:
         """See `Datastore.create`."""
