@@ -1,22 +1,15 @@
-"""The parts around the agent: lock, control socket, pages, health, watchdog, logs."""
+"""The parts around the agent: lock and control socket."""
 
 import asyncio
-import io
 import json
 import os
 import socket
 import stat
-import threading
-from contextlib import suppress
 
 import pytest
 
 from tortie.agent.control import ControlServer
-from tortie.agent.health import Health
-from tortie.agent.http import Answer, HttpServer
-from tortie.agent.log import configure_logs
 from tortie.agent.runlock import AlreadyRunning, RunLock
-from tortie.agent.watchdog import LoopWatchdog
 
 
 def test_one_run_directory_has_one_agent(tmp_path):
@@ -118,122 +111,3 @@ def test_a_socket_left_by_a_killed_agent_is_replaced(tmp_path):
         stale.bind(str(path))
     _, answers = with_control(path, [b'{"verb":"echo","say":3}\n'], {"echo": echo})
     assert answers == [{"ok": True, "said": 3}]
-
-
-def ask(port, request):
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
-        client.sendall(request)
-        data = b""
-        while part := client.recv(65536):
-            data += part
-    return data
-
-
-def answer_of(port):
-    """Nothing where the server let go, be it with an end or with a reset."""
-    with suppress(ConnectionResetError, BrokenPipeError):
-        return ask(port, b"GET /a HTTP/1.1\r\n\r\n")
-    return b""
-
-
-@pytest.mark.parametrize(
-    ("request_line", "status", "body"),
-    [
-        (b"GET /a HTTP/1.1", b"200 OK", b"yes\n"),
-        (b"GET /a?x=1 HTTP/1.1", b"200 OK", b"yes\n"),
-        (b"HEAD /a HTTP/1.1", b"200 OK", b""),
-        (b"GET /b HTTP/1.1", b"404 Not Found", b"there are: /a\n"),
-        (b"POST /a HTTP/1.1", b"405 Method Not Allowed", b"only GET and HEAD are answered\n"),
-        (b"\xff\xfe", b"405 Method Not Allowed", b"only GET and HEAD are answered\n"),
-    ],
-)
-def test_pages_answer_get_and_head(request_line, status, body):
-    async def go():
-        server = HttpServer({"/a": lambda: Answer(200, b"yes\n")})
-        port = await server.start("127.0.0.1", 0)
-        try:
-            return await asyncio.to_thread(ask, port, request_line + b"\r\nHost: x\r\n\r\n")
-        finally:
-            await server.close()
-
-    head, _, found = asyncio.run(go()).partition(b"\r\n\r\n")
-    assert head.split(b"\r\n")[0] == b"HTTP/1.1 " + status
-    assert found == body
-
-
-def test_clients_that_never_ask_cannot_use_up_the_descriptors(monkeypatch):
-    monkeypatch.setattr("tortie.agent.http._READ_TIMEOUT", 60.0)  # it is not this that ends them
-
-    async def go():
-        server = HttpServer({"/a": lambda: Answer(200, b"yes\n")})
-        port = await server.start("127.0.0.1", 0)
-        before = len(os.listdir("/proc/self/fd"))
-        streams = [await asyncio.open_connection("127.0.0.1", port) for _ in range(200)]
-        for reader, _ in streams[64:]:
-            with suppress(ConnectionResetError):
-                await asyncio.wait_for(reader.read(), 10)
-        served = len(os.listdir("/proc/self/fd")) - before - len(streams)
-        for _, writer in streams:
-            writer.transport.abort()
-        while not (await asyncio.to_thread(answer_of, port)):
-            pass  # until it has seen that they are gone
-        await server.close()
-        return served
-
-    assert asyncio.run(go()) <= 64
-
-
-def test_health_says_what_each_part_waits_for_and_which_does_not_move():
-    now = 0.0
-    health = Health(clock=lambda: now)
-    health.register("dataplane", 5.0, "nothing is programmed yet")
-    health.register("datastore", 0, "no connection")
-    assert health.liveness().status == 200
-    assert health.readiness().body == (
-        b"dataplane: nothing is programmed yet\ndatastore: no connection\n"
-    )
-    health.ready("dataplane")
-    health.ready("datastore")
-    assert health.readiness() == Answer(200, b"ready\n")
-    now = 6.0
-    assert health.liveness().body == b"dataplane: no sign of life for 6 s\n"
-    assert not health.is_ready
-    health.alive("dataplane")
-    assert health.is_ready
-
-
-def test_a_loop_that_stands_still_is_reported_once_with_its_stack():
-    reports = []
-    reported = threading.Event()
-
-    def note(seconds, stack):
-        reports.append((seconds, stack))
-        reported.set()
-
-    async def stuck_here():
-        watchdog = LoopWatchdog(0.05, note)
-        watchdog.start()
-        assert reported.wait(20)
-        watchdog.stop()
-
-    asyncio.run(stuck_here())
-    assert len(reports) == 1
-    assert reports[0][0] > 0.05
-    assert "stuck_here" in reports[0][1]
-
-
-def test_logs_are_json_lines_at_the_severity_asked_for():
-    import structlog
-
-    out = io.StringIO()
-    configure_logs("WARNING", out)
-    try:
-        log = structlog.get_logger("x")
-        log.info("unseen")
-        log.error("seen", subject="NetworkPolicy(a/b)")
-    finally:
-        structlog.reset_defaults()
-    (line,) = out.getvalue().splitlines()
-    entry = json.loads(line)
-    assert (entry["event"], entry["level"]) == ("seen", "error")
-    assert entry["subject"] == "NetworkPolicy(a/b)"

@@ -17,11 +17,11 @@ import structlog
 from tortie.agent import metrics as metric
 from tortie.agent.backoff import Backoff
 from tortie.agent.config import AgentConfig
-from tortie.agent.health import Health
 from tortie.agent.inbox import Inbox
 from tortie.agent.metrics import Metrics
 from tortie.agent.pipeline import KeyValue, Pipeline, Turn, Work
 from tortie.agent.waiters import Waiters
+from tortie.daemon.health import Health
 from tortie.dataplane.contract import Failure
 from tortie.policy.program import EndpointId
 from tortie.sync.stream import Item

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tortie.agent import values
+from tortie.daemon import values
 
 _PREFIX = "FELIX_"
 

@@ -3,8 +3,8 @@
 import prometheus_client as prometheus
 
 from tortie.agent.census import Counts
-from tortie.agent.http import Answer
 from tortie.agent.pipeline import Turn
+from tortie.daemon.http import Answer
 
 NOT_STARTED, WAITING, RESYNCING, IN_SYNC = 0, 1, 2, 3  # felix_resync_state
 

@@ -4,27 +4,21 @@ On SIGTERM or SIGINT the sockets close and the tasks end; what is in the kernel 
 next agent adopts it.
 """
 
-import asyncio
 import os
-import signal
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 import structlog
 
 from tortie.agent.agent import Agent
 from tortie.agent.control import ControlServer, Reply, Request, failure
-from tortie.agent.http import HttpServer, Pages
 from tortie.agent.waiters import NotReady
-from tortie.agent.watchdog import LoopWatchdog
+from tortie.daemon.http import Pages
+from tortie.daemon.running import Service, listen, run_until, stopped_by_signal, watch_loop
 
-_STALL = 10.0  # seconds that the event loop may stand still before its stack is logged
 _WAIT = 10.0  # seconds, for a "wait" that names none
 
 _log = structlog.get_logger(__name__)
-
-
-Service = Callable[[], Coroutine[object, object, None]]
 
 
 async def serve(
@@ -34,52 +28,26 @@ async def serve(
 ) -> None:
     """Run the agent and `services` until a signal asks to stop. Raises OSError, or what a
     service raised."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = stopped_by_signal()
     async with AsyncExitStack() as opened:
         await _open(agent, control, opened)
         _log.info("started", node=agent.config.node, process=os.getpid())
-        await _until(stop, [agent.run, *services])
+        await run_until(stop, [agent.run, *services])
     _log.info("stopped; what is programmed stays in force")
 
 
 async def _open(agent: Agent, control: ControlServer, opened: AsyncExitStack) -> None:
-    watchdog = LoopWatchdog(_STALL, _stalled)
-    watchdog.start()
-    opened.callback(watchdog.stop)
+    watch_loop(opened)
     config, health = agent.config, agent.health
     if config.health_enabled:
         pages: Pages = {"/liveness": health.liveness, "/readiness": health.readiness}
-        await _listen(pages, config.health_host, config.health_port, opened)
+        await listen(pages, config.health_host, config.health_port, opened)
     if config.metrics_enabled:
         metrics: Pages = {"/metrics": agent.metrics.page}
-        await _listen(metrics, config.metrics_host, config.metrics_port, opened)
+        await listen(metrics, config.metrics_host, config.metrics_port, opened)
     register_verbs(agent, control)
     await control.start()
     opened.push_async_callback(control.close)
-
-
-async def _listen(pages: Pages, host: str, port: int, opened: AsyncExitStack) -> None:
-    server = HttpServer(pages)
-    await server.start(host, port)
-    opened.push_async_callback(server.close)
-
-
-async def _until(stop: asyncio.Event, work: Sequence[Service]) -> None:
-    """Run `work` until `stop` is set, or until one of it ends by itself."""
-    tasks = [asyncio.create_task(one()) for one in work]
-    stopper = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait([stopper, *tasks], return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (stopper, *tasks):
-            task.cancel()
-        ends = await asyncio.gather(*tasks, return_exceptions=True)
-    for end in ends:
-        if isinstance(end, Exception):
-            raise end
 
 
 def register_verbs(agent: Agent, control: ControlServer) -> None:
@@ -112,7 +80,3 @@ def register_verbs(agent: Agent, control: ControlServer) -> None:
 
     control.register("status", status)
     control.register("wait", wait)
-
-
-def _stalled(seconds: float, stack: str) -> None:
-    _log.error("the event loop stands still", seconds=round(seconds, 1), stack=stack)

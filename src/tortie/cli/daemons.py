@@ -13,7 +13,6 @@ from tortie.agent.allegiance import OtherDatastore, pledge
 from tortie.agent.config import AgentConfig, ConfigError, load_config
 from tortie.agent.control import ControlServer
 from tortie.agent.drivers import build_dataplane
-from tortie.agent.log import configure_logs
 from tortie.agent.pipeline import Pipeline
 from tortie.agent.runlock import AlreadyRunning, RunLock
 from tortie.agent.service import serve
@@ -21,6 +20,7 @@ from tortie.cni.addresses import Addresses
 from tortie.cni.attachment import Attacher
 from tortie.cni.records import Records
 from tortie.cni.server import CniServer
+from tortie.daemon.log import configure_logs
 from tortie.dataplane.composite import Dataplane
 from tortie.datastore import Datastore, DatastoreError, open_datastore
 from tortie.engine import Engine

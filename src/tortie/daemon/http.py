@@ -2,7 +2,7 @@
 
 Every request gets one answer and the connection ends. A client that sends nothing is let go after
 a few seconds, so that it can't hold a connection for ever; and those of more clients than any probe
-or scraper has are closed at once, so that strangers can't use up the agent's file descriptors.
+or scraper has are closed at once, so that strangers can't use up the daemon's file descriptors.
 """
 
 import asyncio

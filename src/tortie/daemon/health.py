@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from tortie.agent.http import Answer
+from tortie.daemon.http import Answer
 
 Clock = Callable[[], float]
 

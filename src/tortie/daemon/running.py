@@ -1,0 +1,60 @@
+"""A daemon's run: its pages, a watchdog on its loop, and an end by signal or by its own fault."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+
+import structlog
+
+from tortie.daemon.http import HttpServer, Pages
+from tortie.daemon.watchdog import LoopWatchdog
+
+_STALL = 10.0  # seconds that the event loop may stand still before its stack is logged
+
+Service = Callable[[], Coroutine[object, object, None]]
+
+_log = structlog.get_logger(__name__)
+
+
+def stopped_by_signal() -> asyncio.Event:
+    """An event of the running loop that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def listen(pages: Pages, host: str, port: int, opened: AsyncExitStack) -> int:
+    """Serve pages until `opened` is closed. Returns the port. Raises OSError."""
+    server = HttpServer(pages)
+    bound = await server.start(host, port)
+    opened.push_async_callback(server.close)
+    return bound
+
+
+def watch_loop(opened: AsyncExitStack) -> None:
+    """Have the log say where the running loop stood still, until `opened` is closed."""
+    watchdog = LoopWatchdog(_STALL, _stalled)
+    watchdog.start()
+    opened.callback(watchdog.stop)
+
+
+async def run_until(stop: asyncio.Event, work: Sequence[Service]) -> None:
+    """Run `work` until `stop` is set, or until one of it ends by itself; raises what it raised."""
+    tasks = [asyncio.create_task(one()) for one in work]
+    stopper = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([stopper, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (stopper, *tasks):
+            task.cancel()
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+    for end in ends:
+        if isinstance(end, Exception):
+            raise end
+
+
+def _stalled(seconds: float, stack: str) -> None:
+    _log.error("the event loop stands still", seconds=round(seconds, 1), stack=stack)
