@@ -41,6 +41,14 @@ class Closed(Unavailable):
     """This process has closed its store: there is nothing to wait for."""
 
 
+class Forbidden(DatastoreError):
+    """The store refused who we are or what we may do. One line: which user, right or setting."""
+
+
+class Invalid(DatastoreError):
+    """The store refused the object itself, by rules of its own; the message says which part."""
+
+
 class Put(Struct, frozen=True):
     """The object now has this value (created or updated)."""
 

@@ -1,8 +1,16 @@
-"""From the text that names a datastore to an open one."""
+"""From what names a datastore, text or settings, to an open one."""
 
+from importlib import import_module
 from pathlib import Path
 
 from tortie.datastore.contract import Datastore, DatastoreError
+from tortie.datastore.settings import (
+    DatastoreSettings,
+    EtcdSettings,
+    KubernetesSettings,
+    MemorySettings,
+    SqliteSettings,
+)
 
 MEMORY = "memory:"
 
@@ -24,16 +32,35 @@ def sqlite_path(location: str | Path) -> Path | None:
     )
 
 
-async def open_datastore(location: str | Path) -> Datastore:
-    """Open "sqlite:PATH", "memory:" or a bare path, which means SQLite.
+async def open_datastore(wanted: str | Path | DatastoreSettings) -> Datastore:
+    """Open what settings say, or "sqlite:PATH", "memory:", or a bare path, which means SQLite.
 
-    Raises DatastoreError for a scheme that is none of these, Unavailable where it can't be opened.
+    Backends are loaded when asked for: a command that looks into a file pays for no network.
+    A server that is away is found out by the first operation. Raises DatastoreError for a scheme
+    that is none of these and for settings that can never work, Unavailable for a file that can't
+    be opened.
     """
+    match wanted if not isinstance(wanted, str | Path) else _settings(wanted):
+        case SqliteSettings(path=path):
+            from tortie.datastore.sqlite import SqliteDatastore
+
+            return await SqliteDatastore.open(path)
+        case EtcdSettings() as settings:
+            return await _server("etcd", "EtcdDatastore", settings)
+        case KubernetesSettings() as settings:
+            return await _server("kubernetes", "KubernetesDatastore", settings)
+        case MemorySettings():
+            from tortie.datastore.memory import MemoryDatastore
+
+            return MemoryDatastore()
+
+
+def _settings(location: str | Path) -> SqliteSettings | MemorySettings:
     path = sqlite_path(location)
-    if path is None:
-        from tortie.datastore.memory import MemoryDatastore
+    return MemorySettings() if path is None else SqliteSettings(path=str(path))
 
-        return MemoryDatastore()
-    from tortie.datastore.sqlite import SqliteDatastore
 
-    return await SqliteDatastore.open(path)
+async def _server(package: str, name: str, settings: DatastoreSettings) -> Datastore:
+    backend = getattr(import_module(f"tortie.datastore.{package}"), name)
+    store: Datastore = await backend.open(settings)
+    return store

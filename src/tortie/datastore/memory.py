@@ -12,6 +12,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from tortie.api import Key, Resource
+from tortie.api.unknown_fields import carried
 from tortie.datastore.contract import (
     AlreadyExists,
     Batch,
@@ -114,7 +115,8 @@ class MemoryDatastore:
         stored = self._find(key)
         check_unchanged(key, read, stored.revision)
         check_same_object(resource, stored.identity)
-        return self._put(key, stored.identity, to_value(resource, stored.identity))
+        value = carried(key.kind, stored.value, to_value(resource, stored.identity))
+        return self._put(key, stored.identity, value)
 
     async def delete(self, key: Key, revision: int | None = None) -> Resource | None:
         """See `Datastore.delete`."""

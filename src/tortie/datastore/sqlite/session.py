@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tortie.api import Key, Resource
+from tortie.api.unknown_fields import carried
 from tortie.datastore.contract import (
     AlreadyExists,
     Batch,
@@ -123,7 +124,7 @@ class Session:
             stored = self._find(key)
             check_unchanged(key, read, stored.revision)
             check_same_object(resource, stored.identity)
-            value = to_value(resource, stored.identity)
+            value = carried(key.kind, stored.value, to_value(resource, stored.identity))
             revision = self._put(key, stored.identity, value)
         return sound(key, value, revision)
 
