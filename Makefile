@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 # The daemons need the tools in sbin wherever they are started from.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: demo test lint unit bench fuzz pin clean help
+.PHONY: demo test lint unit bench bench-engine fuzz pin clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -32,6 +32,9 @@ lint: $(READY)
 
 unit: $(READY)
 	$(BIN)/pytest $(PYTEST_ARGS)
+
+bench-engine: $(READY)
+	@$(BIN)/python -m bench engine
 
 bench: $(READY)
 	@$(BIN)/python -m bench
