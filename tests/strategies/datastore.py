@@ -1,17 +1,25 @@
-"""Resources to store, and the backends that store them."""
+"""Resources to store, the backends that store them, and what to ask of their watches."""
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
+from enum import Enum
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
+import pytest
 from hypothesis import strategies as st
 
 from tortie.api import GlobalNetworkSet, Key, NetworkSet, NetworkSetSpec, ObjectMeta, Resource
 from tortie.datastore import Batch, Datastore, Event
 from tortie.datastore.memory import MemoryDatastore
 from tortie.datastore.sqlite import SqliteDatastore
-from tortie.datastore.sqlite.session import History
+
+NAMESPACES = ("default", "other", "a", "ab", "b")
+"""What the contract's tests use: a backend whose server wants them to exist makes them."""
 
 
 def network_set(name: str, namespace: str = "default", **labels: str) -> NetworkSet:
@@ -49,13 +57,20 @@ def resources() -> st.SearchStrategy[Resource]:
 async def changes_until(
     store: Datastore, kinds: Collection[str], since: int, until: int, seconds: float = 60
 ) -> list[Event]:
-    """The events of a new watch up to revision `until`; fails if they don't come."""
+    """The events of a new watch up to revision `until`; fails if they don't come.
+
+    Of one kind, the event of that revision ends it too: what a watch has told of other kinds may
+    come late. `until` may therefore be what a write of one of several kinds returned only where
+    the store orders them among each other.
+    """
     events: list[Event] = []
+    watch = store.watch(kinds, since)
     async with asyncio.timeout(seconds):
-        async for batch in store.watch(kinds, since):
+        async for batch in watch:
             events += batch.events
-            if batch.revision >= until:
+            if batch.revision >= until or any(event.revision >= until for event in batch.events):
                 break
+    await watch.aclose()
     return events
 
 
@@ -65,37 +80,134 @@ async def first_batch(watch: AsyncIterator[Batch], seconds: float = 60) -> Batch
         return await anext(watch)
 
 
+async def first_events(watch: AsyncIterator[Batch], seconds: float = 60) -> tuple[Event, ...]:
+    """The events of the next batch that has some; fails if it doesn't come."""
+    async with asyncio.timeout(seconds):
+        async for batch in watch:
+            if batch.events:
+                return batch.events
+    raise AssertionError("the watch ended")
+
+
+def revision_of(resource: Resource) -> int:
+    """The revision of the write that returned it."""
+    return int(resource.metadata.resource_version)
+
+
+class Ability(Enum):
+    """What a test may need of a store and not every store can be brought to."""
+
+    RAW_BYTES = "store bytes that are no JSON"
+    RAW_OBJECTS = "store JSON that is no object of its kind"
+    UNKNOWN_FIELDS = "store fields that we don't know"
+    COMPACTION = "forget its history when told"
+    SEVERAL_OBJECTS = "have several store objects on one store"
+    ORDER_ACROSS_KINDS = "tell changes of several kinds in one order"
+    QUIET_PROGRESS = "say that it went on in kinds that were not asked for"
+
+
+class Backend(Protocol):
+    """One kind of store, with one store that is fresh for each test."""
+
+    cannot: Mapping[Ability, str]
+    """What this kind can't, each with the reason, which the skipped test shows."""
+
+    async def open(self) -> Datastore:
+        """A store object on the test's store; who opens it closes it."""
+        ...
+
+    async def damage(self, store: Datastore, key: Key, value: bytes) -> None:
+        """Put bytes under a key as another program would, whatever they are."""
+        ...
+
+    async def stored(self, store: Datastore, key: Key) -> bytes:
+        """The JSON that is stored under a key."""
+        ...
+
+    async def compact(self, store: Datastore) -> None:
+        """Make every revision before the present one `Gone`."""
+        ...
+
+
 class Memory:
     """Stores in memory."""
 
-    async def open(self, history: int = 10_000) -> Datastore:
-        return MemoryDatastore(history)
+    cannot: Mapping[Ability, str] = {
+        Ability.SEVERAL_OBJECTS: "a store in memory lives in one object"
+    }
+
+    async def open(self) -> Datastore:
+        return MemoryDatastore()
 
     async def damage(self, store: Datastore, key: Key, value: bytes) -> None:
         assert isinstance(store, MemoryDatastore)
         await store.put_raw(key, value)
 
+    async def stored(self, store: Datastore, key: Key) -> bytes:
+        assert isinstance(store, MemoryDatastore)
+        return await store.raw(key)
+
+    async def compact(self, store: Datastore) -> None:
+        assert isinstance(store, MemoryDatastore)
+        await store.compact()
+
 
 class Sqlite:
-    """Stores in one file of a temporary folder."""
+    """Stores in one file of a temporary folder, into which `sqlite3` looks as another program."""
+
+    cannot: Mapping[Ability, str] = {}
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "store" / "tortie.db"
 
-    async def open(self, history: int = 10_000) -> Datastore:
-        return await SqliteDatastore.open(self.path, History(changes=history))
+    async def open(self) -> Datastore:
+        return await SqliteDatastore.open(self.path)
 
     async def damage(self, store: Datastore, key: Key, value: bytes) -> None:
-        """Another program writes what we can't read, and rings no bell."""
+        """Rings no bell, as a writer that was killed after its commit."""
         revision = await store.revision() + 1
-        with sqlite3.connect(self.path) as database:
+        with self._looking() as database:
             database.execute("UPDATE state SET revision = ?", (revision,))
             database.execute("INSERT INTO changes VALUES (?, ?, ?, ?, ?)", (revision, *key, value))
             database.execute(
                 "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, 'u', 't', ?)",
                 (*key, revision, value),
             )
-        database.close()
+
+    async def stored(self, store: Datastore, key: Key) -> bytes:  # noqa: ARG002 - the protocol's
+        with self._looking() as database:
+            query = "SELECT value FROM objects WHERE (kind, namespace, name) = (?, ?, ?)"
+            value: bytes = database.execute(query, key).fetchone()[0]
+            return value
+
+    async def compact(self, store: Datastore) -> None:  # noqa: ARG002 - the protocol's
+        with self._looking() as database:
+            database.execute("DELETE FROM changes")
+            database.execute("UPDATE state SET compacted = revision")
+
+    @contextmanager
+    def _looking(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(self.path)) as database, database:
+            yield database
 
 
-Backend = Memory | Sqlite
+Opening = Callable[[pytest.FixtureRequest, Path], AbstractContextManager[Backend]]
+"""Gives a backend for one test, from pytest's fixtures and the test's folder.
+
+It is found by the name `backend` in a module of `_SERVERS`. Where its server can't be had it calls
+`pytest.skip` with a line that says why.
+"""
+
+_SERVERS = {"etcd": "strategies.etcd_backend", "kubernetes": "strategies.kube_backend"}
+BACKENDS = ("memory", "sqlite", *(name for name in _SERVERS if find_spec(_SERVERS[name])))
+
+
+@contextmanager
+def backend_named(name: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Backend]:
+    """The backend of that name, for one test."""
+    if name in _SERVERS:
+        opening: Opening = import_module(_SERVERS[name]).backend
+        with opening(request, folder) as found:
+            yield found
+    else:
+        yield Memory() if name == "memory" else Sqlite(folder)

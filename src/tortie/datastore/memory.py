@@ -67,6 +67,7 @@ class MemoryDatastore:
 
     async def revision(self) -> int:
         """See `Datastore.revision`."""
+        self._check_open()
         return self._compacted + len(self._log)
 
     async def identity(self) -> str:
@@ -131,6 +132,15 @@ class MemoryDatastore:
         """Store bytes as they are, whatever they are: how tests get malformed objects."""
         revision = self._record(key, value)
         self._objects[key.kind][key] = _Stored(revision, new_identity(), value)
+
+    async def raw(self, key: Key) -> bytes:
+        """The bytes that are stored. Raises NotFound."""
+        return self._find(key).value
+
+    async def compact(self) -> None:
+        """Forget the changes until now: watches that are behind end in Gone."""
+        self._compacted += len(self._log)
+        self._log.clear()
 
     async def watch(self, kinds: Collection[str], since: int) -> AsyncGenerator[Batch, None]:
         """See `Datastore.watch`."""
