@@ -6,8 +6,12 @@ from contextlib import aclosing
 from hypothesis import strategies as st
 
 from tortie.api import (
+    IPPool,
+    IPPoolSpec,
     Key,
     Namespace,
+    Node,
+    NodeSpec,
     ObjectMeta,
     Pod,
     PodSpec,
@@ -19,50 +23,75 @@ from tortie.api import (
     WorkloadEndpoint,
     WorkloadEndpointSpec,
 )
-from tortie.datastore import Batch, Datastore, DatastoreError, Gone, Listing, Unavailable
-from tortie.datastore.values import in_pages
+from tortie.api.calico.bgp_peer import BGPPeer, BGPPeerSpec
+from tortie.datastore import (
+    Batch,
+    Datastore,
+    DatastoreError,
+    Forbidden,
+    Gone,
+    Listing,
+    Unavailable,
+)
 from tortie.kubernetes import wep_name
 
-FAULTS: dict[str, type[DatastoreError]] = {"unavailable": Unavailable, "gone": Gone}
-faults = st.lists(st.sampled_from(["", "", "", *FAULTS]), max_size=30)
+FAULTS: dict[str, type[DatastoreError]] = {
+    "unavailable": Unavailable,
+    "gone": Gone,
+    "forbidden": Forbidden,
+}
+ODDITIES = ("repeat", "end")  # of a watch: a batch comes twice; it ends by itself
+faults = st.lists(st.sampled_from(["", "", "", *FAULTS, *ODDITIES]), max_size=30)
 """What happens at each further operation: nothing, or an error. Afterwards nothing more."""
 
 NODES, NAMES = ["node-a", "node-b"], ["a", "b"]
+PAGE = 2  # objects; small, so that few objects are several pages
 
 
 class FaultyStore:
-    """The reads of another store, each failing if the next fault says so."""
+    """The reads of another store, each failing if the next fault says so.
 
-    def __init__(self, store: Datastore, script: Iterable[str]) -> None:
+    Each page is an operation, and so is each batch of a watch, before it arrives and after.
+    `calls` has the names of the operations.
+    """
+
+    def __init__(self, store: Datastore, script: Iterable[str], page: int = PAGE) -> None:
         self._store = store
         self._script = iter(script)
+        self._page = page
+        self.calls: list[str] = []
 
-    def fail(self) -> None:
-        """Raise the next fault, if it is one."""
+    def fail(self, operation: str) -> str:
+        """Raise the next fault, if it is an error; else it is the caller's."""
+        self.calls.append(operation)
         fault = next(self._script, "")
-        if fault:
+        if fault in FAULTS:
             raise FAULTS[fault](f"{fault}, as told")
+        return fault
 
     async def revision(self) -> int:
-        self.fail()
+        self.fail("revision")
         return await self._store.revision()
 
     async def identity(self) -> str:
-        self.fail()
+        self.fail("identity")
         return await self._store.identity()
 
     async def get(self, key: Key) -> Resource:
-        self.fail()
+        self.fail("get")
         return await self._store.get(key)
 
     async def pages(
         self, kind: str, namespace: str | None = None, size: int = 500
     ) -> AsyncGenerator[Listing, None]:
-        for page in in_pages(await self.list(kind, namespace), size):
-            yield page
+        size = min(size, self._page)
+        async with aclosing(self._store.pages(kind, namespace, size)) as pages:
+            async for page in pages:
+                self.fail("page")
+                yield page
 
     async def list(self, kind: str, namespace: str | None = None) -> Listing:
-        self.fail()
+        self.fail("list")
         return await self._store.list(kind, namespace)
 
     async def create(self, resource: Resource) -> Resource:
@@ -75,12 +104,15 @@ class FaultyStore:
         return await self._store.delete(key, revision)
 
     async def watch(self, kinds: Collection[str], since: int) -> AsyncGenerator[Batch, None]:
-        self.fail()
+        self.fail("watch")
         async with aclosing(self._store.watch(kinds, since)) as batches:
             async for batch in batches:
-                self.fail()  # a batch that never arrives
+                oddity = self.fail("batch")  # an error: it never arrives
                 yield batch
-                self.fail()
+                if oddity == "repeat":
+                    yield batch
+                if self.fail("after") == "end":
+                    return
 
     async def close(self) -> None:
         await self._store.close()
@@ -125,4 +157,18 @@ def cluster_objects() -> st.SearchStrategy[Resource]:
         st.builds(
             lambda name: ServiceAccount(metadata=ObjectMeta(name=name, namespace="web")), names
         ),
+    )
+
+
+def network_objects() -> st.SearchStrategy[Resource]:
+    """Objects of the other streams: nodes, pools, peers."""
+    labels = st.dictionaries(st.just("rack"), st.sampled_from(["x", "y"]), max_size=1)
+    metadata = st.builds(
+        lambda name, found: ObjectMeta(name=name, labels=found), st.sampled_from("abc"), labels
+    )
+    pool = IPPoolSpec(cidr="10.0.0.0/16")
+    return st.one_of(
+        st.builds(lambda meta: Node(metadata=meta, spec=NodeSpec()), metadata),
+        st.builds(lambda meta: IPPool(metadata=meta, spec=pool), metadata),
+        st.builds(lambda meta: BGPPeer(metadata=meta, spec=BGPPeerSpec()), metadata),
     )

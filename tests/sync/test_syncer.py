@@ -24,7 +24,7 @@ from tortie.api import (
 )
 from tortie.datastore import Datastore, update_with
 from tortie.datastore.memory import MemoryDatastore
-from tortie.kubernetes import convert
+from tortie.kubernetes import Conversion, conversion, convert
 from tortie.sync import (
     FELIX_KINDS,
     Backoff,
@@ -40,6 +40,7 @@ from tortie.sync import translator as translator_module
 from tortie.sync.backoff import LONGEST, SHORTEST
 
 Stream = AsyncGenerator[list[Item], None]
+START = [""] * (1 + len(FELIX_KINDS) + 1)  # revision, a page of each kind, watch
 BAD = Key("GlobalNetworkSet", "", "bad")
 
 
@@ -179,8 +180,6 @@ def test_a_stored_endpoint_wins_over_a_pod_and_the_pod_inherits(pod_first: bool)
 
 
 def test_an_inheritance_that_could_not_be_read_is_made_up_for() -> None:
-    start = [""] * (1 + len(FELIX_KINDS) + 1)  # revision, lists, watch
-
     async def scenario(store: MemoryDatastore, stream: Stream, _: list[SyncWarning]) -> None:
         await store.create(pod("a", app="pod"))
         await store.create(endpoint("a", app="stored"))
@@ -190,23 +189,82 @@ def test_an_inheritance_that_could_not_be_read_is_made_up_for() -> None:
         heir = convert(await store.get(pod("a").key))
         assert Update(endpoint("a").key, heir) in items
 
-    follow(scenario, [*start, "", "unavailable"])
+    follow(scenario, [*START, "", "unavailable"])
 
 
-def test_a_malformed_object_counts_as_absent_and_is_named_once() -> None:
+def test_a_malformed_object_leaves_its_last_good_value_in_force_and_is_named_once() -> None:
     async def scenario(store: MemoryDatastore, stream: Stream, warnings: list[SyncWarning]) -> None:
         await store.create(global_network_set("bad"))
         await store.create(global_network_set("good"))
         await until(stream, 2)
         await store.put_raw(BAD, b'{"metadata": 7}')
-        assert await until(stream, 3) == [Update(BAD, None), Progress(3)]
+        assert await until(stream, 3) == [Progress(3)]
         await store.put_raw(BAD, b'{"metadata": 7}')
         assert await until(stream, 4) == [Progress(4)]
         (warning,) = warnings
         assert warning.key == BAD
-        assert "GlobalNetworkSet(bad)" in str(warning)
+        assert "GlobalNetworkSet(bad) stays in force as it was at revision 1: " in str(warning)
         healed = await store.update(global_network_set("bad"))
         assert await until(stream, 5) == [Update(BAD, healed), Progress(5)]
+        await store.put_raw(BAD, b"{")
+        assert await until(stream, 6) == [Progress(6)]
+        assert "at revision 5: " in str(warnings[1])
+        await store.delete(BAD)
+        assert await until(stream, 7) == [Update(BAD, None), Progress(7)]
+        await store.put_raw(BAD, b"{")
+        assert await until(stream, 8) == [Progress(8)]
+        assert "counts as absent" in str(warnings[2])
+
+    follow(scenario)
+
+
+def test_an_object_damaged_during_an_outage_leaves_its_last_good_value_in_force() -> None:
+    async def scenario(store: MemoryDatastore, stream: Stream, warnings: list[SyncWarning]) -> None:
+        await store.create(global_network_set("bad"))
+        await until(stream, 1)
+        await store.put_raw(BAD, b"{")
+        assert await until(stream, 2) == [Progress(2)]
+        assert "stays in force as it was at revision 1" in str(warnings[-1])
+        await store.delete(BAD)
+        assert await until(stream, 3) == [Update(BAD, None), Progress(3)]
+
+    follow(scenario, [*START, "unavailable"])
+
+
+def test_what_was_never_read_well_is_absent_and_said_so() -> None:
+    async def body() -> None:
+        store = MemoryDatastore()
+        warnings: list[SyncWarning] = []
+        syncer = Syncer(store, on_warning=warnings.append)
+        stream = syncer.stream()
+        policy = Key("GlobalNetworkPolicy", "", "deny")
+        await store.put_raw(BAD, b"{")
+        await store.put_raw(policy, b"{")
+        assert await until(stream, 2) == [InSync(), Progress(2)]
+        assert {warning.key for warning in warnings} == {BAD, policy}
+        assert all("counts as absent" in str(warning) for warning in warnings)
+        (line,) = syncer.absent_policies()
+        assert line.startswith("GlobalNetworkPolicy(deny) counts as absent")
+        await store.delete(policy)
+        assert await until(stream, 3) == [Progress(3)]
+        assert syncer.absent_policies() == []
+        await stream.aclose()
+
+    asyncio.run(body())
+
+
+def test_an_heir_that_can_not_be_read_does_not_inherit() -> None:
+    """What is out is the value of the one that is gone, not one of its own."""
+
+    async def scenario(store: MemoryDatastore, stream: Stream, warnings: list[SyncWarning]) -> None:
+        await store.create(pod("a", app="pod"))
+        stored = await store.create(endpoint("a", app="stored"))
+        await until(stream, 2)
+        await store.put_raw(pod("a").key, b"{")
+        assert await until(stream, 3) == [Progress(3)]
+        await store.delete(stored.key)
+        assert await until(stream, 4) == [Update(stored.key, None), Progress(4)]
+        assert "counts as absent" in str(warnings[-1])
 
     follow(scenario)
 
@@ -214,21 +272,136 @@ def test_a_malformed_object_counts_as_absent_and_is_named_once() -> None:
 def test_an_object_that_breaks_the_conversion_harms_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def broken(resource: Resource) -> None:
-        raise ZeroDivisionError(resource.metadata.name)
+    def broken(resource: Resource) -> Conversion:
+        if "broken" in resource.metadata.labels:
+            raise ZeroDivisionError(resource.metadata.name)
+        return conversion(resource)
 
     async def scenario(store: MemoryDatastore, stream: Stream, warnings: list[SyncWarning]) -> None:
         monkeypatch.setattr(translator_module, "conversion", broken)
         await store.create(global_network_set("a"))
-        assert await until(stream, 1) == [InSync(), Progress(1)]
-        assert "ZeroDivisionError" in str(warnings[0])
+        await until(stream, 1)
+        await store.update(global_network_set("a", broken="yes"))
+        other = await store.create(global_network_set("b"))
+        assert await until(stream, 3) == [Update(other.key, other), Progress(3)]
+        assert "at revision 1: ZeroDivisionError in its conversion: a" in str(warnings[0])
 
     follow(scenario)
 
 
-def test_after_an_outage_only_the_differences_come() -> None:
-    start = [""] * (1 + len(FELIX_KINDS) + 1)
+def test_a_kind_whose_history_goes_while_it_is_listed_is_listed_again_at_once() -> None:
+    async def body() -> None:
+        store = MemoryDatastore()
+        made = [await store.create(global_network_set(name)) for name in ("a", "b", "c")]
+        faulty = FaultyStore(store, ["", "", "gone"], page=2)
+        waits = 0
 
+        async def wait(_: float) -> None:
+            nonlocal waits
+            waits += 1
+
+        stream = Syncer(faulty, ["GlobalNetworkSet"], backoff=Backoff(sleep=wait)).stream()
+        assert updates(await until(stream, 3)) == {each.key: each for each in made}
+        assert faulty.calls == ["revision", *["page"] * 4]
+        assert waits == 0
+        await stream.aclose()
+
+    asyncio.run(body())
+
+
+def test_what_is_gone_is_known_at_the_last_page_also_where_the_listing_began_again() -> None:
+    async def scenario(store: MemoryDatastore, stream: Stream, _: list[SyncWarning]) -> None:
+        names = ("a", "b", "c", "d", "e")
+        for name in names:
+            await store.create(global_network_set(name))
+        await until(stream, 5)
+        for name in names[1:]:
+            await store.delete(global_network_set(name).key)
+        added = await store.create(global_network_set("f"))
+        gone = {global_network_set(name).key: None for name in names[1:]}
+        assert updates(await until(stream, 10)) == gone | {added.key: added}
+
+    follow(scenario, [*START, "unavailable", *START[:9], "gone", "gone"])
+
+
+def test_no_page_is_asked_for_before_the_one_before_it_went_out() -> None:
+    """A listing is never held as a whole, however many objects there are."""
+
+    async def body() -> None:
+        store = MemoryDatastore()
+        for number in range(10):
+            await store.create(global_network_set(f"n{number}"))
+        faulty = FaultyStore(store, [], page=3)
+        stream = Syncer(faulty, ["GlobalNetworkSet"]).stream()
+        sizes = []
+        for asked in range(1, 5):
+            sizes.append(len(await anext(stream)))
+            assert faulty.calls.count("page") == asked
+        assert sizes == [3, 3, 3, 1]
+        await stream.aclose()
+
+    asyncio.run(body())
+
+
+def test_a_watch_that_ends_by_itself_is_an_outage_and_not_the_end() -> None:
+    async def scenario(store: MemoryDatastore, stream: Stream, warnings: list[SyncWarning]) -> None:
+        await until(stream, 0)
+        first = await store.create(global_network_set("a"))
+        assert await until(stream, 1) == [Update(first.key, first), Progress(1)]
+        second = await store.create(global_network_set("b"))
+        assert updates(await until(stream, 2)) == {second.key: second}
+        assert "ended the watch" in str(warnings[0])
+
+    follow(scenario, [*START, "", "end"])
+
+
+def test_an_outage_is_told_once_for_each_reason_and_not_for_each_attempt() -> None:
+    async def scenario(_: MemoryDatastore, stream: Stream, warnings: list[SyncWarning]) -> None:
+        await until(stream, 0)
+        assert [str(warning).partition(": ")[2] for warning in warnings] == [
+            "unavailable, as told",
+            "forbidden, as told",
+        ]
+
+    follow(scenario, [*["unavailable"] * 5, "forbidden", "unavailable", "forbidden"])
+
+
+def test_rights_lost_while_an_heir_is_read_are_an_outage_and_take_nothing_away() -> None:
+    async def scenario(store: MemoryDatastore, stream: Stream, _: list[SyncWarning]) -> None:
+        await store.create(pod("a", app="pod"))
+        stored = await store.create(endpoint("a", app="stored"))
+        await until(stream, 2)
+        await store.delete(stored.key)
+        heir = convert(await store.get(pod("a").key))
+        assert updates(await until(stream, 3)) == {stored.key: heir}
+
+    follow(scenario, [*START, "", "forbidden"])
+
+
+def test_another_store_in_the_place_of_the_one_before_is_not_read() -> None:
+    class Other(Exception):
+        pass
+
+    async def body() -> None:
+        first, second = MemoryDatastore(), MemoryDatastore()
+        store, pledged = Switch(first), await first.identity()
+
+        def admit(identity: str) -> None:
+            if identity != pledged:
+                raise Other(identity)
+
+        stream = Syncer(store, backoff=hurried(), admit=admit).stream()
+        await first.create(global_network_set("a"))
+        await until(stream, 1)
+        store.current = second
+        await first.close()
+        with pytest.raises(Other):
+            await anext(stream)
+
+    asyncio.run(body())
+
+
+def test_after_an_outage_only_the_differences_come() -> None:
     async def scenario(store: MemoryDatastore, stream: Stream, warnings: list[SyncWarning]) -> None:
         for name in ("kept", "changed", "gone"):
             await store.create(global_network_set(name))
@@ -240,7 +413,7 @@ def test_after_an_outage_only_the_differences_come() -> None:
         assert updates(items) == {changed.key: changed, global_network_set("gone").key: None}
         assert [str(warning) for warning in warnings if warning.key is None]
 
-    follow(scenario, [*start, "gone", "unavailable"])
+    follow(scenario, [*START, "gone", "unavailable"])
 
 
 def test_a_store_that_was_restored_from_a_copy_is_read_anew() -> None:
@@ -285,7 +458,7 @@ class Switch(FaultyStore):
         async for batch in super().watch(kinds, since):
             yield batch
         self._script = iter(["unavailable"])
-        self.fail()
+        self.fail("watch")
 
 
 def test_the_outage_says_since_when_and_why() -> None:

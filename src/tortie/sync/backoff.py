@@ -31,11 +31,15 @@ class Backoff:
         """The datastore answers again."""
         self._connected_at = self._clock()
 
+    def lasted(self) -> bool:
+        """Whether the connection that failed now had been a good one."""
+        return self._connected_at is not None and self._clock() - self._connected_at >= LONGEST
+
     async def wait(self) -> None:
         """Wait after a failure."""
-        since, self._connected_at = self._connected_at, None
-        if since is not None and self._clock() - since >= LONGEST:
+        if self.lasted():
             self._failures = 0
+        self._connected_at = None
         limit = min(LONGEST, SHORTEST * 2 ** min(self._failures, 16))
         self._failures += 1
         await self._sleep(limit * (0.5 + self._chance() / 2))

@@ -12,36 +12,21 @@ from tortie.datastore import (
     Datastore,
     DatastoreError,
     Deleted,
+    Forbidden,
+    Gone,
     Malformed,
     NotFound,
     Put,
     Unavailable,
 )
 from tortie.sync.backoff import Backoff
+from tortie.sync.kinds import FELIX_KINDS
 from tortie.sync.stream import InSync, Item, Progress, Update
 from tortie.sync.translator import SyncWarning, Translator
 
-FELIX_KINDS = (  # what the node agent needs; what others refer to comes first
-    "Tier",
-    "IPPool",
-    "Node",
-    "Namespace",
-    "ServiceAccount",
-    "Profile",
-    "NetworkSet",
-    "GlobalNetworkSet",
-    "GlobalNetworkPolicy",
-    "NetworkPolicy",
-    "KubernetesNetworkPolicy",
-    "KubernetesAdminNetworkPolicy",
-    "KubernetesBaselineAdminNetworkPolicy",
-    "KubernetesClusterNetworkPolicy",
-    "IPAMBlock",
-    "BlockAffinity",
-    "WorkloadEndpoint",
-    "Pod",
-)
-CHUNK = 1_000  # updates in one batch of the first picture
+CHUNK = 1_000  # updates in one batch of a listing
+_LISTINGS = 3  # of one kind whose history was compacted away meanwhile, before a pause
+_LINES = 5  # that one outage writes to the log, however many reasons it finds
 
 
 class Outage(NamedTuple):
@@ -52,7 +37,11 @@ class Outage(NamedTuple):
 
 
 class Syncer:
-    """One stream of a datastore's kinds. Each object gives one stream, for one consumer."""
+    """One stream of a datastore's kinds. Each object gives one stream, for one consumer.
+
+    `admit` is called with the store's identity before anything is read of it, at the start and
+    after every outage; what it raises (no DatastoreError) ends the stream.
+    """
 
     def __init__(
         self,
@@ -60,12 +49,15 @@ class Syncer:
         kinds: Collection[str] = FELIX_KINDS,
         on_warning: Callable[[SyncWarning], None] | None = None,
         backoff: Backoff | None = None,
+        admit: Callable[[str], None] | None = None,
     ) -> None:
         self._store = store
         self._kinds = tuple(kinds)
         self._on_warning = on_warning or _log
         self._backoff = backoff or Backoff()
+        self._admit = admit
         self._translator = Translator()
+        self._said: set[str] = set()  # of this outage
         self.in_sync = False
         self.outage: Outage | None = None
 
@@ -79,22 +71,27 @@ class Syncer:
                 async with aclosing(self._follow()) as batches:
                     async for batch in batches:
                         yield batch
-                return
+                await self._store.revision()  # raises Closed where that is why
+                raise Unavailable("the datastore ended the watch by itself")
             except Closed:
                 return
             except DatastoreError as error:
                 self._note(error)
             await self._backoff.wait()
 
+    def absent_policies(self) -> list[str]:
+        """One line for each stored policy that is not in the stream, since it can't be read."""
+        return self._translator.absent_policies()
+
     async def _follow(self) -> AsyncGenerator[list[Item], None]:
+        if self._admit is not None:
+            self._admit(await self._store.identity())
         self._translator.restart(await self._store.revision())
-        revisions = []
+        revisions: list[int] = []
         for kind in self._kinds:
-            listing = await self._store.list(kind)
-            self._translator.replace(kind, listing)
-            revisions.append(listing.revision)
-            for chunk in _chunks(await self._updates()):
-                yield chunk
+            async with aclosing(self._list(kind, revisions)) as batches:
+                async for batch in batches:
+                    yield batch
         revision = min(revisions)
         self._backoff.connected()
         self.outage = None
@@ -102,6 +99,32 @@ class Syncer:
         async with aclosing(self._watch(revision)) as batches:
             async for batch in batches:
                 yield batch
+
+    async def _list(self, kind: str, revisions: list[int]) -> AsyncGenerator[list[Item], None]:
+        """What differs of a kind, page by page; its revision is added to `revisions`."""
+        for attempt in range(_LISTINGS):
+            try:
+                async with aclosing(self._pages(kind, revisions)) as batches:
+                    async for batch in batches:
+                        yield batch
+                return
+            except Gone:
+                if attempt == _LISTINGS - 1:
+                    raise
+
+    async def _pages(self, kind: str, revisions: list[int]) -> AsyncGenerator[list[Item], None]:
+        self._translator.begin(kind)
+        revision = 0
+        async with aclosing(self._store.pages(kind)) as pages:
+            async for page in pages:
+                revision = page.revision
+                self._translator.page(kind, page)
+                for chunk in _chunks(await self._updates()):
+                    yield chunk
+        self._translator.end(kind, revision)
+        revisions.append(revision)
+        for chunk in _chunks(await self._updates()):
+            yield chunk
 
     async def _watch(self, since: int) -> AsyncGenerator[list[Item], None]:
         async with aclosing(self._store.watch(self._kinds, since)) as batches:
@@ -127,18 +150,23 @@ class Syncer:
             resource = await self._store.get(key)
         except NotFound:
             return Deleted(key, 0)
-        except Unavailable:
+        except (Unavailable, Forbidden):
             raise
         except DatastoreError as error:
             return Malformed(key, str(error), 0)
         return Put(key, resource, int(resource.metadata.resource_version))
 
     def _note(self, error: DatastoreError) -> None:
-        reason = f"following the datastore failed, trying again: {error}"
-        if self.outage is None or self.outage.reason != reason:
-            since = self.outage.since if self.outage else time.monotonic()
-            self.outage = Outage(since, reason)
-            self._on_warning(SyncWarning(None, reason))
+        """An outage is told once, and again only where its reason is a new one."""
+        reason = str(error)
+        since = self.outage.since if self.outage else time.monotonic()
+        self.outage = Outage(since, reason)
+        if self._backoff.lasted():
+            self._said.clear()
+        if reason not in self._said and len(self._said) < _LINES:
+            self._said.add(reason)
+            message = f"the datastore can't be followed, will go on trying: {reason}"
+            self._on_warning(SyncWarning(None, message))
 
 
 def _chunks(items: list[Item]) -> Iterator[list[Item]]:

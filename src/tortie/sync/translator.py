@@ -3,15 +3,20 @@
 An object (the source) stands for one resource (the target), under the target's key; most stand for
 themselves. Two objects may stand for one key: a stored Profile `kns.web` beside the Namespace
 `web`. Then the one that stands for itself wins, whatever the order of events.
+
+An object that can't be read any more goes on standing for what it was when it last could.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from tortie.api import Key, Resource
 from tortie.datastore import Deleted, Event, Listing, Malformed, Put
-from tortie.kubernetes import Conversion, conversion, converted_key
+from tortie.kubernetes import conversion, converted_key
+from tortie.sync.claims import Claims
+from tortie.sync.kinds import POLICY_KINDS
 
 
 class SyncWarning(NamedTuple):
@@ -28,29 +33,28 @@ class _Seen(NamedTuple):
     revision: int
     target: Key | None  # None: it stands for nothing now
 
-    def unread(self) -> "_Seen":
-        """The same, to be taken again whatever its revision."""
-        return _Seen(-1, self.target)
-
 
 class Translator:
     """What is out already, so that each further event gives only what changes.
 
-    After each `apply` or `replace`: `take_updates`, `take_warnings`, and `take_wanted`, the objects
-    whose current value is needed because they now stand for a key that another one gave up. Values
-    aren't kept here; at 100,000 pods they would cost more than the rest of the agent.
+    After each `apply`, `page` or `end`: `take_updates`, `take_warnings`, and `take_wanted`, the
+    objects whose current value is needed because they now stand for a key that another one gave up.
+    Values aren't kept here; at 100,000 pods they would cost more than the rest of the agent.
     """
 
     def __init__(self) -> None:
         self._sources: defaultdict[str, dict[Key, _Seen]] = defaultdict(dict)
-        self._owners: dict[Key, Key] = {}  # target -> the source whose value is out
-        self._rivals: defaultdict[Key, set[Key]] = defaultdict(set)  # target -> outranked sources
+        self._claims = Claims()
+        self._unread: dict[Key, int | None] = {}  # can't be read -> revision when it last could
+        self._missing: set[Key] = set()  # of the kind that is being listed, and not come yet
         self._floors: dict[str, int] = {}  # kind -> revision of its last listing
+        self._distrusted: set[str] = set()  # kinds of which no revision that was seen counts
         self._reached = 0
         self._updates: dict[Key, Resource | None] = {}
         self._warnings: list[SyncWarning] = []
         self._warned: dict[Key, tuple[str, ...]] = {}
         self._wanted: set[Key] = set()
+        self._heirs: set[Key] = set()  # own a target whose value is not theirs yet
 
     def restart(self, revision: int) -> None:
         """All kinds are about to be listed, from a store that is at `revision`.
@@ -59,27 +63,31 @@ class Translator:
         the same numbers did before, so none that was seen counts any more.
         """
         if revision < self._reached:
-            for known in self._sources.values():
-                known.update({key: seen.unread() for key, seen in known.items()})
+            self._distrusted.update(self._sources)
         self._reached = revision
 
-    def replace(self, kind: str, listing: Listing) -> None:
-        """All objects of a kind, as they are now: only what differs goes out."""
+    def begin(self, kind: str) -> None:
+        """A kind is about to be listed, or listed again from its first page."""
+        self._missing = set(self._sources[kind])
+
+    def page(self, kind: str, page: Listing) -> None:
+        """Some objects of a kind, as they are now: only what differs goes out."""
         known = self._sources[kind]
-        gone = set(known)
-        events: list[Event] = [
-            Put(resource.key, resource, int(resource.metadata.resource_version))
-            for resource in listing.resources
-        ]
-        for event in (*events, *listing.malformed):
-            gone.discard(event.key)
+        events: Iterator[Event] = chain(map(_put, page.resources), page.malformed)
+        for event in events:
+            self._missing.discard(event.key)
             seen = known.get(event.key)
-            if seen is None or seen.revision != event.revision:
+            if seen is None or seen.revision != event.revision or self._must_take(event.key):
                 self._take(event)
-        for key in gone:
+
+    def end(self, kind: str, revision: int) -> None:
+        """The kind's last page was taken: what did not come is gone, as of `revision`."""
+        for key in self._missing:
             self._forget(key)
-        self._floors[kind] = listing.revision
-        self._reached = max(self._reached, listing.revision)
+        self._missing = set()
+        self._distrusted.discard(kind)
+        self._floors[kind] = revision
+        self._reached = max(self._reached, revision)
 
     def apply(self, events: Iterable[Event]) -> None:
         """Changes in order; those that a listing or a later read has overtaken are skipped."""
@@ -105,68 +113,79 @@ class Translator:
         taken, self._wanted = self._wanted, set()
         return sorted(taken)
 
-    def reread(self, event: Put | Deleted | Malformed) -> None:
+    def reread(self, event: Event) -> None:
         """The current state of an object that `take_wanted` asked for."""
         self._take(event)
 
-    def _take(self, event: Event) -> None:
-        if isinstance(event, Deleted):
-            self._forget(event.key)
-        elif isinstance(event, Malformed):
-            message = f"{event.key} can't be read and counts as absent: {event.reason}"
-            self._stand_for(event.key, event.revision, Conversion(None, (message,)))
-        else:
-            self._stand_for(event.key, event.revision, _converted(event.resource))
+    def absent_policies(self) -> list[str]:
+        """One line for each policy that is stored, but of which no good value was ever seen."""
+        return [
+            self._warned[key][0]
+            for key in sorted(self._unread)
+            if self._unread[key] is None and key.kind in POLICY_KINDS
+        ]
 
-    def _stand_for(self, source: Key, revision: int, found: Conversion) -> None:
-        target = None if found.value is None else _target(source, found.value)
+    def _must_take(self, key: Key) -> bool:
+        return key in self._heirs or key.kind in self._distrusted
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case Deleted(key):
+                self._forget(key)
+            case Malformed(key, reason, revision):
+                self._keep(key, revision, reason)
+            case Put(key, resource, revision):
+                try:
+                    found = conversion(resource)
+                except Exception as error:  # one object that no one thought of must not stop a node
+                    self._keep(key, revision, f"{type(error).__name__} in its conversion: {error}")
+                else:
+                    self._unread.pop(key, None)
+                    self._stand_for(key, revision, found.value)
+                    self._warn(key, found.warnings)
+
+    def _keep(self, source: Key, revision: int, problem: str) -> None:
+        """It can't be used as it is: what is out of it stays, if anything is."""
+        seen = None if source in self._heirs else self._sources[source.kind].get(source)
+        good = self._unread.get(source, seen.revision) if seen else None
+        self._unread[source] = good
+        if seen is None or good is None:
+            self._stand_for(source, revision, None)
+            self._warn(source, (f"{source} counts as absent, it was never read well: {problem}",))
+        else:
+            self._sources[source.kind][source] = _Seen(revision, seen.target)
+            stays = f"{source} stays in force as it was at revision {good}"
+            self._warn(source, (f"{stays}: {problem}",))
+
+    def _stand_for(self, source: Key, revision: int, value: Resource | None) -> None:
+        target = None if value is None else converted_key(source) or value.key
         seen = self._sources[source.kind].get(source)
         if seen and seen.target and seen.target != target:
             self._withdraw(source, seen.target)
         self._sources[source.kind][source] = _Seen(revision, target)
-        self._warn(source, found.warnings)
         if target is not None:
-            self._claim(source, target, found.value)
+            self._heirs.discard(source)
+            if self._claims.claim(source, target):
+                self._updates[target] = value
 
     def _forget(self, source: Key) -> None:
         seen = self._sources[source.kind].pop(source, None)
         self._warned.pop(source, None)
+        self._unread.pop(source, None)
         if seen and seen.target:
             self._withdraw(source, seen.target)
 
-    def _claim(self, source: Key, target: Key, value: Resource | None) -> None:
-        owner = self._owners.get(target, source)
-        if owner != source and source != target:
-            self._rivals[target].add(source)
-            return
-        if owner != source:
-            self._rivals[target].add(owner)
-        self._rivals_without(target, source)
-        self._owners[target] = source
-        self._updates[target] = value
-
     def _withdraw(self, source: Key, target: Key) -> None:
-        if self._owners.get(target) != source:
-            self._rivals_without(target, source)
+        self._heirs.discard(source)
+        if not self._claims.owns(source, target):
+            self._claims.renounce(source, target)
             return
-        heirs = self._rivals.get(target)
-        if not heirs:
-            del self._owners[target]
+        heir = self._claims.bequeath(target)
+        if heir is None:
             self._updates[target] = None
-            return
-        heir = min(heirs)
-        self._rivals_without(target, heir)
-        self._owners[target] = heir
-        self._wanted.add(heir)
-        # If reading it fails, the next listing must not take it for known.
-        self._sources[heir.kind][heir] = self._sources[heir.kind][heir].unread()
-
-    def _rivals_without(self, target: Key, source: Key) -> None:
-        rivals = self._rivals.get(target)
-        if rivals is not None:
-            rivals.discard(source)
-            if not rivals:
-                del self._rivals[target]
+        else:
+            self._wanted.add(heir)
+            self._heirs.add(heir)  # until it is read: if that fails, the next listing must take it
 
     def _warn(self, source: Key, messages: tuple[str, ...]) -> None:
         if messages and self._warned.get(source) != messages:
@@ -176,13 +195,5 @@ class Translator:
             self._warned.pop(source, None)
 
 
-def _target(source: Key, value: Resource) -> Key:
-    return converted_key(source) or value.key
-
-
-def _converted(resource: Resource) -> Conversion:
-    try:
-        return conversion(resource)
-    except Exception as error:  # one object that no one thought of must not stop a node
-        reason = f"{type(error).__name__}: {error}"
-        return Conversion(None, (f"{resource.key} can't be converted: {reason}",))
+def _put(resource: Resource) -> Put:
+    return Put(resource.key, resource, int(resource.metadata.resource_version))
