@@ -118,9 +118,22 @@ class Items(Generic[ItemId]):
         if labels is None:
             change.gone.append(number)
             change.vanished.add(old.items(), number)
-        elif old != labels:
-            change.before[number] = old
-            change.lost.add(old.items() - labels.items(), number)
-            change.gained.add(labels.items() - old.items(), number)
-            for key in old.keys() - labels.keys():
-                change.keyless[key].append(number)
+        else:
+            self._compare(number, old, labels, change)
+
+    def _compare(self, number: int, old: Labels, labels: Labels, change: Change) -> None:
+        """Note what differs. Pair by pair: sets of both would cost several times as much."""
+        differs = False
+        for key, value in labels.items():
+            was = old.get(key)
+            if was != value:
+                differs = True
+                change.gained[key][value].add(number)
+                if was is not None:
+                    change.lost[key][was].add(number)
+        if not differs and len(old) == len(labels):
+            return
+        change.before[number] = old
+        for key in old.keys() - labels.keys():
+            change.lost[key][old[key]].add(number)
+            change.keyless[key].append(number)
