@@ -22,7 +22,7 @@ $(READY): requirements.txt pyproject.toml tools/setup.sh
 demo: $(READY)
 	@$(BIN)/tortie lab demo
 
-test: lint unit
+test: lint kube-apiserver unit
 
 lint: $(READY)
 	$(BIN)/ruff format --check -q .
@@ -32,6 +32,14 @@ lint: $(READY)
 
 unit: $(READY)
 	$(BIN)/pytest $(PYTEST_ARGS)
+
+## Built once, kept in the user's cache. Without it tests that need one are skipped, and say so;
+## TORTIE_REQUIRE_KUBE=1 makes that an error. docs/testing.md has more.
+kube-apiserver: $(READY)
+	@PYTHONPATH=tests $(BIN)/python -m servers.kube_build
+
+manifests: $(READY)
+	@$(BIN)/python tools/manifests.py
 
 bench-engine: $(READY)
 	@$(BIN)/python -m bench engine

@@ -13,6 +13,7 @@ missing_packages() {
     command -v ip >/dev/null || echo iproute2
     command -v nsenter >/dev/null || echo util-linux
     command -v ping >/dev/null || echo iputils-ping
+    command -v etcd >/dev/null || echo etcd-server
     ldconfig -p | grep -q 'libnftables\.so\.1' || echo libnftables1
     "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }
@@ -24,9 +25,26 @@ install_packages() {
     command -v apt-get >/dev/null || die "no apt-get here: install first: $(echo $packages)"
     say "installing system packages: $(echo $packages)"
     apt-get update -qq
+    without_services  # tests start an etcd of their own; Debian's would start one for good
     # shellcheck disable=SC2086  # one word a package
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages \
         >/dev/null
+    case " $(echo $packages) " in *" etcd-server "*) disable_etcd ;; esac
+}
+
+# Packages that are installed from here on start nothing, unless this machine has rules of its own.
+without_services() {
+    [ ! -e /usr/sbin/policy-rc.d ] || return 0
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    trap 'exit 1' INT TERM
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+    chmod 755 /usr/sbin/policy-rc.d
+}
+
+# Nor at the next start of the machine, nor where the machine's own rules let it start now.
+disable_etcd() {
+    systemctl disable --now etcd.service >/dev/null 2>&1 || service etcd stop >/dev/null 2>&1 || :
+    update-rc.d etcd disable >/dev/null 2>&1 || true
 }
 
 make_environment() {

@@ -11,5 +11,16 @@ here. Nothing is applied: `tortie crds | kubectl apply -f -` does that.
 
 from tortie.api.crds.definitions import GROUPS, NATIVE, STORED, definition, definitions
 from tortie.api.crds.names import CUSTOM_KINDS
+from tortie.api.crds.versions import WHOLE, Release, parse_release
 
-__all__ = ["CUSTOM_KINDS", "GROUPS", "NATIVE", "STORED", "definition", "definitions"]
+__all__ = [
+    "CUSTOM_KINDS",
+    "GROUPS",
+    "NATIVE",
+    "STORED",
+    "WHOLE",
+    "Release",
+    "definition",
+    "definitions",
+    "parse_release",
+]

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tortie.api.crds.names import CUSTOM_KINDS, Shown
+from tortie.api.crds.versions import WHOLE, Release, fitted
 from tortie.api.registry import KINDS, Kind
 from tortie.api.schemas import Schema, schema_of
 
@@ -18,9 +19,15 @@ _STORED_KINDS = {"IPAMConfiguration": "IPAMConfig"}
 _METADATA = {"type": "object"}  # an API server refuses every further word on it
 
 
-def definitions(group: str, kinds: Iterable[str] = CUSTOM_KINDS) -> list[dict[str, Any]]:
-    """The definitions of `kinds` (the registry's names, of CUSTOM_KINDS) in one of GROUPS."""
-    return [definition(KINDS[name], group) for name in kinds]
+def definitions(
+    group: str, kinds: Iterable[str] = CUSTOM_KINDS, release: Release = WHOLE
+) -> list[dict[str, Any]]:
+    """The definitions of `kinds` (the registry's names, of CUSTOM_KINDS) in one of GROUPS.
+
+    They are what API servers of `release` and later take.
+    """
+    found = [definition(KINDS[name], group) for name in kinds]
+    return found if release >= WHOLE else [fitted(each, release) for each in found]
 
 
 def definition(kind: Kind, group: str) -> dict[str, Any]:

@@ -2,15 +2,17 @@
 
   tortie crds | kubectl apply --server-side -f -    all kinds, both groups
   tortie crds --group projectcalico.org gnp tiers   some, without an API server
+  tortie crds --kubernetes 1.30                     for API servers before 1.31
 
 The definitions of projectcalico.org/v3 judge objects as `tortie validate` does. Those of
-crd.projectcalico.org/v1 take what an aggregated API server has judged before.
+crd.projectcalico.org/v1 take what an aggregated API server has judged before. API servers before
+1.31 can't judge addresses: --kubernetes leaves out what the release named does not know.
 """
 
 import argparse
 
 from tortie.api import Kind, kind_named
-from tortie.api.crds import CUSTOM_KINDS, GROUPS, definitions
+from tortie.api.crds import CUSTOM_KINDS, GROUPS, WHOLE, Release, definitions, parse_release
 from tortie.cli.errors import UserError
 
 
@@ -18,6 +20,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Which kinds, in which group."""
     parser.add_argument("kinds", metavar="KIND", nargs="*", help="only these kinds")
     parser.add_argument("--group", choices=tuple(GROUPS), help="only this group")
+    parser.add_argument(
+        "--kubernetes",
+        metavar="RELEASE",
+        type=_release,
+        default=WHOLE,
+        help=f"for API servers of this release and later (default: {WHOLE})",
+    )
     parser.add_argument("-o", "--output", choices=("yaml", "json"), default="yaml")
 
 
@@ -25,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     """Print them."""
     kinds = [_custom(kind_named(word)) for word in options.kinds] or list(CUSTOM_KINDS)
     groups = [options.group] if options.group else list(GROUPS)
-    found = [each for group in groups for each in definitions(group, kinds)]
+    found = [each for group in groups for each in definitions(group, kinds, options.kubernetes)]
     if options.output == "json":
         import msgspec
 
@@ -36,6 +45,13 @@ def run(options: argparse.Namespace) -> int:
 
         print("".join(f"---\n{yaml_text(each)}" for each in found), end="")
     return 0
+
+
+def _release(text: str) -> Release:
+    try:
+        return parse_release(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _custom(kind: Kind) -> str:
