@@ -1,8 +1,9 @@
-"""Several processes on one file, and processes that die."""
+"""Several processes on one file, processes that die, processes that idle."""
 
 import asyncio
 import os
 import random
+import signal
 import sys
 from collections import Counter
 from pathlib import Path
@@ -12,7 +13,8 @@ from tortie.api import Key
 from tortie.datastore import Event, Put
 from tortie.datastore.sqlite import SqliteDatastore
 
-KILLS = int(os.environ.get("TORTIE_KILLS", "20"))
+KILLS = int(os.environ.get("TORTIE_KILLS", "200"))
+NURSERIES = 4  # writers at once: those that live are to get on with what the dead left
 WRITER = Path(__file__).with_name("writer.py")
 COUNTER = Key("GlobalNetworkSet", "", "counter")
 KINDS = ["GlobalNetworkSet"]
@@ -53,10 +55,8 @@ def test_a_writer_killed_at_any_moment_leaves_the_store_whole(tmp_path: Path) ->
         await store.create(global_network_set("counter", n="0"))
         events: list[Event] = []
         watching = asyncio.ensure_future(_collect(store, events))
-        acknowledged: set[str] = set()
-        for number in range(KILLS):
-            acknowledged |= await _killed_writer(path, f"k{number}")
-            await store.create(global_network_set(f"survivor-{number}"))
+        told = await asyncio.gather(*(_killed_writers(path, store, n) for n in range(NURSERIES)))
+        acknowledged = set().union(*told)
         await store.create(global_network_set("end"))
         async with asyncio.timeout(60):
             await watching
@@ -68,16 +68,46 @@ def test_a_writer_killed_at_any_moment_leaves_the_store_whole(tmp_path: Path) ->
     asyncio.run(body())
 
 
-async def _killed_writer(path: Path, prefix: str) -> set[str]:
-    """What a writer had acknowledged when it was killed."""
-    writer = await _writer(path, prefix, -1)
-    assert writer.stdout is not None
-    told = [await writer.stdout.readline() for _ in range(random.randint(1, 40))]
+async def _killed_writers(path: Path, store: SqliteDatastore, number: int) -> set[str]:
+    """What writers had acknowledged when they were killed, one after the other."""
+    nursery = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *(str(WRITER), str(path), "--nursery"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    told: set[str] = set()
+    async with asyncio.timeout(200):
+        for turn in range(KILLS // NURSERIES):
+            told |= await _killed_writer(nursery, f"k{number}-{turn}")
+            await store.create(global_network_set(f"survivor-{number}-{turn}"))
+    assert nursery.stdin is not None
+    nursery.stdin.close()
+    assert await nursery.wait() == 0
+    return told
+
+
+async def _killed_writer(nursery: asyncio.subprocess.Process, prefix: str) -> set[str]:
+    """What the writer of that prefix had acknowledged when it was killed."""
+    assert nursery.stdin is not None
+    nursery.stdin.write(f"{prefix}\n".encode())
+    lines, wanted = [], random.randint(2, 20)
+    while len(lines) < wanted:  # one is its process id
+        lines.append(await _line(nursery))
     await asyncio.sleep(random.uniform(0, 0.002))  # anywhere within a transaction
-    writer.kill()
-    rest, _ = await writer.communicate()
-    lines = (b"".join(told) + rest).decode()
-    return set(lines[: lines.rfind("\n")].splitlines())
+    (writer,) = (number for number, what in lines if what == "pid")
+    os.kill(writer, signal.SIGKILL)
+    while (writer, "end") not in lines:
+        lines.append(await _line(nursery))
+    told = {f"{number} {what}" for number, what in lines if what.startswith(prefix)}
+    assert len(told) == len(lines) - 2
+    return told
+
+
+async def _line(nursery: asyncio.subprocess.Process) -> tuple[int, str]:
+    assert nursery.stdout is not None
+    number, what = (await nursery.stdout.readline()).decode().split()
+    return int(number), what
 
 
 async def _collect(store: SqliteDatastore, events: list[Event]) -> None:
@@ -101,3 +131,61 @@ async def _check_state(store: SqliteDatastore, events: list[Event]) -> None:
     assert {item.key: item for item in listing.resources} == folded
     creates = Counter(event.key for event in events if event.key != COUNTER)
     assert set(creates.values()) == {1}
+
+
+def test_a_process_that_watches_an_idle_store_is_never_woken(tmp_path: Path) -> None:
+    """Counted by the kernel: a thread that wakes gives up its processor of its own will again."""
+
+    async def body() -> None:
+        store = await SqliteDatastore.open(tmp_path / "db")
+        await store.create(global_network_set("a"))
+        watcher = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", _WATCHER, tmp_path / "db", stdout=asyncio.subprocess.PIPE
+        )
+        assert watcher.stdout is not None
+        assert await watcher.stdout.readline() == b"a\n"
+        resting = await _resting(watcher.pid)
+        await asyncio.sleep(3)
+        assert _wakeups(watcher.pid) == resting
+        await store.create(global_network_set("b"))
+        assert await watcher.stdout.readline() == b"b\n"
+        assert _wakeups(watcher.pid) > resting
+        watcher.kill()
+        await watcher.wait()
+        await store.close()
+
+    asyncio.run(body())
+
+
+_WATCHER = """
+import asyncio, sys
+from tortie.datastore.sqlite import SqliteDatastore
+
+async def main():
+    store = await SqliteDatastore.open(sys.argv[1])
+    async for batch in store.watch(["GlobalNetworkSet"], 0):
+        for event in batch.events:
+            print(event.key.name, flush=True)
+
+asyncio.run(main())
+"""
+
+
+async def _resting(pid: int) -> int:
+    """The count of wake-ups once it no longer rises."""
+    for _ in range(100):
+        before = _wakeups(pid)
+        await asyncio.sleep(0.2)
+        if _wakeups(pid) == before:
+            return before
+    raise AssertionError("the process never comes to rest")
+
+
+def _wakeups(pid: int) -> int:
+    counts = [
+        int(line.split()[1])
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for line in (task / "status").read_text().splitlines()
+        if line.startswith("voluntary_ctxt_switches")
+    ]
+    return sum(counts)

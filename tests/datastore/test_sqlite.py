@@ -1,18 +1,21 @@
 """What only the SQLite store promises: files, processes, damage, wake-ups."""
 
 import asyncio
+import signal
 import sqlite3
+import sys
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing, closing
 from pathlib import Path
 
 import pytest
 
 from strategies.datastore import changes_until, first_batch, global_network_set, network_set
 from tortie.api import Key
-from tortie.datastore import DatastoreError, Put, Unavailable, open_datastore
+from tortie.datastore import DatastoreError, Gone, Put, Unavailable, open_datastore
 from tortie.datastore.memory import MemoryDatastore
-from tortie.datastore.sqlite import SqliteDatastore, bell, files, session, store
+from tortie.datastore.sqlite import SqliteDatastore, bell, files
 from tortie.datastore.sqlite.session import History
 
 KINDS = ["NetworkSet"]
@@ -60,9 +63,7 @@ def test_what_was_stored_is_there_after_a_restart(tmp_path: Path) -> None:
     run(tmp_path / "db", read)
 
 
-def test_a_commit_elsewhere_wakes_a_watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "CHECK_SECONDS", 3600)
-
+def test_a_commit_elsewhere_wakes_a_watch(tmp_path: Path) -> None:
     async def scenario(opened: SqliteDatastore) -> None:
         other = await SqliteDatastore.open(tmp_path / "db")
         watch = opened.watch(KINDS, 0)
@@ -81,17 +82,45 @@ def random_pause(number: int) -> float:
     return (number % 4) * 0.0005
 
 
-def test_a_commit_whose_writer_died_before_the_bell_is_heard(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(store, "CHECK_SECONDS", 0.05)
-    monkeypatch.setattr(session.os, "pwrite", lambda *_: 0)
-
+def test_a_commit_whose_writer_died_before_the_bell_is_heard(tmp_path: Path) -> None:
     async def scenario(opened: SqliteDatastore) -> None:
         waiting = asyncio.ensure_future(first_batch(opened.watch(KINDS, 0)))
         await asyncio.sleep(0.01)
-        await opened.create(network_set("a"))
+        dying = await asyncio.create_subprocess_exec(sys.executable, "-c", _DYING, tmp_path / "db")
         assert (await waiting).revision == 1
+        assert await dying.wait() == -signal.SIGKILL
+
+    run(tmp_path / "db", scenario)
+
+
+_DYING = """
+import asyncio, os, signal, sys
+from tortie.api import NetworkSet, NetworkSetSpec, ObjectMeta
+from tortie.datastore.sqlite import SqliteDatastore, clapper
+
+async def main():
+    store = await SqliteDatastore.open(sys.argv[1])
+    clapper.os.pwrite = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    metadata = ObjectMeta(name="a", namespace="default")
+    await store.create(NetworkSet(metadata=metadata, spec=NetworkSetSpec()))
+
+asyncio.run(main())
+"""
+
+
+def test_a_bell_that_was_removed_is_hung_up_again(tmp_path: Path) -> None:
+    async def scenario(opened: SqliteDatastore) -> None:
+        other = await SqliteDatastore.open(tmp_path / "db")
+        await other.create(network_set("before"))
+        async with aclosing(opened.watch(KINDS, 1)) as watch:
+            for number in range(2, 6):
+                waiting = asyncio.ensure_future(first_batch(watch))
+                await asyncio.sleep(0.01)
+                (tmp_path / "db-bell").unlink()
+                await asyncio.sleep(0.01 * (number % 2))
+                await other.create(network_set(f"n{number}"))
+                assert (await waiting).revision == number
+        await other.close()
 
     run(tmp_path / "db", scenario)
 
@@ -99,11 +128,10 @@ def test_a_commit_whose_writer_died_before_the_bell_is_heard(
 def test_watches_work_where_the_kernel_has_no_inotify_to_spare(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none_left(_: Path) -> int:
+    def none_left(*_: Path) -> int:
         raise OSError(24, "Too many open files")
 
     monkeypatch.setattr(bell, "_inotify", none_left)
-    monkeypatch.setattr(store, "CHECK_SECONDS", 3600)
 
     async def scenario(opened: SqliteDatastore) -> None:
         waiting = asyncio.ensure_future(first_batch(opened.watch(KINDS, 0)))
@@ -140,19 +168,38 @@ def test_first_openers_at_once_make_one_store(tmp_path: Path) -> None:
     run(tmp_path / "db", scenario)
 
 
-def test_the_change_log_is_bounded(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("history", "most"), [(History(bytes=100_000), 115_000), (History(changes=50), 306 * 1_300)]
+)
+def test_the_change_log_is_bounded(tmp_path: Path, history: History, most: int) -> None:
     async def body() -> None:
-        opened = await SqliteDatastore.open(tmp_path / "db", History(bytes=100_000))
+        opened = await SqliteDatastore.open(tmp_path / "db", history)
         made = await opened.create(network_set("a", app="x" * 1000))
-        for _ in range(session.COMPACT_EVERY * 2):
+        for _ in range(600):
             made = await opened.update(made)
+        assert len(await changes_until(opened, KINDS, 560, 601)) == 41
+        with pytest.raises(Gone):
+            await first_batch(opened.watch(KINDS, 1))
         await opened.close()
 
     asyncio.run(body())
-    with sqlite3.connect(tmp_path / "db") as database:
-        (kept,) = database.execute("SELECT sum(length(value)) FROM changes").fetchone()
-    database.close()
-    assert kept <= 100_000 + 2_000
+    with closing(sqlite3.connect(tmp_path / "db")) as database:
+        held = "SELECT sum(length(value)), min(revision), max(revision), count(*) FROM changes"
+        kept, first, last, count = database.execute(held).fetchone()
+        compacted, logged = database.execute("SELECT compacted, logged FROM state").fetchone()
+    assert kept <= most
+    assert (compacted, logged, last - compacted) == (first - 1, kept, count)
+
+
+def test_a_change_larger_than_the_log_is_told_nevertheless(tmp_path: Path) -> None:
+    async def body() -> None:
+        opened = await SqliteDatastore.open(tmp_path / "db", History(bytes=1_000))
+        made = await opened.create(network_set("a", app="x" * 2_000))
+        made = await opened.update(made)
+        assert await changes_until(opened, KINDS, 1, 2) == [Put(made.key, made, 2)]
+        await opened.close()
+
+    asyncio.run(body())
 
 
 def test_a_writer_that_holds_the_lock_too_long_is_named(
@@ -238,9 +285,7 @@ def test_a_store_put_in_place_of_another_is_refused(tmp_path: Path) -> None:
     run(tmp_path / "db", scenario)
 
 
-def test_a_removed_store_ends_its_watches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "CHECK_SECONDS", 0.05)
-
+def test_a_removed_store_ends_its_watches(tmp_path: Path) -> None:
     async def scenario(opened: SqliteDatastore) -> None:
         waiting = asyncio.ensure_future(first_batch(opened.watch(KINDS, 0)))
         await asyncio.sleep(0.01)

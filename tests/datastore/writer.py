@@ -1,7 +1,11 @@
-"""A process of its own that writes to a SQLite store: `writer.py PATH PREFIX COUNT`.
+"""Processes of their own that write to a SQLite store.
 
-Creates COUNT objects (-1: until killed), adds one to the label of the object `counter` after each,
-and prints "REVISION NAME" of each create that was acknowledged.
+`writer.py PATH PREFIX COUNT` creates COUNT objects (-1: until killed), adds one to the label of the
+object `counter` after each, and prints "REVISION NAME" of each create that was acknowledged.
+
+`writer.py PATH --nursery` does that again and again in processes that it forks, which start at
+once: for each prefix that it reads it prints "PID pid", what the writer prints, and "END end" when
+that is gone.
 """
 
 import asyncio
@@ -18,6 +22,10 @@ def one_more(resource: GlobalNetworkSet) -> GlobalNetworkSet:
     return with_metadata(resource, labels={"n": str(count)})
 
 
+def tell(number: int, what: str) -> None:
+    os.write(1, f"{number} {what}\n".encode())
+
+
 async def main(path: str, prefix: str, count: int) -> None:
     store = await SqliteDatastore.open(path)
     number = 0
@@ -25,10 +33,23 @@ async def main(path: str, prefix: str, count: int) -> None:
         name = f"{prefix}-{number}"
         wanted = GlobalNetworkSet(metadata=ObjectMeta(name=name), spec=NetworkSetSpec())
         made = await store.create(wanted)
-        os.write(1, f"{made.metadata.resource_version} {name}\n".encode())
+        tell(int(made.metadata.resource_version), name)
         await update_with(store, Key("GlobalNetworkSet", "", "counter"), one_more)
         number += 1
     await store.close()
 
 
-asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+def nursery(path: str) -> None:
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            asyncio.run(main(path, line.strip(), -1))
+        tell(child, "pid")
+        os.waitpid(child, 0)
+        tell(child, "end")
+
+
+if sys.argv[2] == "--nursery":
+    nursery(sys.argv[1])
+else:
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

@@ -1,7 +1,8 @@
 """What lies on disk: the database, its permissions, its schema and its version.
 
 The change log keeps whole values, so that a watcher sees every change and not only the last one.
-It is bounded by the session that writes; `state.compacted` is the last revision that it lost.
+It is bounded by the session that writes; `state.compacted` is the last revision that it lost,
+`state.logged` how many bytes of values it holds.
 """
 
 import os
@@ -12,15 +13,17 @@ from pathlib import Path
 from uuid import uuid4
 
 from tortie.datastore.contract import Unavailable
+from tortie.datastore.sqlite.clapper import bell_path
 from tortie.datastore.sqlite.errors import named
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x546F7274  # "Tort", in the header of the file: tells our files from others
 BUSY_SECONDS = 10.0  # how long an operation waits for another process's transaction
 
 _SCHEMA = """
 CREATE TABLE state (
-    identity TEXT NOT NULL, revision INTEGER NOT NULL, compacted INTEGER NOT NULL
+    identity TEXT NOT NULL, revision INTEGER NOT NULL, compacted INTEGER NOT NULL,
+    logged INTEGER NOT NULL
 );
 CREATE TABLE objects (
     kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
@@ -32,6 +35,14 @@ CREATE TABLE changes (
     kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, value BLOB
 );
 """
+_MIGRATIONS = {
+    1: """
+ALTER TABLE state ADD COLUMN logged INTEGER NOT NULL DEFAULT 0;
+UPDATE state SET logged = (SELECT coalesce(sum(length(value)), 0) FROM changes)
+""",  # the bytes in the change log, which were counted by reading it
+}
+"""What makes a schema of a version one of the next. Writers of the older one may still be running:
+what they do must stay right."""
 
 
 def open_database(path: Path) -> sqlite3.Connection:
@@ -55,18 +66,17 @@ def open_database(path: Path) -> sqlite3.Connection:
         return connection
 
 
-def bell_path(path: Path) -> Path:
-    """The file that writers touch after each commit; beside `-wal` and `-shm`, named alike."""
-    return path.with_name(path.name + "-bell")
-
-
 def _prepare_files(path: Path) -> None:
     # SQLite gives -wal and -shm the mode of the database, so making that 0600 first is enough.
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     for file in (path, bell_path(path)):
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        os.fchmod(descriptor, 0o600)
-        os.close(descriptor)
+        # For reading: to close a bell that is open for writing rings it.
+        descriptor = os.open(file, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if os.fstat(descriptor).st_mode & 0o777 != 0o600:
+                os.fchmod(descriptor, 0o600)
+        finally:
+            os.close(descriptor)
 
 
 def _check_owner(connection: sqlite3.Connection, path: Path) -> None:
@@ -91,23 +101,31 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 
 def _ensure_schema(connection: sqlite3.Connection, path: Path) -> None:
-    if _check_version(connection, path):
+    if _version(connection, path) == SCHEMA_VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
-    if not _check_version(connection, path):  # nobody was faster
-        for statement in filter(str.strip, _SCHEMA.split(";")):
-            connection.execute(statement)
-        connection.execute("INSERT INTO state VALUES (?, 0, 0)", (str(uuid4()),))
+    version = _version(connection, path)  # somebody may have been faster
+    if version == 0:
+        _run(connection, _SCHEMA)
+        connection.execute("INSERT INTO state VALUES (?, 0, 0, 0)", (str(uuid4()),))
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    else:
+        for earlier in range(version, SCHEMA_VERSION):
+            _run(connection, _MIGRATIONS[earlier])
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute("COMMIT")
 
 
-def _check_version(connection: sqlite3.Connection, path: Path) -> bool:
+def _run(connection: sqlite3.Connection, script: str) -> None:
+    for statement in filter(str.strip, script.split(";")):
+        connection.execute(statement)
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > SCHEMA_VERSION:
         raise Unavailable(
             f"the datastore {path} has schema version {version}, this Tortie knows up to "
             f"{SCHEMA_VERSION}: it was written by a newer release; upgrade this one"
         )
-    return bool(version == SCHEMA_VERSION)
+    return int(version)

@@ -20,8 +20,9 @@ from tortie.datastore.contract import (
     Put,
     Unavailable,
 )
+from tortie.datastore.sqlite.clapper import Clapper
 from tortie.datastore.sqlite.errors import named
-from tortie.datastore.sqlite.files import bell_path, open_database
+from tortie.datastore.sqlite.files import open_database
 from tortie.datastore.values import (
     Identity,
     check_same_object,
@@ -34,19 +35,17 @@ from tortie.datastore.values import (
 )
 
 BATCH = 1_000  # changes read at once
-COMPACT_EVERY = 256  # writes between two looks at the size of the change log
+COMPACT_EVERY = 256  # changes by which the log may be too long
+COMPACT_PART = 8  # and by which part of its bytes: it is cut seldom, then to the bound
 
 _FIND = (
     "SELECT revision, uid, created, value FROM objects WHERE (kind, namespace, name) = (?, ?, ?)"
 )
 _PUT = "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)"
-_EXCESS = """
-SELECT max(revision) FROM (
-    SELECT revision, row_number() OVER newest AS changes,
-           sum(coalesce(length(value), 0)) OVER newest AS bytes
-    FROM changes WINDOW newest AS (ORDER BY revision DESC)
-) WHERE changes > ? OR bytes > ?
+_LOG = """
+UPDATE state SET revision = revision + 1, logged = logged + ? RETURNING revision, compacted, logged
 """
+_OLDEST = "SELECT revision, coalesce(length(value), 0) FROM changes ORDER BY revision"
 
 
 class History(NamedTuple):
@@ -62,6 +61,19 @@ class _Stored(NamedTuple):
     value: bytes
 
 
+Rows = list[tuple[str, str, bytes, int]]
+
+
+def listing_of(kind: str, rows: Rows, revision: int) -> Listing:
+    """The listing that rows of a kind are."""
+    found = [from_value(Key(kind, row[0], row[1]), row[2], row[3]) for row in rows]
+    return Listing(
+        resources=tuple(item for item in found if isinstance(item, Resource)),
+        malformed=tuple(item for item in found if isinstance(item, Malformed)),
+        revision=revision,
+    )
+
+
 class Session:
     """See `Datastore` for what the methods promise. Made, used and closed in one thread."""
 
@@ -69,15 +81,15 @@ class Session:
         self._path = path
         self._history = history
         self._database = open_database(path)
+        self._bell = Clapper(path)
         with named(path):
-            self._bell = os.open(bell_path(path), os.O_RDWR | os.O_CLOEXEC)
             self._file = _inode(path)
             self.identity = str(self._row("SELECT identity FROM state")[0])
 
     def close(self) -> None:
         """Let go of the file."""
         self._database.close()
-        os.close(self._bell)
+        self._bell.close()
 
     def revision(self) -> int:
         """The revision of the last commit."""
@@ -92,6 +104,11 @@ class Session:
 
     def list(self, kind: str, namespace: str | None) -> Listing:
         """See `Datastore.list`."""
+        rows, revision = self.rows(kind, namespace)
+        return listing_of(kind, rows, revision)
+
+    def rows(self, kind: str, namespace: str | None) -> tuple[Rows, int]:
+        """What `listing_of` makes objects of, and the revision, of one moment."""
         query = "SELECT namespace, name, value, revision FROM objects WHERE kind = ?"
         order = " ORDER BY namespace, name"
         where, wanted = (
@@ -100,12 +117,7 @@ class Session:
         with self._reading():
             (revision,) = self._row("SELECT revision FROM state")
             rows = self._database.execute(query + where + order, wanted).fetchall()
-        found = [from_value(Key(kind, row[0], row[1]), row[2], row[3]) for row in rows]
-        return Listing(
-            resources=tuple(item for item in found if isinstance(item, Resource)),
-            malformed=tuple(item for item in found if isinstance(item, Malformed)),
-            revision=revision,
-        )
+        return rows, revision
 
     def create(self, resource: Resource) -> Resource:
         """See `Datastore.create`."""
@@ -179,19 +191,27 @@ class Session:
         return revision
 
     def _record(self, key: Key, value: bytes | None) -> int:
-        (revision,) = self._row("UPDATE state SET revision = revision + 1 RETURNING revision")
+        revision, compacted, logged = self._row(_LOG, (len(value or b""),))
         self._database.execute(
             "INSERT INTO changes VALUES (?, ?, ?, ?, ?)", (revision, *key, value)
         )
-        if revision % COMPACT_EVERY == 0:
-            self._compact()
+        most = self._history
+        if (
+            revision - compacted > most.changes + COMPACT_EVERY
+            or logged > most.bytes + most.bytes // COMPACT_PART
+        ):
+            self._compact(revision, compacted, logged)
         return int(revision)
 
-    def _compact(self) -> None:
-        (last,) = self._row(_EXCESS, self._history)
-        if last is not None:
-            self._database.execute("DELETE FROM changes WHERE revision <= ?", (last,))
-            self._database.execute("UPDATE state SET compacted = ?", (last,))
+    def _compact(self, revision: int, compacted: int, logged: int) -> None:
+        """Forget the oldest changes down to the bounds, but never the one being written."""
+        for last, size in self._database.execute(_OLDEST):
+            enough = last > revision - self._history.changes and logged <= self._history.bytes
+            if enough or last == revision:
+                break
+            compacted, logged = last, logged - size
+        self._database.execute("DELETE FROM changes WHERE revision <= ?", (compacted,))
+        self._database.execute("UPDATE state SET (compacted, logged) = (?, ?)", (compacted, logged))
 
     def _row(self, query: str, values: tuple[object, ...] = ()) -> tuple[Any, ...]:
         row: tuple[Any, ...] = self._database.execute(query, values).fetchone()
@@ -205,9 +225,10 @@ class Session:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         with named(self._path):
+            self._bell.ready()
             with self._transaction("BEGIN IMMEDIATE"):
                 yield
-            os.pwrite(self._bell, b"\0", 0)
+            self._bell.ring()
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[None]:

@@ -10,11 +10,8 @@ from typing import TypeVar
 from tortie.api import Key, Resource
 from tortie.datastore.contract import Batch, Closed, Listing, Unavailable
 from tortie.datastore.sqlite.bell import Bell
-from tortie.datastore.sqlite.files import bell_path
-from tortie.datastore.sqlite.session import History, Session
-from tortie.datastore.values import in_pages
+from tortie.datastore.sqlite.session import History, Rows, Session, listing_of
 
-CHECK_SECONDS = 2.0  # how late a watcher hears of a writer killed between commit and bell
 POLL_SECONDS = 0.1  # between looks where the kernel gives us no inotify
 
 T = TypeVar("T")
@@ -31,7 +28,7 @@ class SqliteDatastore:
     def __init__(self, path: Path | str, history: History | None = None) -> None:
         self._path = Path(path)
         self._history = history or History()
-        self._bell = Bell(bell_path(self._path))
+        self._bell = Bell(self._path)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tortie-sqlite")
         self._session: Session | None = None  # touched in the thread only
         self._identity: str | None = None
@@ -68,8 +65,14 @@ class SqliteDatastore:
         self, kind: str, namespace: str | None = None, size: int = 500
     ) -> AsyncGenerator[Listing, None]:
         """See `Datastore.pages`."""
-        for page in in_pages(await self.list(kind, namespace), size):
-            yield page
+        rows, revision = await self._run(lambda session: session.rows(kind, namespace))
+        rows.reverse()  # so that those that were told can go from the end
+        while True:
+            part = rows[: -size - 1 : -1]
+            del rows[-size:]
+            yield await self._run(partial(_listing, kind, part, revision))
+            if not rows:
+                return
 
     async def create(self, resource: Resource) -> Resource:
         """See `Datastore.create`."""
@@ -112,7 +115,7 @@ class SqliteDatastore:
 
     async def _pause(self, waker: asyncio.Event) -> None:
         try:
-            async with asyncio.timeout(CHECK_SECONDS if self._bell.rings else POLL_SECONDS):
+            async with asyncio.timeout(None if self._bell.rings else POLL_SECONDS):
                 await waker.wait()
         except TimeoutError:
             return
@@ -148,3 +151,7 @@ class SqliteDatastore:
         if self._session is not None:
             self._session.close()
             self._session = None
+
+
+def _listing(kind: str, rows: Rows, revision: int, _: Session) -> Listing:
+    return listing_of(kind, rows, revision)
