@@ -28,12 +28,11 @@ from tortie.fanout.messages import (
     Refused,
     Status,
 )
+from tortie.fanout.names import FELIX
 from tortie.fanout.protocol import ClientEvent, Records
 from tortie.fanout.settings import FanoutClientSettings
 from tortie.sync import Backoff, InSync, Item, Outage, SyncWarning
 from tortie.sync import Progress as Reached
-
-FELIX, BGP, TUNNEL = "felix", "bgp", "tunnel-ip"
 
 
 class _Ended(Exception):

@@ -7,7 +7,7 @@ one stream all the same: what it has is not repeated, what went in between is de
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from tortie.api import Key, Resource
+from tortie.api import Key
 from tortie.api.codec import DecodeError, decode
 from tortie.api.registry import KINDS
 from tortie.fanout.messages import Record
@@ -40,15 +40,15 @@ class Ledger:
     def take(self, records: Iterable[Record]) -> Taken:
         """Objects of the picture, or changes after it."""
         taken = Taken([], [])
-        for kind, namespace, name, value in records:
+        for kind, namespace, name, type_, value in records:
             key = Key(kind, namespace, name)
             self._missing.discard(key)
             if value is None:
                 self._forget(key, taken)
-            elif kind in KINDS:
-                self._put(key, value, taken)
+            elif type_ in KINDS:
+                self._put(key, type_, value, taken)
             else:
-                self._pass_over(key, taken)
+                self._pass_over(key, type_, taken)
         return taken
 
     def complete(self) -> list[Update]:
@@ -58,12 +58,12 @@ class Ledger:
             del self._out[key]
         return [Update(key, None) for key in sorted(gone)]
 
-    def _put(self, key: Key, value: bytes, taken: Taken) -> None:
+    def _put(self, key: Key, type_: str, value: bytes, taken: Taken) -> None:
         digest = hash(value)
         if self._out.get(key) == digest:
             return
         try:
-            resource = _read(key, value)
+            resource = decode(type_, value)
         except DecodeError as error:  # the last good value stays in force
             taken.warnings.append((key, f"{key} can't be read and stays as it was: {error}"))
             return
@@ -74,12 +74,8 @@ class Ledger:
         if self._out.pop(key, None) is not None:
             taken.updates.append(Update(key, None))
 
-    def _pass_over(self, key: Key, taken: Taken) -> None:
-        if key.kind not in self._unknown_kinds:
-            self._unknown_kinds.add(key.kind)
-            message = f"the fan-out server sends objects of the unknown kind {key.kind!r}"
+    def _pass_over(self, key: Key, type_: str, taken: Taken) -> None:
+        if type_ not in self._unknown_kinds:
+            self._unknown_kinds.add(type_)
+            message = f"the fan-out server sends objects of the unknown kind {type_!r}"
             taken.warnings.append((key, f"{message}: it is newer than this program"))
-
-
-def _read(key: Key, value: bytes) -> Resource:
-    return decode(key.kind, value)

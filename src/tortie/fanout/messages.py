@@ -86,11 +86,16 @@ class Ping(Struct, frozen=True):
 
 
 class Record(NamedTuple):
-    """An object's JSON under its key; no value: it is gone."""
+    """An object's JSON under its key; no value: it is gone.
+
+    `type` is the kind of the value, which is another one than the key's where a Kubernetes object
+    keeps its key, and what stands for it does not.
+    """
 
     kind: str
     namespace: str
     name: str
+    type: str
     value: bytes | None
 
 

@@ -1,0 +1,3 @@
+"""The streams' names, which are Typha's."""
+
+FELIX, BGP, TUNNEL = "felix", "bgp", "tunnel-ip"
