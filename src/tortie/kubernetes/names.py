@@ -30,7 +30,8 @@ def interface_name(namespace: str, pod: str, prefix: str = "cali") -> str:
 
 def wep_name(node: str, orchestrator: str, workload: str, endpoint: str) -> str:
     """The name of a WorkloadEndpoint: its parts joined with "-", a "-" inside them doubled."""
-    return "-".join(part.replace("-", "--") for part in (node, orchestrator, workload, endpoint))
+    doubled = [part.replace("-", "--") for part in (node, orchestrator, workload, endpoint)]
+    return "-".join(doubled)
 
 
 def namespace_profile(namespace: str) -> str:

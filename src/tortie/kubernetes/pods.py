@@ -1,6 +1,6 @@
 """Pods as WorkloadEndpoints."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from tortie.api.calico.workload_endpoint import IPNat
 from tortie.kubernetes import names
 from tortie.kubernetes.qos import qos_controls
 from tortie.net import Prefix, format_address, parse_network, parse_prefix
+from tortie.net.addresses import WIDTH
 
 _ENDED = frozenset({"Succeeded", "Failed", "Completed"})
 _LABEL_LENGTH = 63  # of Kubernetes; the label of a longer service account's name is left out
@@ -48,7 +49,9 @@ def has_ended(pod: Pod) -> bool:
     return taken and pod.metadata.deletion_timestamp is not None
 
 
-def _said(pod: Pod, warnings: Iterable[str]) -> tuple[str, ...]:
+def _said(pod: Pod, warnings: Sequence[str]) -> tuple[str, ...]:
+    if not warnings:
+        return ()
     name = f"{pod.metadata.namespace}/{pod.metadata.name}"
     return tuple(f"Pod {name}: {warning}" for warning in warnings)
 
@@ -81,7 +84,7 @@ def _labels(pod: Pod) -> dict[str, str]:
     return labels
 
 
-def _spec(pod: Pod, addresses: tuple[Prefix, ...], warnings: list[str]) -> WorkloadEndpointSpec:
+def _spec(pod: Pod, addresses: tuple[str, ...], warnings: list[str]) -> WorkloadEndpointSpec:
     source = pod.metadata
     account = pod.spec.service_account_name
     profiles = [names.namespace_profile(source.namespace)]
@@ -94,7 +97,7 @@ def _spec(pod: Pod, addresses: tuple[Prefix, ...], warnings: list[str]) -> Workl
         endpoint=names.ENDPOINT,
         container_id=source.annotations.get(names.CONTAINER_ID, ""),
         service_account_name=account,
-        ip_networks=tuple(map(str, addresses)),
+        ip_networks=addresses,
         ip_nats=_floating(source.annotations, addresses, warnings),
         profiles=tuple(profiles),
         interface_name=names.interface_name(source.namespace, source.name),
@@ -104,16 +107,16 @@ def _spec(pod: Pod, addresses: tuple[Prefix, ...], warnings: list[str]) -> Workl
     )
 
 
-def _addresses(pod: Pod, warnings: list[str]) -> tuple[Prefix, ...]:
+def _addresses(pod: Pod, warnings: list[str]) -> tuple[str, ...]:
     """As the kubelet says, else as the CNI plugin noted; one a family in the order given."""
-    found: list[Prefix] = []
+    found: list[str] = []
     for text in _address_texts(pod.status or PodStatus(), pod.metadata.annotations):
         try:
-            prefix = parse_prefix(text.strip())
+            version, address = parse_prefix(text.strip())[:2]
         except ValueError as error:
             warnings.append(f"address: {error}; it is left out")
         else:
-            found.append(Prefix.single(prefix.version, prefix.address))
+            found.append(f"{format_address(version, address)}/{WIDTH[version]}")
     return tuple(found)
 
 
@@ -131,26 +134,28 @@ def _address_texts(status: PodStatus, annotations: Mapping[str, str]) -> list[st
 def _ports(pod: Pod) -> tuple[EndpointPort, ...]:
     """The ports that rules may name, or that the node leads to."""
     return tuple(
-        EndpointPort(
-            name=port.name,
-            protocol=port.protocol or "TCP",
-            port=port.container_port,
-            host_port=port.host_port or None,
-            host_ip=port.host_ip,
-        )
-        for container in (*pod.spec.containers, *pod.spec.init_containers)
-        for port in container.ports
-        if port.name or port.host_port
+        [
+            EndpointPort(
+                name=port.name,
+                protocol=port.protocol or "TCP",
+                port=port.container_port,
+                host_port=port.host_port or None,
+                host_ip=port.host_ip,
+            )
+            for container in pod.spec.containers + pod.spec.init_containers
+            for port in container.ports
+            if port.name or port.host_port
+        ]
     )
 
 
 def _floating(
-    annotations: Mapping[str, str], addresses: tuple[Prefix, ...], warnings: list[str]
+    annotations: Mapping[str, str], addresses: tuple[str, ...], warnings: list[str]
 ) -> tuple[IPNat, ...]:
     """Each floating IP leads to the pod's address of the same family."""
-    own = {
-        address.version: format_address(address.version, address.address) for address in addresses
-    }
+    if names.FLOATING_IPS not in annotations:
+        return ()
+    own = {parse_prefix(text).version: text.partition("/")[0] for text in addresses}
     return tuple(
         IPNat(internal_ip=own[outside.version], external_ip=str(outside).partition("/")[0])
         for outside in _prefixes(annotations, names.FLOATING_IPS, warnings)

@@ -14,6 +14,7 @@ PREFIX = "qos.projectcalico.org/"
 DSCP = PREFIX + "dscp"
 DIRECTIONS = ("ingress", "egress")
 
+_MENTIONED = re.compile(r"qos\.projectcalico\.org/|kubernetes\.io/(in|e)gress-bandwidth").match
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _QUANTITY = re.compile(
@@ -63,6 +64,8 @@ def qos_controls(annotations: Mapping[str, str], warnings: list[str]) -> QosCont
     A value beyond its range is set to the range's end, one that can't be read is left out; both
     with a warning.
     """
+    if not any(map(_MENTIONED, annotations)):  # most pods, and a first picture has them all
+        return None
     values: dict[str, int | str] = {}
     for direction in DIRECTIONS:
         values |= _limits(direction, annotations, warnings)

@@ -18,11 +18,11 @@ class Claims:
 
     def claim(self, source: Key, target: Key) -> bool:
         """Ask for a target; whether it is the source's now. Asking again changes nothing."""
-        owner = self._owners.get(target, source)
-        if owner != source and source != target:
-            self._rivals[target].add(source)
-            return False
-        if owner != source:
+        owner = self._owners.get(target)
+        if owner is not None and owner != source:
+            if source != target:
+                self._rivals[target].add(source)
+                return False
             self._rivals[target].add(owner)
         self._without(target, source)
         self._owners[target] = source
@@ -48,7 +48,7 @@ class Claims:
         self._without(target, source)
 
     def _without(self, target: Key, source: Key) -> None:
-        rivals = self._rivals.get(target)
+        rivals = self._rivals.get(target) if self._rivals else None
         if rivals is not None:
             rivals.discard(source)
             if not rivals:

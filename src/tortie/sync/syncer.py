@@ -41,6 +41,9 @@ class Syncer:
 
     `admit` is called with the store's identity before anything is read of it, at the start and
     after every outage; what it raises (no DatastoreError) ends the stream.
+
+    Kinds that the store derives from others on reading (its `derived`) are left out: their sources
+    are converted here.
     """
 
     def __init__(
@@ -52,7 +55,8 @@ class Syncer:
         admit: Callable[[str], None] | None = None,
     ) -> None:
         self._store = store
-        self._kinds = tuple(kinds)
+        derived: frozenset[str] = getattr(store, "derived", frozenset())
+        self._kinds = tuple(kind for kind in kinds if kind not in derived)
         self._on_warning = on_warning or _log
         self._backoff = backoff or Backoff()
         self._admit = admit
@@ -118,7 +122,7 @@ class Syncer:
         async with aclosing(self._store.pages(kind)) as pages:
             async for page in pages:
                 revision = page.revision
-                self._translator.page(kind, page)
+                self._translator.page(page)
                 for chunk in _chunks(await self._updates()):
                     yield chunk
         self._translator.end(kind, revision)

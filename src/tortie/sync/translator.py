@@ -8,8 +8,7 @@ An object that can't be read any more goes on standing for what it was when it l
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from itertools import chain
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from tortie.api import Key, Resource
@@ -70,15 +69,15 @@ class Translator:
         """A kind is about to be listed, or listed again from its first page."""
         self._missing = set(self._sources[kind])
 
-    def page(self, kind: str, page: Listing) -> None:
-        """Some objects of a kind, as they are now: only what differs goes out."""
-        known = self._sources[kind]
-        events: Iterator[Event] = chain(map(_put, page.resources), page.malformed)
-        for event in events:
-            self._missing.discard(event.key)
-            seen = known.get(event.key)
-            if seen is None or seen.revision != event.revision or self._must_take(event.key):
-                self._take(event)
+    def page(self, page: Listing) -> None:
+        """Some objects of the kind, as they are now: only what differs goes out."""
+        for resource in page.resources:
+            key, revision = resource.key, int(resource.metadata.resource_version)
+            if self._differs(key, revision):
+                self._convert(key, revision, resource)
+        for bad in page.malformed:
+            if self._differs(bad.key, bad.revision):
+                self._keep(bad.key, bad.revision, bad.reason)
 
     def end(self, kind: str, revision: int) -> None:
         """The kind's last page was taken: what did not come is gone, as of `revision`."""
@@ -125,7 +124,12 @@ class Translator:
             if self._unread[key] is None and key.kind in POLICY_KINDS
         ]
 
-    def _must_take(self, key: Key) -> bool:
+    def _differs(self, key: Key, revision: int) -> bool:
+        """Whether what came with a listing is another value than the one that is out."""
+        self._missing.discard(key)
+        seen = self._sources[key.kind].get(key)
+        if seen is None or seen.revision != revision:
+            return True
         return key in self._heirs or key.kind in self._distrusted
 
     def _take(self, event: Event) -> None:
@@ -135,14 +139,19 @@ class Translator:
             case Malformed(key, reason, revision):
                 self._keep(key, revision, reason)
             case Put(key, resource, revision):
-                try:
-                    found = conversion(resource)
-                except Exception as error:  # one object that no one thought of must not stop a node
-                    self._keep(key, revision, f"{type(error).__name__} in its conversion: {error}")
-                else:
-                    self._unread.pop(key, None)
-                    self._stand_for(key, revision, found.value)
-                    self._warn(key, found.warnings)
+                self._convert(key, revision, resource)
+
+    def _convert(self, source: Key, revision: int, resource: Resource) -> None:
+        try:
+            found = conversion(resource)
+        except Exception as error:  # one object that no one thought of must not stop a node
+            problem = f"{type(error).__name__} in its conversion: {error}"
+            self._keep(source, revision, problem)
+            return
+        self._unread.pop(source, None)
+        self._stand_for(source, revision, found.value)
+        if found.warnings or source in self._warned:
+            self._warn(source, found.warnings)
 
     def _keep(self, source: Key, revision: int, problem: str) -> None:
         """It can't be used as it is: what is out of it stays, if anything is."""
@@ -193,7 +202,3 @@ class Translator:
             self._warned[source] = messages
         elif not messages:
             self._warned.pop(source, None)
-
-
-def _put(resource: Resource) -> Put:
-    return Put(resource.key, resource, int(resource.metadata.resource_version))
