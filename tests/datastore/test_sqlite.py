@@ -242,24 +242,6 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
         run(tmp_path / "db", _nothing)
 
 
-def test_damage_in_the_middle_is_found_and_named(tmp_path: Path) -> None:
-    async def fill(opened: SqliteDatastore) -> None:
-        for number in range(200):
-            await opened.create(network_set(f"n{number}", app="x" * 200))
-
-    async def read(opened: SqliteDatastore) -> None:
-        with pytest.raises(Unavailable, match=r"db is damaged.*restore"):
-            await opened.list("NetworkSet")
-        with pytest.raises(Unavailable, match=r"db is damaged.*restore"):
-            await opened.verify()
-
-    run(tmp_path / "db", fill)
-    data = bytearray((tmp_path / "db").read_bytes())
-    data[4096 * 4 : -4096] = b"\xff" * (len(data) - 4096 * 5)
-    (tmp_path / "db").write_bytes(data)
-    run(tmp_path / "db", read)
-
-
 def test_a_removed_store_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
     async def scenario(opened: SqliteDatastore) -> None:
         await opened.create(network_set("a"))

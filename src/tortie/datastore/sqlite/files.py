@@ -77,6 +77,11 @@ def _prepare_files(path: Path) -> None:
                 os.fchmod(descriptor, 0o600)
         finally:
             os.close(descriptor)
+        if not os.access(file, os.R_OK | os.W_OK):  # SQLite would say "unable to open" only
+            raise Unavailable(
+                f"the datastore {path} is read-only for user {os.getuid()}, and to read it too "
+                f"takes writing beside it: check the permissions of {file} and the mount"
+            )
 
 
 def _check_owner(connection: sqlite3.Connection, path: Path) -> None:
