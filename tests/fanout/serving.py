@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 
-from tortie.api import GlobalNetworkSet, NetworkSetSpec, Key, ObjectMeta, Resource
+from tortie.api import GlobalNetworkSet, Key, NetworkSetSpec, ObjectMeta, Resource
 from tortie.datastore import Datastore
 from tortie.fanout.client import FanoutFollower
 from tortie.fanout.discovery import FindServers, at_address
@@ -21,10 +21,13 @@ def settings(**changes: object) -> ServerSettings:
     return ServerSettings(**{"host": "127.0.0.1", "port": 0, **changes})
 
 
-def syncers(store: Datastore) -> dict[str, Callable[[], Syncer]]:
+def syncers(store: Datastore) -> dict[str, Callable[..., Syncer]]:
     """What the server follows."""
-    kinds = {"felix": FELIX_KINDS, "tunnel-ip": TUNNEL_KINDS}
-    return {name: lambda k=wanted: Syncer(store, k, backoff=hurried()) for name, wanted in kinds.items()}
+
+    def source(kinds):
+        return lambda admit: Syncer(store, kinds, admit=admit, backoff=hurried())
+
+    return {"felix": source(FELIX_KINDS), "tunnel-ip": source(TUNNEL_KINDS)}
 
 
 @asynccontextmanager
@@ -32,7 +35,7 @@ async def serving(
     store: Datastore, changed: ServerSettings | None = None, sources=None
 ) -> AsyncIterator[tuple[FanoutServer, int]]:
     """A running server and its port."""
-    server = FanoutServer(changed or settings(), sources or syncers(store), store.identity)
+    server = FanoutServer(changed or settings(), sources or syncers(store))
     port = await server.start()
     running = asyncio.create_task(server.run())
     try:
@@ -103,7 +106,7 @@ async def until(condition: Callable[[], object], what: str = "") -> None:
     """Wait until it holds."""
     try:
         async with asyncio.timeout(PATIENCE):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 conditions of many kinds, none has an event
                 await asyncio.sleep(0.002)
     except TimeoutError:
         raise AssertionError(what or "it never came") from None

@@ -42,8 +42,9 @@ class _Ended(Exception):
 class FanoutFollower:
     """One stream of one stream type. Each object gives one stream, for one consumer.
 
-    `find_servers` says which servers to try; `identity` is the datastore that they must follow
-    ("": the first server's). `in_sync` and `outage` are as those of `tortie.sync.Syncer`.
+    `find_servers` says which servers to try. `admit` is called with the datastore's identity before
+    anything of the first picture is given out; what it raises ends the stream. Servers of another
+    datastore than the first one's are passed over.
     """
 
     def __init__(
@@ -53,14 +54,17 @@ class FanoutFollower:
         *,
         stream: str = FELIX,
         node: str = "",
-        identity: str = "",
+        admit: Callable[[str], None] | None = None,
         on_warning: Callable[[SyncWarning], None] | None = None,
         backoff: Backoff | None = None,
     ) -> None:
         self._settings = settings
         self._find = find_servers
         self._hello = Hello(versions=VERSIONS, stream=stream, node=node, program="tortie")
-        self._identity = identity
+        self._admit = admit
+        self._identity = ""
+        self._servers_known: list[Server] = []
+        self._absent: tuple[str, ...] = ()
         self._on_warning = on_warning or _log
         self._backoff = backoff or Backoff()
         self._ledger = Ledger()
@@ -81,15 +85,19 @@ class FanoutFollower:
                     break
             await self._backoff.wait()
 
+    def absent_policies(self) -> list[str]:
+        """One line for each stored policy that is not in the stream, since it can't be read."""
+        return [*self._absent, *self._ledger.absent_policies()]
+
     async def _servers(self) -> list[Server]:
         try:
-            servers = await self._find()
+            self._servers_known = await self._find()
         except (DatastoreError, OSError) as error:
-            self._note(f"finding fan-out servers failed, trying again: {error}")
-            return []
-        if not servers:
-            self._note("there is no fan-out server that is ready, looking again")
-        return sorted(servers, key=lambda server: server == self._left)
+            self._note(f"finding fan-out servers failed: {error}")
+        else:
+            if not self._servers_known:
+                self._note("there is no fan-out server that is ready")
+        return sorted(self._servers_known, key=lambda server: server == self._left)
 
     async def _attempt(self, server: Server) -> AsyncGenerator[list[Item], None]:
         try:
@@ -97,7 +105,7 @@ class FanoutFollower:
                 async for batch in batches:
                     yield batch
         except (OSError, ProtocolError, WrongPeer, _Ended, TimeoutError) as error:
-            self._note(f"following the fan-out server {server} failed, trying again: {_why(error)}")
+            self._note(f"fan-out server {server}: {_why(error)}")
         finally:
             self._left = server
 
@@ -138,11 +146,12 @@ class FanoutFollower:
         return []
 
     def _check_identity(self, datastore: str) -> None:
-        self._identity = self._identity or datastore
-        if datastore != self._identity:
-            raise _Ended(
-                f"it follows the datastore {datastore}, where {self._identity} was followed before"
-            )
+        if not self._identity:
+            if self._admit is not None:
+                self._admit(datastore)
+            self._identity = datastore
+        elif datastore != self._identity:
+            raise _Ended(f"it follows {datastore}, which is not the datastore followed before")
 
     def _told(self, taken: Taken) -> list[Item]:
         for key, message in taken.warnings:
@@ -164,9 +173,10 @@ class FanoutFollower:
         return [Reached(revision)]
 
     def _hear(self, status: Status, server: Server) -> None:
+        self._absent = status.absent
         if status.outage:
             since = time.monotonic() - status.lasting
-            self._outage(Outage(since, f"the fan-out server {server} is stale: {status.outage}"))
+            self._outage(Outage(since, f"fan-out server {server} is stale: {status.outage}"))
         elif self.server is not None:
             self.outage = None
 

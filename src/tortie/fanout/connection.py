@@ -130,7 +130,7 @@ class Connection:
 
     def send_snapshot(self, snapshot: Snapshot, status: bytes) -> None:
         """Begin with the picture; `status` comes behind it."""
-        self._frames.extend((*snapshot.frames, *filter(None, (status,))))
+        self._frames.extend((*snapshot.frames, status))
         self._at = snapshot.at
         self._begun = time.monotonic()
         self.stage = Stage.SNAPSHOT

@@ -11,6 +11,7 @@ from tortie.api import Key
 from tortie.api.codec import DecodeError, decode
 from tortie.api.registry import KINDS
 from tortie.fanout.messages import Record
+from tortie.sync import POLICY_KINDS
 from tortie.sync.stream import Update
 
 
@@ -32,10 +33,12 @@ class Ledger:
         self._out: dict[Key, int] = {}
         self._missing: set[Key] = set()  # of the picture that is coming in
         self._unknown_kinds: set[str] = set()
+        self._unread: dict[Key, str] = {}
 
     def begin(self) -> None:
         """A whole picture comes; an earlier one that did not end counts for nothing."""
         self._missing = set(self._out)
+        self._unread.clear()
 
     def take(self, records: Iterable[Record]) -> Taken:
         """Objects of the picture, or changes after it."""
@@ -58,6 +61,14 @@ class Ledger:
             del self._out[key]
         return [Update(key, None) for key in sorted(gone)]
 
+    def absent_policies(self) -> list[str]:
+        """One line for each policy that was never out, since it can't be read."""
+        return [
+            reason
+            for key, reason in self._unread.items()
+            if key.kind in POLICY_KINDS and key not in self._out
+        ]
+
     def _put(self, key: Key, type_: str, value: bytes, taken: Taken) -> None:
         digest = hash(value)
         if self._out.get(key) == digest:
@@ -65,12 +76,15 @@ class Ledger:
         try:
             resource = decode(type_, value)
         except DecodeError as error:  # the last good value stays in force
-            taken.warnings.append((key, f"{key} can't be read and stays as it was: {error}"))
+            self._unread[key] = f"{key} can't be read: {error}"
+            taken.warnings.append((key, f"{self._unread[key]}; it stays as it was"))
             return
+        self._unread.pop(key, None)
         self._out[key] = digest
         taken.updates.append(Update(key, resource))
 
     def _forget(self, key: Key, taken: Taken) -> None:
+        self._unread.pop(key, None)
         if self._out.pop(key, None) is not None:
             taken.updates.append(Update(key, None))
 

@@ -67,10 +67,14 @@ class Progress(Struct, frozen=True):
 
 
 class Status(Struct, frozen=True):
-    """Why the server can't follow the datastore, and for how many seconds; "": it can."""
+    """Why the server can't follow the datastore, and for how many seconds; "": it can.
+
+    `absent`: a line for each stored policy that is not in the stream, since it can't be read.
+    """
 
     outage: str = ""
     lasting: float = 0.0
+    absent: tuple[str, ...] = ()
 
 
 class Goodbye(Struct, frozen=True):

@@ -8,7 +8,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import structlog
@@ -21,7 +21,7 @@ from tortie.fanout.patience import Patience, fault
 from tortie.fanout.protocol import common_version
 from tortie.fanout.server_settings import ServerSettings
 from tortie.fanout.tally import Tally
-from tortie.fanout.upstream import Source, Upstream
+from tortie.fanout.upstream import Admit, Source, Upstream
 
 _SLICE = 100  # clients that get a crumb before the loop looks at other things
 _CATCH_UP = 5.0  # seconds that a client waits for this server to know what the client knows
@@ -33,17 +33,15 @@ _log = structlog.get_logger(__name__)
 
 
 class FanoutServer:
-    """Serves the streams that `sources` makes, by name. `identity` is the datastore's."""
+    """Serves the streams that `sources` make, by name; each is followed when first asked for."""
 
     def __init__(
         self,
         settings: ServerSettings,
-        sources: Mapping[str, Callable[[], Source]],
-        identity: Callable[[], Awaitable[str]],
+        sources: Mapping[str, Callable[[Admit], Source]],
     ) -> None:
         self._settings = settings
         self._sources = sources
-        self._identity = identity
         self._tasks: set[asyncio.Task[None]] = set()
         self._joining: dict[Connection, asyncio.Task[None]] = {}
         self._clients: dict[str, dict[Connection, None]] = {}
@@ -75,11 +73,10 @@ class FanoutServer:
     def upstream(self, name: str) -> Upstream:
         """The stream of that name, followed from now on. Raises KeyError."""
         if name not in self.upstreams:
-            source, tally = self._sources[name](), Tally()
+            tally = Tally()
             self._clients[name], self.tallies[name] = {}, tally
             self.upstreams[name] = Upstream(
-                source,
-                self._identity,
+                self._sources[name],
                 partial(self._send, name),
                 self._settings.min_batching_age,
                 tally,
@@ -156,7 +153,7 @@ class FanoutServer:
             await upstream.ready.wait()
             await upstream.reach(hello.reached, _CATCH_UP)
             snapshot = await upstream.snapshot()
-            client.send_snapshot(snapshot, upstream.status() if upstream.outage else b"")
+            client.send_snapshot(snapshot, upstream.status())
         finally:
             self._joining.pop(client, None)
 

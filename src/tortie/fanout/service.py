@@ -16,6 +16,7 @@ from tortie.fanout.names import BGP, FELIX, TUNNEL
 from tortie.fanout.rebalancing import watch_share
 from tortie.fanout.server import FanoutServer
 from tortie.fanout.server_settings import ServerSettings
+from tortie.fanout.upstream import Admit
 from tortie.sync import BGP_KINDS, FELIX_KINDS, TUNNEL_KINDS, Syncer, SyncWarning
 
 _BEAT = 1.0  # seconds
@@ -32,7 +33,7 @@ async def serve(settings: ServerSettings, store: Datastore, log_errors: Callable
     stop = stopped_by_signal()
     async with AsyncExitStack() as opened:
         watch_loop(opened)
-        server = FanoutServer(settings, _sources(store), store.identity)
+        server = FanoutServer(settings, _sources(store))
         opened.push_async_callback(server.close)
         port = await server.start()
         health = Health()
@@ -45,13 +46,13 @@ async def serve(settings: ServerSettings, store: Datastore, log_errors: Callable
     _log.info("stopped")
 
 
-def _sources(store: Datastore) -> dict[str, Callable[[], Syncer]]:
+def _sources(store: Datastore) -> dict[str, Callable[[Admit], Syncer]]:
     kinds = {FELIX: FELIX_KINDS, BGP: BGP_KINDS, TUNNEL: TUNNEL_KINDS}
     return {name: _source(store, wanted) for name, wanted in kinds.items()}
 
 
-def _source(store: Datastore, kinds: tuple[str, ...]) -> Callable[[], Syncer]:
-    return lambda: Syncer(store, kinds, on_warning=_warn)
+def _source(store: Datastore, kinds: tuple[str, ...]) -> Callable[[Admit], Syncer]:
+    return lambda admit: Syncer(store, kinds, on_warning=_warn, admit=admit)
 
 
 def _warn(warning: SyncWarning) -> None:

@@ -10,16 +10,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Protocol
 
-from tortie.datastore import DatastoreError
+from msgspec.structs import replace
+
 from tortie.fanout.frames import FrameType
 from tortie.fanout.messages import Progress, Status, batch, written
 from tortie.fanout.picture import Picture
 from tortie.fanout.snapshots import Snapshot, chunks, pack
 from tortie.fanout.tally import Tally
 from tortie.fanout.trail import Trail
-from tortie.sync import Backoff, Item, Outage
+from tortie.sync import Item, Outage
 
 _LOOK = 0.5  # seconds between looks whether the datastore is still followed
+_TOLD = 20  # policies that can't be read, of which clients hear
 _STALE = 1 << 20  # bytes of crumbs after a snapshot, before a new one is made for who joins
 
 
@@ -35,20 +37,30 @@ class Source(Protocol):
         """Batches of the update stream."""
         ...
 
+    def absent_policies(self) -> list[str]:
+        """One line for each stored policy that is not in the stream, since it can't be read."""
+        ...
+
+
+Admit = Callable[[str], None]
+"""To be called with the datastore's identity before anything is read; may raise."""
+
+
+class OtherDatastore(Exception):
+    """The store is not the one that was followed before; clients must not take it for that one."""
+
 
 class Upstream:
     """The picture and the trail of one stream. `send` puts each new crumb to all clients."""
 
     def __init__(
         self,
-        source: Source,
-        identity: Callable[[], Awaitable[str]],
+        source: Callable[[Admit], Source],
         send: Callable[[], Awaitable[None]],
         least_age: float,
         tally: Tally,
     ) -> None:
-        self._source = source
-        self._identify = identity
+        self._source = source(self._admit)
         self._send = send
         self._least_age = least_age
         self._tally = tally
@@ -56,7 +68,7 @@ class Upstream:
         self._dirty = asyncio.Event()
         self._moved = asyncio.Event()
         self._snapshot: asyncio.Task[Snapshot] | None = None
-        self._said: str = ""  # the outage that clients know of
+        self._said = Status()  # what clients know, but for how long it lasts
         self._reached = 0  # the revision that they know of
         self.picture = Picture()
         self.trail = Trail(time.monotonic())
@@ -73,8 +85,7 @@ class Upstream:
         try:
             async for items in self._source.stream():
                 self.picture.take(items)
-                if self.picture.in_sync and not self._identity:
-                    await self._learn_identity()
+                if self.picture.in_sync:
                     self.ready.set()
                 self._dirty.set()
                 await asyncio.sleep(0)  # a long picture must not keep the clients waiting
@@ -103,13 +114,18 @@ class Upstream:
 
     def status(self) -> bytes:
         """The frame that says whether the datastore can be followed."""
-        if outage := self.outage:
-            status = Status(outage.reason, time.monotonic() - outage.since)
-        elif not self.ready.is_set():
-            status = Status("it has not seen the whole datastore yet")
-        else:
-            status = Status()
+        status, outage = self._status(), self.outage
+        if outage is not None:
+            status = replace(status, lasting=time.monotonic() - outage.since)
         return written(FrameType.STATUS, status)
+
+    def _status(self) -> Status:
+        absent = tuple(self._source.absent_policies()[:_TOLD])
+        if outage := self.outage:
+            return Status(outage.reason, absent=absent)
+        if not self.ready.is_set():
+            return Status("it has not seen the whole datastore yet")
+        return Status(absent=absent)
 
     async def _make(self) -> Snapshot:
         at, picture = self.trail.head, self.picture
@@ -117,13 +133,12 @@ class Upstream:
         self._tally.snapshot_made(made.raw_bytes, made.packed_bytes)
         return made
 
-    async def _learn_identity(self) -> None:
-        backoff = Backoff()
-        while not self._identity:
-            try:
-                self._identity = await self._identify()
-            except DatastoreError:
-                await backoff.wait()
+    def _admit(self, identity: str) -> None:
+        if self._identity and identity != self._identity:
+            raise OtherDatastore(
+                f"the datastore is now {identity}, where {self._identity} was followed before"
+            )
+        self._identity = identity
 
     async def _publish(self) -> None:
         await self.ready.wait()
@@ -159,9 +174,9 @@ class Upstream:
             self._reached = self.picture.revision
             words += written(FrameType.PROGRESS, Progress(self._reached))
             self._moved.set()
-        outage = self.outage.reason if self.outage else ""
-        if outage != self._said:
-            self._said = outage
+        status = self._status()
+        if status != self._said:
+            self._said = status
             words += self.status()
         return words
 
