@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 from typing import Any
 
+from servers.kube import KubeServer
 from servers.kube_api import KubeApi
 from tortie.api import KINDS, Kind
-from tortie.api.crds import GROUPS, Release, definitions
+from tortie.api.crds import GROUPS, NATIVE, Release, definitions
 from tortie.api.schemas import schema_of
 
 RELEASE = Release(1, 30)  # what tests/servers/kube_apiserver/go.mod pins
@@ -26,6 +28,29 @@ def install(api: KubeApi, groups: Iterable[str] = GROUPS, seconds: float = 60.0)
     for each in wanted:
         api.request("POST", ROOT, each)
     wait_established(api, {each["metadata"]["name"] for each in wanted}, seconds)
+
+
+def store_whole(server: KubeServer, seconds: float = 30.0) -> None:
+    """Let the server judge by all rules of the native group, also those of a younger release.
+
+    A server compiles rules that are stored with all functions it knows, new ones only with those
+    that the release before it knew too. So what 1.31 takes can be tried on 1.30.
+    """
+    whole = {each["metadata"]["name"]: each for each in definitions(NATIVE)}
+    for name, each in whole.items():
+        schema = each["spec"]["versions"][0]["schema"]
+        place = f"apiextensions.k8s.io/customresourcedefinitions/{name}"
+        server.registry.change(place, partial(_with_schema, schema=schema))
+    deadline = time.monotonic() + seconds
+    pool = {"apiVersion": "projectcalico.org/v3", "kind": "IPPool", "metadata": {"name": "a"}}
+    path = "/apis/projectcalico.org/v3/ippools?dryRun=All"
+    while server.api.answer("POST", path, {**pool, "spec": {"cidr": "10.0.0.1/8"}})[0] != 422:
+        assert time.monotonic() < deadline, "the rules that were stored are not used"
+        time.sleep(0.02)
+
+
+def _with_schema(definition: dict[str, Any], schema: dict[str, Any]) -> None:
+    definition["spec"]["validation"] = schema  # stored as v1beta1, which had one for all versions
 
 
 def admin_definition(kind: Kind) -> dict[str, Any]:

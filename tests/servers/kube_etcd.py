@@ -4,8 +4,9 @@ What the API has no request for is done here: everything gone at once, history f
 """
 
 import base64
+import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -46,6 +47,13 @@ class Registry:
         asked = {"key": _encoded(_ROOT), "range_end": _encoded("/registry0"), "keys_only": True}
         found = self._call("kv/range", asked).get("kvs", [])
         return [base64.b64decode(each["key"]).decode() for each in found]
+
+    def change(self, key: str, change: Callable[[dict[str, Any]], None]) -> None:
+        """Write what `change` makes of the JSON object at `/registry/<key>`."""
+        (found,) = self._call("kv/range", {"key": _encoded(_ROOT + key)})["kvs"]
+        value = json.loads(base64.b64decode(found["value"]))
+        change(value)
+        self._call("kv/put", {"key": _encoded(_ROOT + key), "value": _encoded(json.dumps(value))})
 
     def revision(self) -> int:
         """etcd's revision of its last write."""
