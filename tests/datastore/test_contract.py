@@ -307,7 +307,7 @@ def test_an_object_that_claims_another_name_is_malformed(check: Check, backend: 
         (bad,) = (await store.list("NetworkSet")).malformed
         assert "NetworkSet(b)" in bad.reason
 
-    check(scenario, Ability.RAW_OBJECTS)
+    check(scenario, Ability.FALSE_NAMES)
 
 
 def test_a_closed_store_says_so(check: Check) -> None:

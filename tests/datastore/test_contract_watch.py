@@ -152,8 +152,8 @@ def test_a_long_history_comes_whole(check: Check) -> None:
         start = await store.revision()
         made = await store.create(network_set("a"))
         written = [revision_of(made)]
-        for _ in range(1_100):
-            made = await store.update(made)
+        for number in range(1_100):
+            made = await store.update(with_metadata(made, labels={"n": str(number)}))
             written.append(revision_of(made))
         events = await changes_until(store, KINDS, start, written[-1])
         assert [event.revision for event in events] == written

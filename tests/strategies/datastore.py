@@ -100,6 +100,7 @@ class Ability(Enum):
     RAW_BYTES = "store bytes that are no JSON"
     RAW_OBJECTS = "store JSON that is no object of its kind"
     UNKNOWN_FIELDS = "store fields that we don't know"
+    FALSE_NAMES = "store an object under the name of another"
     COMPACTION = "forget its history when told"
     SEVERAL_OBJECTS = "have several store objects on one store"
     ORDER_ACROSS_KINDS = "tell changes of several kinds in one order"

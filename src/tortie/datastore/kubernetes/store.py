@@ -11,6 +11,7 @@ from tortie.api import Key, Resource
 from tortie.datastore.contract import (
     AlreadyExists,
     Batch,
+    Closed,
     Conflict,
     DatastoreError,
     Gone,
@@ -187,8 +188,9 @@ class KubernetesDatastore:
         read = revision_read(resource)
         for attempt in range(ATTEMPTS):
             stored = await self._stored(place, source)
+            _check(place, resource, stored, read)
             try:
-                return await self._replaced(place, source, stored, resource, read)
+                return await self._replaced(place, source, stored, resource)
             except Conflict:
                 if read is not None or attempt == ATTEMPTS - 1:
                     raise
@@ -220,7 +222,10 @@ class KubernetesDatastore:
 
         A broken connection is taken up again here, each kind where it was.
         """
-        now = await self.revision()
+        try:
+            now = await self.revision()
+        except Closed:
+            return
         if since > now:
             raise Gone(f"revision {since} is not of this datastore, which is at {now}: list again")
         followed = [kind for kind in kinds if not DERIVED.get(kind, {""}) <= set(kinds)]
@@ -241,14 +246,9 @@ class KubernetesDatastore:
         return self._closed
 
     async def _replaced(
-        self, place: Place, key: Key, stored: bytes, resource: Resource, read: int | None
+        self, place: Place, key: Key, stored: bytes, resource: Resource
     ) -> Resource:
-        revision = _revision_of(stored)
-        check_unchanged(resource.key, read, revision)
-        before = object_of(stored, place)
-        if isinstance(before, Resource):
-            check_same_object(resource, Identity(before.metadata.uid, ""))
-        write = place.form.changed(stored, resource, str(revision))
+        write = place.form.changed(stored, resource, str(_revision_of(stored)))
         if write is None:
             return self._read(place, stored)
         made = await self._sent(place, _request(resource.key, place.path(key) + place.part, write))
@@ -278,7 +278,7 @@ class KubernetesDatastore:
             raise not_registered(key.name) from None
         if is_annotated(stored):
             raise AlreadyExists(f"{resource.key} is there already: update it instead")
-        return await self._replaced(place, key, stored, resource, None)
+        return await self._replaced(place, key, stored, resource)
 
     async def _finished(self, place: Place, key: Key) -> bool:
         """Whether what is there was half deleted by somebody who ended; now it is gone."""
@@ -355,6 +355,14 @@ class KubernetesDatastore:
 
 def _request(key: Key, path: str, write: Write) -> Request:
     return Request(str(key), path, (), write.method, write.body, write.content_type or JSON)
+
+
+def _check(place: Place, resource: Resource, stored: bytes, read: int | None) -> None:
+    """Raise Conflict where `resource` was not made from what is stored."""
+    check_unchanged(resource.key, read, _revision_of(stored))
+    before = object_of(stored, place)
+    if isinstance(before, Resource):
+        check_same_object(resource, Identity(before.metadata.uid, ""))
 
 
 def _revision_of(stored: bytes) -> int:
