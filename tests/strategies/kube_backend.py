@@ -56,9 +56,7 @@ class Kubernetes:
         group = place.group_version.partition("/")[0]
         parts = (group, place.plural, key.namespace, key.name)
         name = "/registry/" + "/".join(filter(None, parts))
-        put = {"key": _encoded(name.encode()), "value": _encoded(json.dumps(body).encode())}
-        endpoint = f"{self.server.etcd.endpoint}/v3/kv/put"
-        httpx.post(endpoint, json=put, trust_env=False).raise_for_status()
+        _put(self.server, name, json.dumps(body).encode())
 
     async def stored(self, store: Datastore, key: Key) -> bytes:  # noqa: ARG002
         path = place_of(key.kind, self.group, False).path(key)
@@ -66,6 +64,12 @@ class Kubernetes:
 
     async def compact(self, store: Datastore) -> None:
         raise NotImplementedError(self.cannot[Ability.COMPACTION])
+
+
+def _put(server: KubeServer, name: str, value: bytes) -> None:
+    body = {"key": _encoded(name.encode()), "value": _encoded(value)}
+    answer = httpx.post(f"{server.etcd.endpoint}/v3/kv/put", json=body, trust_env=False)
+    answer.raise_for_status()
 
 
 def _encoded(data: bytes) -> str:
