@@ -84,4 +84,4 @@ def test_long_lists_of_reasons_are_cut_short():
 
 def test_a_packet_between_strangers_is_said_to_be_nobodys_business():
     asked = msgspec.structs.replace(PACKET, source_endpoint=None, destination_endpoint=None)
-    assert "neither end is a workload here" in explain(evaluate(PROGRAM, asked))
+    assert "neither end is an endpoint here" in explain(evaluate(PROGRAM, asked))

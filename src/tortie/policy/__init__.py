@@ -5,24 +5,18 @@ from the reference evaluator. Every dataplane renders this same program, and eve
 dataplane compares against this evaluator. It never performs I/O.
 """
 
-from tortie.policy.evaluate import (
-    Direction,
-    Miss,
-    Outcome,
-    RuleRef,
-    Stage,
-    Step,
-    Verdict,
-    evaluate,
-)
+from tortie.policy.evaluate import evaluate
 from tortie.policy.explain import explain
-from tortie.policy.packet import Packet, Program
+from tortie.policy.packet import Packet, Path, Program, host_endpoint_of
+from tortie.policy.verdict import Direction, Miss, Outcome, Place, RuleRef, Stage, Step, Verdict
 
 __all__ = [
     "Direction",
     "Miss",
     "Outcome",
     "Packet",
+    "Path",
+    "Place",
     "Program",
     "RuleRef",
     "Stage",
@@ -30,4 +24,5 @@ __all__ = [
     "Verdict",
     "evaluate",
     "explain",
+    "host_endpoint_of",
 ]

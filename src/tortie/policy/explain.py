@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterator
 
-from tortie.policy.evaluate import Miss, Outcome, Stage, Step, Verdict
+from tortie.policy.verdict import Miss, Outcome, Place, Stage, Step, Verdict
 
 WIDTH = 80
 MISSES_SHOWN = 10
@@ -15,13 +15,23 @@ def explain(verdict: Verdict) -> str:
     lines = list(_wrapped(f"{verdict.packet}: {'allowed' if verdict.allowed else 'denied'}", ""))
     side = None
     for step in verdict.steps:
-        if side != (step.direction, step.endpoint):
-            side = (step.direction, step.endpoint)
-            lines += ["", *_wrapped(f"{step.direction} of {step.endpoint}", "")]
+        if side != (step.direction, step.endpoint, step.place):
+            side = (step.direction, step.endpoint, step.place)
+            lines += ["", *_wrapped(_side(step), "")]
         lines += _step(step)
     if not verdict.steps:
-        lines += _wrapped("neither end is a workload here: no policy has a say", "  ")
+        lines += _wrapped("neither end is an endpoint here: no policy has a say", "  ")
     return "\n".join(lines)
+
+
+def decisions(verdict: Verdict) -> Iterator[str]:
+    """One line for each side: the stage that let the packet through, or stopped it."""
+    for index, step in enumerate(verdict.steps):
+        following = verdict.steps[index + 1 : index + 2]
+        if not following or following[0].direction is not step.direction:
+            yield f"{step.direction} of {step.endpoint}: {_stage(step)}: {_result(step)}"
+    if not verdict.steps:
+        yield "neither end is a workload here: no policy has a say"
 
 
 def _step(step: Step) -> Iterator[str]:
@@ -34,6 +44,12 @@ def _step(step: Step) -> Iterator[str]:
         yield from _wrapped(f"… and {len(step.misses) - MISSES_SHOWN} rules more", _DEEP)
 
 
+def _side(step: Step) -> str:
+    if step.place is Place.WORKLOAD:
+        return f"{step.direction} of {step.endpoint}"
+    return f"{step.direction} of {step.endpoint}, host endpoint, {step.place} policy"
+
+
 def _stage(step: Step) -> str:
     return f"{step.stage} {step.name}" if step.name else str(step.stage)
 
@@ -41,18 +57,27 @@ def _stage(step: Step) -> str:
 def _result(step: Step) -> str:
     if step.matched is not None:
         return f"{step.matched} {_VERBS[step.outcome]}"
+    if step.place in (Place.UNTRACKED, Place.PRE_DNAT) and step.stage is Stage.TIER:
+        return "no rule matched"
     if step.stage is Stage.TIER:
         action = "Deny" if step.outcome is Outcome.DENY else "Pass"
         return f"no rule matched, default action {action}"
     if step.stage is Stage.PROFILE:
         return "no rule matched"
-    return f"{step.reason}: denied"
+    return f"{step.reason}: {_RESULTS[step.outcome]}"
 
 
 _VERBS = {
     Outcome.ALLOW: "allows it",
     Outcome.DENY: "denies it",
     Outcome.NEXT: "passes it on",
+}
+
+
+_RESULTS = {
+    Outcome.ALLOW: "allowed",
+    Outcome.DENY: "denied",
+    Outcome.NEXT: "passed on",
 }
 
 

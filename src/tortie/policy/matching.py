@@ -22,6 +22,8 @@ def _failures(rule: Rule, packet: Packet, program: Program) -> Iterator[str]:
     yield from (f"source {why}" for why in _peer_failures(rule.source, source_of(packet), program))
     end = destination_of(packet)
     yield from (f"destination {why}" for why in _peer_failures(rule.destination, end, program))
+    if rule.http is not None:
+        yield "HTTP requests are for the application layer to tell apart"
 
 
 def _header_failures(rule: Rule, packet: Packet) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """The policy program: what every dataplane renders and the evaluator walks.
 
 Frozen values only. Labels, selectors and names of namespaces are gone by now: a selector has
-become the id of a set of addresses, and a named port the id of a set of (address, protocol, port).
+become the id of a set of addresses, and a named port or a service the id of a set of (address,
+protocol, port).
 """
 
 from enum import StrEnum
@@ -9,7 +10,10 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from tortie.net import PortRange, Prefix
+from tortie.api.calico.rule import HttpMatch
+from tortie.api.calico.workload_endpoint import QosControls
+from tortie.net import PortRange, Prefix, protocol_name
+from tortie.net.protocols import TCP, UDP
 
 SetId = str
 
@@ -78,7 +82,9 @@ class PeerMatch(Struct, frozen=True, omit_defaults=True):
 class Rule(Struct, frozen=True, omit_defaults=True):
     """One rule. Everything given must match; None and empty match all.
 
-    `protocol` and `not_protocol` are IP protocol numbers. `annotations` are the rule's
+    `protocol` and `not_protocol` are IP protocol numbers. A rule with `http` matches requests, not
+    packets: it is there for the application layer's proxy, and below that it matches nothing, so
+    that it never lets through more than it says. `annotations` are the rule's
     metadata.annotations, for comments and traces.
     """
 
@@ -90,6 +96,7 @@ class Rule(Struct, frozen=True, omit_defaults=True):
     not_icmp: IcmpMatch | None = None
     source: PeerMatch = PeerMatch()
     destination: PeerMatch = PeerMatch()
+    http: HttpMatch | None = None
     annotations: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -162,11 +169,19 @@ class EndpointId(NamedTuple):
         return "/".join(filter(None, (self.namespace, self.name)))
 
 
-class Endpoint(Struct, frozen=True):
+class AddressPair(NamedTuple):
+    """A floating address and the workload's own address that it leads to, of one family."""
+
+    floating: Prefix
+    own: Prefix
+
+
+class Endpoint(Struct, frozen=True, omit_defaults=True):
     """A workload's interface on this node, its addresses, and what applies to it.
 
     `interface` is the host's end ("cali…"). `ingress` is traffic to the workload, `egress` from it.
-    No tier and no profile that allows means no traffic.
+    No tier and no profile that allows means no traffic. `floating` and `qos` have no part in any
+    verdict.
     """
 
     id: EndpointId
@@ -177,3 +192,65 @@ class Endpoint(Struct, frozen=True):
     profiles: tuple[str, ...] = ()
     allowed_sources: tuple[Prefix, ...] = ()  # beside its own addresses
     mac: str | None = None
+    floating: tuple[AddressPair, ...] = ()
+    qos: QosControls | None = None
+
+
+class Tiers(NamedTuple):
+    """What is asked at one stage, for each direction."""
+
+    ingress: tuple[TierPolicies, ...] = ()
+    egress: tuple[TierPolicies, ...] = ()
+
+
+EVERY_INTERFACE = "*"
+
+
+class HostEndpoint(Struct, frozen=True, omit_defaults=True):
+    """An interface of the node itself, and what applies there at each stage of a packet's way.
+
+    `interface` is its name, EVERY_INTERFACE, or "" for the one that has any of `addresses`.
+    `untracked` comes before connection tracking, `pre_dnat` before destination NAT (ingress only),
+    `forward` is for what the node passes on, `normal` for what begins or ends at the node itself;
+    the profiles belong to the last.
+    """
+
+    id: EndpointId
+    interface: str
+    addresses: tuple[Prefix, ...] = ()
+    untracked: Tiers = Tiers()
+    pre_dnat: Tiers = Tiers()
+    forward: Tiers = Tiers()
+    normal: Tiers = Tiers()
+    profiles: tuple[str, ...] = ()
+
+
+class Failsafe(NamedTuple):
+    """A port of hosts that no policy closes; `net`: only for peers inside it."""
+
+    protocol: int
+    port: int
+    net: Prefix | None = None
+
+    def __str__(self) -> str:
+        where = "" if self.net is None else f"{self.net}:"
+        return f"{protocol_name(self.protocol).lower()}:{where}{self.port}"
+
+
+class Failsafes(NamedTuple):
+    """Ports of the node that peers always reach, and ports of peers that the node does."""
+
+    inbound: tuple[Failsafe, ...] = ()
+    outbound: tuple[Failsafe, ...] = ()
+
+
+def _ports(protocol: int, *ports: int) -> tuple[Failsafe, ...]:
+    return tuple(Failsafe(protocol, port) for port in ports)
+
+
+_CONTROL_PLANE = _ports(TCP, 179, 2379, 2380, 5473, 6443, 6666, 6667)
+DEFAULT_FAILSAFES = Failsafes(
+    (*_ports(TCP, 22), *_ports(UDP, 68), *_CONTROL_PLANE),
+    (*_ports(UDP, 53, 67), *_CONTROL_PLANE),
+)
+"""Calico's: SSH, DHCP, DNS, BGP, etcd, the fan-out server, the Kubernetes API."""

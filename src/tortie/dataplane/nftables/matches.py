@@ -40,8 +40,8 @@ class _Either(NamedTuple):
 
 def conditions(rule: Rule, family: Family, *, disjoint: bool) -> tuple[str, ...]:
     """Alternatives that together match as `rule` does. With `disjoint` a packet is in one only."""
-    if rule.ip_version not in (None, family.version):
-        return ()
+    if rule.ip_version not in (None, family.version) or rule.http is not None:
+        return ()  # a request can't be told from its packets: the rule matches none
     return tuple(
         " ".join(filter(None, parts))
         for kind in _classes(rule, family)

@@ -174,6 +174,8 @@ def cluster_route(
         return _with(plain, type=RTN_BLACKHOLE)
     if route.kind is RouteKind.DIRECT:
         return _with(plain, gateway=route.gateway)
+    if route.kind is not RouteKind.VXLAN:
+        return None  # of a tunnel that is not made here, or BGP's business
     device = links.get(settings.vxlan_device(version))
     if device is None:
         return None
