@@ -133,7 +133,7 @@ def _names(parser: argparse.ArgumentParser, before: list[str], kind: Kind) -> li
         names.extend(resource.metadata.name for resource in found)
         return 0
 
-    datastore.read_from(options, collect)
+    datastore.look_into(options, collect)
     return names
 
 

@@ -63,7 +63,7 @@ def add_common_options(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--allow-version-mismatch",
         action="store_true",
-        help="accepted; resources of every version are read anyway",
+        help="go on although the cluster is of another version",
     )
 
 

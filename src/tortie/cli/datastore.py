@@ -8,6 +8,7 @@ from typing import Any
 
 from tortie.cli.configuration import Chosen, chosen_datastore
 from tortie.cli.errors import UserError
+from tortie.cli.versions import check_version
 from tortie.datastore import Datastore, open_datastore, sqlite_path
 from tortie.datastore.either_name import EitherName
 
@@ -15,19 +16,32 @@ Work = Callable[[Datastore], Coroutine[Any, Any, int]]
 """What a command does with an open datastore; its exit status."""
 
 
+def look_into(options: argparse.Namespace, work: Work) -> int:
+    """As `read_from`, whatever release the cluster is of."""
+    return _run(_existing(options), work)
+
+
 def read_from(options: argparse.Namespace, work: Work) -> int:
     """Work on a datastore that is there: looking makes none. Raises UserError, DatastoreError."""
-    return _run(_existing(options), work)
+    return _run(_existing(options), _of_same_version(options, work))
 
 
 def write_to(options: argparse.Namespace, work: Work) -> int:
     """Work on the datastore, made where there is none. Raises UserError, DatastoreError."""
-    return _run(chosen_datastore(options).location, work)
+    return _run(chosen_datastore(options).location, _of_same_version(options, work))
 
 
 def follow(options: argparse.Namespace, work: Work) -> int:
     """Work that watches a datastore that is there. Raises UserError, DatastoreError."""
-    return _run_waiting(_existing(options), work)
+    return _run_waiting(_existing(options), _of_same_version(options, work))
+
+
+def _of_same_version(options: argparse.Namespace, work: Work) -> Work:
+    async def checked(store: Datastore) -> int:
+        await check_version(store, options)
+        return await work(store)
+
+    return checked
 
 
 def _existing(options: argparse.Namespace) -> str:

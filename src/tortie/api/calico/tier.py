@@ -29,8 +29,8 @@ class Tier(Resource, frozen=True, kw_only=True):
     status: ConditionsStatus | None = None
 
 
-def _fixed(name: str, order: float, action: str) -> Validators[Tier]:
-    """The tiers that are always there can't be changed."""
+def _fixed(name: str) -> Validators[Tier]:
+    order, action = FIXED[name].order, FIXED[name].default_action
     return (
         must(
             "spec",
@@ -53,8 +53,15 @@ def _fixed(name: str, order: float, action: str) -> Validators[Tier]:
     )
 
 
+FIXED = {
+    "kube-admin": TierSpec(order=1_000, default_action="Pass"),
+    "default": TierSpec(order=1_000_000, default_action="Deny"),
+    "kube-baseline": TierSpec(order=10_000_000, default_action="Pass"),
+}
+"""The tiers that are always there, stored or not, and can't be changed or deleted."""
+
 RULES = (
-    *_fixed("default", 1_000_000, "Deny"),
-    *_fixed("kube-admin", 1_000, "Pass"),
-    *_fixed("kube-baseline", 10_000_000, "Pass"),
+    *_fixed("default"),
+    *_fixed("kube-admin"),
+    *_fixed("kube-baseline"),
 )

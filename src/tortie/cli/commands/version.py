@@ -26,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-c", "--config", metavar="FILE", help="a CalicoAPIConfig")
     parser.add_argument("--context", help="of a kubeconfig: for the Kubernetes datastore")
     parser.add_argument("-l", "--log-level", metavar="LEVEL", default="panic")
-    parser.add_argument("--allow-version-mismatch", action="store_true", help="accepted")
+    parser.add_argument("--allow-version-mismatch", action="store_true", help="this tells both")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -58,7 +58,7 @@ def _print(options: argparse.Namespace, said: dict[str, str]) -> None:
 def _cluster(options: argparse.Namespace) -> dict[str, str]:
     """What ClusterInformation says."""
     from tortie.api import Key
-    from tortie.cli.datastore import read_from
+    from tortie.cli.datastore import look_into
     from tortie.datastore import Datastore, NotFound
 
     found: dict[str, str] = {"clusterVersion": "unknown", "clusterType": "unknown"}
@@ -72,7 +72,7 @@ def _cluster(options: argparse.Namespace) -> dict[str, str]:
         found.update(clusterVersion=spec.calico_version, clusterType=spec.cluster_type)
         return 0
 
-    read_from(options, look)
+    look_into(options, look)
     return found
 
 

@@ -1,0 +1,33 @@
+"""Which release runs a cluster, as its datastore says. Light: every command asks."""
+
+from tortie.api import Key
+from tortie.datastore.contract import Datastore, DatastoreError, Unavailable
+
+CLUSTER = Key("ClusterInformation", "", "default")
+TYPE = "tortie"  # one of the words of `clusterType`
+
+
+def words_of(cluster_type: str) -> list[str]:
+    """The words of `clusterType`, which have commas between."""
+    return [word for word in cluster_type.split(",") if word]
+
+
+async def other_version(store: Datastore, version: str) -> str:
+    """The cluster's version where it is another than `version`; "" where none is known.
+
+    A cluster that another program runs counts in versions of its own, which say nothing here. Who
+    may not read it, or finds it malformed, learns more from what is read next. Raises Unavailable.
+    """
+    try:
+        found = await store.get(CLUSTER)
+    except Unavailable:
+        raise
+    except DatastoreError:
+        return ""
+    from tortie.api.calico.cluster_information import ClusterInformation  # only where there is one
+
+    if not isinstance(found, ClusterInformation):
+        return ""
+    words, known = words_of(found.spec.cluster_type), found.spec.calico_version
+    theirs = bool(words) and TYPE not in words
+    return "" if theirs or known.removeprefix("v") == version.removeprefix("v") else known
