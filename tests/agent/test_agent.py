@@ -2,18 +2,30 @@
 
 import asyncio
 import contextlib
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from agent.doubles import EchoEngine, RecordingDriver, ScriptedSource, endpoint_id, failed, update
 from tortie.agent.agent import Agent
+from tortie.agent.allegiance import OtherDatastore
 from tortie.agent.config import AgentConfig
+from tortie.agent.freshness import Clocks
 from tortie.agent.pipeline import Pipeline
 from tortie.agent.waiters import NotReady
-from tortie.sync.stream import InSync, Progress
-from tortie.sync.syncer import Outage
+from tortie.sync import InSync, Outage, Progress
 
 BOUND = 20.0
+
+
+class SetClocks:
+    """What a test says that it is: `seconds` since boot, which was at the begin of 2026."""
+
+    seconds = 0.0
+    jump = 0.0
+
+    def now(self):
+        return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.seconds + self.jump)
 
 
 class Bench:
@@ -23,8 +35,14 @@ class Bench:
         self.source = ScriptedSource()
         self.engine = EchoEngine()
         self.dataplane = RecordingDriver("all")
+        self.clocks = SetClocks()
+        self.absent = []
         self.agent = Agent(
-            AgentConfig(node="n1", **config), self.source, Pipeline(self.engine, self.dataplane)
+            AgentConfig(node="n1", **config),
+            self.source,
+            Pipeline(self.engine, self.dataplane),
+            absent_policies=lambda: self.absent,
+            clocks=Clocks(lambda: self.clocks.seconds, self.clocks.now),
         )
 
     def calls(self, *names):
@@ -219,17 +237,100 @@ async def test_losing_the_datastore_keeps_what_is_programmed_and_stays_live():
         bench.source.put(update("a"), InSync(), Progress(1))
         await bench.agent.wait_applied(1, BOUND)
         before = bench.calls()
-        bench.source.outage = Outage(0.0, "the database file is gone")
+        bench.source.outage = Outage(900.0, "the database file is gone")
+        bench.clocks.seconds = 960.0
         bench.agent.follow_datastore()
         assert bench.agent.health.liveness().status == 200
-        answer = bench.agent.health.readiness()
-        assert (answer.status, answer.body) == (503, b"datastore: the database file is gone\n")
+        answer = bench.agent.readiness()
+        assert answer.status == 503
+        assert answer.body.decode() == (
+            "datastore: not followed since 2026-01-01T00:15:00Z (60 s), the policy of revision 1"
+            " is in force: the database file is gone\n"
+        )
         assert bench.calls() == before
-        assert b"felix_resync_state 1.0" in bench.agent.metrics.page().body
+        page = bench.agent.metrics.page().body
+        assert b"felix_resync_state 1.0" in page
+        assert b"felix_resyncs_started 1.0" in page
+        assert b"tortie_datastore_stale_seconds 60.0" in page
         bench.source.outage = None
         bench.source.put(update("b"), Progress(2))
         await bench.agent.wait_applied(2, BOUND)
+        assert bench.agent.readiness().status == 200
+        page = bench.agent.metrics.page().body
+        assert b"felix_resync_state 3.0" in page
+        assert b"felix_resyncs_started 2.0" in page
+        assert b"tortie_datastore_stale_seconds 0.0" in page
+
+
+@scenario
+async def test_a_datastore_that_is_away_at_the_start_is_waited_for_and_said():
+    async with running() as bench:
+        bench.clocks.seconds = 905.0
+        bench.source.outage = Outage(900.0, "connection refused")
+        bench.agent.follow_datastore()
+        assert bench.agent.health.liveness().status == 200
+        assert bench.agent.readiness().body.startswith(
+            b"datastore: not followed since 2026-01-01T00:15:00Z (5 s), what an earlier agent"
+            b" programmed is in force: connection refused\n"
+        )
+        bench.source.outage = None
+        bench.source.sync(1)
+        await bench.agent.wait_applied(1, BOUND)
+        assert bench.agent.readiness().body == b"ready\n"
+
+
+@scenario
+async def test_a_clock_that_is_set_changes_no_age():
+    async with running() as bench:
+        bench.source.outage = Outage(900.0, "gone")
+        bench.clocks.seconds = 960.0
+        bench.clocks.jump = -7_200.0
+        found = bench.agent.freshness()
+        assert found.stale_seconds == 60.0
+        assert found.stale_since == "2025-12-31T22:15:00Z"
+
+
+@scenario
+async def test_a_policy_that_can_not_be_read_is_named_and_turns_nothing_red():
+    async with running() as bench:
+        bench.source.sync(1)
+        await bench.agent.wait_applied(1, BOUND)
+        bench.absent.append("GlobalNetworkPolicy(deny) counts as absent")
+        answer = bench.agent.readiness()
+        assert answer.status == 200
+        assert answer.body == b"ready\npolicy: GlobalNetworkPolicy(deny) counts as absent\n"
         assert bench.agent.health.is_ready
+
+
+@scenario
+async def test_an_agent_that_stops_ends_what_it_writes_to_the_kernel_first():
+    """Who starts next must be the only one that writes."""
+    bench = Bench()
+    task = asyncio.create_task(bench.agent.run())
+    bench.source.sync(1)
+    await bench.agent.wait_applied(1, BOUND)
+    bench.dataplane.gate.clear()
+    bench.dataplane.entered.clear()
+    bench.source.put(update("a"), Progress(2))
+    await bench.until(bench.dataplane.entered.is_set)
+    task.cancel()
+    done, _ = await asyncio.wait([task], timeout=0.2)
+    assert not done
+    assert ("apply", ["a"], []) not in bench.calls()
+    bench.dataplane.gate.set()
+    await asyncio.wait([task], timeout=BOUND)
+    assert task.cancelled()
+    assert ("apply", ["a"], []) in bench.calls()
+
+
+def test_another_datastore_ends_the_agent_with_that_reason_alone():
+    async def test():
+        bench = Bench()
+        bench.source.put(OtherDatastore("not the one before"))
+        await bench.agent.run()
+
+    with pytest.raises(OtherDatastore, match="not the one before"):
+        asyncio.run(asyncio.wait_for(test(), 60))
 
 
 @scenario

@@ -321,7 +321,7 @@ def test_what_is_gone_is_known_at_the_last_page_also_where_the_listing_began_aga
         gone = {global_network_set(name).key: None for name in names[1:]}
         assert updates(await until(stream, 10)) == gone | {added.key: added}
 
-    follow(scenario, [*START, "unavailable", *START[:9], "gone", "gone"])
+    follow(scenario, [*START, "unavailable", *START[:10], "gone", "gone"])
 
 
 def test_no_page_is_asked_for_before_the_one_before_it_went_out() -> None:

@@ -15,17 +15,20 @@ from typing import Protocol
 import structlog
 
 from tortie.agent import metrics as metric
+from tortie.agent.allegiance import OtherDatastore
 from tortie.agent.backoff import Backoff
+from tortie.agent.collector import settle
 from tortie.agent.config import AgentConfig
+from tortie.agent.freshness import Clocks, Freshness, freshness, in_words
 from tortie.agent.inbox import Inbox
 from tortie.agent.metrics import Metrics
 from tortie.agent.pipeline import KeyValue, Pipeline, Turn, Work
 from tortie.agent.waiters import Waiters
 from tortie.daemon.health import Health
+from tortie.daemon.http import Answer
 from tortie.dataplane.contract import Failure
 from tortie.policy.program import EndpointId
-from tortie.sync.stream import Item
-from tortie.sync.syncer import Outage
+from tortie.sync import Item, Outage
 
 Observer = Callable[[Sequence[KeyValue]], None]
 _HEARTBEAT = 2.0  # seconds
@@ -48,7 +51,10 @@ class UpdateSource(Protocol):
 
 
 class Agent:
-    """One node's agent. `observers` see every batch of updates, in the event loop."""
+    """One node's agent. `observers` see every batch of updates, in the event loop.
+
+    `absent_policies` gives a line for each policy that is stored but can't be read.
+    """
 
     def __init__(
         self,
@@ -56,6 +62,8 @@ class Agent:
         source: UpdateSource,
         pipeline: Pipeline,
         observers: Sequence[Observer] = (),
+        absent_policies: Callable[[], Sequence[str]] = tuple,
+        clocks: Clocks | None = None,
     ) -> None:
         self.config = config
         self.health = Health()
@@ -67,11 +75,15 @@ class Agent:
         self._source = source
         self._pipeline = pipeline
         self._observers = tuple(observers)
+        self._clocks = clocks or Clocks()
+        self._last_update: float | None = None
+        self.absent_policies = absent_policies
         self._inbox = Inbox()
         self._waiters = Waiters()
         self._backoff = Backoff()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dataplane")
         self._turning = False
+        self._stale = False
         self.health.register("datastore", 0, "the first complete picture is not here yet")
         self.health.register("dataplane", config.watchdog_timeout, "nothing is programmed yet")
 
@@ -92,9 +104,11 @@ class Agent:
                 tasks.create_task(self._turns())
                 tasks.create_task(self._beat())
                 tasks.create_task(self._refresh())
+        except* OtherDatastore as found:
+            raise found.exceptions[0] from None
         finally:
             self._waiters.close()
-            self._worker.shutdown(wait=False, cancel_futures=True)
+            await self._finish_turn()
 
     async def wait_ready(self, endpoint_id: EndpointId, revision: int, within: float) -> None:
         """Return once the endpoint's policy and routes, as of `revision`, are in the kernel.
@@ -124,15 +138,38 @@ class Agent:
         self.metrics.warned()
         _log.warning("something can't be used as it is", problem=problem)
 
+    def freshness(self) -> Freshness:
+        """How old what is in force is."""
+        return freshness(self._source.outage, self._last_update, self._clocks)
+
     def follow_datastore(self) -> None:
         """Take in whether the datastore can be followed; call it when that may have changed."""
-        outage = self._source.outage
-        if outage is not None:
-            self.health.waiting("datastore", outage.reason)
+        found = self.freshness()
+        self.metrics.stale(found.stale_seconds)
+        if not found.followed:
+            revision = self.revision if self.in_sync else None
+            self.health.waiting("datastore", in_words(found, revision))
             self.metrics.resync_state(metric.WAITING)
         elif self.in_sync:
             self.health.ready("datastore")
             self.metrics.resync_state(metric.IN_SYNC)
+        if found.followed and self._stale:
+            _log.info("the datastore is followed again")
+        self._stale = not found.followed
+
+    def readiness(self) -> Answer:
+        """The page /readiness. A policy that can't be read is named, and turns nothing red.
+
+        Whoever may write policies of one namespace must not be able to stop a cluster's rollout.
+        """
+        answer = self.health.readiness()
+        lines = "".join(f"policy: {line}\n" for line in self.absent_policies())
+        return Answer(answer.status, answer.body + lines.encode())
+
+    async def _finish_turn(self) -> None:
+        """The next agent may start once we are gone: nothing of ours may write then."""
+        ending = asyncio.to_thread(self._worker.shutdown, wait=True, cancel_futures=True)
+        await asyncio.shield(asyncio.create_task(ending))
 
     async def _guard(self) -> bool:
         """Whether nothing is reachable without policy now."""
@@ -152,6 +189,8 @@ class Agent:
     async def _feed(self) -> None:
         async for batch in self._source.stream():
             updates = self._inbox.put(batch)
+            self._last_update = self._clocks.monotonic()
+            self.metrics.updated()
             self.metrics.updates_seen(len(updates))
             self.follow_datastore()
             for observer in self._observers:
@@ -174,6 +213,7 @@ class Agent:
         if turn.adopted:
             self.in_sync = True
             self.follow_datastore()
+            settle()
             _log.info("in sync with the datastore", revision=revision, seconds=turn.applied_in)
         self._dataplane_health(turn)
         self._waiters.turned(turn.waiting_for, revision if work.in_sync else 0)

@@ -4,12 +4,30 @@ An empty store where the real one was reads as "all policy was deleted". So the 
 agent follows is written down in its run directory, and the next agent there follows no other.
 """
 
+import asyncio
 import os
 from pathlib import Path
 
 
 class OtherDatastore(Exception):
     """This is not the datastore that the node's policy came from."""
+
+
+class Allegiance:
+    """A run directory's promise. `name` is what people call the datastore.
+
+    Until `sworn` is set nothing may be written to the datastore: it may be another one.
+    """
+
+    def __init__(self, run_dir: str, name: str) -> None:
+        self._run_dir = run_dir
+        self._name = name
+        self.sworn = asyncio.Event()
+
+    def admit(self, identity: str) -> None:
+        """Follow the datastore of this identity. Raises OtherDatastore, OSError."""
+        pledge(self._run_dir, identity, self._name)
+        self.sworn.set()
 
 
 def pledge(run_dir: str, identity: str, name: str) -> None:
@@ -38,7 +56,8 @@ def _read(path: Path) -> str | None:
 def _write(path: Path, identity: str) -> None:
     """Whole or not at all: a half-written line would refuse the right store."""
     new = path.with_name(path.name + ".new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(new, flags, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(identity + "\n")
     new.replace(path)

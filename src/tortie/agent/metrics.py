@@ -5,6 +5,7 @@ import prometheus_client as prometheus
 from tortie.agent.census import Counts
 from tortie.agent.pipeline import Turn
 from tortie.daemon.http import Answer
+from tortie.daemon.unfailing import dropped_lines
 
 NOT_STARTED, WAITING, RESYNCING, IN_SYNC = 0, 1, 2, 3  # felix_resync_state
 
@@ -48,12 +49,31 @@ class Metrics:
         )
         self._state = self._gauge("felix_resync_state", "0 start, 1 wait, 2 resync, 3 in sync.")
         self._resyncs = self._counter("felix_resyncs_started", "Resyncs with the datastore begun.")
+        self._stale = self._gauge(
+            "tortie_datastore_stale_seconds", "How long the datastore has not been followed."
+        )
+        self._updated = self._gauge(
+            "tortie_datastore_last_update_timestamp_seconds", "When the datastore last told news."
+        )
+        self._gauge("felix_logs_dropped", "Log lines that could not be written.").set_function(
+            dropped_lines
+        )
+        self._reached = NOT_STARTED
 
     def resync_state(self, state: int) -> None:
         """How far the agent is in step with the datastore."""
-        self._state.set(state)
-        if state == RESYNCING:
+        if state == RESYNCING or (state, self._reached) == (IN_SYNC, WAITING):
             self._resyncs.inc()
+        self._reached = state
+        self._state.set(state)
+
+    def stale(self, seconds: float) -> None:
+        """The datastore has not been followed for so long; 0: it is."""
+        self._stale.set(seconds)
+
+    def updated(self) -> None:
+        """The datastore told news, if only that there are none."""
+        self._updated.set_to_current_time()
 
     def updates_seen(self, count: int) -> None:
         """Updates came from the datastore."""

@@ -8,9 +8,11 @@ import os
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
+import msgspec
 import structlog
 
 from tortie.agent.agent import Agent
+from tortie.agent.collector import relax
 from tortie.agent.control import ControlServer, Reply, Request, failure
 from tortie.agent.waiters import NotReady
 from tortie.daemon.http import Pages
@@ -29,6 +31,7 @@ async def serve(
     """Run the agent and `services` until a signal asks to stop. Raises OSError, or what a
     service raised."""
     stop = stopped_by_signal()
+    relax()
     async with AsyncExitStack() as opened:
         await _open(agent, control, opened)
         _log.info("started", node=agent.config.node, process=os.getpid())
@@ -40,7 +43,7 @@ async def _open(agent: Agent, control: ControlServer, opened: AsyncExitStack) ->
     watch_loop(opened)
     config, health = agent.config, agent.health
     if config.health_enabled:
-        pages: Pages = {"/liveness": health.liveness, "/readiness": health.readiness}
+        pages: Pages = {"/liveness": health.liveness, "/readiness": agent.readiness}
         await listen(pages, config.health_host, config.health_port, opened)
     if config.metrics_enabled:
         metrics: Pages = {"/metrics": agent.metrics.page}
@@ -62,6 +65,8 @@ def register_verbs(agent: Agent, control: ControlServer) -> None:
             "in_sync": agent.in_sync,
             "ready": agent.health.is_ready,
             "waiting_for": agent.health.not_ready(),
+            "datastore": msgspec.to_builtins(agent.freshness()),
+            "absent_policies": list(agent.absent_policies()),
             "endpoints": agent.last_turn.counts.local_endpoints,
             "policies": agent.last_turn.counts.local_policies,
             "failures": [one._asdict() for one in agent.failures],

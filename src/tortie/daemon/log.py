@@ -1,8 +1,13 @@
-"""Logs: one JSON object per line, or aligned text on a terminal; always on standard error."""
+"""Logs: one JSON object per line, or aligned text on a terminal; always on standard error.
+
+A line that can't be written (a full disk, a reader that is gone) is counted and left out: a daemon
+does its work without a log too.
+"""
 
 import logging
 import sys
-from typing import TextIO
+from collections.abc import MutableMapping
+from typing import Any, TextIO
 
 import structlog
 
@@ -14,6 +19,24 @@ _LEVELS = {
     "ERROR": logging.ERROR,
     "FATAL": logging.CRITICAL,
 }
+_ERRORS = frozenset({"error", "exception", "critical", "fatal"})
+
+
+class _Counts:
+    """Of this process, as its standard error is."""
+
+    errors = 0
+    dropped = 0
+
+
+def error_lines() -> int:
+    """Errors that were logged since the start."""
+    return _Counts.errors
+
+
+def dropped_lines() -> int:
+    """Lines that could not be written since the start."""
+    return _Counts.dropped
 
 
 def configure_logs(severity: str, stream: TextIO | None = None) -> None:
@@ -24,6 +47,7 @@ def configure_logs(severity: str, stream: TextIO | None = None) -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            _counted,
             structlog.processors.TimeStamper(fmt="iso", utc=not terminal),
             structlog.processors.format_exc_info,
             structlog.dev.ConsoleRenderer()
@@ -31,6 +55,28 @@ def configure_logs(severity: str, stream: TextIO | None = None) -> None:
             else structlog.processors.JSONRenderer(sort_keys=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[severity]),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        logger_factory=lambda *_: _Printer(out),
         cache_logger_on_first_use=True,
     )
+
+
+def _counted(_: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    _Counts.errors += method in _ERRORS
+    return event
+
+
+class _Printer:
+    """Writes lines, each at once."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def msg(self, message: str) -> None:
+        """Write one line, if that can be done."""
+        try:
+            self._out.write(message + "\n")
+            self._out.flush()
+        except (OSError, ValueError):  # ValueError: the stream is closed
+            _Counts.dropped += 1
+
+    log = debug = info = warn = warning = fatal = failure = err = error = critical = exception = msg

@@ -9,8 +9,9 @@ warning, never a crash.
 
 from tortie.sync.backoff import Backoff
 from tortie.sync.kinds import BGP_KINDS, FELIX_KINDS, POLICY_KINDS, TUNNEL_KINDS
+from tortie.sync.outages import Outage, Outages
 from tortie.sync.stream import InSync, Item, Progress, Update
-from tortie.sync.syncer import Outage, Syncer
+from tortie.sync.syncer import Syncer
 from tortie.sync.translator import SyncWarning
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "InSync",
     "Item",
     "Outage",
+    "Outages",
     "Progress",
     "SyncWarning",
     "Syncer",

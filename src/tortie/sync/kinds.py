@@ -16,6 +16,7 @@ POLICY_KINDS = frozenset(
 FELIX_KINDS = (
     "ClusterInformation",
     "FelixConfiguration",
+    "BGPConfiguration",
     "Tier",
     "IPPool",
     "Node",

@@ -1,10 +1,8 @@
 """List, then watch, then list again after every outage: one stream that ends equal to the store."""
 
 import logging
-import time
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from contextlib import aclosing
-from typing import NamedTuple
 
 from tortie.api import Key
 from tortie.datastore import (
@@ -21,19 +19,12 @@ from tortie.datastore import (
 )
 from tortie.sync.backoff import Backoff
 from tortie.sync.kinds import FELIX_KINDS
+from tortie.sync.outages import Outage, Outages
 from tortie.sync.stream import InSync, Item, Progress, Update
 from tortie.sync.translator import SyncWarning, Translator
 
 CHUNK = 1_000  # updates in one batch of a listing
 _LISTINGS = 3  # of one kind whose history was compacted away meanwhile, before a pause
-_LINES = 5  # that one outage writes to the log, however many reasons it finds
-
-
-class Outage(NamedTuple):
-    """The datastore can't be followed: since when (of the monotonic clock, seconds) and why."""
-
-    since: float
-    reason: str
 
 
 class Syncer:
@@ -61,9 +52,13 @@ class Syncer:
         self._backoff = backoff or Backoff()
         self._admit = admit
         self._translator = Translator()
-        self._said: set[str] = set()  # of this outage
+        self._outages = Outages(lambda text: self._on_warning(SyncWarning(None, text)))
         self.in_sync = False
-        self.outage: Outage | None = None
+
+    @property
+    def outage(self) -> Outage | None:
+        """Why the store can't be followed now; None while it can."""
+        return self._outages.current
 
     async def stream(self) -> AsyncGenerator[list[Item], None]:
         """Batches of updates for ever, until the datastore is closed. Raises nothing of it.
@@ -80,7 +75,9 @@ class Syncer:
             except Closed:
                 return
             except DatastoreError as error:
-                self._note(error)
+                if self._backoff.lasted():
+                    self._outages.forget()
+                self._outages.note(str(error))
             await self._backoff.wait()
 
     def absent_policies(self) -> list[str]:
@@ -98,7 +95,7 @@ class Syncer:
                     yield batch
         revision = min(revisions)
         self._backoff.connected()
-        self.outage = None
+        self._outages.end()
         yield [*self._first_time(), Progress(revision)]
         async with aclosing(self._watch(revision)) as batches:
             async for batch in batches:
@@ -159,18 +156,6 @@ class Syncer:
         except DatastoreError as error:
             return Malformed(key, str(error), 0)
         return Put(key, resource, int(resource.metadata.resource_version))
-
-    def _note(self, error: DatastoreError) -> None:
-        """An outage is told once, and again only where its reason is a new one."""
-        reason = str(error)
-        since = self.outage.since if self.outage else time.monotonic()
-        self.outage = Outage(since, reason)
-        if self._backoff.lasted():
-            self._said.clear()
-        if reason not in self._said and len(self._said) < _LINES:
-            self._said.add(reason)
-            message = f"the datastore can't be followed, will go on trying: {reason}"
-            self._on_warning(SyncWarning(None, message))
 
 
 def _chunks(items: list[Item]) -> Iterator[list[Item]]:
