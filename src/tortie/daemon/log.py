@@ -22,21 +22,18 @@ _LEVELS = {
 _ERRORS = frozenset({"error", "exception", "critical", "fatal"})
 
 
-class _Counts:
-    """Of this process, as its standard error is."""
-
-    errors = 0
-    dropped = 0
+_errors = 0
+_dropped = 0
 
 
 def error_lines() -> int:
-    """Errors that were logged since the start."""
-    return _Counts.errors
+    """Errors that this process has logged."""
+    return _errors
 
 
 def dropped_lines() -> int:
-    """Lines that could not be written since the start."""
-    return _Counts.dropped
+    """How often this process could not write to its log."""
+    return _dropped
 
 
 def configure_logs(severity: str, stream: TextIO | None = None) -> None:
@@ -61,7 +58,8 @@ def configure_logs(severity: str, stream: TextIO | None = None) -> None:
 
 
 def _counted(_: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    _Counts.errors += method in _ERRORS
+    global _errors
+    _errors += method in _ERRORS
     return event
 
 
@@ -73,10 +71,11 @@ class _Printer:
 
     def msg(self, message: str) -> None:
         """Write one line, if that can be done."""
+        global _dropped
         try:
             self._out.write(message + "\n")
             self._out.flush()
         except (OSError, ValueError):  # ValueError: the stream is closed
-            _Counts.dropped += 1
+            _dropped += 1
 
     log = debug = info = warn = warning = fatal = failure = err = error = critical = exception = msg

@@ -8,6 +8,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from tortie.daemon.http import Answer
+from tortie.daemon.log import dropped_lines, error_lines
 from tortie.fanout.server import FanoutServer
 from tortie.fanout.tally import Sum, Tally
 from tortie.fanout.upstream import Upstream
@@ -67,11 +68,9 @@ _SUMMARIES: dict[str, tuple[str, Callable[[Tally], Sum]]] = {
 class Metrics:
     """A registry of the server's own; nothing of the process-wide one."""
 
-    def __init__(
-        self, server: FanoutServer, log_errors: Callable[[], int], *, process_metrics: bool = True
-    ) -> None:
+    def __init__(self, server: FanoutServer, *, process_metrics: bool = True) -> None:
         self.registry = prometheus.CollectorRegistry()
-        self.registry.register(_Numbers(server, log_errors))
+        self.registry.register(_Numbers(server))
         if process_metrics:
             prometheus.ProcessCollector(registry=self.registry)
 
@@ -84,9 +83,8 @@ class Metrics:
 class _Numbers(Collector):
     """Reads the tallies when somebody asks, so that counting costs an addition only."""
 
-    def __init__(self, server: FanoutServer, log_errors: Callable[[], int]) -> None:
+    def __init__(self, server: FanoutServer) -> None:
         self._server = server
-        self._log_errors = log_errors
 
     def collect(self) -> Iterator[Metric]:
         """What there is now."""
@@ -94,8 +92,8 @@ class _Numbers(Collector):
         yield _gauge("typha_connections_accepted", "Clients welcomed.", server.accepted)
         yield _gauge("typha_connections_active", "Open connections.", server.active)
         yield _gauge("typha_connections_dropped", "Clients that are gone.", server.dropped)
-        yield _gauge("typha_log_errors", "Errors in the log.", self._log_errors())
-        yield _gauge("typha_logs_dropped", "Lines that the log left out: none ever.", 0)
+        yield _gauge("typha_log_errors", "Errors in the log.", error_lines())
+        yield _gauge("typha_logs_dropped", "Lines that could not be written.", dropped_lines())
         yield from self._of_streams()
 
     def _of_streams(self) -> Iterator[Metric]:

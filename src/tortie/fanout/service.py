@@ -25,7 +25,7 @@ _STUCK = 60.0  # seconds without a beat: the orchestrator may restart us
 _log = structlog.get_logger(__name__)
 
 
-async def serve(settings: ServerSettings, store: Datastore, log_errors: Callable[[], int]) -> None:
+async def serve(settings: ServerSettings, store: Datastore) -> None:
     """Run until a signal asks to stop, then let clients go one by one; a second one ends that.
 
     Raises OSError where a port can't be had, and what a defect raised.
@@ -37,7 +37,7 @@ async def serve(settings: ServerSettings, store: Datastore, log_errors: Callable
         opened.push_async_callback(server.close)
         port = await server.start()
         health = Health()
-        await _pages(settings, server, health, log_errors, opened)
+        await _pages(settings, server, health, opened)
         _log.info("started", port=port, tls=settings.tls is not None, process=os.getpid())
         await run_until(stop, _work(settings, store, server, health))
         stop.clear()
@@ -63,14 +63,13 @@ async def _pages(
     settings: ServerSettings,
     server: FanoutServer,
     health: Health,
-    log_errors: Callable[[], int],
     opened: AsyncExitStack,
 ) -> None:
     if settings.health_enabled:
         pages: Pages = {"/liveness": health.liveness, "/readiness": health.readiness}
         await listen(pages, settings.health_host, settings.health_port, opened)
     if settings.metrics_enabled:
-        metrics = Metrics(server, log_errors, process_metrics=settings.process_metrics_enabled)
+        metrics = Metrics(server, process_metrics=settings.process_metrics_enabled)
         await listen(
             {"/metrics": metrics.page}, settings.metrics_host, settings.metrics_port, opened
         )

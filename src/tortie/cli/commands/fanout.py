@@ -1,0 +1,59 @@
+"""Run the fan-out server in the foreground: it follows the datastore once for many agents.
+
+Its settings are Typha's, from TYPHA_* in the environment. It needs no rights but to read the
+datastore: do not run it as root. On SIGTERM its clients are sent to other servers one by one; a
+second SIGTERM ends it at once.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the command line starts without them
+    from tortie.fanout.server_settings import ServerSettings
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Which datastore."""
+    parser.add_argument("--datastore", metavar="PATH", help="the datastore (TORTIE_DATASTORE)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until a signal. Returns the exit status; errors are for people."""
+    import structlog
+
+    from tortie.daemon.log import configure_logs
+    from tortie.datastore import DatastoreError
+    from tortie.fanout.environment import FanoutSettingsError
+    from tortie.fanout.server_settings import server_settings
+    from tortie.fanout.upstream import OtherDatastore
+
+    try:
+        settings, warnings = server_settings(os.environ)
+        configure_logs(settings.log_severity)
+        for warning in warnings:
+            structlog.get_logger(__name__).warning("look at the settings", problem=warning)
+        asyncio.run(_serve(settings, _datastore(options)))
+    except (FanoutSettingsError, DatastoreError, OtherDatastore, OSError) as problem:
+        print(f"tortie fanout: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _serve(settings: "ServerSettings", datastore: str) -> None:
+    from tortie.datastore import open_datastore
+    from tortie.fanout.service import serve
+
+    store = await open_datastore(datastore)
+    try:
+        await serve(settings, store)
+    finally:
+        await store.close()
+
+
+def _datastore(options: argparse.Namespace) -> str:
+    from tortie.cli.daemons import DEFAULT_DATASTORE
+
+    return options.datastore or os.environ.get("TORTIE_DATASTORE") or DEFAULT_DATASTORE
