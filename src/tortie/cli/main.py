@@ -24,6 +24,7 @@ TORTIE = Group(
         "crds": Command("crds", "print CustomResourceDefinitions for Kubernetes"),
         "lab": Command("lab", "a cluster of network namespaces on this machine"),
         "agent": Command("agent", "run the node agent in the foreground"),
+        "fanout": Command("fanout", "run the server that follows the datastore for many agents"),
         "completion": Command("completion", "let a shell complete words and names"),
         "version": Command("version", "print the version"),
     },
