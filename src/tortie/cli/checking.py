@@ -5,17 +5,19 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from tortie.api import Resource
 from tortie.api.manifests import Located, ManifestError, Manifests
 from tortie.cli.sources import with_known_namespaces, without
+from tortie.cli.tiers import tierless
 from tortie.cli.writing import Planner, Refused
 from tortie.datastore import Datastore, DatastoreError
 
 
 async def fitting(store: Datastore, manifests: Manifests, plan: Planner[Resource]) -> Manifests:
-    """The same, with errors where a namespace is unknown or the plan is refused.
+    """The same, with errors where a namespace or a tier is unknown or the plan is refused.
 
     So that nothing is written of a document of which a part can't be.
     """
     manifests = await with_known_namespaces(store, manifests)
     manifests = without(manifests, await _overlaps(store, manifests))
+    manifests = without(manifests, await tierless(store, manifests.resources))
     refused = [
         error for located in manifests.resources async for error in _refusals(store, located, plan)
     ]

@@ -32,7 +32,7 @@ def write_to(options: argparse.Namespace, work: Work) -> int:
 
 
 def follow(options: argparse.Namespace, work: Work) -> int:
-    """Work that watches a datastore that is there. Raises UserError, DatastoreError."""
+    """As `read_from`, for work that watches, or that waits for a lost race to be run again."""
     return _run_waiting(_existing(options), _of_same_version(options, work))
 
 

@@ -11,6 +11,7 @@ from tortie.api import Pod
 from tortie.api.manifests import Located, ManifestError, Manifests
 from tortie.cli import sources
 from tortie.cli.terminal import warn
+from tortie.cli.tiers import tierless
 from tortie.cli.writing import Outcome
 from tortie.datastore import Datastore
 from tortie.lab.cluster import Lab
@@ -63,6 +64,7 @@ async def checked(
     """The resources of files, and all that is wrong with them, for this lab too."""
     manifests = sources.read(filenames, namespace)
     manifests = await sources.with_known_namespaces(store, manifests)
+    manifests = sources.without(manifests, await tierless(store, manifests.resources))
     stray = [located for located in manifests.resources if _is_stray(located, plan)]
     return Manifests(
         tuple(located for located in manifests.resources if located not in stray),

@@ -4,7 +4,7 @@ One failure does not stop the others. The order is such that what is named comes
 it, and policy before the workloads that it protects; deletion goes the other way.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 from tortie.api import Key, Resource, with_metadata
@@ -12,6 +12,7 @@ from tortie.api.policy_names import is_same
 from tortie.api.problems import Violation
 from tortie.cli.errors import UserError
 from tortie.cli.merging import admitted, merged
+from tortie.cli.tiers import check_removable
 from tortie.datastore import (
     AlreadyExists,
     Conflict,
@@ -135,7 +136,7 @@ async def delete_all(store: Datastore, keys: Iterable[Key]) -> list[Outcome]:
 async def preview_deletion(store: Datastore, keys: Iterable[Key]) -> list[Outcome]:
     """What `delete_all` would do."""
     ordered = sorted(keys, key=_rank, reverse=True)
-    return [await outcome_of(key, _deletion(store, key)) for key in ordered]
+    return [await outcome_of(key, _deletion(store, key, ordered)) for key in ordered]
 
 
 async def outcome_of(key: Key, work: Awaitable[str]) -> Outcome:
@@ -190,14 +191,26 @@ def update(stored: Resource, wanted: Resource) -> Change:
 
 
 async def _delete(store: Datastore, key: Key) -> str:
+    await check_removable(store, key)
     try:
-        await store.delete(key)
+        await (_retire_pool(store, key) if key.kind == "IPPool" else store.delete(key))
     except NotFound:
         return ABSENT
     return DELETED
 
 
-async def _deletion(store: Datastore, key: Key) -> str:
+async def _retire_pool(store: Datastore, key: Key) -> None:
+    from tortie.ipam import IpamError
+    from tortie.ipam.retiring import retire_pool
+
+    try:
+        await retire_pool(store, key)
+    except IpamError as error:
+        raise UserError(str(error)) from None
+
+
+async def _deletion(store: Datastore, key: Key, going: Collection[Key]) -> str:
+    await check_removable(store, key, going)
     try:
         await store.get(key)
     except NotFound:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from tortie.api import (
+    BlockAffinity,
     IPAMBlock,
     IPAMBlockSpec,
     IPAMConfiguration,
@@ -147,6 +148,15 @@ class IPAM:
         cidrs = {claim.spec.cidr for claim in claims} | {block.spec.cidr for block in own}
         for cidr in sorted(cidrs):
             await self._affinities.release(node, parse_network(cidr))
+
+    async def release_pool(self, pool: Prefix) -> None:
+        """Give up all nodes' blocks of a pool. Addresses in use stay with their handles."""
+        listing = await self._store.list("BlockAffinity")
+        nodes = {claim.spec.node for claim in cast(tuple[BlockAffinity, ...], listing.resources)}
+        for node in sorted(nodes):
+            for claim in claims_of(node, listing):
+                if pool.contains(cidr := parse_network(claim.spec.cidr)):
+                    await self._affinities.release(node, cidr)
 
     async def _check_held(self, cidr: Prefix, request: FixedRequest) -> None:
         """Nothing was taken: fine if the handle had it already."""

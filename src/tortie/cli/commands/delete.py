@@ -49,7 +49,9 @@ def run(options: argparse.Namespace) -> int:
         faults = {} if options.skip_not_exists else outcomes.NO_SUCH
         return outcomes.report(outcomes.faulted(done, faults), options.output, options.dry_run)
 
-    return complain(manifests.errors) | datastore.read_from(options, delete)
+    kinds = {key.kind for key in keys} | {target.kind.name for target in targets}
+    run_on = datastore.follow if "IPPool" in kinds else datastore.read_from  # to end claims
+    return complain(manifests.errors) | run_on(options, delete)
 
 
 async def _selected(
