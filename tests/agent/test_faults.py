@@ -10,8 +10,7 @@ from strategies.datastore import global_network_set
 from strategies.faults import FaultyStore
 from tortie.agent.allegiance import OtherDatastore, pledge
 from tortie.agent.runlock import AlreadyRunning, RunLock
-from tortie.daemon.log import configure_logs
-from tortie.daemon.unfailing import dropped_lines
+from tortie.daemon.log import configure_logs, dropped_lines
 from tortie.datastore.memory import MemoryDatastore
 from tortie.sync import Backoff, InSync, Progress, Syncer
 

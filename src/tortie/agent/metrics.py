@@ -5,7 +5,7 @@ import prometheus_client as prometheus
 from tortie.agent.census import Counts
 from tortie.agent.pipeline import Turn
 from tortie.daemon.http import Answer
-from tortie.daemon.unfailing import dropped_lines
+from tortie.daemon.log import dropped_lines, error_lines
 
 NOT_STARTED, WAITING, RESYNCING, IN_SYNC = 0, 1, 2, 3  # felix_resync_state
 
@@ -58,6 +58,7 @@ class Metrics:
         self._gauge("felix_logs_dropped", "Log lines that could not be written.").set_function(
             dropped_lines
         )
+        self._gauge("felix_log_errors", "Errors that were logged.").set_function(error_lines)
         self._reached = NOT_STARTED
 
     def resync_state(self, state: int) -> None:
