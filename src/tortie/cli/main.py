@@ -19,6 +19,8 @@ TORTIE = Group(
         "patch": Command("patch", "change fields of resources"),
         "label": Command("label", "set and remove labels of resources"),
         "diff": Command("diff", "show what apply would change"),
+        "trace": Command("trace", "say whether a connection would pass, and why"),
+        "verify": Command("verify", "check assertions of who reaches whom"),
         "validate": Command("validate", "check files without touching any datastore"),
         "explain": Command("explain", "say what a kind or a field is"),
         "crds": Command("crds", "print CustomResourceDefinitions for Kubernetes"),

@@ -32,9 +32,9 @@ def read(names: Sequence[str], namespace: str, search: Search = FLAT) -> Manifes
 
     Raises UserError or OSError for a file that can't be read.
     """
-    texts = list(_texts(names, search))
-    manifests = read_all(texts, namespace)
-    return manifests if search.skip_empty else without(manifests, _empty(texts, manifests))
+    found = list(texts(names, search))
+    manifests = read_all(found, namespace)
+    return manifests if search.skip_empty else without(manifests, _empty(found, manifests))
 
 
 def read_options(options: argparse.Namespace) -> Manifests:
@@ -105,7 +105,8 @@ def _empty(texts: Iterable[tuple[str, bytes]], manifests: Manifests) -> Iterator
             )
 
 
-def _texts(names: Sequence[str], search: Search) -> Iterator[tuple[str, bytes]]:
+def texts(names: Sequence[str], search: Search) -> Iterator[tuple[str, bytes]]:
+    """The name and content of each file. Raises UserError or OSError."""
     for name in names:
         if name == "-":
             yield STDIN, sys.stdin.buffer.read()

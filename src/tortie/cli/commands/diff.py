@@ -4,6 +4,11 @@
 
 Each resource as it is stored and as it would be, where the two differ. Status 0 where nothing
 would change, 1 where something would, 2 where anything is wrong.
+
+  tortie diff --reach -f policy.yaml [--base manifests/]
+
+Instead of fields: which pairs of workloads could open connections that they
+can't open now, or the other way round.
 """
 
 import argparse
@@ -27,6 +32,17 @@ _COLOURS = {"+": "green", "-": "red", "@": "dim"}
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Files, and what to compare them with."""
     selection.add_file_options(parser, required=True)
+    parser.add_argument("--reach", action="store_true", help="who gains or loses reach by it")
+    parser.add_argument(
+        "--base",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="with --reach: compare with these manifests, not with a datastore",
+    )
+    parser.add_argument(
+        "-o", "--output", choices=("text", "json"), default="text", help="json: with --reach only"
+    )
     selection.add_namespace_options(parser, everywhere=False)
     configuration.add_options(parser)
 
@@ -34,6 +50,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Compare; the status is kubectl's."""
     try:
+        if options.reach:
+            from tortie.cli.reaching import show_reach
+
+            return show_reach(options)
+        if options.base or options.output != "text":
+            raise UserError("--base and -o json are for --reach")
         manifests = sources.read_options(options)
         return datastore.read_from(options, lambda store: _diff(store, manifests))
     except Exception as error:

@@ -1,0 +1,158 @@
+"""A cluster as one policy program in which every endpoint of every node has its say."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tortie.api import Key, Node, Resource, WorkloadEndpoint
+from tortie.api.kube.endpoint_slice import EndpointSlice
+from tortie.api.kube.service import Service
+from tortie.engine import Engine, NodeState
+from tortie.kubernetes import conversion, converted_key
+from tortie.net import Prefix, parse_address, parse_prefix
+from tortie.policy import Program
+from tortie.policy.program import EndpointId
+
+_EVERYWHERE = "everywhere"  # the one node of the program; real nodes' names are kept beside it
+
+
+class Workload(NamedTuple):
+    """An endpoint as people know it: `name` is "namespace/pod"; `labels` are its own."""
+
+    name: str
+    endpoint: EndpointId
+    node: str
+    addresses: tuple[Prefix, ...]
+    labels: Mapping[str, str]
+
+
+class Backend(NamedTuple):
+    """Where a service's port leads: `port` is the service's, `target` the endpoint's."""
+
+    port: int
+    name: str
+    protocol: str
+    version: int
+    address: int
+    target: int
+
+
+class Cluster(Struct, frozen=True):
+    """All that a question can be about. `services` are by "namespace/name"."""
+
+    program: Program
+    workloads: Mapping[str, Workload]
+    hosts: Mapping[str, tuple[Prefix, ...]]
+    services: Mapping[str, tuple[Backend, ...]]
+    warnings: tuple[str, ...]
+
+    def workload_at(self, address: Prefix) -> Workload | None:
+        """The workload that has an address."""
+        found = (each for each in self.workloads.values() if address in each.addresses)
+        return next(found, None)
+
+    def in_words(self, text: str, endpoints: Iterable[EndpointId]) -> str:
+        """A text that speaks of endpoints, with the names that people know them by."""
+        names = {each.endpoint: each.name for each in self.workloads.values()}
+        for endpoint in endpoints:
+            text = text.replace(str(endpoint), names.get(endpoint, str(endpoint)))
+        return text
+
+    def host_at(self, address: Prefix) -> str:
+        """The node that has an address, "" for none."""
+        return next((name for name, own in self.hosts.items() if address in own), "")
+
+
+def cluster_of(resources: Iterable[Resource]) -> Cluster:
+    """The cluster that these resources make. What can't be used is named in its `warnings`."""
+    resources = list(resources)
+    values, warnings = _converted(resources)
+    engine, state = Engine(_EVERYWHERE), NodeState()
+    state.fold(engine.apply([(key, _here(value)) for key, value in values.items()]))
+    endpoints = [each for each in values.values() if isinstance(each, WorkloadEndpoint)]
+    return Cluster(
+        program=state.program(engine.titles()),
+        workloads={each.name: each for each in _workloads(endpoints, state)},
+        hosts={n.metadata.name: _host(n) for n in values.values() if isinstance(n, Node)},
+        services=_services(values.values()),
+        warnings=(*warnings, *engine.warnings()),
+    )
+
+
+def _converted(resources: Iterable[Resource]) -> tuple[dict[Key, Resource], list[str]]:
+    """What the engine works with. What stands for itself wins over what something stands for."""
+    values: dict[Key, Resource] = {}
+    warnings: list[str] = []
+    for resource in sorted(resources, key=_stands_for_itself):
+        found = conversion(resource)
+        warnings += found.warnings
+        if found.value is not None:
+            values[converted_key(resource.key) or found.value.key] = found.value
+    return values, warnings
+
+
+def _stands_for_itself(resource: Resource) -> bool:
+    return converted_key(resource.key) == resource.key
+
+
+def _here(value: Resource) -> Resource:
+    """An endpoint of any node as one of the program's only node."""
+    if isinstance(value, WorkloadEndpoint):
+        return replace(value, spec=replace(value.spec, node=_EVERYWHERE))
+    return value
+
+
+def _workloads(endpoints: Iterable[WorkloadEndpoint], state: NodeState) -> Iterator[Workload]:
+    for value in endpoints:
+        name = EndpointId(*value.key)
+        programmed = state.endpoints.get(name)
+        short = value.spec.pod or value.spec.workload or value.spec.container_id
+        shown = f"{value.metadata.namespace}/{short or value.metadata.name}"
+        addresses = programmed.addresses if programmed else ()
+        yield Workload(shown, name, value.spec.node, addresses, value.metadata.labels)
+
+
+def _host(node: Node) -> tuple[Prefix, ...]:
+    bgp = node.spec.bgp
+    texts = [each.address for each in node.spec.addresses]
+    texts += [bgp.ipv4_address, bgp.ipv6_address] if bgp else []
+    return tuple(dict.fromkeys(_singles(texts)))
+
+
+def _singles(texts: Iterable[str]) -> Iterator[Prefix]:
+    for text in texts:
+        try:
+            prefix = parse_prefix(text)
+        except ValueError:
+            continue  # a name, or what the engine has a warning for
+        yield Prefix.single(prefix.version, prefix.address)
+
+
+def _services(values: Iterable[Resource]) -> dict[str, tuple[Backend, ...]]:
+    slices: defaultdict[str, list[EndpointSlice]] = defaultdict(list)
+    services: list[Service] = []
+    for value in values:
+        if isinstance(value, EndpointSlice) and value.address_type != "FQDN":
+            slices[f"{value.metadata.namespace}/{value.service}"].append(value)
+        elif isinstance(value, Service):
+            services.append(value)
+    found = {}
+    for service in services:
+        name = f"{service.metadata.namespace}/{service.metadata.name}"
+        found[name] = tuple(_backends(service, slices[name]))
+    return found
+
+
+def _backends(service: Service, slices: Iterable[EndpointSlice]) -> Iterator[Backend]:
+    """Ports of a service and its slices belong together by name (the API's rule)."""
+    for port in service.spec.ports:
+        for piece in slices:
+            for target in piece.ports:
+                if target.name == port.name and target.port is not None:
+                    for endpoint in piece.endpoints:
+                        address = parse_address(endpoint.addresses[0])
+                        protocol = port.protocol or "TCP"
+                        yield Backend(port.port, port.name, protocol, *address, target.port)
