@@ -6,6 +6,11 @@ object stands there, `writing` what a lost answer means, `watching` how a watch 
 caches what a read answers, and never takes a write for done that it can't prove.
 """
 
+import os
+
+# Read when gRPC is loaded. It prints each failed handshake to stderr otherwise; `diagnosis` tells.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
 from tortie.datastore.etcd.store import EtcdDatastore
 
 __all__ = ["EtcdDatastore"]

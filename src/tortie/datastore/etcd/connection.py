@@ -257,7 +257,7 @@ class Connection:
 
     async def _diagnosed(self, member: Member, error: grpc.RpcError) -> DatastoreError:
         return await asyncio.to_thread(
-            why_unreachable, member.endpoint, self._context, errors.details(error)
+            why_unreachable, member.endpoint, self._context, self._settings, errors.details(error)
         )
 
 

@@ -1,12 +1,11 @@
 """From settings to gRPC channels, one for each member of the cluster."""
 
 import os
+import re
 import ssl
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
-
-os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it prints each failed handshake to stderr
 
 import grpc
 import grpc.aio
@@ -113,9 +112,7 @@ def _no_password() -> str:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, ssl.SSLError) and error.reason:
-        return error.reason.replace("_", " ").lower()
-    return str(error)
+    return re.sub(r"\[[A-Z0-9][^]]*\] ?| \(_ssl\.c:\d+\)", "", str(error))
 
 
 def channel(endpoint: Endpoint, settings: EtcdSettings) -> grpc.aio.Channel:

@@ -12,7 +12,8 @@ from tortie.datastore.contract import (
 
 _Code = grpc.StatusCode
 _OUTAGE = {_Code.UNAVAILABLE, _Code.DEADLINE_EXCEEDED, _Code.CANCELLED, _Code.UNKNOWN}
-_NEVER_SENT = ("failed to connect", "etcdserver: no leader", "dns resolution failed")
+_NO_CONNECTION = ("failed to connect", "dns resolution failed", "errors resolving")
+_NEVER_SENT = (*_NO_CONNECTION, "etcdserver: no leader")
 _STALE_TOKEN = (
     "user name is empty",
     "invalid auth token",
@@ -75,7 +76,7 @@ def was_never_sent(error: grpc.RpcError) -> bool:
 
 def is_refused_connection(error: grpc.RpcError) -> bool:
     """Whether nobody that we can speak with is there."""
-    return details(error).lower().startswith(("failed to connect", "dns resolution failed"))
+    return details(error).lower().startswith(_NO_CONNECTION)
 
 
 def is_of_cluster(error: grpc.RpcError) -> bool:

@@ -23,8 +23,12 @@ _PLURALS = {  # where Calico's name differs from the registry's
     "Service": "kubernetesservice",
     "EndpointSlice": "kubernetesendpointslices",
 }
-_KINDS = {_PLURALS.get(kind.name, kind.plural): kind.name for kind in KINDS.values()}
 IPAM_KINDS = frozenset({"IPAMBlock", "BlockAffinity", "IPAMHandle", "IPAMConfiguration"})
+_RESOURCE_KINDS = {
+    _PLURALS.get(kind.name, kind.plural): kind.name
+    for kind in KINDS.values()
+    if kind.name not in IPAM_KINDS
+}
 _IPV4_NAME = re.compile(r"(?:(.+)-)?(\d{1,3}-\d{1,3}-\d{1,3}-\d{1,3})-(\d{1,2})")
 _HASHED_NODE = re.compile(r"[0-9a-f]{64}-")
 _LONGEST = 253  # of a name in Kubernetes
@@ -142,11 +146,11 @@ def claim_of(path: bytes) -> Claim | None:
 
 def _resource_key(text: str) -> Key | None:
     plural, _, rest = text[len(RESOURCES) :].partition("/")
-    kind = _KINDS.get(plural)
-    if kind is None or kind in IPAM_KINDS:
+    kind = _RESOURCE_KINDS.get(plural)
+    if kind is None:
         return None
-    namespace, slash, name = rest.rpartition("/")
-    return Key(kind, _unescaped(namespace), _unescaped(name if slash else rest))
+    namespace, _, name = rest.rpartition("/")
+    return Key(kind, _unescaped(namespace), _unescaped(name))
 
 
 @cache
@@ -209,4 +213,6 @@ def _escaped(text: str) -> str:
 
 
 def _unescaped(text: str) -> str:
+    if "%" not in text:
+        return text
     return text.replace("%2f", "/").replace("%25", "%")

@@ -58,7 +58,9 @@ class EtcdDatastore:
 
     async def get(self, key: Key) -> Resource:
         """See `Datastore.get`."""
-        return objects.read_sound(await self._there(key), key)
+        kv = await self._there(key)
+        self._recent.keep(kv)
+        return objects.read_sound(kv, key)
 
     async def list(self, kind: str, namespace: str | None = None) -> Listing:
         """See `Datastore.list`."""
