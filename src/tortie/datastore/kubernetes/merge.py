@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from tortie.datastore.contract import Batch, DatastoreError, Event
 from tortie.datastore.kubernetes.watches import Stream
 
-SETTLE_SECONDS = 0.05
+SETTLE_SECONDS = 0.03
 LOOK_SECONDS = 10.0  # without news: ask how far the store is
 BATCH = 1_000  # events
 WAITING = 4_000  # events read and not yet taken: then the servers have to wait
