@@ -13,20 +13,20 @@ from tortie.api import (
 from tortie.api.calico.rule import HttpMatch
 from tortie.engine.lowering import lower_rules
 from tortie.net import PortRange, parse_network
-from tortie.policy import program
+from tortie.policy import Direction, program
 from tortie.policy.program import Action, IcmpMatch, PeerMatch, SetKind
 
 
 def lower(rule: Rule, namespace: str = "shop") -> program.Rule:
     """The one rule that a rule becomes."""
-    lowered = lower_rules((rule,), namespace, "spec.ingress")
+    lowered = lower_rules((rule,), namespace, Direction.INGRESS)
     assert lowered.problems == ()
     return lowered.rules[0]
 
 
 def selectors(entity: EntityRule, namespace: str = "shop") -> dict[str, str]:
     """The canonical selectors of the sets that a source needs, by the field that names them."""
-    lowered = lower_rules((Rule(action="Allow", source=entity),), namespace, "x")
+    lowered = lower_rules((Rule(action="Allow", source=entity),), namespace, Direction.INGRESS)
     assert lowered.problems == ()
     match = lowered.rules[0].source
     return {
@@ -139,13 +139,17 @@ def test_selectors_stay_within_their_scope(entity, namespace, expected):
 )
 def test_a_named_port_is_of_the_rules_protocol_or_tcp(protocol, number):
     rule = Rule(action="Allow", protocol=protocol, destination=EntityRule(ports=("http",)))
-    (spec,) = lower_rules((rule,), "", "x").sets.values()
+    (spec,) = lower_rules((rule,), "", Direction.INGRESS).sets.values()
     assert (spec.kind, spec.protocol, spec.port) == (SetKind.IP_PORT, number, "http")
 
 
 def test_equal_selectors_share_one_set_across_policies():
-    one = lower_rules((Rule(action="Allow", source=EntityRule(selector="a == 'b'")),), "", "x")
-    two = lower_rules((Rule(action="Deny", source=EntityRule(selector='a=="b"')),), "", "y")
+    one = lower_rules(
+        (Rule(action="Allow", source=EntityRule(selector="a == 'b'")),), "", Direction.INGRESS
+    )
+    two = lower_rules(
+        (Rule(action="Deny", source=EntityRule(selector='a=="b"')),), "", Direction.INGRESS
+    )
     assert one.sets == two.sets
 
 
@@ -190,9 +194,9 @@ def test_what_cannot_be_lowered_fails_closed_and_names_the_field(field, wrong, a
         action=action,
         **{name: getattr(wrong, name) for name in wrong.__struct_fields__ if name != "action"},
     )
-    lowered = lower_rules((good, bad, good), "shop", "spec.egress")
+    lowered = lower_rules((good, bad, good), "shop", Direction.EGRESS)
     assert len(lowered.problems) == 1
     assert lowered.problems[0].startswith(f"spec.egress[1].{field}: ")
     assert lowered.rules[0] == lowered.rules[-1] == lower(good)
     assert lowered.rules[1:-1] == (program.Rule(Action.DENY),) * instead
-    assert lowered.sets == lower_rules((good,), "shop", "x").sets
+    assert lowered.sets == lower_rules((good,), "shop", Direction.INGRESS).sets

@@ -6,7 +6,6 @@ reference whole: labels, then matches, then rules, then sets, then endpoints.
 """
 
 from collections.abc import Callable, Iterable
-from math import inf
 from typing import Any
 
 from msgspec.structs import replace
@@ -28,15 +27,36 @@ from tortie.api import (
     Tier,
     WorkloadEndpoint,
 )
-from tortie.engine.delta import ALL_HOSTS, ALL_POOLS, MASQ_POOLS, Delta
-from tortie.engine.items import item_of_endpoint, item_of_network_set, local_endpoint
-from tortie.engine.locals import Locals
-from tortie.engine.matches import Entry, Matches
-from tortie.engine.nodes import NodeAddresses, Pool, block_of, node_addresses, pool_of
+from tortie.api.calico.bgp_configuration import BGPConfiguration
+from tortie.api.calico.host_endpoint import HostEndpoint
+from tortie.api.kube.endpoint_slice import EndpointSlice
+from tortie.engine.delta import (
+    ALL_HOSTS,
+    ALL_POOLS,
+    MASQ_POOLS,
+    Delta,
+    Encapsulation,
+    Pool,
+    ServiceCidrs,
+    Vtep,
+)
+from tortie.engine.here import local_endpoint, local_host_endpoint
+from tortie.engine.items import (
+    Item,
+    item_of_endpoint,
+    item_of_host_endpoint,
+    item_of_network_set,
+    networks,
+)
+from tortie.engine.ledger import Single
+from tortie.engine.locals import Local, Locals
+from tortie.engine.matches import Matches, entry_of
+from tortie.engine.nodes import NodeEnds, block_of, node_ends, pool_of
 from tortie.engine.registry import Registry, Round
 from tortie.engine.routes import Routes
 from tortie.engine.rulebook import Rulebook
 from tortie.engine.scopes import policy_scope
+from tortie.engine.services import slice_of
 from tortie.engine.sets import Sets
 from tortie.engine.tiers import Tiers
 from tortie.net import Prefix
@@ -49,11 +69,13 @@ class Engine:
     """The desired state of one node, kept up to date. Not thread-safe; never raises for a value.
 
     Kinds that it does not know are ignored. A value that can't be lowered fails closed: see
-    `tortie.engine.lowering` and `docs/engine.md`.
+    `tortie.engine.lowering` and `docs/engine.md`. With `spoofing` (WorkloadSourceSpoofing `Any`)
+    workloads may send from the other sources that their endpoints name.
     """
 
-    def __init__(self, node: str) -> None:
+    def __init__(self, node: str, *, spoofing: bool = False) -> None:
         self.node = node
+        self._spoofing = spoofing
         self._warnings: dict[str, None] = {}
         self._registry = Registry()
         self._locals = Locals()
@@ -62,6 +84,10 @@ class Engine:
         self._rulebook = Rulebook(self._warn)
         self._sets = Sets(self._registry.items)
         self._routes = Routes(node)
+        self._service_cidrs = ServiceCidrs()
+        self._told_end = {version: Single[Vtep | None](None) for version in (4, 6)}
+        self._told_encapsulation = Single(Encapsulation())
+        self._told_cidrs = Single(ServiceCidrs())
         self._policies: dict[PolicyId, NetworkPolicySpec] = {}
         self._profiles: dict[str, ProfileSpec] = {}
         self._edited: set[PolicyId] = set()
@@ -77,6 +103,9 @@ class Engine:
             "KubernetesBaselineAdminNetworkPolicy": self._policy,
             "KubernetesClusterNetworkPolicy": self._policy,
             "WorkloadEndpoint": self._endpoint,
+            "HostEndpoint": self._host_endpoint,
+            "EndpointSlice": self._slice,
+            "BGPConfiguration": self._bgp,
             "NetworkSet": self._network_set,
             "GlobalNetworkSet": self._network_set,
             "Node": self._node,
@@ -133,7 +162,7 @@ class Engine:
     def _policy(self, key: Key, value: NetworkPolicy | GlobalNetworkPolicy | None) -> None:
         name = PolicyId(*key)
         old = self._policies.pop(name, None)
-        new = None if value is None or _for_hosts(value.spec) else value.spec
+        new = None if value is None else value.spec
         if new == old and new is not None:
             self._policies[name] = new
             return
@@ -142,43 +171,60 @@ class Engine:
             self._matches.put(name, None)
             return
         self._policies[name] = new
-        self._matches.put(name, self._entry(name, new))
-
-    def _entry(self, name: PolicyId, spec: NetworkPolicySpec) -> Entry:
-        directions = spec.directions
-        return Entry(
-            selector=policy_scope(name.namespace, spec).selector,
-            tier=spec.tier,
-            order=inf if spec.order is None else spec.order,
-            tie=f"{name.name}/{name.namespace}/{name.kind}",
-            ingress="Ingress" in directions,
-            egress="Egress" in directions,
-        )
+        self._matches.put(name, entry_of(name, new, policy_scope(name.namespace, new).selector))
 
     def _endpoint(self, key: Key, value: WorkloadEndpoint | None) -> None:
         item = None if value is None else item_of_endpoint(key, value, self._warn)
-        number = self._registry.put(key, item)
-        if number is None:
-            return
         bare = None
         if value is not None and item is not None and value.spec.node == self.node:
-            bare = local_endpoint(key, value, item, self._warn)
+            bare = local_endpoint(key, value, item, spoofing=self._spoofing, warn=self._warn)
+        self._place(key, item, bare)
+
+    def _host_endpoint(self, key: Key, value: HostEndpoint | None) -> None:
+        item = None if value is None else item_of_host_endpoint(key, value, self._warn)
+        bare = None
+        if value is not None and item is not None and value.spec.node == self.node:
+            bare = local_host_endpoint(key, value, item, self._warn)
+        number = self._place(key, item, bare)
+        if number is not None and bare is not None:
+            self._matches.hosts.add(number)
+
+    def _place(self, key: Key, item: Item | None, bare: Local | None) -> int | None:
+        """An endpoint of the cluster and, where it is this node's, what is told of it."""
+        number = self._registry.put(key, item)
+        if number is None:
+            return None
         was_local = number in self._locals
         if not self._locals.put(number, bare):
-            return
+            return number
         if bare is None:
             self._left.add(number)
         else:
             self._matches.moved.add(number)
             if not was_local:
                 self._came.add(number)
+        return number
+
+    def _slice(self, key: Key, value: EndpointSlice | None) -> None:
+        self._sets.put_slice(key, None if value is None else slice_of(key, value, self._warn))
+
+    def _bgp(self, key: Key, value: BGPConfiguration | None) -> None:
+        """Services' addresses are the same on all nodes: only the default tells them."""
+        if key.name != "default":
+            return
+        spec = None if value is None else value.spec
+        found = []
+        for field in ("service_cluster_ips", "service_external_ips", "service_load_balancer_ips"):
+            texts = [block.cidr for block in getattr(spec, field, ())]
+            found.append(tuple(sorted(networks(key, f"spec.{field}", texts, self._warn))))
+        self._service_cidrs = ServiceCidrs(*found)
 
     def _network_set(self, key: Key, value: NetworkSet | GlobalNetworkSet | None) -> None:
         item = None if value is None else item_of_network_set(key, value, self._warn)
         self._registry.put(key, item)
 
     def _node(self, key: Key, value: Node | None) -> None:
-        new = None if value is None else node_addresses(key.name, value, self._warn)
+        new = None if value is None else node_ends(key.name, value, self._warn)
         old = self._routes.put_node(key.name, new)
         if old != new:
             hosts = self._sets.fixed(ALL_HOSTS)
@@ -205,8 +251,9 @@ class Engine:
         labels = {n: found for n, found in done.labels.items() if n in self._locals}
         labels.update((n, self._registry.labels(n)) for n in self._came if n not in labels)
         labels.update(dict.fromkeys(self._left))
-        self._came, self._left = set(), set()
         self._matches.relabel(labels)
+        self._matches.hosts -= self._left
+        self._came, self._left = set(), set()
 
     def _lower(self) -> None:
         """Rules of policies and profiles that are, or were, of use here."""
@@ -248,9 +295,15 @@ class Engine:
         sets = self._sets.drain()
         policies, policies_removed = self._rulebook.policies.drain()
         profiles, profiles_removed = self._rulebook.profiles.drain()
-        endpoints, endpoints_removed = self._locals.ledger.drain()
+        endpoints, endpoints_removed = self._locals.workloads.drain()
+        host_endpoints, host_endpoints_removed = self._locals.hosts.drain()
         routes, routes_removed = self._routes.routes.drain()
         vteps, vteps_removed = self._routes.vteps.drain()
+        vteps_v6, vteps_v6_removed = self._routes.vteps_v6.drain()
+        hosts, hosts_removed = self._routes.hosts.drain()
+        pools, pools_removed = self._routes.pools.told.drain()
+        encapsulation = self._told_encapsulation.news(self._routes.pools.encapsulation())
+        service_cidrs = self._told_cidrs.news(self._service_cidrs)
         return Delta(
             sets=sets.sets,
             members=sets.members,
@@ -261,17 +314,23 @@ class Engine:
             profiles_removed=profiles_removed,
             endpoints=endpoints,
             endpoints_removed=endpoints_removed,
+            host_endpoints=host_endpoints,
+            host_endpoints_removed=host_endpoints_removed,
             routes=routes,
             routes_removed=routes_removed,
             vteps=vteps,
             vteps_removed=vteps_removed,
-            local_vtep=self._routes.local_vtep(),
+            vteps_v6=vteps_v6,
+            vteps_v6_removed=vteps_v6_removed,
+            local_vtep=self._told_end[4].news(self._routes.local_end(4)),
+            local_vtep_v6=self._told_end[6].news(self._routes.local_end(6)),
+            hosts=hosts,
+            hosts_removed=hosts_removed,
+            pools=pools,
+            pools_removed=pools_removed,
+            encapsulation=None if encapsulation is None else encapsulation[0],
+            service_cidrs=None if service_cidrs is None else service_cidrs[0],
         )
-
-
-def _for_hosts(spec: NetworkPolicySpec) -> bool:
-    """Whether a policy is only ever for host endpoints: workloads know nothing before conntrack."""
-    return getattr(spec, "do_not_track", False) or getattr(spec, "pre_dnat", False)
 
 
 def _cidr(pool: Pool | None) -> list[Prefix]:
@@ -282,7 +341,11 @@ def _masqueraded(pool: Pool | None) -> list[Prefix]:
     return [pool.cidr] if pool is not None and pool.nat_outgoing else []
 
 
-def _hosts(node: NodeAddresses | None) -> list[Prefix]:
+def _hosts(node: NodeEnds | None) -> list[Prefix]:
     if node is None:
         return []
-    return [Prefix.single(a.version, a.address) for a in (node.ipv4, node.ipv6) if a is not None]
+    return [
+        Prefix.single(main.version, main.address)
+        for main in (node.main(4), node.main(6))
+        if main is not None
+    ]

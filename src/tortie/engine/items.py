@@ -1,17 +1,17 @@
-"""What carries labels: endpoints of the whole cluster, and network sets, as small values.
+"""What carries labels: endpoints of workloads and hosts of the whole cluster, and network sets.
 
 A cluster has hundreds of thousands of them and a node is interested in a few hundred, so an item
 keeps only what selectors and sets need: its own labels, the profiles that it inherits labels
 from, its networks and its named ports.
 """
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from sys import intern
 from typing import NamedTuple
 
 from tortie.api import GlobalNetworkSet, Key, NetworkSet, WorkloadEndpoint
+from tortie.api.calico.host_endpoint import HostEndpoint
 from tortie.kubernetes.names import (
     NAMESPACE_LABEL,
     ORCHESTRATOR_LABEL,
@@ -19,11 +19,8 @@ from tortie.kubernetes.names import (
     namespace_profile,
 )
 from tortie.net import Prefix, parse_prefix, parse_protocol
-from tortie.policy.program import Endpoint, EndpointId
 
 Warn = Callable[[str], None]
-_INTERFACE = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.-]{1,15}")
-_MAC = re.compile(r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}")
 _LABEL_LENGTH = 63  # Kubernetes' limit of a label's value
 
 
@@ -56,8 +53,20 @@ def item_of_endpoint(key: Key, value: WorkloadEndpoint, warn: Warn) -> Item:
     return Item(
         _flat(own),
         tuple([intern(name) for name in spec.profiles]),
-        _addresses(key, spec.ip_networks, warn),
+        _addresses(key, "spec.ipNetworks", spec.ip_networks, warn),
         _ports(key, value, warn) if spec.ports else (),
+    )
+
+
+def item_of_host_endpoint(key: Key, value: HostEndpoint, warn: Warn) -> Item:
+    """A host endpoint, local or remote; it is in no namespace, whatever it claims."""
+    own = dict(value.metadata.labels)
+    own.pop(NAMESPACE_LABEL, None)
+    return Item(
+        _flat(own),
+        tuple([intern(name) for name in value.spec.profiles]),
+        _addresses(key, "spec.expectedIPs", value.spec.expected_ips, warn),
+        _ports(key, value, warn) if value.spec.ports else (),
     )
 
 
@@ -69,7 +78,7 @@ def item_of_network_set(key: Key, value: NetworkSet | GlobalNetworkSet, warn: Wa
     if key.namespace:
         own[NAMESPACE_LABEL] = key.namespace
         profiles = (intern(namespace_profile(key.namespace)),)
-    return Item(_flat(own), profiles, _networks(key, "spec.nets", value.spec.nets, warn))
+    return Item(_flat(own), profiles, networks(key, "spec.nets", value.spec.nets, warn))
 
 
 def effective_labels(item: Item, inherited: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
@@ -82,40 +91,23 @@ def effective_labels(item: Item, inherited: Mapping[str, Mapping[str, str]]) -> 
     return merged
 
 
-def local_endpoint(key: Key, value: WorkloadEndpoint, item: Item, warn: Warn) -> Endpoint | None:
-    """What the dataplane gets of a local endpoint, no tiers yet; None without an interface."""
-    spec = value.spec
-    if not _INTERFACE.fullmatch(spec.interface_name):
-        found = f"{spec.interface_name!r} is no interface's name"
-        warn(f"{key}: spec.interfaceName: {found}; the endpoint is not programmed")
-        return None
-    if spec.mac and not _MAC.fullmatch(spec.mac):
-        warn(f"{key}: spec.mac: {spec.mac!r} is no MAC address; it is left out")
-    return Endpoint(
-        id=EndpointId(*key),
-        interface=spec.interface_name,
-        addresses=item.nets,
-        profiles=item.profiles,
-        mac=spec.mac if _MAC.fullmatch(spec.mac) else None,
-    )
-
-
 def _flat(labels: Mapping[str, str]) -> tuple[str, ...]:
     """Interned, since the same few strings come hundreds of thousands of times."""
     return tuple(map(intern, chain.from_iterable(labels.items())))
 
 
-def _addresses(key: Key, texts: tuple[str, ...], warn: Warn) -> tuple[Prefix, ...]:
+def _addresses(key: Key, field: str, texts: tuple[str, ...], warn: Warn) -> tuple[Prefix, ...]:
     """Single addresses only: a workload that owned a whole network could pose as its neighbours."""
-    found = _networks(key, "spec.ipNetworks", texts, warn)
+    found = networks(key, field, texts, warn)
     if all(net.is_single for net in found):
         return found
     wide = ", ".join(str(net) for net in found if not net.is_single)
-    warn(f"{key}: spec.ipNetworks: {wide} is more than one address; it is left out")
+    warn(f"{key}: {field}: {wide} is more than one address; it is left out")
     return tuple([net for net in found if net.is_single])
 
 
-def _networks(key: Key, field: str, texts: tuple[str, ...], warn: Warn) -> tuple[Prefix, ...]:
+def networks(key: Key, field: str, texts: Iterable[str], warn: Warn) -> tuple[Prefix, ...]:
+    """The networks of a field, each once; what can't be read is left out, with a warning."""
     found = []
     for text in texts:
         try:
@@ -126,7 +118,7 @@ def _networks(key: Key, field: str, texts: tuple[str, ...], warn: Warn) -> tuple
     return tuple(dict.fromkeys(found)) if len(found) > 1 else tuple(found)
 
 
-def _ports(key: Key, value: WorkloadEndpoint, warn: Warn) -> tuple[NamedPort, ...]:
+def _ports(key: Key, value: WorkloadEndpoint | HostEndpoint, warn: Warn) -> tuple[NamedPort, ...]:
     found = []
     for port in value.spec.ports:
         try:

@@ -28,6 +28,10 @@ class Ledger(Generic[K, V]):
         """There is no `key` any more. An unknown one is nothing."""
         self._pending[key] = None
 
+    def set(self, key: K, value: V | None) -> None:
+        """The value of `key` is now this; None: there is none."""
+        self._pending[key] = value
+
     def drain(self) -> tuple[dict[K, V], frozenset[K]]:
         """What is new or differs, and what went, since the last call."""
         pending, self._pending = self._pending, {}
@@ -40,3 +44,19 @@ class Ledger(Generic[K, V]):
             elif self.told.get(key) != value:
                 self.told[key] = changed[key] = value
         return changed, frozenset(gone)
+
+
+class Single(Generic[V]):
+    """One value, as told last."""
+
+    __slots__ = ("told",)
+
+    def __init__(self, told: V) -> None:
+        self.told = told
+
+    def news(self, now: V) -> tuple[V] | None:
+        """The value if it differs from what was told last."""
+        if now == self.told:
+            return None
+        self.told = now
+        return (now,)

@@ -8,16 +8,17 @@ was meant for another tier), Log is dropped. Each comes with a problem that name
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from tortie.api import EntityRule, IcmpFields
+from tortie.api import EntityRule, IcmpFields, ServiceMatch
 from tortie.api import Rule as ApiRule
 from tortie.engine.scopes import Unlowerable, peer_selectors
-from tortie.engine.setspecs import SetSpec, net_set, port_set
+from tortie.engine.setspecs import AnySpec, net_set, port_set, service_set
 from tortie.net import PortRange, Prefix, parse_network, parse_port_range, parse_protocol
 from tortie.net.protocols import ICMP, ICMPV6, PORT_PROTOCOLS, TCP
-from tortie.policy.program import Action, IcmpMatch, PeerMatch, Rule, SetId
+from tortie.policy import Direction
+from tortie.policy.program import Action, IcmpMatch, PeerMatch, Rule, SetId, SetKind
 from tortie.selectors import ALL, Selector
 
-Sets = dict[SetId, SetSpec]
+Sets = dict[SetId, AnySpec]
 
 _ACTIONS = {action.name: action for action in Action}
 _ANY_PEER = PeerMatch()
@@ -33,14 +34,28 @@ class Lowered(NamedTuple):
     problems: tuple[str, ...]
 
 
-def lower_rules(rules: Sequence[ApiRule], namespace: str, path: str) -> Lowered:
-    """Lower one list of rules of a policy or profile; `path` is the list's, for messages."""
+class _Context(NamedTuple):
+    """Whose rule is lowered: its policy's namespace ("" for none), and of which list it is."""
+
+    namespace: str
+    direction: Direction
+
+    @property
+    def serving(self) -> str:
+        """The end that services may be given for: the one that is not the policy's own."""
+        return "destination" if self.direction is Direction.EGRESS else "source"
+
+
+def lower_rules(rules: Sequence[ApiRule], namespace: str, direction: Direction) -> Lowered:
+    """Lower one list of rules of a policy or profile."""
+    context = _Context(namespace, direction)
+    path = f"spec.{direction}"
     lowered: list[Rule] = []
     sets: Sets = {}
     problems: list[str] = []
     for number, rule in enumerate(rules):
         try:
-            lowered.append(_lower(rule, namespace, sets))
+            lowered.append(_lower(rule, context, sets))
         except Unlowerable as problem:
             instead = _closed(rule)
             lowered += instead
@@ -55,14 +70,14 @@ def _closed(rule: ApiRule) -> list[Rule]:
     return []
 
 
-def _lower(rule: ApiRule, namespace: str, sets: Sets) -> Rule:
+def _lower(rule: ApiRule, context: _Context, sets: Sets) -> Rule:
     """The rule; what it needs goes to `sets`. Raises Unlowerable."""
-    if rule.http is not None:
-        raise Unlowerable("http", "nothing here can tell HTTP requests apart")
+    if rule.http is not None and (rule.action, context.direction) != ("Allow", Direction.INGRESS):
+        raise Unlowerable("http", "HTTP requests can only be allowed, and only by ingress rules")
     protocol = _protocol("protocol", rule.protocol)
     needed: Sets = {}
-    source = _peer(rule.source, "source", protocol, namespace, needed)
-    destination = _peer(rule.destination, "destination", protocol, namespace, needed)
+    source = _peer(rule.source, "source", protocol, context, needed)
+    destination = _peer(rule.destination, "destination", protocol, context, needed)
     icmp = _icmp("icmp", rule.icmp, protocol)
     not_icmp = _icmp("notICMP", rule.not_icmp, protocol)
     lowered = Rule(
@@ -74,6 +89,7 @@ def _lower(rule: ApiRule, namespace: str, sets: Sets) -> Rule:
         not_icmp=not_icmp,
         source=source,
         destination=destination,
+        http=rule.http,
         annotations=_annotations(rule),
     )
     sets.update(needed)
@@ -116,25 +132,28 @@ def _family(
 
 
 def _peer(
-    peer: EntityRule | None, path: str, protocol: int | None, namespace: str, sets: Sets
+    peer: EntityRule | None, path: str, protocol: int | None, context: _Context, sets: Sets
 ) -> PeerMatch:
     if peer is None or peer == _ANY_ENTITY:
         return _ANY_PEER
     try:
-        return _peer_match(peer, protocol, namespace, sets)
+        if peer.services is not None and path != context.serving:
+            where = f"services are for the {context.serving} of {context.direction} rules"
+            raise Unlowerable("services", where)
+        return _peer_match(peer, protocol, context, sets)
     except Unlowerable as problem:
         raise Unlowerable(f"{path}.{problem.field}", problem.reason) from None
 
 
-def _peer_match(peer: EntityRule, protocol: int | None, namespace: str, sets: Sets) -> PeerMatch:
-    if peer.services is not None:
-        raise Unlowerable("services", "services can't be matched yet")
-    selected, excluded = peer_selectors(namespace, peer)
+def _peer_match(peer: EntityRule, protocol: int | None, context: _Context, sets: Sets) -> PeerMatch:
+    selected, excluded = peer_selectors(context.namespace, peer)
+    addresses, backends = _services(peer.services, context, sets)
     ports, names = _ports("ports", peer.ports, protocol)
     not_ports, not_names = _ports("notPorts", peer.not_ports, protocol)
     return PeerMatch(
         nets=_nets("nets", peer.nets),
-        sets=_net_sets(selected, sets),
+        sets=_net_sets(selected, sets) + addresses,
+        services=backends,
         ports=ports,
         port_sets=_port_sets(names, selected, protocol, sets),
         not_nets=_nets("notNets", peer.not_nets),
@@ -157,6 +176,21 @@ def _net_sets(selector: Selector | None, sets: Sets) -> tuple[SetId, ...]:
     spec = net_set(selector)
     sets[spec.id] = spec
     return (spec.id,)
+
+
+def _services(
+    match: ServiceMatch | None, context: _Context, sets: Sets
+) -> tuple[tuple[SetId, ...], tuple[SetId, ...]]:
+    """The set of a service's addresses (who comes from it) or backends (who goes to it)."""
+    if match is None:
+        return (), ()
+    namespace = match.namespace or context.namespace
+    if not match.name or not namespace:
+        raise Unlowerable("services", "needs a name, and outside a namespace a namespace")
+    inward = context.direction is Direction.INGRESS
+    spec = service_set(SetKind.NET if inward else SetKind.IP_PORT, namespace, match.name)
+    sets[spec.id] = spec
+    return ((spec.id,), ()) if inward else ((), (spec.id,))
 
 
 def _port_sets(

@@ -6,22 +6,60 @@ policies on `all()` cost what one does. A policy is active while its group has a
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping
+from math import inf
 from typing import NamedTuple
 
+from tortie.api import NetworkPolicySpec
 from tortie.policy.program import PolicyId
 from tortie.selectors import Selector
 from tortie.selectors.index import SelectorIndex
 
 
 class Entry(NamedTuple):
-    """What decides where and when a policy is asked. `order` is +inf where none is given."""
+    """What decides where and when a policy is asked. `order` is +inf where none is given.
+
+    `ingress` and `egress` are of workloads, and of what begins or ends at a host endpoint; the
+    others of host endpoints only.
+    """
 
     selector: Selector
     tier: str
     order: float
     tie: str  # "name/namespace/kind": decides between equal orders
-    ingress: bool
-    egress: bool
+    ingress: bool = False
+    egress: bool = False
+    forward_ingress: bool = False
+    forward_egress: bool = False
+    untracked_ingress: bool = False
+    untracked_egress: bool = False
+    pre_dnat_ingress: bool = False
+
+    @property
+    def for_workloads(self) -> bool:
+        """Whether workloads are asked at all."""
+        return self.ingress or self.egress
+
+
+def entry_of(name: PolicyId, spec: NetworkPolicySpec, selector: Selector) -> Entry:
+    """Where a policy is asked; one that is untracked or pre-DNAT is of host endpoints alone."""
+    inward, outward = ("Ingress" in spec.directions, "Egress" in spec.directions)
+    untracked = bool(getattr(spec, "do_not_track", False))
+    pre_dnat = bool(getattr(spec, "pre_dnat", False)) and not untracked
+    tracked = not (untracked or pre_dnat)
+    forward = tracked and bool(getattr(spec, "apply_on_forward", False))
+    return Entry(
+        selector=selector,
+        tier=spec.tier,
+        order=inf if spec.order is None else spec.order,
+        tie=f"{name.name}/{name.namespace}/{name.kind}",
+        ingress=inward and tracked,
+        egress=outward and tracked,
+        forward_ingress=inward and forward,
+        forward_egress=outward and forward,
+        untracked_ingress=inward and untracked,
+        untracked_egress=outward and untracked,
+        pre_dnat_ingress=inward and pre_dnat,
+    )
 
 
 class Rank(NamedTuple):
@@ -34,13 +72,17 @@ class Rank(NamedTuple):
 
 
 class _Group:
-    """Policies of one selector, in order for each tier, and the local endpoints it matches."""
+    """Policies of one selector, in order for each tier, and the local endpoints it matches.
 
-    __slots__ = ("endpoints", "tiers")
+    `hosts` are those of `endpoints` that are host endpoints.
+    """
 
-    def __init__(self, endpoints: set[int]) -> None:
+    __slots__ = ("endpoints", "hosts", "tiers")
+
+    def __init__(self, endpoints: set[int], hosts: set[int]) -> None:
         self.tiers: dict[str, list[Rank]] = {}
         self.endpoints = endpoints
+        self.hosts = hosts
 
     def policies(self) -> Iterator[PolicyId]:
         """All of them."""
@@ -51,12 +93,14 @@ class Matches:
     """Policies against local endpoints' labels.
 
     `moved` collects endpoints whose list of policies may differ, `woken` policies that may have
-    become active or inactive; whoever acts on them empties them.
+    become active or inactive; whoever acts on them empties them. `hosts` are the local host
+    endpoints; whoever relabels tells them before and takes them back after.
     """
 
     def __init__(self) -> None:
         self.moved: set[int] = set()
         self.woken: set[PolicyId] = set()
+        self.hosts: set[int] = set()
         self._entries: dict[PolicyId, Entry] = {}
         self._groups: dict[str, _Group] = {}
         self._index: SelectorIndex[str, int] = SelectorIndex()
@@ -80,13 +124,18 @@ class Matches:
         for change in self._index.apply(labels):
             group = self._groups[change.selector_id]
             matched = self._matched.setdefault(change.item, set())
+            of_hosts = change.item in self.hosts
             if change.matched:
                 matched.add(change.selector_id)
                 group.endpoints.add(change.item)
+                if of_hosts:
+                    group.hosts.add(change.item)
             else:
                 matched.discard(change.selector_id)
                 group.endpoints.discard(change.item)
-            if len(group.endpoints) == change.matched:  # the first came, or the last went
+                group.hosts.discard(change.item)
+            counted = group.hosts if of_hosts else group.endpoints
+            if len(counted) == change.matched:  # the first of its kind came, or the last went
                 self.woken.update(group.policies())
             self.moved.add(change.item)
         for number, present in labels.items():
@@ -94,9 +143,12 @@ class Matches:
                 self._matched.pop(number, None)
 
     def is_active(self, policy: PolicyId) -> bool:
-        """Whether any local endpoint has this policy."""
+        """Whether any local endpoint is asked this policy."""
         entry = self._entries.get(policy)
-        return entry is not None and bool(self._groups[entry.selector.canonical].endpoints)
+        if entry is None:
+            return False
+        group = self._groups[entry.selector.canonical]
+        return bool(group.endpoints if entry.for_workloads else group.hosts)
 
     def groups_of(self, endpoint: int) -> frozenset[str]:
         """The groups that apply to an endpoint: equal for endpoints with the same policies."""
@@ -126,7 +178,8 @@ class Matches:
         name = entry.selector.canonical
         group = self._groups.get(name)
         if group is None:
-            group = self._groups[name] = _Group(set(self._index.add(name, entry.selector)))
+            endpoints = set(self._index.add(name, entry.selector))
+            group = self._groups[name] = _Group(endpoints, endpoints & self.hosts)
             for number in group.endpoints:
                 self._matched.setdefault(number, set()).add(name)
         insort(group.tiers.setdefault(entry.tier, []), _rank(policy, entry))

@@ -4,32 +4,27 @@ from collections.abc import Callable
 from hashlib import sha1
 from typing import NamedTuple
 
-from tortie.api import IPAMBlock, IPPool, Key, Node
-from tortie.engine.delta import Vtep
+from tortie.api import IPAMBlock, IPPool, Key, Node, checks
+from tortie.engine.delta import Host, Pool, Vtep, WireguardEnd
 from tortie.net import Prefix, parse_network, parse_prefix
 
 Warn = Callable[[str], None]
 
 
-class NodeAddresses(NamedTuple):
-    """A node's main addresses with their subnets' lengths, and its VXLAN tunnel end."""
+class NodeEnds(NamedTuple):
+    """A node's addresses, and its VXLAN tunnel end of each IP version."""
 
-    name: str
-    ipv4: Prefix | None
-    ipv6: Prefix | None
+    host: Host
     vtep: Vtep | None
+    vtep_v6: Vtep | None
 
     def main(self, version: int) -> Prefix | None:
-        """The main address of an IP version."""
-        return self.ipv4 if version == 4 else self.ipv6
+        """The main address of an IP version, with its subnet's length."""
+        return self.host.ipv4 if version == 4 else self.host.ipv6
 
-
-class Pool(NamedTuple):
-    """A pool: its addresses and how packets to them travel."""
-
-    cidr: Prefix
-    vxlan_mode: str  # "Never", "Always" or "CrossSubnet"
-    nat_outgoing: bool
+    def tunnel_end(self, version: int) -> Vtep | None:
+        """The VXLAN tunnel end for packets of an IP version."""
+        return self.vtep if version == 4 else self.vtep_v6
 
 
 class Block(NamedTuple):
@@ -43,25 +38,61 @@ class Block(NamedTuple):
     guests: tuple[tuple[Prefix, str], ...]
 
 
-def node_addresses(name: str, value: Node, warn: Warn) -> NodeAddresses:
+def node_ends(name: str, value: Node, warn: Warn) -> NodeEnds:
     """Read a Node; what can't be read counts as absent, with a warning."""
-    key = value.key
-    bgp = value.spec.bgp
+    key, spec, bgp = value.key, value.spec, value.spec.bgp
     texts = {4: bgp.ipv4_address, 6: bgp.ipv6_address} if bgp else {}
     ipv4 = _address(key, "spec.bgp.ipv4Address", 4, texts.get(4) or _internal(value, 4), warn)
     ipv6 = _address(key, "spec.bgp.ipv6Address", 6, texts.get(6) or _internal(value, 6), warn)
-    tunnel = _address(key, "spec.ipv4VXLANTunnelAddr", 4, value.spec.ipv4_vxlan_tunnel_addr, warn)
-    vtep = None
-    if tunnel is not None and ipv4 is not None:
-        mac = value.spec.vxlan_tunnel_mac_addr or vtep_mac(name)
-        vtep = Vtep(name, _single(tunnel), _single(ipv4), mac)
-    return NodeAddresses(name, ipv4, ipv6, vtep)
+    ipip = bgp.ipv4_ipip_tunnel_addr if bgp else ""
+    tunnel = _address(key, "spec.ipv4VXLANTunnelAddr", 4, spec.ipv4_vxlan_tunnel_addr, warn)
+    tunnel6 = _address(key, "spec.ipv6VXLANTunnelAddr", 6, spec.ipv6_vxlan_tunnel_addr, warn)
+    host = Host(
+        name,
+        ipv4,
+        ipv6,
+        _address(key, "spec.bgp.ipv4IPIPTunnelAddr", 4, ipip, warn),
+        _wireguard(value, 4, warn),
+        _wireguard(value, 6, warn),
+    )
+    return NodeEnds(
+        host,
+        _vtep(name, tunnel, ipv4, spec.vxlan_tunnel_mac_addr or vtep_mac(name)),
+        _vtep(name, tunnel6, ipv6, spec.vxlan_tunnel_mac_addr_v6 or vtep_mac(f"{name}-v6")),
+    )
+
+
+def _vtep(name: str, tunnel: Prefix | None, main: Prefix | None, mac: str) -> Vtep | None:
+    if tunnel is None or main is None:
+        return None
+    return Vtep(name, _single(tunnel), _single(main), mac)
+
+
+def _wireguard(node: Node, version: int, warn: Warn) -> WireguardEnd | None:
+    """A node takes part once its public key is known."""
+    status, ends = node.status, node.spec.wireguard
+    if status is None:
+        return None
+    public = status.wireguard_public_key if version == 4 else status.wireguard_public_key_v6
+    if not public:
+        return None
+    try:
+        checks.wireguard_key(public)
+    except ValueError as error:
+        warn(f"{node.key}: status.wireguardPublicKey: {error}; it is left out")
+        return None
+    text = ""
+    if ends is not None:
+        text = ends.interface_ipv4_address if version == 4 else ends.interface_ipv6_address
+    field = f"spec.wireguard.interfaceIPv{version}Address"
+    return WireguardEnd(public, _address(node.key, field, version, text, warn))
 
 
 def vtep_mac(node: str) -> str:
     """The MAC of a node's VXLAN device where its Node names none: the same on every node.
 
-    Calico's own rule: 0x66 (locally administered, unicast) and 5 bytes of the name's SHA-1.
+    Calico's own rule: 0x66 (locally administered, unicast) and 5 bytes of the name's SHA-1. For the
+    device of IPv6 the name has "-v6" behind it.
     """
     digest = sha1(node.encode(errors="surrogatepass"), usedforsecurity=False).digest()
     return (b"\x66" + digest[:5]).hex(":")
@@ -72,7 +103,9 @@ def pool_of(value: IPPool, warn: Warn) -> Pool | None:
     cidr = _network(value.key, value.spec.cidr, warn)
     if cidr is None:
         return None
-    return Pool(cidr, value.spec.vxlan_mode or "Never", value.spec.nat_outgoing)
+    spec = value.spec
+    vxlan, ipip = spec.vxlan_mode or "Never", spec.ipip_mode or "Never"
+    return Pool(cidr, vxlan, ipip if cidr.version == 4 else "Never", spec.nat_outgoing)
 
 
 def block_of(value: IPAMBlock, warn: Warn) -> Block | None:

@@ -2,9 +2,10 @@
 
 - A block of our own is a black hole: its workloads have routes of their own, and what no workload
   has must not leave by the default route.
-- A block of another node goes there by the mode of its pool: `Always` through VXLAN, `CrossSubnet`
-  directly where the other node's address is in our own subnet and through VXLAN elsewhere, `Never`
-  not at all (BGP's business).
+- A block of another node goes there by the mode of its pool: `Always` through the pool's tunnel,
+  VXLAN or IPIP, `CrossSubnet` directly where the other node's address is in our own subnet and
+  through the tunnel elsewhere. A pool without a tunnel is BGP's business, or is programmed where
+  the agent is told to; a block of no pool is nobody's.
 - An address that a third node uses (borrowed, or of a block without an owner) is a route of its
   own to that node. Those that we use ourselves follow from our endpoints.
 - Blocks name their owner themselves, so BlockAffinities are not asked: two sources of one fact
@@ -15,29 +16,31 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from tortie.api import Key
-from tortie.engine.delta import Route, RouteKind, Vtep
+from tortie.engine.delta import Host, Pool, Route, RouteKind, Vtep
 from tortie.engine.ledger import Ledger
-from tortie.engine.nodes import Block, NodeAddresses, Pool
+from tortie.engine.nodes import Block, NodeEnds
+from tortie.engine.pools import Pools
 from tortie.net import Prefix
 
 
 class Routes:
-    """Routes and tunnel ends, from nodes, pools and blocks."""
+    """Routes, hosts and tunnel ends, from nodes, pools and blocks."""
 
     def __init__(self, node: str) -> None:
         self.routes: Ledger[Prefix, Route] = Ledger()
+        self.hosts: Ledger[str, Host] = Ledger()
         self.vteps: Ledger[str, Vtep] = Ledger()
+        self.vteps_v6: Ledger[str, Vtep] = Ledger()
+        self.pools = Pools()
         self._own = node
-        self._local_vtep: list[Vtep | None] = [None]  # as told last
-        self._nodes: dict[str, NodeAddresses] = {}
-        self._pools: dict[Key, Pool] = {}
+        self._nodes: dict[str, NodeEnds] = {}
         self._blocks: dict[Key, Block] = {}
         self._on_node: defaultdict[str, set[Key]] = defaultdict(set)
         self._claims: defaultdict[Prefix, dict[Key, Route]] = defaultdict(dict)
         self._claimed: dict[Key, tuple[Prefix, ...]] = {}
         self._dirty: set[Key] = set()
 
-    def put_node(self, name: str, node: NodeAddresses | None) -> NodeAddresses | None:
+    def put_node(self, name: str, node: NodeEnds | None) -> NodeEnds | None:
         """Take in a node, or its end; what was known of it before."""
         old = self._nodes.pop(name, None)
         if node is not None:
@@ -45,17 +48,15 @@ class Routes:
         if old == node:
             return old
         self._dirty |= self._blocks.keys() if name == self._own else self._on_node.get(name, set())
-        if name != self._own and node is not None and node.vtep is not None:
-            self.vteps.put(name, node.vtep)
-        else:
-            self.vteps.drop(name)
+        self.hosts.set(name, None if node is None else node.host)
+        remote = None if name == self._own else node
+        self.vteps.set(name, None if remote is None else remote.vtep)
+        self.vteps_v6.set(name, None if remote is None else remote.vtep_v6)
         return old
 
     def put_pool(self, key: Key, pool: Pool | None) -> Pool | None:
         """Take in a pool, or its end; what was known of it before."""
-        old = self._pools.pop(key, None)
-        if pool is not None:
-            self._pools[key] = pool
+        old = self.pools.put(key, pool)
         if old != pool:
             for each in filter(None, (old, pool)):
                 self._dirty |= {k for k, b in self._blocks.items() if each.cidr.contains(b.cidr)}
@@ -94,14 +95,10 @@ class Routes:
         for destination in touched:
             self._decide(destination)
 
-    def local_vtep(self) -> tuple[Vtep | None] | None:
-        """This node's own tunnel end if it differs from what was told last."""
+    def local_end(self, version: int) -> Vtep | None:
+        """This node's own VXLAN tunnel end for packets of an IP version."""
         own = self._nodes.get(self._own)
-        now = None if own is None else own.vtep
-        if now == self._local_vtep[0]:
-            return None
-        self._local_vtep[0] = now
-        return (now,)
+        return None if own is None else own.tunnel_end(version)
 
     def _decide(self, destination: Prefix) -> None:
         """Of several blocks' routes for one destination the first block's holds."""
@@ -115,27 +112,34 @@ class Routes:
     def _of_block(self, block: Block) -> Iterator[tuple[Prefix, Route]]:
         if block.owner == self._own:
             yield block.cidr, Route(block.cidr, RouteKind.BLACKHOLE)
-        mode = self._mode(block.cidr)
+        pool = self.pools.around(block.cidr)
+        if pool is None:
+            return
         for destination, name in ((block.cidr, block.owner), *block.guests):
-            route = None if name == self._own else self._to_node(destination, name, mode)
+            route = None if name == self._own else self._to_node(destination, name, pool)
             if route is not None:
                 yield destination, route
 
-    def _mode(self, cidr: Prefix) -> str:
-        """The VXLAN mode of the smallest pool around a block."""
-        around = [pool for pool in self._pools.values() if pool.cidr.contains(cidr)]
-        return max(around, key=_rank).vxlan_mode if around else "Never"
-
-    def _to_node(self, destination: Prefix, name: str, mode: str) -> Route | None:
+    def _to_node(self, destination: Prefix, name: str, pool: Pool) -> Route | None:
+        """None while the node lacks what the pool's way needs: an address, a tunnel end."""
         node = self._nodes.get(name)
-        if node is None or mode == "Never":
+        main = None if node is None else node.main(destination.version)
+        if node is None or main is None:
             return None
-        main = node.main(destination.version)
-        if mode == "CrossSubnet" and main is not None and self._is_neighbour(main):
-            return Route(destination, RouteKind.DIRECT, main.address, name)
-        if destination.version == 4 and node.vtep is not None:
-            return Route(destination, RouteKind.VXLAN, node.vtep.address.address, name)
-        return None
+        near = self._is_neighbour(main)
+        mode = pool.vxlan_mode if pool.vxlan_mode != "Never" else pool.ipip_mode
+        if mode == "Never":
+            kind = RouteKind.PLAIN if near else RouteKind.ROUTED
+        elif mode == "CrossSubnet" and near:
+            kind = RouteKind.DIRECT
+        elif pool.vxlan_mode != "Never":
+            end = node.tunnel_end(destination.version)
+            if end is None:
+                return None
+            return Route(destination, RouteKind.VXLAN, end.address.address, name)
+        else:
+            kind = RouteKind.IPIP
+        return Route(destination, kind, main.address, name)
 
     def _is_neighbour(self, other: Prefix) -> bool:
         own = self._nodes.get(self._own)
@@ -143,10 +147,6 @@ class Routes:
         return main is not None and main.network.contains(
             Prefix.single(other.version, other.address)
         )
-
-
-def _rank(pool: Pool) -> tuple[int, str]:
-    return pool.cidr.length, pool.vxlan_mode
 
 
 def _nodes_of(block: Block | None) -> set[str]:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from tortie.api import NetworkPolicySpec, ProfileSpec
 from tortie.engine.ledger import Ledger
 from tortie.engine.lowering import Lowered, lower_rules
-from tortie.engine.setspecs import SetSpec
+from tortie.engine.setspecs import AnySpec
+from tortie.policy import Direction
 from tortie.policy.program import Policy, PolicyId, Profile, SetId
 
 Warn = Callable[[str], None]
@@ -17,7 +18,7 @@ _NOTHING = Lowered((), {}, ())
 class SetNeeds(NamedTuple):
     """Sets that somebody needs now and nobody did before, and the other way round."""
 
-    begun: list[SetSpec]
+    begun: list[AnySpec]
     ended: list[SetId]
 
 
@@ -28,19 +29,19 @@ class Rulebook:
         self.policies: Ledger[PolicyId, Policy] = Ledger()
         self.profiles: Ledger[str, Profile] = Ledger()
         self._warn = warn
-        self._needs: dict[PolicyId | str, Mapping[SetId, SetSpec]] = {}
+        self._needs: dict[PolicyId | str, Mapping[SetId, AnySpec]] = {}
         self._count: Counter[SetId] = Counter()
         self._before: dict[SetId, bool] = {}  # needed at the start of the round?
-        self._specs: dict[SetId, SetSpec] = {}
+        self._specs: dict[SetId, AnySpec] = {}
 
     def put_policy(self, name: PolicyId, spec: NetworkPolicySpec) -> None:
         """Lower an active policy; a direction that it does not apply to gets no rules."""
         directions = spec.directions
         ingress = egress = _NOTHING
         if "Ingress" in directions:
-            ingress = lower_rules(spec.ingress, name.namespace, "spec.ingress")
+            ingress = lower_rules(spec.ingress, name.namespace, Direction.INGRESS)
         if "Egress" in directions:
-            egress = lower_rules(spec.egress, name.namespace, "spec.egress")
+            egress = lower_rules(spec.egress, name.namespace, Direction.EGRESS)
         self._take(name, str(name), ingress, egress)
         self.policies.put(name, Policy(name, spec.tier, ingress.rules, egress.rules))
 
@@ -52,8 +53,8 @@ class Rulebook:
     def put_profile(self, name: str, spec: ProfileSpec | None) -> None:
         """Lower a profile that a local endpoint names; one that does not exist has no rules."""
         spec = spec or ProfileSpec()
-        ingress = lower_rules(spec.ingress, "", "spec.ingress")
-        egress = lower_rules(spec.egress, "", "spec.egress")
+        ingress = lower_rules(spec.ingress, "", Direction.INGRESS)
+        egress = lower_rules(spec.egress, "", Direction.EGRESS)
         self._take(name, f"Profile({name})", ingress, egress)
         self.profiles.put(name, Profile(name, ingress.rules, egress.rules))
 
@@ -77,7 +78,7 @@ class Rulebook:
             self._warn(f"{title}: {problem}")
         self._need(owner, {**ingress.sets, **egress.sets})
 
-    def _need(self, owner: PolicyId | str, specs: Mapping[SetId, SetSpec]) -> None:
+    def _need(self, owner: PolicyId | str, specs: Mapping[SetId, AnySpec]) -> None:
         old = self._needs.pop(owner, {})
         if specs:
             self._needs[owner] = specs

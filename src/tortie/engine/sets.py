@@ -4,13 +4,16 @@ A member is counted: two endpoints that share an address (one going, one coming)
 for it, and it leaves with the last. Changes within one round cancel out.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from tortie.api import Key
 from tortie.engine.delta import ALL_HOSTS, ALL_POOLS, MASQ_POOLS, MemberChange, SetContents
 from tortie.engine.items import Item
 from tortie.engine.registry import Round
-from tortie.engine.setspecs import SetSpec
+from tortie.engine.services import ServiceName, Slice
+from tortie.engine.setspecs import AnySpec, ServiceSpec, SetSpec
 from tortie.net import Prefix
 from tortie.policy.program import IPPort, Member, SetId, SetKind
 from tortie.selectors.index import SelectorIndex
@@ -21,7 +24,7 @@ class LiveSet:
 
     __slots__ = ("_before", "kind", "members", "spec")
 
-    def __init__(self, kind: SetKind, spec: SetSpec | None = None) -> None:
+    def __init__(self, kind: SetKind, spec: AnySpec | None = None) -> None:
         self.kind = kind
         self.spec = spec
         self.members: dict[Member, int] = {}
@@ -76,6 +79,9 @@ class Sets:
         self._index: SelectorIndex[str, int] = SelectorIndex()
         self._sets = {name: LiveSet(SetKind.NET) for name in (MASQ_POOLS, ALL_POOLS, ALL_HOSTS)}
         self._fed: dict[str, list[LiveSet]] = {}  # canonical selector → the sets of it
+        self._slices: dict[Key, Slice] = {}
+        self._behind: defaultdict[ServiceName, set[Key]] = defaultdict(set)
+        self._served: defaultdict[ServiceName, list[LiveSet]] = defaultdict(list)
         self._touched: set[SetId] = set(self._sets)
         self._removed: list[SetId] = []
 
@@ -103,24 +109,50 @@ class Sets:
         if present:
             self._shift(present, self._items)
 
-    def want(self, spec: SetSpec) -> None:
+    def put_slice(self, key: Key, new: Slice | None) -> None:
+        """Take in a part of what is behind a service, or its end."""
+        old = self._slices.pop(key, None)
+        if new is not None:
+            self._slices[key] = new
+        if old == new:
+            return
+        for each in filter(None, (old, new)):
+            _put(self._behind, each.service, key, each is new)
+            for live in self._served.get(each.service, ()):
+                (live.add if each is new else live.discard)(_behind(each, live.kind))
+                assert live.spec is not None
+                self._touched.add(live.spec.id)
+
+    def want(self, spec: AnySpec) -> None:
         """Begin a set that nobody wanted so far."""
         live = self._sets[spec.id] = LiveSet(spec.kind, spec)
-        name = spec.selector.canonical
-        self._fed.setdefault(name, []).append(live)
-        for number in self._index.add(name, spec.selector):
-            live.add(_members(self._items[number], spec))
+        if isinstance(spec, ServiceSpec):
+            service = (spec.namespace, spec.name)
+            self._served[service].append(live)
+            for key in self._behind.get(service, ()):
+                live.add(_behind(self._slices[key], live.kind))
+        else:
+            name = spec.selector.canonical
+            self._fed.setdefault(name, []).append(live)
+            for number in self._index.add(name, spec.selector):
+                live.add(_members(self._items[number], spec))
         self._touched.add(spec.id)
 
     def unwant(self, name: SetId) -> None:
         """End a set that nobody wants any more."""
         live = self._sets.pop(name)
         assert live.spec is not None, f"{name} is fixed"
-        selector = live.spec.selector.canonical
-        self._fed[selector].remove(live)
-        if not self._fed[selector]:
-            del self._fed[selector]
-            self._index.remove(selector)
+        if isinstance(live.spec, ServiceSpec):
+            service = (live.spec.namespace, live.spec.name)
+            self._served[service].remove(live)
+            if not self._served[service]:
+                del self._served[service]
+        else:
+            selector = live.spec.selector.canonical
+            self._fed[selector].remove(live)
+            if not self._fed[selector]:
+                del self._fed[selector]
+                self._index.remove(selector)
         self._touched.discard(name)
         self._removed.append(name)
 
@@ -146,13 +178,26 @@ class Sets:
             item = items[change.item]
             for live in self._fed[change.selector_id]:
                 spec = live.spec
-                assert spec is not None
+                assert isinstance(spec, SetSpec)
                 self._touched.add(spec.id)
                 found = _members(item, spec)
                 if change.matched:
                     live.add(found)
                 else:
                     live.discard(found)
+
+
+def _put(index: defaultdict[ServiceName, set[Key]], at: ServiceName, key: Key, there: bool) -> None:
+    if there:
+        index[at].add(key)
+        return
+    index[at].discard(key)
+    if not index[at]:
+        del index[at]
+
+
+def _behind(part: Slice, kind: SetKind) -> Iterable[Member]:
+    return part.nets if kind is SetKind.NET else part.ip_ports()
 
 
 def _members(item: Item, spec: SetSpec) -> Iterable[Prefix] | Iterator[IPPort]:

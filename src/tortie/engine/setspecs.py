@@ -30,6 +30,23 @@ class SetSpec(NamedTuple):
         return f"the {protocol_name(self.protocol)} port {self.port!r} of {self.selector}"
 
 
+class ServiceSpec(NamedTuple):
+    """The addresses behind a service, or (IP_PORT) these with its endpoints' ports."""
+
+    id: SetId
+    kind: SetKind
+    namespace: str
+    name: str
+
+    @property
+    def title(self) -> str:
+        """What the set holds, for people."""
+        return f"the service {self.namespace}/{self.name}"
+
+
+AnySpec = SetSpec | ServiceSpec
+
+
 @lru_cache(maxsize=16384)
 def net_set(selector: Selector) -> SetSpec:
     """The addresses of the endpoints and network sets that a selector matches."""
@@ -39,7 +56,17 @@ def net_set(selector: Selector) -> SetSpec:
 @lru_cache(maxsize=16384)
 def port_set(selector: Selector, protocol: int, port: str) -> SetSpec:
     """The ports of one name and protocol of the endpoints that a selector matches."""
-    text = f"n:{selector.canonical} {protocol} {port}"
-    digest = sha224(text.encode(errors="surrogatepass")).digest()
-    name = "n:" + urlsafe_b64encode(digest).rstrip(b"=").decode()
+    name = _hashed("n:", f"{selector.canonical} {protocol} {port}")
     return SetSpec(name, SetKind.IP_PORT, selector, protocol, port)
+
+
+@lru_cache(maxsize=16384)
+def service_set(kind: SetKind, namespace: str, name: str) -> ServiceSpec:
+    """What is behind a service: addresses, or addresses with ports."""
+    prefix = "svc:" if kind is SetKind.IP_PORT else "svcnoport:"
+    return ServiceSpec(_hashed(prefix, f"{namespace}/{name}"), kind, namespace, name)
+
+
+def _hashed(prefix: str, text: str) -> SetId:
+    digest = sha224((prefix + text).encode(errors="surrogatepass")).digest()
+    return prefix + urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -5,13 +5,17 @@ a policy that names it can only take away. Policies of a tier go by order (none:
 text "name/namespace/kind".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
+from operator import attrgetter
 from typing import NamedTuple
 
 from tortie.api import TierSpec
-from tortie.engine.matches import Rank
+from tortie.engine.matches import Entry, Rank
 from tortie.policy.program import DefaultAction, TierPolicies
+from tortie.policy.program import Tiers as Asked
+
+Policies = Mapping[str, Sequence[Rank]]
 
 
 class TierRank(NamedTuple):
@@ -23,11 +27,13 @@ class TierRank(NamedTuple):
     default_action: DefaultAction
 
 
-class Arranged(NamedTuple):
-    """What one endpoint asks, tier by tier."""
+class HostTiers(NamedTuple):
+    """What a host endpoint asks at each stage."""
 
-    ingress: tuple[TierPolicies, ...]
-    egress: tuple[TierPolicies, ...]
+    untracked: Asked
+    pre_dnat: Asked
+    forward: Asked
+    normal: Asked
 
 
 FIXED = {
@@ -80,15 +86,31 @@ class Tiers:
         """Whether there is such a tier."""
         return name in self._ranks
 
-    def arrange(self, policies: Mapping[str, Sequence[Rank]]) -> Arranged:
-        """What an endpoint with these policies (in order, by tier) asks, for each direction."""
-        ingress, egress = [], []
+    def arrange(self, policies: Policies) -> Asked:
+        """What a workload with these policies (in order, by tier) asks, for each direction."""
+        return Asked(
+            self._arrange(policies, attrgetter("ingress")),
+            self._arrange(policies, attrgetter("egress")),
+        )
+
+    def arrange_host(self, policies: Policies) -> HostTiers:
+        """What a host endpoint with these policies asks."""
+        untracked, forward = (
+            Asked(
+                self._arrange(policies, attrgetter(f"{stage}_ingress")),
+                self._arrange(policies, attrgetter(f"{stage}_egress")),
+            )
+            for stage in ("untracked", "forward")
+        )
+        pre_dnat = Asked(self._arrange(policies, attrgetter("pre_dnat_ingress")))
+        return HostTiers(untracked, pre_dnat, forward, self.arrange(policies))
+
+    def _arrange(
+        self, policies: Policies, asked: Callable[[Entry], bool]
+    ) -> tuple[TierPolicies, ...]:
+        found = []
         for rank in sorted(map(self.rank, policies)):
-            ordered = policies[rank.name]
-            inward = tuple([each.policy for each in ordered if each.entry.ingress])
-            outward = tuple([each.policy for each in ordered if each.entry.egress])
-            if inward:
-                ingress.append(TierPolicies(rank.name, rank.default_action, inward))
-            if outward:
-                egress.append(TierPolicies(rank.name, rank.default_action, outward))
-        return Arranged(tuple(ingress), tuple(egress))
+            names = tuple([each.policy for each in policies[rank.name] if asked(each.entry)])
+            if names:
+                found.append(TierPolicies(rank.name, rank.default_action, names))
+        return tuple(found)
