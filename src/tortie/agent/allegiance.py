@@ -8,6 +8,8 @@ import asyncio
 import os
 from pathlib import Path
 
+from tortie.agent.waiters import NotReady
+
 
 class OtherDatastore(Exception):
     """This is not the datastore that the node's policy came from."""
@@ -28,6 +30,15 @@ class Allegiance:
         """Follow the datastore of this identity. Raises OtherDatastore, OSError."""
         pledge(self._run_dir, identity, self._name)
         self.sworn.set()
+
+    async def wait(self, within: float) -> None:
+        """Return once the datastore is known. Raises NotReady after `within` seconds."""
+        try:
+            await asyncio.wait_for(self.sworn.wait(), within)
+        except TimeoutError:
+            raise NotReady(
+                f"the datastore {self._name} could not be reached since the agent's start"
+            ) from None
 
 
 def pledge(run_dir: str, identity: str, name: str) -> None:

@@ -5,11 +5,13 @@ import asyncio
 import os
 import socket
 import sys
+from functools import partial
 
 import structlog
 
+import tortie
 from tortie.agent.agent import Agent
-from tortie.agent.allegiance import OtherDatastore, pledge
+from tortie.agent.allegiance import Allegiance, OtherDatastore
 from tortie.agent.config import AgentConfig, ConfigError, load_config
 from tortie.agent.control import ControlServer
 from tortie.agent.drivers import build_dataplane
@@ -23,6 +25,7 @@ from tortie.cni.server import CniServer
 from tortie.daemon.log import configure_logs
 from tortie.dataplane.composite import Dataplane
 from tortie.datastore import Datastore, DatastoreError, open_datastore
+from tortie.datastore.initialize import initialize_in_time
 from tortie.engine import Engine
 from tortie.ipam import IPAM
 from tortie.linux.libnftables import NftError
@@ -31,12 +34,13 @@ from tortie.linux.netlink.monitor import Event, LinkChanged, LinkState, Monitor,
 from tortie.linux.netlink.rtlink import Link
 from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.node.mtu import PodMtu
-from tortie.node.resource import ensure_node
+from tortie.node.resource import check_address, register
 from tortie.node.tunnels import TunnelAddresses
 from tortie.sync import Syncer, SyncWarning
 
 DEFAULT_DATASTORE = "sqlite:/var/lib/tortie/tortie.db"
 DEFAULT_RUN_DIR = "/run/tortie"
+_PATIENCE = 10.0  # seconds that a plugin waits for a datastore that is away at the start
 
 _log = structlog.get_logger(__name__)
 
@@ -73,15 +77,15 @@ def run_agent(args: argparse.Namespace) -> int:
 
 
 async def _run(config: AgentConfig, datastore: str, address: str | None) -> None:
+    if address is not None:
+        check_address(address, 4)
     dataplane = build_dataplane(config)
     # First of all: whatever becomes of the datastore, nothing stands open meanwhile.
     await asyncio.to_thread(dataplane.guard)
     store = await open_datastore(datastore)
+    allegiance = Allegiance(config.run_dir, datastore)
     try:
-        pledge(config.run_dir, await store.identity(), datastore)
-        if address is not None:
-            await ensure_node(store, config.node, address)
-        await _Node(config, store, dataplane).serve()
+        await _Node(config, store, dataplane, allegiance, address).serve()
     finally:
         await store.close()
 
@@ -89,19 +93,38 @@ async def _run(config: AgentConfig, datastore: str, address: str | None) -> None
 class _Node:
     """One node's parts, connected."""
 
-    def __init__(self, config: AgentConfig, store: Datastore, dataplane: Dataplane) -> None:
+    def __init__(
+        self,
+        config: AgentConfig,
+        store: Datastore,
+        dataplane: Dataplane,
+        allegiance: Allegiance,
+        address: str | None,
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._allegiance = allegiance
+        self._address = address
         self._mtu = PodMtu()
         self._monitor = Monitor(self._link_event)
-        self._syncer = Syncer(store, on_warning=self._sync_warning)
+        self._syncer = Syncer(store, on_warning=self._sync_warning, admit=allegiance.admit)
         self._ipam = IPAM(store)
         self._tunnels = TunnelAddresses(store, self._ipam, config.node)
         pipeline = Pipeline(Engine(config.node), dataplane)
-        self._agent = Agent(config, self._syncer, pipeline, [self._tunnels.saw])
+        self._agent = Agent(
+            config,
+            self._syncer,
+            pipeline,
+            [self._tunnels.saw],
+            absent_policies=self._syncer.absent_policies,
+        )
         attacher = Attacher(
             config.node, self._agent, Addresses(self._ipam), Records(store), self._pod_mtu
         )
         self._control = ControlServer(os.path.join(config.run_dir, "agent.sock"))
-        self._control.register("cni", CniServer(attacher, self._agent.health.not_ready).handle)
+        admitted = partial(allegiance.wait, _PATIENCE)
+        plugin = CniServer(attacher, self._agent.health.not_ready, admitted)
+        self._control.register("cni", plugin.handle)
 
     async def serve(self) -> None:
         """Run until a signal asks to stop."""
@@ -109,9 +132,30 @@ class _Node:
             self._mtu.link_changed(link)
         self._monitor.start()
         try:
-            await serve(self._agent, self._control, [self._tunnels.run])
+            await serve(self._agent, self._control, [self._write])
         finally:
             self._monitor.close()
+
+    async def _write(self) -> None:
+        """What this node writes to the datastore, once that is known to be the right one."""
+        await self._allegiance.sworn.wait()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._register())
+            tasks.create_task(self._tunnels.run())  # for ever, and so does this
+            tasks.create_task(self._initialize())
+
+    async def _initialize(self) -> None:
+        try:
+            await initialize_in_time(self._store, tortie.__version__, self._agent.warn)
+        except DatastoreError as problem:  # nothing on this node depends on it
+            self._agent.warn(f"the cluster's information and tiers can't be written: {problem}")
+
+    async def _register(self) -> None:
+        def told(reason: str) -> None:
+            _log.warning("this node can't be registered yet", reason=reason)
+
+        if self._address is not None:
+            await register(self._store, self._config.node, self._address, told)
 
     def _pod_mtu(self) -> int:
         return self._mtu.through_vxlan() if self._tunnels.in_use else self._mtu.without_tunnel()

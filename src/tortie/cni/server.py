@@ -28,11 +28,20 @@ _log = structlog.get_logger(__name__)
 
 
 class CniServer:
-    """Turns requests into attachments and answers; `missing` says what the agent waits for."""
+    """Turns requests into attachments and answers; `missing` says what the agent waits for.
 
-    def __init__(self, attacher: Attacher, missing: Callable[[], list[str]]) -> None:
+    `admitted` returns once the datastore may be written to, or raises NotReady.
+    """
+
+    def __init__(
+        self,
+        attacher: Attacher,
+        missing: Callable[[], list[str]],
+        admitted: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._attacher = attacher
         self._missing = missing
+        self._admitted = admitted
         self._commands: dict[str, Callable[[CniRequest], Awaitable[Output]]] = {
             "ADD": self._add,
             "DEL": self._del,
@@ -47,6 +56,8 @@ class CniServer:
         try:
             environ, config = _unpack(request)
             call = parse_request(environ, config)
+            if self._admitted is not None and call.command != "STATUS":
+                await self._admitted()
             return {"exit": 0, "output": await self._commands[call.command](call)}
         except Exception as problem:  # the runtime gets an answer to everything
             error = _as_cni_error(problem)

@@ -1,13 +1,22 @@
 """The Node resource: that there is one, with the addresses that its operator gave."""
 
+from collections.abc import Callable
 from typing import cast
 
 from msgspec.structs import replace
 
 from tortie.api import Key, Node, NodeBgp, NodeSpec, ObjectMeta, Resource
 from tortie.api.calico.node import OrchRef
-from tortie.datastore import AlreadyExists, Datastore, NotFound, update_with
+from tortie.datastore import (
+    AlreadyExists,
+    Closed,
+    Datastore,
+    DatastoreError,
+    NotFound,
+    update_with,
+)
 from tortie.net import parse_prefix
+from tortie.sync import Backoff
 
 
 async def ensure_node(
@@ -20,7 +29,7 @@ async def ensure_node(
     """
     for address, version in ((address4, 4), (address6, 6)):
         if address is not None:
-            _check(address, version)
+            check_address(address, version)
     key = Key("Node", "", name)
 
     def correct(current: Resource) -> Resource | None:
@@ -36,6 +45,27 @@ async def ensure_node(
         return cast(Node, await store.create(_addressed(_new_node(name), address4, address6)))
     except AlreadyExists:
         return cast(Node, await update_with(store, key, correct))
+
+
+async def register(
+    store: Datastore, name: str, address4: str | None, told: Callable[[str], None]
+) -> None:
+    """As `ensure_node`, again until it is done. `told` gets each new reason why it is not.
+
+    Raises ValueError, and Closed.
+    """
+    backoff, said = Backoff(), ""
+    while True:
+        try:
+            await ensure_node(store, name, address4)
+            return
+        except Closed:
+            raise
+        except DatastoreError as problem:
+            if str(problem) != said:
+                said = str(problem)
+                told(said)
+        await backoff.wait()
 
 
 def _new_node(name: str) -> Node:
@@ -55,7 +85,8 @@ def _addressed(node: Node, address4: str | None, address6: str | None) -> Node:
     return replace(node, spec=replace(node.spec, bgp=bgp))
 
 
-def _check(address: str, version: int) -> None:
+def check_address(address: str, version: int) -> None:
+    """Raise ValueError for what is no address with its subnet's length."""
     prefix = parse_prefix(address)
     if prefix.version != version:
         raise ValueError(f"{address!r} is not an IPv{version} address")
