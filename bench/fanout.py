@@ -264,7 +264,7 @@ class Holder:
         try:
             while data := self.sock.recv(65536):
                 whole |= self.saw(data)
-        except (ssl.SSLWantReadError, BlockingIOError):
+        except (ssl.SSLWantReadError, BlockingIOError, ConnectionResetError):
             pass
         return whole
 

@@ -22,6 +22,7 @@ from tortie.fanout.trail import Crumb, Trail
 from tortie.fanout.wire import Wire
 
 _LARGE = 64 << 10  # bytes that are offered to the kernel in one go
+_TURN = 512 << 10  # bytes after which other clients have their turn
 
 
 class Stage(Enum):
@@ -65,6 +66,7 @@ class Connection:
         self._tally = Tally()  # of nobody, until its stream is known
         self._trail: Trail | None = None
         self.stage = Stage.HANDSHAKE
+        self.has_picture = asyncio.Event()  # or is closed
         self.opened_at = self.moved_at = self.heard_at = self.pinged_at = time.monotonic()
 
     @property
@@ -152,6 +154,7 @@ class Connection:
         self._left = self._at = None
         self._words.clear()
         self._frames.clear()
+        self.has_picture.set()
         self._on_close(self, reason)
 
     def _guarded(self, step: Callable[[], None]) -> None:
@@ -197,7 +200,8 @@ class Connection:
         self._tally.ping.add(self.heard_at - self.pinged_at)
 
     def _push(self) -> None:
-        """Send until all is out, or the kernel takes no more."""
+        """Send until all is out, the kernel takes no more, or it is others' turn."""
+        turn = 0
         while True:
             if self._left is None:
                 self._left = self._next()
@@ -208,9 +212,10 @@ class Connection:
             sent = self._wire.send(left if len(left) <= _LARGE else memoryview(left)[:_LARGE])
             if sent == len(left):
                 self._left = None
-            elif sent:
-                self._left = memoryview(left)[sent:]
             else:
+                self._left = memoryview(left)[sent:]
+            turn += sent
+            if not sent or turn > _TURN:
                 self._wait_to_write(True)
                 return
 
@@ -232,6 +237,7 @@ class Connection:
         tally = self._tally
         if self.stage is Stage.SNAPSHOT:
             self.stage = Stage.FOLLOWING
+            self.has_picture.set()
             tally.snapshot_send.add(self.moved_at - self._begun)
         elif self._begun:  # the crumb at which it is, is out
             tally.client_latency.add(self.moved_at - at.made_at)

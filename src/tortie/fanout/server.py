@@ -9,6 +9,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -23,7 +24,9 @@ from tortie.fanout.server_settings import ServerSettings
 from tortie.fanout.tally import Tally
 from tortie.fanout.upstream import Admit, Source, Upstream
 
-_SLICE = 100  # clients that get a crumb before the loop looks at other things
+_SLICE = 0.02  # seconds of sending before the loop looks at other things
+_PICTURES = 32  # that are sent at once: more would keep those waiting who follow already
+_TURN = 1.0  # seconds that a client may keep the next one waiting for its picture
 _CATCH_UP = 5.0  # seconds that a client waits for this server to know what the client knows
 _SWEEP = 1.0
 _PINGED = (Stage.WAITING, Stage.SNAPSHOT, Stage.FOLLOWING)
@@ -45,6 +48,7 @@ class FanoutServer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._joining: dict[Connection, asyncio.Task[None]] = {}
         self._clients: dict[str, dict[Connection, None]] = {}
+        self._turns = asyncio.Semaphore(_PICTURES)
         self._patience = Patience.of(settings)
         self._came_to_nothing: Counter[str] = Counter()
         self._told_at = 0.0
@@ -152,8 +156,11 @@ class FanoutServer:
         try:
             await upstream.ready.wait()
             await upstream.reach(hello.reached, _CATCH_UP)
-            snapshot = await upstream.snapshot()
-            client.send_snapshot(snapshot, upstream.status())
+            async with self._turns:
+                client.send_snapshot(await upstream.snapshot(), upstream.status())
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_TURN):
+                        await client.has_picture.wait()
         finally:
             self._joining.pop(client, None)
 
@@ -169,12 +176,15 @@ class FanoutServer:
         self.dropped += 1
         _log.info("client gone", client=client.peer, node=client.node, reason=reason)
 
-    async def _send(self, name: str) -> None:
-        clients = list(self._clients[name])
-        for start in range(0, len(clients), _SLICE):
-            for client in clients[start : start + _SLICE]:
-                client.push()
-            await asyncio.sleep(0)
+    async def _send(self, name: str) -> float:
+        """Put new crumbs to all clients; the seconds that this took of the loop's time."""
+        took, began = 0.0, time.monotonic()
+        for client in list(self._clients[name]):
+            client.push()
+            if (lasted := time.monotonic() - began) > _SLICE:
+                await asyncio.sleep(0)
+                took, began = took + lasted, time.monotonic()
+        return took + time.monotonic() - began
 
     async def _sweeps(self) -> None:
         while True:

@@ -22,6 +22,7 @@ from tortie.sync import Item, Outage
 
 _LOOK = 0.5  # seconds between looks whether the datastore is still followed
 _TOLD = 20  # policies that can't be read, of which clients hear
+_LONGEST = 1.0  # seconds that updates gather, however many clients there are
 _STALE = 1 << 20  # bytes of crumbs after a snapshot, before a new one is made for who joins
 
 
@@ -51,12 +52,15 @@ class OtherDatastore(Exception):
 
 
 class Upstream:
-    """The picture and the trail of one stream. `send` puts each new crumb to all clients."""
+    """The picture and the trail of one stream.
+
+    `send` puts new crumbs to all clients and says how many seconds of work that was.
+    """
 
     def __init__(
         self,
         source: Callable[[Admit], Source],
-        send: Callable[[], Awaitable[None]],
+        send: Callable[[], Awaitable[float]],
         least_age: float,
         tally: Tally,
     ) -> None:
@@ -80,19 +84,25 @@ class Upstream:
         return self._source.outage
 
     async def run(self) -> None:
-        """Follow and publish until cancelled, or until the datastore is closed."""
-        publishing = asyncio.create_task(self._publish())
+        """Follow and publish until cancelled, or until the datastore is closed.
+
+        Raises OtherDatastore, and what a defect raised.
+        """
         try:
-            async for items in self._source.stream():
-                self.picture.take(items)
-                if self.picture.in_sync:
-                    self.ready.set()
-                self._dirty.set()
-                await asyncio.sleep(0)  # a long picture must not keep the clients waiting
-        finally:
-            publishing.cancel()
-            with suppress(asyncio.CancelledError):
-                await publishing
+            async with asyncio.TaskGroup() as tasks:
+                publishing = tasks.create_task(self._publish())
+                await self._follow()
+                publishing.cancel()
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
+
+    async def _follow(self) -> None:
+        async for items in self._source.stream():
+            self.picture.take(items)
+            if self.picture.in_sync:
+                self.ready.set()
+            self._dirty.set()
+            await asyncio.sleep(0)  # a long picture must not keep the clients waiting
 
     async def reach(self, revision: int, within: float) -> None:
         """Return once the picture is as new as `revision`, or after so many seconds."""
@@ -151,9 +161,7 @@ class Upstream:
                 await asyncio.sleep(pause)
             self._dirty.clear()
             self._put_crumbs()
-            started = time.monotonic()
-            await self._send()
-            pause = max(self._least_age, time.monotonic() - started)
+            pause = min(max(self._least_age, await self._send()), _LONGEST)
 
     def _put_crumbs(self) -> None:
         now, wires = time.monotonic(), []
