@@ -24,6 +24,7 @@ class EtcdServer:
     def __init__(self, folder: Path, tls: Pki | None, flags: tuple[str, ...]) -> None:
         self.folder = folder
         self.log = folder / "etcd.log"
+        self.cluster_token = "tortie"  # of a fresh store: another gives it another number
         self._tls = tls
         self._flags = flags
         self._ports = (0, 0, 0)
@@ -89,6 +90,7 @@ class EtcdServer:
             *("--listen-client-urls", self.endpoint, "--advertise-client-urls", self.endpoint),
             *("--listen-peer-urls", peers, "--initial-advertise-peer-urls", peers),
             *("--initial-cluster", f"one={peers}"),
+            *("--initial-cluster-token", self.cluster_token),
             *("--listen-metrics-urls", f"http://127.0.0.1:{metrics}"),
             *("--heartbeat-interval", "10", "--election-timeout", "100"),
             *self._secured(),

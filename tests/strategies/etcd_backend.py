@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -43,7 +44,7 @@ class Raw:
     def close(self) -> None:
         self._channel.close()
 
-    def _ask(self, method: str, request, answer):  # type: ignore[no-untyped-def]
+    def _ask(self, method: str, request: Any, answer: Any) -> Any:
         serializer, parser = type(request).SerializeToString, answer.FromString
         call = self._channel.unary_unary(f"/etcdserverpb.{method}", serializer, parser)
         return call(request, timeout=10)

@@ -94,7 +94,7 @@ plain = st.sampled_from([kind for kind in KINDS.values() if kind.name not in IPA
 
 
 @given(plain, texts, texts)
-def test_any_name_comes_back_and_stands_in_its_kinds_range(kind, namespace, name) -> None:  # type: ignore[no-untyped-def]
+def test_any_name_comes_back_and_stands_in_its_kinds_range(kind, namespace, name) -> None:
     key = Key(kind.name, namespace if kind.namespaced else "", name)
     (path,) = paths_of(key)
     assert key_of(path) == key
@@ -103,7 +103,7 @@ def test_any_name_comes_back_and_stands_in_its_kinds_range(kind, namespace, name
 
 
 @given(plain, texts, texts, texts)
-def test_a_namespace_holds_none_of_another(kind, namespace, other, name) -> None:  # type: ignore[no-untyped-def]
+def test_a_namespace_holds_none_of_another(kind, namespace, other, name) -> None:
     if namespace != other:
         (path,) = paths_of(Key(kind.name, other, name))
         (span,) = spans(kind.name, namespace)
@@ -127,7 +127,7 @@ nodes = st.text("ab1-.", min_size=1, max_size=12) | st.just("n" * 250)
 
 
 @given(blocks, nodes, st.sampled_from(["host", "virtual"]))
-def test_ipams_own_names_lead_to_calicos_keys_and_back(block, node, kind) -> None:  # type: ignore[no-untyped-def]
+def test_ipams_own_names_lead_to_calicos_keys_and_back(block, node, kind) -> None:
     cidr = parse_network(str(block))
     flat, family = str(block).replace("/", "-"), f"ipv{block.version}"
     place = f"/calico/ipam/v2/assignment/{family}/block/{flat}".encode()

@@ -101,8 +101,8 @@ class Patience:
 
     @property
     def went_round(self) -> bool:
-        """Whether each member had its chance."""
-        return self._failures >= self._members
+        """Whether each member has just had its first chance."""
+        return self._failures == self._members
 
 
 class Connection:
