@@ -46,3 +46,20 @@ def test_history_is_forgotten_on_demand(kube):
     with pytest.raises(Refused) as gone:
         kube.api.get(f"/api/v1/namespaces?limit=1&continue={page['metadata']['continue']}")
     assert gone.value.status == 410
+
+
+def test_it_can_be_killed_paused_and_made_to_forget(fresh_kube):
+    fresh_kube.namespace("kept")
+    before = fresh_kube.registry.revision()
+    fresh_kube.namespace("later")
+    with fresh_kube.paused():
+        assert not fresh_kube.api.ready()
+    assert fresh_kube.api.get("/api/v1/namespaces/kept")
+    fresh_kube.kill()
+    assert not fresh_kube.api.ready()
+    fresh_kube.restart()
+    fresh_kube.compact()
+    assert fresh_kube.api.get("/api/v1/namespaces/kept")
+    path = f"/api/v1/namespaces?watch=1&timeoutSeconds=1&resourceVersion={before}"
+    _, answer = fresh_kube.api.answer("GET", path)
+    assert answer.get("object", answer)["code"] == 410

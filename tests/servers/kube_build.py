@@ -141,7 +141,7 @@ def _build(place: Path, report: Report) -> None:
 
 
 def _environment(base: Mapping[str, str]) -> dict[str, str]:
-    """Without C, which a machine may have half of; never a newer toolchain behind our back."""
+    """Without C, which a machine may have half of, and whatever others set for their own work."""
     return {**base, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
 
 
