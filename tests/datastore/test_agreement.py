@@ -6,10 +6,11 @@ from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strategies.datastore import changes_until, resources
+from strategies.datastore import changes_until, network_set, resources
 from tortie.api import Resource, with_metadata
 from tortie.datastore import Datastore, DatastoreError, Put
 from tortie.datastore.memory import MemoryDatastore
@@ -32,6 +33,22 @@ def test_backends_answer_alike(script: list[tuple[str, Resource]]) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(body(folder))
+
+
+@pytest.mark.parametrize("name", ["memory", "sqlite"])
+def test_a_history_longer_than_a_batch_comes_whole(name: str, tmp_path: Path) -> None:
+    async def body() -> None:
+        store = (
+            MemoryDatastore() if name == "memory" else await SqliteDatastore.open(tmp_path / "d")
+        )
+        made = await store.create(network_set("a"))
+        for _ in range(2_100):
+            made = await store.update(made)
+        events = await changes_until(store, ["NetworkSet"], 0, 2_101)
+        assert [event.revision for event in events] == list(range(1, 2_102))
+        await store.close()
+
+    asyncio.run(body())
 
 
 async def _story(store: Datastore, script: list[tuple[str, Resource]]) -> list[object]:

@@ -185,14 +185,15 @@ def test_cancelled_operations_and_watches_leave_no_files_open(check: Check) -> N
     async def scenario(store: Datastore) -> None:
         await store.create(network_set("a"))
         counts = []
-        for _ in range(3):
+        for _ in range(5):
             for moment in (0, 1, 3, 0.0005, 0.002, 0.01):
                 for operation in OPERATIONS.values():
                     await _cancelled(operation(store), moment)
             await _clean(store)
             await store.create(network_set("a"))
             counts.append(len(os.listdir("/proc/self/fd")))
-        assert counts[2] <= counts[0] + 1
+        # A few connections may be kept to be used again; one left behind by each is 200 more.
+        assert counts[-1] <= counts[0] + 10
 
     check(scenario)
 
