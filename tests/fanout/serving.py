@@ -1,6 +1,7 @@
 """A fan-out server in the test's own loop, with real sockets, and clients that fold its stream."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 
@@ -8,6 +9,9 @@ from tortie.api import GlobalNetworkSet, Key, NetworkSetSpec, ObjectMeta, Resour
 from tortie.datastore import Datastore
 from tortie.fanout.client import FanoutFollower
 from tortie.fanout.discovery import FindServers, at_address
+from tortie.fanout.frames import FrameType
+from tortie.fanout.messages import Hello, written
+from tortie.fanout.protocol import ClientSide
 from tortie.fanout.server import FanoutServer
 from tortie.fanout.server_settings import ServerSettings
 from tortie.fanout.settings import FanoutClientSettings
@@ -128,3 +132,55 @@ def nets(name: str, *networks: str, **labels: str) -> GlobalNetworkSet:
     return GlobalNetworkSet(
         metadata=ObjectMeta(name=name, labels=labels), spec=NetworkSetSpec(nets=networks)
     )
+
+
+class Raw:
+    """A client of few words: what it sends is the test's business."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        self._protocol = ClientSide()
+        self._heard: list[object] = []
+
+    @classmethod
+    async def connect(cls, port: int, receive_buffer: int = 0, **options: object) -> "Raw":
+        sock = socket.socket()
+        if receive_buffer:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+        return cls(*await asyncio.open_connection(sock=sock, limit=4096, **options))
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def hello(self) -> None:
+        await self.send(written(FrameType.HELLO, Hello(versions=(1,), stream="felix")))
+
+    async def hear(self, type_: type) -> object:
+        """The next message of that type; others are passed over."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                while self._heard:
+                    if isinstance(one := self._heard.pop(0), type_):
+                        return one
+                data = await self.reader.read(4096)
+                assert data, "the server ended the connection"
+                self._heard += self._protocol.feed(data)
+
+    async def ended(self) -> bool:
+        """Whether the server ends the connection."""
+        async with asyncio.timeout(PATIENCE):
+            try:
+                while await self.reader.read(65536):
+                    pass
+            except OSError:
+                pass
+        await self.close()
+        return True
+
+    async def close(self) -> None:
+        self.writer.transport.abort()
+        await asyncio.sleep(0)

@@ -64,11 +64,11 @@ class Upstream:
         least_age: float,
         tally: Tally,
     ) -> None:
-        self._source = source(self._admit)
         self._send = send
         self._least_age = least_age
         self._tally = tally
         self._identity = ""
+        self._source = source(self._admit)
         self._dirty = asyncio.Event()
         self._moved = asyncio.Event()
         self._snapshot: asyncio.Task[Snapshot] | None = None
