@@ -109,8 +109,8 @@ class Datastore(Protocol):
     ) -> AsyncGenerator[Listing, None]:
         """As `list`, in parts of at most `size` objects, all of one snapshot and revision.
 
-        At least one page, which may be empty. The order is the store's own: only `list` sorts. Raises Gone where the snapshot was compacted away
-        before the last page: begin again.
+        At least one page, which may be empty. The order is the store's own: only `list` sorts.
+        Raises Gone where the snapshot was compacted away before the last page: begin again.
         """
         ...
 

@@ -1,6 +1,5 @@
 """From what names a datastore, text or settings, to an open one."""
 
-from importlib import import_module
 from pathlib import Path
 
 from tortie.datastore.contract import Datastore, DatastoreError
@@ -46,9 +45,13 @@ async def open_datastore(wanted: str | Path | DatastoreSettings) -> Datastore:
 
             return await SqliteDatastore.open(path)
         case EtcdSettings() as settings:
-            return await _server("etcd", "EtcdDatastore", settings)
+            from tortie.datastore.etcd import EtcdDatastore
+
+            return await EtcdDatastore.open(settings)
         case KubernetesSettings() as settings:
-            return await _server("kubernetes", "KubernetesDatastore", settings)
+            from tortie.datastore.kubernetes import KubernetesDatastore
+
+            return await KubernetesDatastore.open(settings)
         case MemorySettings():
             from tortie.datastore.memory import MemoryDatastore
 
@@ -58,9 +61,3 @@ async def open_datastore(wanted: str | Path | DatastoreSettings) -> Datastore:
 def _settings(location: str | Path) -> SqliteSettings | MemorySettings:
     path = sqlite_path(location)
     return MemorySettings() if path is None else SqliteSettings(path=str(path))
-
-
-async def _server(package: str, name: str, settings: DatastoreSettings) -> Datastore:
-    backend = getattr(import_module(f"tortie.datastore.{package}"), name)
-    store: Datastore = await backend.open(settings)
-    return store
