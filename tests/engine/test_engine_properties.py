@@ -1,14 +1,20 @@
 """What holds for any history of any cluster."""
 
 import random
+from collections.abc import Iterator
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strategies.clusters import final, histories
 from tortie.engine import Delta, Engine, NodeState
-from tortie.engine.delta import ALL_HOSTS, ALL_POOLS, MASQ_POOLS
+from tortie.engine.delta import ALL_HOSTS, ALL_POOLS, MASQ_POOLS, Encapsulation, ServiceCidrs
+from tortie.policy.program import TierPolicies
 
+TABLES = (
+    *("sets", "policies", "profiles", "endpoints", "host_endpoints", "routes"),
+    *("vteps", "vteps_v6", "hosts", "pools"),
+)
 FIXED_SETS = {MASQ_POOLS, ALL_POOLS, ALL_HOSTS}
 
 
@@ -23,6 +29,15 @@ def references(state: NodeState) -> set[str]:
     """The ids of all sets that rules name."""
     owners = (*state.policies.values(), *state.profiles.values())
     return {n for o in owners for rule in o.ingress + o.egress for n in rule.set_ids}
+
+
+def asked(state: NodeState) -> Iterator[tuple[TierPolicies, ...]]:
+    """Every list of tiers that any endpoint has."""
+    for endpoint in state.endpoints.values():
+        yield from (endpoint.ingress, endpoint.egress)
+    for host in state.host_endpoints.values():
+        for stage in (host.untracked, host.pre_dnat, host.forward, host.normal):
+            yield from stage
 
 
 @given(histories(), st.randoms())
@@ -57,7 +72,7 @@ def test_deltas_say_only_what_is_new(history):
 
 
 def assert_minimal(before: Delta, delta: Delta) -> None:
-    for name in ("sets", "policies", "profiles", "endpoints", "routes", "vteps"):
+    for name in TABLES:
         old, new = getattr(before, name), getattr(delta, name)
         assert all(old.get(key) != value for key, value in new.items())
         assert getattr(delta, f"{name}_removed") <= old.keys()
@@ -69,8 +84,13 @@ def assert_minimal(before: Delta, delta: Delta) -> None:
         assert change.removed <= members
         assert name not in delta.sets_removed
         assert name not in delta.sets
-    if delta.local_vtep is not None:
-        assert delta.local_vtep != (before.local_vtep or (None,))
+    for name in ("local_vtep", "local_vtep_v6"):
+        if getattr(delta, name) is not None:
+            assert getattr(delta, name) != (getattr(before, name) or (None,))
+    nothing = {"encapsulation": Encapsulation(), "service_cidrs": ServiceCidrs()}
+    for name, start in nothing.items():
+        if getattr(delta, name) is not None:
+            assert getattr(delta, name) != (getattr(before, name) or start)
 
 
 @given(histories())
@@ -80,14 +100,10 @@ def test_at_every_moment_all_that_is_named_exists_and_no_set_is_idle(history):
     for batch in history:
         state.fold(engine.apply(batch))
         assert references(state) | FIXED_SETS == state.sets.keys()
-        named = {
-            policy
-            for endpoint in state.endpoints.values()
-            for tier in endpoint.ingress + endpoint.egress
-            for policy in tier.policies
-        }
-        assert named <= state.policies.keys()
-        wanted = {name for endpoint in state.endpoints.values() for name in endpoint.profiles}
+        named = {policy for tiers in asked(state) for tier in tiers for policy in tier.policies}
+        assert named == state.policies.keys()
+        locals_ = (*state.endpoints.values(), *state.host_endpoints.values())
+        wanted = {name for endpoint in locals_ for name in endpoint.profiles}
         assert wanted == state.profiles.keys()
 
 

@@ -15,8 +15,23 @@ from tortie.api import (
     ObjectMeta,
     Resource,
 )
+from tortie.api.calico.bgp_configuration import (
+    BGPConfiguration,
+    BGPConfigurationSpec,
+    ServiceBlock,
+)
+from tortie.api.calico.node import NodeStatus, NodeWireguard
 from tortie.engine import Engine, NodeState
-from tortie.engine.delta import ALL_HOSTS, ALL_POOLS, MASQ_POOLS, RouteKind, Vtep
+from tortie.engine.delta import (
+    ALL_HOSTS,
+    ALL_POOLS,
+    MASQ_POOLS,
+    Encapsulation,
+    RouteKind,
+    ServiceCidrs,
+    Vtep,
+    WireguardEnd,
+)
 from tortie.engine.nodes import vtep_mac
 from tortie.net import format_address, parse_network
 
@@ -197,3 +212,137 @@ def test_what_cannot_be_read_is_left_out_with_a_warning():
         [str(Key("IPPool", "", "pool")), "spec.cidr"],
     ]
     assert engine.warnings() == []
+
+
+def six(name: str, tunnel: str = "", ipip: str = "", key: str = "") -> Node:
+    """A node of both families: n1 and n2 share subnets, n3 is apart."""
+    number = name[1]
+    subnet = 2 if name == "n3" else 1
+    return Node(
+        metadata=ObjectMeta(name=name),
+        spec=NodeSpec(
+            bgp=NodeBgp(
+                ipv4_address=ADDRESSES[name],
+                ipv6_address=f"fd00:{subnet}::{number}/64",
+                ipv4_ipip_tunnel_addr=ipip,
+            ),
+            ipv6_vxlan_tunnel_addr=tunnel,
+            wireguard=NodeWireguard(interface_ipv4_address="10.65.9.1"),
+        ),
+        status=NodeStatus(wireguard_public_key=key) if key else None,
+    )
+
+
+def pool_of(cidr: str = "10.65.0.0/16", name: str = "pool", **spec) -> IPPool:
+    return IPPool(metadata=ObjectMeta(name=name), spec=IPPoolSpec(cidr=cidr, **spec))
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "kind"),
+    [
+        ("Always", "n2", RouteKind.IPIP),
+        ("Always", "n3", RouteKind.IPIP),
+        ("CrossSubnet", "n2", RouteKind.DIRECT),
+        ("CrossSubnet", "n3", RouteKind.IPIP),
+    ],
+)
+def test_ipip_goes_to_the_other_nodes_own_address(mode, owner, kind):
+    found = routes(*NODES, pool_of(ipip_mode=mode), block(owner))
+    address = ADDRESSES[owner].split("/")[0]
+    assert found == {"10.65.0.0/26": (kind, address, owner)}
+
+
+def block_v6(owner: str) -> IPAMBlock:
+    return IPAMBlock(
+        metadata=ObjectMeta(name="fd00-65"),
+        spec=IPAMBlockSpec(
+            cidr="fd00:65::/122",
+            affinity=f"host:{owner}",
+            strict_affinity=False,
+            allocations=(),
+            unallocated=(),
+            attributes=(),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "kind", "gateway"),
+    [
+        ("Always", "n2", RouteKind.VXLAN, "fd00:65::2:0"),
+        ("CrossSubnet", "n2", RouteKind.DIRECT, "fd00:1::2"),
+        ("CrossSubnet", "n3", RouteKind.VXLAN, "fd00:65::3:0"),
+        ("Never", "n3", RouteKind.ROUTED, "fd00:2::3"),
+    ],
+)
+def test_ipv6_blocks_go_by_the_ipv6_tunnel_and_addresses(mode, owner, kind, gateway):
+    nodes = [six(name, tunnel=f"fd00:65::{name[1]}:0") for name in ("n1", "n2", "n3")]
+    state = state_of(*nodes, pool_of("fd00:65::/64", vxlan_mode=mode), block_v6(owner))
+    (route,) = state.routes.values()
+    assert (route.kind, route.gateway) == (kind, parse_network(gateway).address)
+
+
+def test_ipv6_tunnel_ends_are_apart_from_those_of_ipv4():
+    state = state_of(six("n1", "fd00:65::1"), six("n2", "fd00:65::2"), node("n3"))
+    assert state.vteps_v6.keys() == {"n2"}
+    assert state.vteps_v6["n2"].mac == vtep_mac("n2-v6") != vtep_mac("n2")
+    assert state.local_vtep_v6 is not None
+    assert state.local_vtep_v6.underlay == parse_network("fd00:1::1")
+    assert state.vteps.keys() == {"n3"}
+
+
+def test_hosts_tell_addresses_and_the_other_tunnels_of_every_node():
+    key = "A" * 43 + "="
+    state = state_of(six("n1", ipip="10.65.0.9", key=key), six("n2"))
+    assert state.hosts.keys() == {"n1", "n2"}
+    assert state.hosts["n1"].ipip == parse_network("10.65.0.9")
+    assert state.hosts["n1"].wireguard == WireguardEnd(key, parse_network("10.65.9.1"))
+    assert state.hosts["n2"].wireguard is None
+    assert str(state.hosts["n2"].ipv6) == "fd00:1::2/64"
+
+
+def test_a_wireguard_key_that_is_none_is_left_out_with_a_warning():
+    engine, bad = Engine("n1"), six("n2", key="nonsense")
+    assert engine.apply([(bad.key, bad)]).hosts["n2"].wireguard is None
+    assert any("wireguardPublicKey" in text for text in engine.warnings())
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({}, Encapsulation()),
+        ({"vxlan_mode": "CrossSubnet"}, Encapsulation(vxlan=True)),
+        ({"ipip_mode": "Always"}, Encapsulation(ipip=True)),
+        ({"ipip_mode": "Always", "disabled": True}, Encapsulation(ipip=True)),
+        ({"cidr": "fd00:65::/64", "vxlan_mode": "Always"}, Encapsulation(vxlan_v6=True)),
+    ],
+)
+def test_pools_say_which_devices_a_node_needs(spec, expected):
+    engine, asked = Engine("n1"), pool_of(**spec)
+    told = engine.apply([(asked.key, asked)]).encapsulation
+    assert told == (expected if any(expected) else None)
+    assert engine.apply([(asked.key, None)]).encapsulation == (Encapsulation() if told else None)
+
+
+def test_of_two_pools_with_the_same_addresses_the_order_decides_nothing():
+    one, two = pool_of(vxlan_mode="Always"), pool_of(name="b", ipip_mode="Always")
+    assert state_of(one, two).pools == state_of(two, one).pools
+    assert state_of(one, two, *NODES, block("n2")).routes == (
+        state_of(block("n2"), two, one, *NODES).routes
+    )
+
+
+def test_services_addresses_come_from_the_default_bgp_configuration():
+    def bgp(name: str, *cidrs: str) -> BGPConfiguration:
+        blocks = tuple(ServiceBlock(cidr=text) for text in cidrs)
+        spec = BGPConfigurationSpec(service_cluster_ips=blocks, service_external_ips=blocks[:1])
+        return BGPConfiguration(metadata=ObjectMeta(name=name), spec=spec)
+
+    engine = Engine("n1")
+    default = bgp("default", "fd00:96::/112", "10.96.0.0/12")
+    other = bgp("node.n1", "10.0.0.0/8")
+    told = engine.apply([(default.key, default), (other.key, other)]).service_cidrs
+    assert told is not None
+    assert [str(net) for net in told.cluster] == ["10.96.0.0/12", "fd00:96::/112"]
+    assert [str(net) for net in told.external] == ["fd00:96::/112"]
+    assert engine.apply([(default.key, None)]).service_cidrs == ServiceCidrs()

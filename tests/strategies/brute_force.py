@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tortie.api import EntityRule, Key, Resource, Rule
 from tortie.net import parse_network, parse_port_range, parse_protocol
 from tortie.net.protocols import TCP
-from tortie.policy import Packet
+from tortie.policy import Packet, Path
 from tortie.policy.packet import End, destination_of, source_of
 from tortie.selectors import parse
 
@@ -27,9 +27,22 @@ class Thing:
     ports: tuple = ()
 
 
+FAILSAFE_TCP = [179, 2379, 2380, 5473, 6443, 6666, 6667]
+FAILSAFES = {
+    "ingress": {(17, 68), (6, 22), *((6, port) for port in FAILSAFE_TCP)},
+    "egress": {(17, 53), (17, 67), *((6, port) for port in FAILSAFE_TCP)},
+}
+
+
 def allowed(resources: Resources, packet: Packet) -> bool:
-    """Whether both ends of the packet allow it."""
+    """Whether both ends of the packet, and the host endpoints on its way, allow it."""
     things = things_of(resources)
+    hosts = (("ingress", packet.entered), ("egress", packet.left))
+    for direction, key in hosts:
+        if key is not None and not host_allows(resources, things, packet, direction, Key(*key)):
+            return False
+    if packet.path is Path.FROM_HOST:
+        return True
     sides = (("egress", packet.source_endpoint), ("ingress", packet.destination_endpoint))
     if packet.source_endpoint is not None:
         own = [parse_network(t) for t in resources[packet.source_endpoint].spec.ip_networks]
@@ -58,6 +71,13 @@ def things_of(resources: Resources) -> dict[Key, Thing]:
                 labels["projectcalico.org/serviceaccount"] = spec.service_account_name
             nets = [parse_network(text) for text in spec.ip_networks]
             found[key] = Thing(key.namespace, labels, nets, spec.ports)
+        elif key.kind == "HostEndpoint":
+            labels = {}
+            for name in reversed(value.spec.profiles):
+                profile = resources.get(Key("Profile", "", name))
+                labels |= profile.spec.labels_to_apply if profile else {}
+            nets = [parse_network(text) for text in value.spec.expected_ips]
+            found[key] = Thing("", labels | value.metadata.labels, nets, value.spec.ports)
         elif key.kind in ("NetworkSet", "GlobalNetworkSet"):
             labels = dict(value.metadata.labels)
             if key.namespace:
@@ -87,30 +107,95 @@ def without(labels: dict[str, str], prefix: str) -> dict[str, str]:
 def side_allows(
     resources: Resources, things: dict[Key, Thing], packet: Packet, direction: str, key: Key
 ) -> bool:
-    for action, policies in tiers_of(resources, things[key], direction):
-        verdict = walk(things, packet, direction, policies) or action
+    return ends_in_allow(resources, things, packet, direction, key, "workload")
+
+
+def host_allows(resources, things, packet: Packet, direction: str, key: Key) -> bool:
+    before = packet.before_nat
+    early = ["untracked"] if direction == "ingress" or packet.path is Path.FROM_HOST else []
+    early += ["pre-dnat"] if direction == "ingress" else []
+    for place in early:
+        if is_failsafe(before, direction, place):
+            continue
+        for _, policies in tiers_of(resources, things[key], direction, place):
+            verdict = walk(resources, things, before, direction, policies)
+            if verdict in ("Allow", "Deny"):
+                return verdict == "Allow"
+    if packet.path is Path.FORWARD:
+        for action, policies in tiers_of(resources, things[key], direction, "forward"):
+            verdict = walk(resources, things, packet, direction, policies) or action
+            if verdict in ("Allow", "Deny"):
+                return verdict == "Allow"
+        return True
+    if is_failsafe(packet, direction, "normal"):
+        return True
+    return ends_in_allow(resources, things, packet, direction, key, "normal")
+
+
+def is_failsafe(packet: Packet, direction: str, place: str) -> bool:
+    other = "egress" if direction == "ingress" else "ingress"
+    is_reply = (packet.protocol, packet.source_port) in FAILSAFES[other]
+    return (packet.protocol, packet.destination_port) in FAILSAFES[direction] or (
+        place == "untracked" and is_reply
+    )
+
+
+def ends_in_allow(resources, things, packet, direction: str, key: Key, place: str) -> bool:
+    """Tiers, then profiles, then no."""
+    for action, policies in tiers_of(resources, things[key], direction, place):
+        verdict = walk(resources, things, packet, direction, policies) or action
         if verdict in ("Allow", "Deny"):
             return verdict == "Allow"
     for name in resources[key].spec.profiles:
         profile = resources.get(Key("Profile", "", name))
-        verdict = profile and walk(things, packet, direction, [("", profile)])
+        verdict = profile and walk(resources, things, packet, direction, [("", profile)])
         if verdict in ("Allow", "Deny"):
             return verdict == "Allow"
     return False
 
 
-def walk(things, packet, direction, policies) -> str | None:
+def walk(resources, things, packet, direction, policies) -> str | None:
     for namespace, policy in policies:
         for rule in getattr(policy.spec, direction):
-            if rule.action != "Log" and rule_matches(things, packet, rule, namespace):
+            if (
+                rule.action != "Log"
+                and rule.http is None
+                and service_matches(resources, packet, rule, namespace, direction)
+                and rule_matches(things, packet, rule, namespace)
+            ):
                 return rule.action
     return None
 
 
-def tiers_of(resources: Resources, endpoint: Thing, direction: str) -> list[tuple[str, list]]:
+def service_matches(resources, packet, rule: Rule, namespace: str, direction: str) -> bool:
+    """Ingress: from an address behind the service; egress: to an address and port behind it."""
+    peer, end = (
+        (rule.source, source_of(packet))
+        if direction == "ingress"
+        else (rule.destination, destination_of(packet))
+    )
+    if peer is None or peer.services is None:
+        return True
+    wanted = (peer.services.namespace or namespace, peer.services.name)
+    for key, piece in resources.items():
+        if key.kind == "EndpointSlice" and (key.namespace, piece.service) == wanted:
+            nets = [parse_network(a) for each in piece.endpoints for a in each.addresses]
+            ports = {(parse_protocol(p.protocol or "TCP"), p.port) for p in piece.ports}
+            if end.host in nets and (direction == "ingress" or (end.protocol, end.port) in ports):
+                return True
+    return False
+
+
+def tiers_of(
+    resources: Resources, endpoint: Thing, direction: str, place: str
+) -> list[tuple[str, list]]:
     by_tier: dict[str, list] = {}
     for key, policy in resources.items():
-        if key.kind.endswith("NetworkPolicy") and applies(key, policy, endpoint, direction):
+        if (
+            key.kind.endswith("NetworkPolicy")
+            and is_for(policy.spec, place)
+            and applies(key, policy, endpoint, direction)
+        ):
             by_tier.setdefault(policy.spec.tier, []).append((key, policy))
 
     def place(name: str):
@@ -136,6 +221,17 @@ def infinite(order: float | None) -> float:
     return float("inf") if order is None else order
 
 
+def is_for(spec, place: str) -> bool:
+    """Whether a policy has a say at this place of a packet's way."""
+    if getattr(spec, "do_not_track", False):
+        return place == "untracked"
+    if getattr(spec, "pre_dnat", False):
+        return place == "pre-dnat"
+    if place == "forward":
+        return getattr(spec, "apply_on_forward", False)
+    return place in ("workload", "normal")
+
+
 def applies(key: Key, policy: Resource, endpoint: Thing, direction: str) -> bool:
     spec = policy.spec
     types = [t.lower() for t in spec.types]
@@ -143,7 +239,7 @@ def applies(key: Key, policy: Resource, endpoint: Thing, direction: str) -> bool
         types = (["ingress"] if spec.ingress or not spec.egress else []) + (
             ["egress"] if spec.egress else []
         )
-    if direction not in types or getattr(spec, "do_not_track", False):
+    if direction not in types:
         return False
     if key.namespace and endpoint.namespace != key.namespace:
         return False

@@ -4,6 +4,7 @@ Names, labels and addresses come from small pools, so that selectors match, addr
 and taken over, and profiles and tiers are often missing.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 
 from hypothesis import strategies as st
@@ -40,6 +41,16 @@ from tortie.api import (
     WorkloadEndpoint,
     WorkloadEndpointSpec,
 )
+from tortie.api.calico.bgp_configuration import (
+    BGPConfiguration,
+    BGPConfigurationSpec,
+    ServiceBlock,
+)
+from tortie.api.calico.host_endpoint import HostEndpoint, HostEndpointPort, HostEndpointSpec
+from tortie.api.calico.node import NodeStatus, NodeWireguard
+from tortie.api.calico.rule import HttpMatch
+from tortie.api.calico.workload_endpoint import IPNat, QosControls
+from tortie.api.kube.endpoint_slice import EndpointSlice, EndpointSlicePort, ServiceEndpoint
 
 NODES = ["n1", "n2", "n3"]
 NAMESPACES = ["a", "b"]
@@ -49,6 +60,7 @@ ADDRESSES = [*(f"10.65.0.{n}" for n in range(1, 7)), "fd00:65::1", "fd00:65::2"]
 NETS = ["10.65.0.0/30", "10.65.0.4/31", "0.0.0.0/1", "198.51.100.0/24", "10.65.0.3"]
 PORT_NAMES = ["http", "dns"]
 PORTS = [53, 80, 81]
+SERVICES = ["s1", "s2"]
 
 SELECTORS = [
     "all()",
@@ -113,7 +125,56 @@ def endpoints(draw: st.DrawFn, on: list[str] = NODES[:2]) -> WorkloadEndpoint:
             profiles=tuple(draw(some(profiles, profiles[:1], []))),
             interface_name=draw(st.sampled_from(["cali1", "cali2", "cali3", "cali4"])),
             ports=tuple(draw(st.lists(ports, max_size=2))),
+            ip_nats=draw(some((), (IPNat(internal_ip="10.65.0.1", external_ip="192.0.2.1"),))),
+            qos_controls=draw(some(None, QosControls(ingress_bandwidth=1000))),
+            allow_spoofed_source_prefixes=draw(some((), ("10.65.0.0/30",))),
         ),
+    )
+
+
+@st.composite
+def host_endpoints(draw: st.DrawFn, on: list[str] = NODES[:2]) -> HostEndpoint:
+    ports = st.builds(
+        HostEndpointPort,
+        name=st.sampled_from(PORT_NAMES),
+        protocol=st.sampled_from(["TCP", "UDP"]),
+        port=st.sampled_from(PORTS),
+    )
+    addresses = st.lists(st.sampled_from(ADDRESSES), max_size=2, unique=True)
+    return HostEndpoint(
+        metadata=ObjectMeta(name=draw(st.sampled_from(["h1", "h2"])), labels=draw(labels)),
+        spec=HostEndpointSpec(
+            node=draw(st.sampled_from(on)),
+            interface_name=draw(st.sampled_from(["eth0", "eth1", "*"])),
+            expected_ips=tuple(draw(addresses)),
+            profiles=draw(st.sampled_from([(), ("kns.a",), ("kns.b",)])),
+            ports=tuple(draw(st.lists(ports, max_size=1))),
+        ),
+    )
+
+
+@st.composite
+def slices(draw: st.DrawFn) -> EndpointSlice:
+    """Parts of what is behind a few services; two of them may share addresses."""
+    version = draw(some("IPv4", "IPv6"))
+    pool = [text for text in ADDRESSES if (":" in text) is (version == "IPv6")]
+    backends = st.builds(ServiceEndpoint, addresses=st.sampled_from(pool).map(lambda a: (a,)))
+    ports = st.builds(
+        EndpointSlicePort,
+        name=st.just("p"),
+        protocol=st.sampled_from(["", "TCP", "UDP"]),
+        port=st.sampled_from(PORTS),
+    )
+    service = draw(some("s1", "s2", ""))
+    return EndpointSlice(
+        metadata=ObjectMeta(
+            name=draw(st.sampled_from(["x", "y"])),
+            namespace=draw(st.sampled_from(NAMESPACES)),
+            labels={"kubernetes.io/service-name": service} if service else {},
+        ),
+        address_type=version,
+        endpoints=tuple(draw(st.lists(backends, max_size=3))),
+        ports=tuple(draw(st.lists(ports, max_size=2))),
     )
 
 
@@ -153,21 +214,33 @@ def entities(draw: st.DrawFn, *, numeric_ports: bool, named_ports: bool, net: st
 
 
 @st.composite
-def rules(draw: st.DrawFn) -> Rule:
+def served(draw: st.DrawFn) -> EntityRule:
+    """The far end as a service, perhaps with named ports."""
+    match = ServiceMatch(name=draw(st.sampled_from(SERVICES)), namespace=draw(some("a", "b")))
+    return EntityRule(services=match, ports=draw(some((), ("http",))))
+
+
+@st.composite
+def rules(draw: st.DrawFn, direction: str = "ingress") -> Rule:
     protocol = draw(st.sampled_from([None, "TCP", "UDP", "ICMP"]))
     numeric, named = protocol in ("TCP", "UDP"), protocol != "ICMP"
     net = draw(some("", "10.65.0.0/30", "10.65.0.4/31"))
     make = entities(numeric_ports=numeric, named_ports=named, net=net)
     icmp = some(None, IcmpFields(type=8), IcmpFields(type=8, code=0))
+    ends = {"source": draw(st.none() | make), "destination": draw(st.none() | make)}
+    if named and not draw(st.integers(0, 3)):
+        ends["source" if direction == "ingress" else "destination"] = draw(served())
+    action = draw(st.sampled_from(["Allow", "Allow", "Deny", "Pass", "Log"]))
+    requests = draw(some(None, None, HttpMatch(methods=("GET",))))
     return Rule(
-        action=draw(st.sampled_from(["Allow", "Allow", "Deny", "Pass", "Log"])),
+        action=action,
+        http=requests if (action, direction) == ("Allow", "ingress") else None,
         ip_version=draw(some(None, 4)),
         protocol=protocol,
         not_protocol=draw(some(None, "UDP")) if protocol is None else None,
         icmp=draw(icmp) if protocol == "ICMP" else None,
         not_icmp=draw(icmp) if protocol == "ICMP" else None,
-        source=draw(st.none() | make),
-        destination=draw(st.none() | make),
+        **ends,
     )
 
 
@@ -182,7 +255,7 @@ def broken_rules(draw: st.DrawFn) -> Rule:
                 EntityRule(namespace_selector="global() && has(x)"),
                 EntityRule(nets=("10.0.0.0/33",)),
                 EntityRule(nets=("10.0.0.0/8", "fd00::/8")),
-                EntityRule(services=ServiceMatch(name="s", namespace="a")),
+                EntityRule(services=ServiceMatch(name="s")),
                 EntityRule(ports=("90:80",)),
             ]
         )
@@ -190,11 +263,19 @@ def broken_rules(draw: st.DrawFn) -> Rule:
     return Rule(action=draw(st.sampled_from(["Allow", "Deny", "Pass", "Log"])), source=wrong)
 
 
-rule_lists = st.lists(rules(), min_size=1, max_size=2).map(tuple) | st.just(())
+RuleLists = Callable[[str], st.SearchStrategy]
+
+
+def rule_lists(direction: str) -> st.SearchStrategy:
+    return st.lists(rules(direction), min_size=1, max_size=2).map(tuple) | st.just(())
+
+
+def broken_lists(direction: str) -> st.SearchStrategy:
+    return st.lists(broken_rules() | rules(direction), max_size=2).map(tuple)
 
 
 @st.composite
-def policies(draw: st.DrawFn, rule_lists: st.SearchStrategy = rule_lists) -> NetworkPolicy:
+def policies(draw: st.DrawFn, rule_lists: RuleLists = rule_lists) -> NetworkPolicy:
     """A NetworkPolicy, or (as the value of such a key) what a Kubernetes one becomes."""
     return NetworkPolicy(
         metadata=ObjectMeta(
@@ -205,26 +286,31 @@ def policies(draw: st.DrawFn, rule_lists: st.SearchStrategy = rule_lists) -> Net
 
 
 @st.composite
-def global_policies(
-    draw: st.DrawFn, rule_lists: st.SearchStrategy = rule_lists
-) -> GlobalNetworkPolicy:
+def global_policies(draw: st.DrawFn, rule_lists: RuleLists = rule_lists) -> GlobalNetworkPolicy:
     return GlobalNetworkPolicy(
         metadata=ObjectMeta(name=draw(st.sampled_from(["g1", "g2"]))),
         spec=GlobalNetworkPolicySpec(
             **draw(_policy_fields(rule_lists)),
             namespace_selector=draw(some("", *NAMESPACE_SELECTORS)),
-            do_not_track=draw(some(False, False, True)),
+            **draw(
+                some(
+                    {},
+                    {"apply_on_forward": True},
+                    {"do_not_track": True, "apply_on_forward": True},
+                    {"pre_dnat": True, "apply_on_forward": True},
+                )
+            ),
         ),
     )
 
 
-def _policy_fields(rule_lists: st.SearchStrategy) -> st.SearchStrategy[dict]:
+def _policy_fields(rule_lists: RuleLists) -> st.SearchStrategy[dict]:
     return st.fixed_dictionaries(
         {
             "tier": st.sampled_from([*TIERS, "missing"]),
             "order": st.sampled_from([None, 1.0, 2.0]),
-            "ingress": rule_lists,
-            "egress": rule_lists,
+            "ingress": rule_lists("ingress"),
+            "egress": rule_lists("egress"),
             "selector": some("", *SELECTORS),
             "types": st.sampled_from([(), ("Ingress",), ("Egress",), ("Ingress", "Egress")]),
             "service_account_selector": some("", "tier == 'gold'", "all()"),
@@ -269,21 +355,39 @@ def nodes(draw: st.DrawFn) -> Node:
     return Node(
         metadata=ObjectMeta(name=NODES[number]),
         spec=NodeSpec(
-            bgp=draw(st.sampled_from([NodeBgp(ipv4_address=f"172.16.{subnet}.{number}/24"), None])),
+            bgp=draw(
+                st.sampled_from(
+                    [
+                        NodeBgp(
+                            ipv4_address=f"172.16.{subnet}.{number}/24",
+                            ipv6_address=f"fd00:{subnet}::{number}/64",
+                            ipv4_ipip_tunnel_addr=f"10.65.{number}.1",
+                        ),
+                        NodeBgp(ipv4_address=f"172.16.{subnet}.{number}/24"),
+                        None,
+                    ]
+                )
+            ),
             ipv4_vxlan_tunnel_addr=draw(st.sampled_from([f"10.65.{number}.0", ""])),
+            ipv6_vxlan_tunnel_addr=draw(st.sampled_from([f"fd00:65::{number}", ""])),
+            wireguard=draw(some(None, NodeWireguard(interface_ipv4_address="10.65.9.9"))),
         ),
+        status=draw(some(None, NodeStatus(wireguard_public_key="A" * 43 + "="))),
     )
 
 
 @st.composite
 def pools(draw: st.DrawFn) -> IPPool:
-    name, cidr = draw(st.sampled_from([("p16", "10.65.0.0/16"), ("p24", "10.65.1.0/24")]))
+    known = [("p16", "10.65.0.0/16"), ("p24", "10.65.1.0/24"), ("p6", "fd00:65::/64")]
+    name, cidr = draw(st.sampled_from([*known, ("again", "10.65.1.0/24")]))
+    mode = draw(st.sampled_from(["", "Never", "Always", "CrossSubnet"]))
+    tunnel = "vxlan_mode" if ":" in cidr else draw(st.sampled_from(["vxlan_mode", "ipip_mode"]))
     return IPPool(
         metadata=ObjectMeta(name=name),
         spec=IPPoolSpec(
             cidr=cidr,
-            vxlan_mode=draw(st.sampled_from(["", "Never", "Always", "CrossSubnet"])),
             nat_outgoing=draw(st.booleans()),
+            **{tunnel: mode},
         ),
     )
 
@@ -296,11 +400,12 @@ def blocks(draw: st.DrawFn) -> IPAMBlock:
         for node in (*NODES, "")
     )
     allocations = st.lists(st.sampled_from([None, 0, 1, 2, 3]), min_size=4, max_size=4).map(tuple)
+    cidr = draw(some(f"10.65.{number}.0/30", f"fd00:65::{number}:0/126"))
     owner = draw(some("host:n1", "host:n2", "host:n3", "virtual:lb", None))
     return IPAMBlock(
-        metadata=ObjectMeta(name=f"10-65-{number}-0-30"),
+        metadata=ObjectMeta(name=cidr.translate(str.maketrans(".:/", "---"))),
         spec=IPAMBlockSpec(
-            cidr=f"10.65.{number}.0/30",
+            cidr=cidr,
             affinity=owner,
             strict_affinity=False,
             allocations=draw(allocations),
@@ -328,9 +433,11 @@ policy_inputs = (
     | network_sets().map(keyed)
     | profiles().map(keyed)
     | tiers().map(keyed)
+    | host_endpoints().map(keyed)
+    | slices().map(keyed)
 )
 broken_inputs = (
-    policies(st.lists(broken_rules() | rules(), max_size=2).map(tuple)).map(keyed)
+    policies(broken_lists).map(keyed)
     | st.sampled_from(BROKEN).map(
         lambda text: keyed(
             NetworkPolicy(
@@ -347,7 +454,16 @@ broken_inputs = (
         )
     )
 )
-route_inputs = nodes().map(keyed) | pools().map(keyed) | blocks().map(keyed)
+bgp_inputs = st.builds(
+    lambda name, cidrs: keyed(
+        BGPConfiguration(
+            metadata=ObjectMeta(name=name), spec=BGPConfigurationSpec(service_cluster_ips=cidrs)
+        )
+    ),
+    some("default", "node.n1"),
+    st.sampled_from([(), (ServiceBlock(cidr="10.96.0.0/12"), ServiceBlock(cidr="fd00:96::/112"))]),
+)
+route_inputs = nodes().map(keyed) | pools().map(keyed) | blocks().map(keyed) | bgp_inputs
 inputs = policy_inputs | policy_inputs | route_inputs | broken_inputs
 
 Update = tuple[Key, Resource | None]
@@ -367,6 +483,7 @@ def histories(draw: st.DrawFn, more: st.SearchStrategy = inputs) -> list[list[Up
     """Batches of puts and deletes that leave some local endpoints and policies for them."""
     base = [
         *draw(st.lists(endpoints(NODES[:1]).map(keyed), min_size=1, max_size=3)),
+        *draw(st.lists(host_endpoints(NODES[:1]).map(keyed), max_size=1)),
         *draw(st.lists(any_policy, min_size=1, max_size=4)),
         *map(keyed, BASE_PROFILES),
     ]

@@ -39,6 +39,11 @@ class Entry(NamedTuple):
         """Whether workloads are asked at all."""
         return self.ingress or self.egress
 
+    @property
+    def for_hosts_alone(self) -> bool:
+        """Whether host endpoints are asked, and workloads are not."""
+        return self.untracked_ingress or self.untracked_egress or self.pre_dnat_ingress
+
 
 def entry_of(name: PolicyId, spec: NetworkPolicySpec, selector: Selector) -> Entry:
     """Where a policy is asked; one that is untracked or pre-DNAT is of host endpoints alone."""
@@ -148,7 +153,9 @@ class Matches:
         if entry is None:
             return False
         group = self._groups[entry.selector.canonical]
-        return bool(group.endpoints if entry.for_workloads else group.hosts)
+        if entry.for_workloads:
+            return bool(group.endpoints)
+        return entry.for_hosts_alone and bool(group.hosts)
 
     def groups_of(self, endpoint: int) -> frozenset[str]:
         """The groups that apply to an endpoint: equal for endpoints with the same policies."""
