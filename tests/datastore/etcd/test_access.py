@@ -136,6 +136,7 @@ def test_a_server_that_hangs_costs_a_bounded_time(etcd: EtcdServer) -> None:
         ({"endpoints": ("ftp://a",)}, "'ftp://a' is no etcd endpoint"),
         ({"endpoints": ("https://a:port",)}, "is no etcd endpoint"),
         ({"endpoints": ("https://a/path",)}, "is no etcd endpoint"),
+        ({"endpoints": ("https://me:secret@a",)}, "^an etcd endpoint has no user in it: write"),
     ],
 )
 def test_settings_that_can_never_work_are_refused_at_once(

@@ -15,7 +15,7 @@ from servers.process import free_port
 from strategies.datastore import changes_until, first_batch, first_events, network_set
 from strategies.etcd_backend import Raw
 from tortie.api import Key, Resource, with_metadata
-from tortie.datastore import Deleted, Gone, NotFound, Put, Unavailable
+from tortie.datastore import Deleted, Gone, Invalid, NotFound, Put, Unavailable
 from tortie.datastore.etcd import EtcdDatastore
 from tortie.datastore.settings import EtcdSettings
 
@@ -242,5 +242,15 @@ def test_a_large_history_comes_in_whole_batches(etcd: EtcdServer) -> None:
         events = await changes_until(store, KINDS, 0, revision_of(made))
         assert len(events) == 13
         assert await store.get(key) == made
+
+    run(etcd.client, scenario)
+
+
+def test_an_object_that_is_too_large_for_etcd_is_refused_as_such(etcd: EtcdServer) -> None:
+    async def scenario(store: EtcdDatastore) -> None:
+        for size in (1_600_000, 3_000_000):  # refused by etcd, and by its gRPC
+            huge = with_metadata(network_set("a"), annotations={"n": "x" * size})
+            with pytest.raises(Invalid, match="larger than etcd takes"):
+                await store.create(huge)
 
     run(etcd.client, scenario)

@@ -147,9 +147,9 @@ def test_any_handle_comes_back(handle: str) -> None:
 
 def test_a_misnamed_block_is_refused_with_the_name_that_it_must_have() -> None:
     from tortie.api import IPAMBlock, ObjectMeta
-    from tortie.datastore import DatastoreError
+    from tortie.datastore import Invalid
     from tortie.ipam.block import empty_block
 
     spec = empty_block(parse_network("10.0.0.0/30"), "host:n1", False, "2026-01-01T00:00:00Z")
-    with pytest.raises(DatastoreError, match="name it '10-0-0-0-30'"):
+    with pytest.raises(Invalid, match="name it '10-0-0-0-30'"):
         path_of(IPAMBlock(metadata=ObjectMeta(name="mine"), spec=spec))

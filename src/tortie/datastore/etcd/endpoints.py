@@ -54,6 +54,11 @@ def endpoints(settings: EtcdSettings) -> tuple[Endpoint, ...]:
 
 
 def _endpoint(url: str) -> Endpoint:
+    if "@" in url:  # not repeated: what stands before it may be a password
+        raise DatastoreError(
+            "an etcd endpoint has no user in it: write it as https://host:2379, and the user into "
+            "ETCD_USERNAME and ETCD_PASSWORD"
+        )
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port or PORT

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tortie.api import BlockAffinity, IPAMBlock, Key, Resource
 from tortie.api.registry import KINDS
-from tortie.datastore.contract import DatastoreError
+from tortie.datastore.contract import Invalid
 
 RESOURCES = "/calico/resources/v3/projectcalico.org/"
 IPAM = "/calico/ipam/v2/"
@@ -78,7 +78,7 @@ def spans(kind: str, namespace: str | None = None) -> tuple[Span, ...]:
 
 
 def path_of(resource: Resource) -> bytes:
-    """Where a resource is kept. Raises DatastoreError for an IPAM object that is misnamed."""
+    """Where a resource is kept. Raises Invalid for an IPAM object that is misnamed."""
     key = resource.key
     paths = paths_of(key)
     if isinstance(resource, BlockAffinity):
@@ -89,7 +89,7 @@ def path_of(resource: Resource) -> bytes:
     found = key_of(paths[0]) if paths else None
     if found != key:
         wanted = found.name if found else "default"
-        raise DatastoreError(f"{key} can't be stored in etcd under that name: name it {wanted!r}")
+        raise Invalid(f"{key} can't be stored in etcd under that name: name it {wanted!r}")
     return paths[0]
 
 

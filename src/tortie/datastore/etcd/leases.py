@@ -84,7 +84,7 @@ class Lease:
             await call.write(pb.LeaseKeepAliveRequest(ID=self.number))
             answer = await call.read()
             call.cancel()
-        except grpc.RpcError:
+        except (grpc.RpcError, DatastoreError):
             self._connection.pass_over(member)
             return None
         return None if not isinstance(answer, pb.LeaseKeepAliveResponse) else answer.TTL
