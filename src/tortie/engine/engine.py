@@ -46,7 +46,6 @@ from tortie.engine.items import (
     item_of_endpoint,
     item_of_host_endpoint,
     item_of_network_set,
-    networks,
 )
 from tortie.engine.ledger import Single
 from tortie.engine.locals import Local, Locals
@@ -56,7 +55,7 @@ from tortie.engine.registry import Registry, Round
 from tortie.engine.routes import Routes
 from tortie.engine.rulebook import Rulebook
 from tortie.engine.scopes import policy_scope
-from tortie.engine.services import slice_of
+from tortie.engine.services import service_cidrs, slice_of
 from tortie.engine.sets import Sets
 from tortie.engine.tiers import Tiers
 from tortie.net import Prefix
@@ -212,12 +211,9 @@ class Engine:
         """Services' addresses are the same on all nodes: only the default tells them."""
         if key.name != "default":
             return
-        spec = None if value is None else value.spec
-        found = []
-        for field in ("service_cluster_ips", "service_external_ips", "service_load_balancer_ips"):
-            texts = [block.cidr for block in getattr(spec, field, ())]
-            found.append(tuple(sorted(networks(key, f"spec.{field}", texts, self._warn))))
-        self._service_cidrs = ServiceCidrs(*found)
+        self._service_cidrs = ServiceCidrs()
+        if value is not None:
+            self._service_cidrs = service_cidrs(key, value, self._warn)
 
     def _network_set(self, key: Key, value: NetworkSet | GlobalNetworkSet | None) -> None:
         item = None if value is None else item_of_network_set(key, value, self._warn)
@@ -303,7 +299,7 @@ class Engine:
         hosts, hosts_removed = self._routes.hosts.drain()
         pools, pools_removed = self._routes.pools.told.drain()
         encapsulation = self._told_encapsulation.news(self._routes.pools.encapsulation())
-        service_cidrs = self._told_cidrs.news(self._service_cidrs)
+        cidrs = self._told_cidrs.news(self._service_cidrs)
         return Delta(
             sets=sets.sets,
             members=sets.members,
@@ -329,7 +325,7 @@ class Engine:
             pools=pools,
             pools_removed=pools_removed,
             encapsulation=None if encapsulation is None else encapsulation[0],
-            service_cidrs=None if service_cidrs is None else service_cidrs[0],
+            service_cidrs=None if cidrs is None else cidrs[0],
         )
 
 

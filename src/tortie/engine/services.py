@@ -9,7 +9,9 @@ from sys import intern
 from typing import NamedTuple
 
 from tortie.api import Key
+from tortie.api.calico.bgp_configuration import BGPConfiguration
 from tortie.api.kube.endpoint_slice import EndpointSlice
+from tortie.engine.delta import ServiceCidrs
 from tortie.engine.items import Warn, networks
 from tortie.net import Prefix, parse_protocol
 from tortie.policy.program import IPPort
@@ -45,4 +47,20 @@ def slice_of(key: Key, value: EndpointSlice, warn: Warn) -> Slice | None:
     service = (intern(key.namespace), intern(value.service))
     return Slice(
         service, tuple([net for net in nets if net.is_single]), tuple(dict.fromkeys(ports))
+    )
+
+
+def service_cidrs(key: Key, value: BGPConfiguration, warn: Warn) -> ServiceCidrs:
+    """Where services have addresses, as the BGPConfiguration "default" tells it."""
+    spec = value.spec
+    fields = {
+        "serviceClusterIPs": spec.service_cluster_ips,
+        "serviceExternalIPs": spec.service_external_ips,
+        "serviceLoadBalancerIPs": spec.service_load_balancer_ips,
+    }
+    return ServiceCidrs(
+        *(
+            tuple(sorted(networks(key, f"spec.{name}", [block.cidr for block in blocks], warn)))
+            for name, blocks in fields.items()
+        )
     )
