@@ -2,14 +2,18 @@
 
 import asyncio
 import os
+from functools import partial
 
 import pytest
 import structlog
 
 from strategies.datastore import global_network_set
 from strategies.faults import FaultyStore
-from tortie.agent.allegiance import OtherDatastore, pledge
+from tortie.agent.allegiance import Allegiance, OtherDatastore, pledge
 from tortie.agent.runlock import AlreadyRunning, RunLock
+from tortie.agent.waiters import NotReady
+from tortie.cni.errors import TRY_AGAIN
+from tortie.cni.server import CniServer
 from tortie.daemon.log import configure_logs, dropped_lines
 from tortie.datastore.memory import MemoryDatastore
 from tortie.sync import Backoff, InSync, Progress, Syncer
@@ -116,3 +120,42 @@ def test_a_full_disk_does_not_keep_an_agent_from_its_lock(tmp_path, monkeypatch)
     with pytest.raises(AlreadyRunning):
         RunLock(str(tmp_path))
     lock.release()
+
+
+def test_a_plugin_gets_nothing_written_before_the_datastore_is_known(tmp_path):
+    async def body():
+        allegiance, calls = Allegiance(str(tmp_path), "memory:"), []
+
+        class Recorder:
+            async def add(self, request):
+                calls.append(request)
+                raise NotReady("enough")
+
+        server = CniServer(Recorder(), lambda: ["datastore: away"], partial(allegiance.wait, 0.01))
+        early = await server.handle(plugin_request("ADD"))
+        assert early["output"]["code"] == TRY_AGAIN
+        assert "could not be reached since the agent's start" in early["output"]["msg"]
+        assert calls == []
+        status = await server.handle(plugin_request("STATUS"))
+        assert "datastore: away" in status["output"]["details"]
+        allegiance.admit(await MemoryDatastore().identity())
+        late = await server.handle(plugin_request("ADD"))
+        assert late["output"]["msg"] == "enough"
+        assert len(calls) == 1
+
+    asyncio.run(asyncio.wait_for(body(), 30))
+
+
+def plugin_request(command):
+    environ = {
+        "CNI_COMMAND": command,
+        "CNI_CONTAINERID": "c1",
+        "CNI_NETNS": "/proc/1/ns/net",
+        "CNI_IFNAME": "eth0",
+        "CNI_PATH": "/opt/cni/bin",
+    }
+    config = b'{"cniVersion":"1.1.0","name":"n","type":"tortie"}'
+    return {
+        "env": {name: value.encode().hex() for name, value in environ.items()},
+        "config": config.hex(),
+    }

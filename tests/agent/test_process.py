@@ -215,6 +215,19 @@ def test_its_log_is_json(node):
     assert all({"level", "timestamp"} <= line.keys() for line in lines)
 
 
+def test_a_log_on_a_full_disk_costs_the_log_and_nothing_else(node):
+    node.log = Path("/dev/full")
+    node.start_ready()
+    client, server = node.attach("client", app="client"), node.attach("server", app="server")
+    node.applied(node.put(only_port(5000)))
+    assert reaches(client, server, 5000)
+    assert not reaches(client, server, 5001, attempts=1)
+    _, body = page(node, 9091, "/metrics")
+    numbers = dict(line.rsplit(" ", 1) for line in body.splitlines() if not line.startswith("#"))
+    assert float(numbers["felix_logs_dropped"]) > 0
+    assert node.kill(15) in (0, 120)  # 120: Python could not flush its last line either
+
+
 def test_a_lost_datastore_keeps_policy_in_force_and_is_told(node):
     node.start_ready()
     node.applied(node.put(only_port(5000)))

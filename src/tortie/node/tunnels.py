@@ -33,6 +33,7 @@ class TunnelAddresses:
         self._attributes = {"node": node, "type": "vxlanTunnelAddress"}
         self._due = asyncio.Event()
         self._backoff = Backoff()
+        self._told = ""
         self.in_use = False  # whether a pool uses VXLAN
 
     def saw(self, updates: Sequence[KeyValue]) -> None:
@@ -51,13 +52,20 @@ class TunnelAddresses:
             except NotFound:
                 self._backoff.reset()  # our Node is not there yet: its update brings us back
             except (DatastoreError, IpamError) as problem:
-                _log.warning("can't set the tunnel's address, will retry", reason=str(problem))
+                self._tell(str(problem))
                 self._backoff.schedule(self._due.set)
             except Exception:  # a defect here must not end the agent, whose policy is right
                 _log.exception("setting the tunnel's address met a defect, will retry")
                 self._backoff.schedule(self._due.set)
             else:
+                self._told = ""
                 self._backoff.reset()
+
+    def _tell(self, reason: str) -> None:
+        """Once, not at each attempt: a datastore may be away for long."""
+        if reason != self._told:
+            self._told = reason
+            _log.warning("can't set the tunnel's address, will retry", reason=reason)
 
     async def reconcile(self) -> None:
         """Make address and Node as the pools want them. Raises DatastoreError, IpamError."""
