@@ -41,9 +41,9 @@ without_services() {
     chmod 755 /usr/sbin/policy-rc.d
 }
 
-# Nor at the next start of the machine, nor where the machine's own rules let it start now.
+# Nor at the next start of the machine. Only its own unit: others may run an etcd that is needed.
 disable_etcd() {
-    systemctl disable --now etcd.service >/dev/null 2>&1 || service etcd stop >/dev/null 2>&1 || :
+    systemctl disable --now etcd.service >/dev/null 2>&1 || true
     update-rc.d etcd disable >/dev/null 2>&1 || true
 }
 
