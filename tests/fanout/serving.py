@@ -45,11 +45,13 @@ async def serving(
     try:
         yield server, port
     finally:
-        failed = running.done()
-        running.cancel()
-        await server.close()
-        if failed:
-            running.result()
+        if not server._failed.done():
+            running.cancel()
+        with suppress(asyncio.CancelledError):
+            try:
+                await running
+            finally:
+                await server.close()
 
 
 class Client:

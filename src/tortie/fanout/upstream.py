@@ -123,9 +123,14 @@ class Upstream:
         return await asyncio.shield(task)
 
     def status(self) -> bytes:
-        """The frame that says whether the datastore can be followed."""
-        status, outage = self._status(), self.outage
-        if outage is not None:
+        """The frame that says whether the datastore can be followed, as the trail has it so far.
+
+        What is newer comes to who joins as it comes to the others: as a crumb.
+        """
+        return self._told(self._said if self.ready.is_set() else self._status())
+
+    def _told(self, status: Status) -> bytes:
+        if outage := self.outage:
             status = replace(status, lasting=time.monotonic() - outage.since)
         return written(FrameType.STATUS, status)
 
@@ -185,7 +190,7 @@ class Upstream:
         status = self._status()
         if status != self._said:
             self._said = status
-            words += self.status()
+            words += self._told(status)
         return words
 
     def _too_old(self, snapshot: "asyncio.Task[Snapshot]") -> bool:
