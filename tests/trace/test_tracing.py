@@ -96,7 +96,7 @@ def test_a_question_by_name_gets_its_answer(
 
 def test_a_service_leads_to_the_port_of_its_pods(shop: Cluster) -> None:
     source, service = end_named(shop, "other/web"), end_or_service(shop, "service/shop/web")
-    found = packets(shop, source, service, parse_port("80/tcp"))
+    found = [packet for packet, _ in packets(shop, source, service, parse_port("80/tcp"))]
     assert {packet.destination_port for packet in found} == {8080}
     assert {packet.version for packet in found} == {4, 6}
     assert {packet.destination_endpoint.name for packet in found} == {"unscheduled-k8s-web-eth0"}

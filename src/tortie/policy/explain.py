@@ -3,7 +3,8 @@
 import textwrap
 from collections.abc import Iterator
 
-from tortie.policy.verdict import Miss, Outcome, Place, Stage, Step, Verdict
+from tortie.policy.program import EndpointId
+from tortie.policy.verdict import Direction, Miss, Outcome, Place, Stage, Step, Verdict
 
 WIDTH = 80
 MISSES_SHOWN = 10
@@ -28,10 +29,14 @@ def decisions(verdict: Verdict) -> Iterator[str]:
     """One line for each side: the stage that let the packet through, or stopped it."""
     for index, step in enumerate(verdict.steps):
         following = verdict.steps[index + 1 : index + 2]
-        if not following or following[0].direction is not step.direction:
+        if not following or _end(following[0]) != _end(step):
             yield f"{step.direction} of {step.endpoint}: {_stage(step)}: {_result(step)}"
     if not verdict.steps:
-        yield "neither end is a workload here: no policy has a say"
+        yield "neither end is an endpoint here: no policy has a say"
+
+
+def _end(step: Step) -> tuple[Direction, EndpointId]:
+    return step.direction, step.endpoint
 
 
 def _step(step: Step) -> Iterator[str]:

@@ -22,11 +22,11 @@ from msgspec import Struct
 
 from tortie.api.documents import YamlError, read_documents
 from tortie.net.protocols import ICMP
-from tortie.policy import Verdict, evaluate
+from tortie.policy import Verdict
 from tortie.selectors import SelectorError, parse
 from tortie.trace.cluster import Cluster
 from tortie.trace.ends import End, ServiceEnd, UnknownEnd, end_named, end_or_service
-from tortie.trace.questions import NoQuestion, Port, packets, parse_port
+from tortie.trace.questions import NoQuestion, Port, parse_port, verdicts
 from tortie.trace.reach import OUTSIDE, OUTSIDE_ADDRESSES, probes_of, rules_of
 
 
@@ -156,13 +156,13 @@ def _verdicts(
     possible = 0
     for port in ports:
         try:
-            found = packets(cluster, source, destination, port)
+            found = verdicts(cluster, source, destination, port)
         except NoQuestion as problem:
             reason = problem
             continue
         possible += 1
-        for packet in found:
-            yield port, evaluate(cluster.program, packet)
+        for verdict in found:
+            yield port, verdict
     if not possible:
         raise reason
 
@@ -212,7 +212,7 @@ def _matching(cluster: Cluster, pattern: str) -> Iterator[End]:
 def _all(cluster: Cluster, pattern: str) -> Iterator[End]:
     for name, workload in cluster.workloads.items():
         if workload.addresses and (pattern == "*" or fnmatchcase(name, pattern)):
-            yield End(name, workload.addresses, workload.endpoint)
+            yield End(name, workload.addresses, workload.endpoint, workload.node)
 
 
 def _many(value: Any) -> tuple[Any, ...]:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tortie.api import Key, Node, Resource, WorkloadEndpoint
+from tortie.api import IPPool, IPPoolSpec, Key, Node, Resource, WorkloadEndpoint
+from tortie.api.calico.host_endpoint import HostEndpoint
 from tortie.api.kube.endpoint_slice import EndpointSlice
 from tortie.api.kube.service import Service
 from tortie.engine import Engine, NodeState
@@ -15,6 +16,7 @@ from tortie.kubernetes import conversion, converted_key
 from tortie.net import Prefix, parse_address, parse_prefix
 from tortie.policy import Program
 from tortie.policy.program import EndpointId
+from tortie.policy.program import HostEndpoint as ProgrammedHost
 
 _EVERYWHERE = "everywhere"  # the one node of the program; real nodes' names are kept beside it
 
@@ -40,14 +42,42 @@ class Backend(NamedTuple):
     target: int
 
 
-class Cluster(Struct, frozen=True):
-    """All that a question can be about. `services` are by "namespace/name"."""
+class Host(NamedTuple):
+    """A node: its addresses, the main ones first, and their subnets."""
 
-    program: Program
+    addresses: tuple[Prefix, ...] = ()
+    subnets: tuple[Prefix, ...] = ()
+
+
+class Pool(NamedTuple):
+    """Addresses of workloads, and by which device nodes reach them: "" for none."""
+
+    cidr: Prefix
+    device: str
+    only_across_subnets: bool
+
+
+class Cluster(Struct, frozen=True):
+    """All that a question can be about. `services` are by "namespace/name".
+
+    `programs` differ by node in the host endpoints only; that of "" has none.
+    """
+
+    programs: Mapping[str, Program]
     workloads: Mapping[str, Workload]
-    hosts: Mapping[str, tuple[Prefix, ...]]
+    hosts: Mapping[str, Host]
+    pools: tuple[Pool, ...]
     services: Mapping[str, tuple[Backend, ...]]
     warnings: tuple[str, ...]
+
+    @property
+    def program(self) -> Program:
+        """What all nodes have in common."""
+        return self.programs[""]
+
+    def program_of(self, node: str) -> Program:
+        """What a node enforces."""
+        return self.programs.get(node, self.program)
 
     def workload_at(self, address: Prefix) -> Workload | None:
         """The workload that has an address."""
@@ -63,7 +93,7 @@ class Cluster(Struct, frozen=True):
 
     def host_at(self, address: Prefix) -> str:
         """The node that has an address, "" for none."""
-        return next((name for name, own in self.hosts.items() if address in own), "")
+        return next((name for name, own in self.hosts.items() if address in own.addresses), "")
 
 
 def cluster_of(resources: Iterable[Resource]) -> Cluster:
@@ -74,9 +104,10 @@ def cluster_of(resources: Iterable[Resource]) -> Cluster:
     state.fold(engine.apply([(key, _here(value)) for key, value in values.items()]))
     endpoints = [each for each in values.values() if isinstance(each, WorkloadEndpoint)]
     return Cluster(
-        program=state.program(engine.titles()),
+        programs=_programs(values.values(), state.program(engine.titles())),
         workloads={each.name: each for each in _workloads(endpoints, state)},
         hosts={n.metadata.name: _host(n) for n in values.values() if isinstance(n, Node)},
+        pools=tuple(_pools(values.values())),
         services=_services(values.values()),
         warnings=(*warnings, *engine.warnings()),
     )
@@ -100,7 +131,7 @@ def _stands_for_itself(resource: Resource) -> bool:
 
 def _here(value: Resource) -> Resource:
     """An endpoint of any node as one of the program's only node."""
-    if isinstance(value, WorkloadEndpoint):
+    if isinstance(value, WorkloadEndpoint | HostEndpoint):
         return replace(value, spec=replace(value.spec, node=_EVERYWHERE))
     return value
 
@@ -115,20 +146,46 @@ def _workloads(endpoints: Iterable[WorkloadEndpoint], state: NodeState) -> Itera
         yield Workload(shown, name, value.spec.node, addresses, value.metadata.labels)
 
 
-def _host(node: Node) -> tuple[Prefix, ...]:
+def _programs(values: Iterable[Resource], program: Program) -> dict[str, Program]:
+    """The program of each node that has host endpoints, and (for "") of one that has none."""
+    of_node: defaultdict[str, dict[EndpointId, ProgrammedHost]] = defaultdict(dict)
+    for value in values:
+        if isinstance(value, HostEndpoint):
+            name = EndpointId(*value.key)
+            if name in program.host_endpoints:
+                of_node[value.spec.node][name] = program.host_endpoints[name]
+    of_node[""] = {}
+    return {node: replace(program, host_endpoints=found) for node, found in of_node.items()}
+
+
+def _host(node: Node) -> Host:
     bgp = node.spec.bgp
-    texts = [each.address for each in node.spec.addresses]
-    texts += [bgp.ipv4_address, bgp.ipv6_address] if bgp else []
-    return tuple(dict.fromkeys(_singles(texts)))
+    main = list(_prefixes([bgp.ipv4_address, bgp.ipv6_address] if bgp else []))
+    listed = list(_prefixes(each.address for each in node.spec.addresses))
+    singles = [Prefix.single(each.version, each.address) for each in (*main, *listed)]
+    return Host(tuple(dict.fromkeys(singles)), tuple(each.network for each in main))
 
 
-def _singles(texts: Iterable[str]) -> Iterator[Prefix]:
+def _prefixes(texts: Iterable[str]) -> Iterator[Prefix]:
     for text in texts:
         try:
-            prefix = parse_prefix(text)
+            yield parse_prefix(text)
         except ValueError:
-            continue  # a name, or what the engine has a warning for
-        yield Prefix.single(prefix.version, prefix.address)
+            continue  # a name, nothing, or what the engine has a warning for
+
+
+def _pools(values: Iterable[Resource]) -> Iterator[Pool]:
+    for value in values:
+        if isinstance(value, IPPool):
+            for cidr in _prefixes([value.spec.cidr]):
+                yield _pool(cidr, value.spec)
+
+
+def _pool(cidr: Prefix, spec: IPPoolSpec) -> Pool:
+    for mode, device in ((spec.vxlan_mode, "vxlan.calico"), (spec.ipip_mode, "tunl0")):
+        if mode in ("Always", "CrossSubnet"):
+            return Pool(cidr, device, mode == "CrossSubnet")
+    return Pool(cidr, "", False)
 
 
 def _services(values: Iterable[Resource]) -> dict[str, tuple[Backend, ...]]:

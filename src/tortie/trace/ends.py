@@ -24,11 +24,15 @@ class UnknownEnd(ValueError):
 
 
 class End(NamedTuple):
-    """One end: `addresses` is one a family; `endpoint` is None where no workload has them."""
+    """One end: `addresses` is one a family; `endpoint` is None where no workload has them.
+
+    `node` is where it is, "" for somebody outside.
+    """
 
     name: str
     addresses: tuple[Prefix, ...]
     endpoint: EndpointId | None = None
+    node: str = ""
 
     def __str__(self) -> str:
         shown = format_address(self.addresses[0].version, self.addresses[0].address)
@@ -95,21 +99,21 @@ def _workload(cluster: Cluster, name: str) -> End:
     found = cluster.workloads[name]
     if not found.addresses:
         raise UnknownEnd(f"{name} has no address (any more), so nothing reaches it or comes of it")
-    return End(name, found.addresses, found.endpoint)
+    return End(name, found.addresses, found.endpoint, found.node)
 
 
 def _host(cluster: Cluster, name: str) -> End:
-    if not cluster.hosts[name]:
+    if not cluster.hosts[name].addresses:
         raise UnknownEnd(f"node {name} has no address in its resource; ask by an address")
-    return End(name, cluster.hosts[name])
+    return End(name, cluster.hosts[name].addresses, node=name)
 
 
 def _address(cluster: Cluster, address: Prefix) -> End:
     workload = cluster.workload_at(address)
     if workload is not None:
-        return End(workload.name, (address,), workload.endpoint)
-    shown = format_address(address.version, address.address)
-    return End(cluster.host_at(address) or shown, (address,))
+        return End(workload.name, (address,), workload.endpoint, workload.node)
+    host = cluster.host_at(address)
+    return End(host or format_address(address.version, address.address), (address,), node=host)
 
 
 def _unknown(cluster: Cluster, text: str) -> UnknownEnd:

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tortie.net import Prefix, parse_protocol, protocol_name
+from tortie.net import Prefix, format_address, parse_protocol, protocol_name
 from tortie.net.protocols import ICMP, ICMPV6, PORT_PROTOCOLS
-from tortie.policy import Packet
+from tortie.policy import Packet, Verdict
 from tortie.trace.cluster import Cluster
-from tortie.trace.ends import End, ServiceEnd
+from tortie.trace.ends import End, ServiceEnd, end_named
+from tortie.trace.judging import Way, judge
 
 SOURCE_PORT = 49152  # the first of those that clients get (RFC 6335, section 6)
 _ECHO = {ICMP: 8, ICMPV6: 128}
@@ -70,10 +71,17 @@ def _bare(protocol: int, numbers: list[str] | None = None) -> Port:
     return Port(protocol, icmp_type=kind, icmp_code=code)
 
 
+def verdicts(
+    cluster: Cluster, source: End, destination: End | ServiceEnd, port: Port
+) -> tuple[Verdict, ...]:
+    """What becomes of such connections: one a family and backend. Raises NoQuestion."""
+    return tuple(judge(cluster, *sent) for sent in packets(cluster, source, destination, port))
+
+
 def packets(
     cluster: Cluster, source: End, destination: End | ServiceEnd, port: Port
-) -> tuple[Packet, ...]:
-    """The first packets of such connections: one a family and backend. Raises NoQuestion."""
+) -> tuple[tuple[Packet, Way], ...]:
+    """The first packets of such connections, and between which nodes. Raises NoQuestion."""
     if isinstance(destination, ServiceEnd):
         found = tuple(_to_service(cluster, source, destination, port))
         problem = f"{destination} has no port {port} that {source.name} could use"
@@ -85,23 +93,22 @@ def packets(
     return found
 
 
-def _between(source: End, destination: End, port: Port) -> Iterator[Packet]:
+def _between(source: End, destination: End, port: Port) -> Iterator[tuple[Packet, Way]]:
+    way = Way(source.node, destination.node)
     for left in source.addresses:
         for right in destination.addresses:
             if left.version == right.version and _fits(left.version, port):
-                yield _packet(source, left, destination, right, port)
+                yield _packet(source, left, destination, right, port), way
 
 
-def _to_service(cluster: Cluster, source: End, service: ServiceEnd, port: Port) -> Iterator[Packet]:
+def _to_service(
+    cluster: Cluster, source: End, service: ServiceEnd, port: Port
+) -> Iterator[tuple[Packet, Way]]:
     """What kube-proxy makes of them: to a backend's own address and port."""
     for backend in service.backends:
-        if backend.port != port.port or parse_protocol(backend.protocol) != port.protocol:
-            continue
-        address = Prefix.single(backend.version, backend.address)
-        workload = cluster.workload_at(address)
-        name, endpoint = (workload.name, workload.endpoint) if workload else (str(address), None)
-        behind = End(name, (address,), endpoint)
-        yield from _between(source, behind, port._replace(port=backend.target))
+        if backend.port == port.port and parse_protocol(backend.protocol) == port.protocol:
+            behind = end_named(cluster, format_address(backend.version, backend.address))
+            yield from _between(source, behind, port._replace(port=backend.target))
 
 
 def _fits(version: int, port: Port) -> bool:

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from tortie.net import PortRange, Prefix, mask_of, protocol_name
 from tortie.net.protocols import ICMP, ICMPV6, PORT_PROTOCOLS, TCP, UDP
-from tortie.policy import Packet, Program, evaluate
+from tortie.policy import Packet, Program
 from tortie.policy.program import Endpoint, IPPort, PeerMatch, Rule, SetId
 from tortie.trace.cluster import Cluster
+from tortie.trace.judging import Way, judge
 from tortie.trace.questions import SOURCE_PORT
 
 _ALL_PORTS = PortRange(1, 65535)
@@ -27,11 +28,12 @@ OUTSIDE_ADDRESSES = (
 
 
 class Party(NamedTuple):
-    """One that may call or answer; `endpoint` is None for somebody outside."""
+    """One that may call or answer; `endpoint` is None and `node` "" for somebody outside."""
 
     name: str
     addresses: tuple[Prefix, ...]
     endpoint: Endpoint | None
+    node: str = ""
 
 
 class Probe(NamedTuple):
@@ -74,7 +76,7 @@ def differences(before: Cluster, after: Cluster) -> list[Change]:
 def reach(cluster: Cluster, probes: Iterable[Probe]) -> Iterator[Reach]:
     """What every party may open to every other."""
     probes = tuple(probes)
-    classes = _Classes(cluster.program)
+    classes = _Classes(cluster)
     known: dict[tuple[object, object], frozenset[Probe]] = {}
     parties = parties_of(cluster)
     keys = [classes.of(party) for party in parties]
@@ -83,7 +85,7 @@ def reach(cluster: Cluster, probes: Iterable[Probe]) -> Iterator[Reach]:
             if source is destination or source.endpoint is destination.endpoint is None:
                 continue
             if (left, right) not in known:
-                known[left, right] = _allowed(cluster.program, source, destination, probes)
+                known[left, right] = _allowed(cluster, source, destination, probes)
             yield Reach(source.name, destination.name, known[left, right])
 
 
@@ -91,7 +93,7 @@ def parties_of(cluster: Cluster) -> list[Party]:
     """All workloads with an address, and somebody outside whom no network of a rule has."""
     endpoints = cluster.program.endpoints
     found = [
-        Party(each.name, each.addresses, endpoints.get(each.endpoint))
+        Party(each.name, each.addresses, endpoints.get(each.endpoint), each.node)
         for each in cluster.workloads.values()
         if each.addresses
     ]
@@ -139,12 +141,15 @@ def _stretches(cuts: Iterable[int]) -> Iterator[PortRange]:
 
 
 def _allowed(
-    program: Program, source: Party, destination: Party, probes: Iterable[Probe]
+    cluster: Cluster, source: Party, destination: Party, probes: Iterable[Probe]
 ) -> frozenset[Probe]:
+    way = Way(source.node, destination.node)
     return frozenset(
         probe
         for probe in probes
-        if any(evaluate(program, packet).allowed for packet in _packets(source, destination, probe))
+        if any(
+            judge(cluster, packet, way).allowed for packet in _packets(source, destination, probe)
+        )
     )
 
 
@@ -174,7 +179,9 @@ def _version(probe: Probe, version: int) -> int:
 class _Classes:
     """What rules can tell of an endpoint: what applies to it, and which sets and nets it is in."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, cluster: Cluster) -> None:
+        program = cluster.program
+        self._has_hosts = len(cluster.programs) > 1
         self._sets: defaultdict[Prefix, list[SetId]] = defaultdict(list)
         self._ports: defaultdict[Prefix, list[tuple[SetId, int, int]]] = defaultdict(list)
         for name, members in program.sets.items():
@@ -194,7 +201,8 @@ class _Classes:
         applies = (
             (endpoint.ingress, endpoint.egress, endpoint.profiles) if endpoint is not None else None
         )
-        return (applies, tuple(map(self._known, sorted(party.addresses))))
+        node = party.node if self._has_hosts else ""  # with host endpoints, the way counts too
+        return (applies, node, tuple(map(self._known, sorted(party.addresses))))
 
     def _known(self, address: Prefix) -> object:
         around = [net for net in self._around(address) if net in self._nets]

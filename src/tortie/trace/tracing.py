@@ -4,12 +4,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from tortie.policy import Miss, RuleRef, Step, Verdict, evaluate, explain
+from tortie.policy import Miss, RuleRef, Step, Verdict, explain
 from tortie.policy.explain import decisions
 from tortie.policy.program import EndpointId, PolicyId
 from tortie.trace.cluster import Cluster
 from tortie.trace.ends import end_named, end_or_service
-from tortie.trace.questions import Port, packets
+from tortie.trace.questions import Port, verdicts
 
 
 class Answer(Struct, frozen=True):
@@ -29,9 +29,7 @@ class Answer(Struct, frozen=True):
 def ask(cluster: Cluster, source: str, destination: str, port: Port) -> Answer:
     """Whether `source` reaches `destination`. Raises UnknownEnd, NoQuestion."""
     here, there = end_named(cluster, source), end_or_service(cluster, destination)
-    found = packets(cluster, here, there, port)
-    verdicts = tuple(evaluate(cluster.program, packet) for packet in found)
-    return Answer(str(here), str(there), port, verdicts)
+    return Answer(str(here), str(there), port, verdicts(cluster, here, there, port))
 
 
 def as_text(cluster: Cluster, answer: Answer) -> str:
@@ -88,7 +86,8 @@ def as_data(answer: Answer) -> dict[str, Any]:
 def _step(step: Step) -> dict[str, Any]:
     found: dict[str, Any] = {
         "direction": str(step.direction),
-        "endpoint": {"namespace": step.endpoint.namespace, "name": step.endpoint.name},
+        "endpoint": step.endpoint._asdict(),
+        "place": str(step.place),
         "stage": str(step.stage),
         "outcome": str(step.outcome),
     }
