@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 # The daemons need the tools in sbin wherever they are started from.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: demo test lint unit bench bench-engine fuzz pin clean help
+.PHONY: demo test lint unit kube-apiserver manifests bench bench-engine fuzz pin clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -44,7 +44,7 @@ manifests: $(READY)
 bench-engine: $(READY)
 	@$(BIN)/python -m bench engine
 
-bench: $(READY)
+bench: $(READY) kube-apiserver
 	@$(BIN)/python -m bench
 
 ## Its library lies beside the pinned packages, where neither `make test` nor `make pin` sees it.
