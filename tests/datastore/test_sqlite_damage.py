@@ -105,20 +105,56 @@ def test_an_index_that_lost_objects_is_found_by_verify(tmp_path: Path) -> None:
     run(tmp_path / "db", verify)
 
 
-@pytest.mark.parametrize("part", ["header", "early", "late", "cut", "gone"])
+LOG: dict[str, Callable[[bytes], bytes]] = {
+    "header": overwritten(0, 32),
+    "early": lambda data: overwritten(len(data) // 10, len(data) // 10 + 64)(data),
+    "late": lambda data: overwritten(len(data) * 9 // 10, len(data) * 9 // 10 + 64)(data),
+    "cut": lambda data: data[: len(data) // 2 + 77],
+    "gone": lambda _: b"",
+}
+
+
+@pytest.mark.parametrize("part", LOG)
+def test_a_damaged_log_is_named_until_somebody_accepts_the_loss(tmp_path: Path, part: str) -> None:
+    """An agent that went back to an earlier policy without a word might open what was shut."""
+
+    async def nothing(_: SqliteDatastore) -> None:
+        return None
+
+    copy = tmp_path / "copy"
+    _killed(tmp_path)
+    _damage(copy / "db-wal", LOG[part])
+    shutil.copy(tmp_path / "db-bell", copy)
+    for _ in range(2):
+        with pytest.raises(Unavailable, match=r"was at 200: its log db-wal was damaged .* remove"):
+            run(copy / "db", nothing)
+    (copy / "db-bell").unlink()
+    run(copy / "db", nothing)
+
+
+@pytest.mark.parametrize("bell", ["as it was", "of another start", "empty", "nonsense"])
+def test_a_log_that_is_whole_is_never_called_damaged(tmp_path: Path, bell: str) -> None:
+    """Nor is one after a power cut, which may cost commits."""
+
+    async def whole(opened: SqliteDatastore) -> None:
+        assert await opened.revision() >= COUNT // 3
+
+    copy = tmp_path / "copy"
+    _killed(tmp_path)
+    shutil.copy(tmp_path / "db-bell", copy)
+    if bell == "of another start":
+        _damage(copy / "db-wal", LOG["cut"])
+        _damage(copy / "db-bell", lambda said: said.replace(said.split()[1], b"x" * 36))
+    elif bell != "as it was":
+        _damage(copy / "db-bell", lambda _: b"" if bell == "empty" else b"\xff a 7 b\n")
+    run(copy / "db", whole)
+
+
+@pytest.mark.parametrize("part", LOG)
 def test_a_damaged_log_costs_the_last_commits_and_tears_none(tmp_path: Path, part: str) -> None:
     """The log ends where it can't be read: what comes out is the store as it was at a revision."""
     _killed(tmp_path)
-    log = tmp_path / "copy" / "db-wal"
-    size = log.stat().st_size
-    change = {
-        "header": overwritten(0, 32),
-        "early": overwritten(size // 10, size // 10 + 64),
-        "late": overwritten(size * 9 // 10, size * 9 // 10 + 64),
-        "cut": lambda data: data[: size // 2 + 77],
-        "gone": lambda _: b"",
-    }[part]
-    _damage(log, change)
+    _damage(tmp_path / "copy" / "db-wal", LOG[part])
 
     async def whole(opened: SqliteDatastore) -> None:
         await opened.verify()

@@ -7,14 +7,17 @@ from pathlib import Path
 
 from tortie.datastore.contract import Unavailable
 
-_DAMAGED = "is damaged: stop what uses it, restore the file from a copy, start again"
+DAMAGED = (
+    "is damaged: stop what uses it, restore the file from a copy, remove the files of its name with "
+    "-wal, -shm and -bell at the end, start again"
+)
 _ADVICE = {
     sqlite3.SQLITE_BUSY: "is locked by another process for too long: retry, or end that process",
     sqlite3.SQLITE_CANTOPEN: "can't be opened: check the path and its permissions",
-    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_CORRUPT: DAMAGED,
     sqlite3.SQLITE_FULL: "has no room left on its disk: free some",
     sqlite3.SQLITE_IOERR: "can't be read or written: check the disk",
-    sqlite3.SQLITE_NOTADB: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: DAMAGED,
     sqlite3.SQLITE_PERM: "may not be accessed: check its permissions",
     sqlite3.SQLITE_READONLY: "is read-only: check its permissions and the mount",
 }

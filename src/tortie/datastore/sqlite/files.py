@@ -119,6 +119,8 @@ def _ensure_schema(connection: sqlite3.Connection, path: Path) -> None:
             _run(connection, _MIGRATIONS[earlier])
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute("COMMIT")
+    # So that whatever becomes of the log, the file is this store and not the start of a new one.
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def _run(connection: sqlite3.Connection, script: str) -> None:

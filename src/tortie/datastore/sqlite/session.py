@@ -20,8 +20,8 @@ from tortie.datastore.contract import (
     Put,
     Unavailable,
 )
-from tortie.datastore.sqlite.clapper import Clapper
-from tortie.datastore.sqlite.errors import named
+from tortie.datastore.sqlite.clapper import Clapper, bell_path
+from tortie.datastore.sqlite.errors import DAMAGED, named
 from tortie.datastore.sqlite.files import open_database
 from tortie.datastore.values import (
     Identity,
@@ -81,10 +81,12 @@ class Session:
         self._path = path
         self._history = history
         self._database = open_database(path)
-        self._bell = Clapper(path)
+        self._revision = 0  # of the last write here
         with named(path):
             self._file = _inode(path)
             self.identity = str(self._row("SELECT identity FROM state")[0])
+            self._bell = Clapper(path, self.identity)
+            self._check_log()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -174,10 +176,7 @@ class Session:
         with self._reading():
             (found,) = self._row("PRAGMA integrity_check(1)")
         if found != "ok":
-            raise Unavailable(
-                f"the datastore {self._path} is damaged: stop what uses it, restore the file "
-                f"from a copy, start again (SQLite: {found})"
-            )
+            raise Unavailable(f"the datastore {self._path} {DAMAGED} (SQLite: {found})")
 
     def _find(self, key: Key) -> _Stored:
         row = self._database.execute(_FIND, key).fetchone()
@@ -201,7 +200,8 @@ class Session:
             or logged > most.bytes + most.bytes // COMPACT_PART
         ):
             self._compact(revision, compacted, logged)
-        return int(revision)
+        self._revision = int(revision)
+        return self._revision
 
     def _compact(self, revision: int, compacted: int, logged: int) -> None:
         """Forget the oldest changes down to the bounds, but never the one being written."""
@@ -228,7 +228,7 @@ class Session:
             self._bell.ready()
             with self._transaction("BEGIN IMMEDIATE"):
                 yield
-            self._bell.ring()
+            self._bell.ring(self._revision)
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[None]:
@@ -241,6 +241,17 @@ class Session:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             raise
+
+    def _check_log(self) -> None:
+        told = self._bell.witnessed()  # before the look: what was told by now is there
+        (found,) = self._row("SELECT revision FROM state")
+        if found < told:
+            self._database.close()
+            raise Unavailable(
+                f"the datastore {self._path} is at revision {found}, and was at {told}: its log "
+                f"{self._path.name}-wal was damaged or removed, or an earlier copy put in its "
+                f"place. To go on with what is there, remove {bell_path(self._path)}"
+            )
 
     def _check_file(self) -> None:
         if _inode(self._path) != self._file:
