@@ -8,7 +8,7 @@ from pathlib import Path
 from tortie.datastore.contract import Unavailable
 
 DAMAGED = (
-    "is damaged: stop what uses it, restore the file from a copy, remove the files of its name with "
+    "is damaged: stop what uses it, restore the file from a copy, remove those of its name with "
     "-wal, -shm and -bell at the end, start again"
 )
 _ADVICE = {
