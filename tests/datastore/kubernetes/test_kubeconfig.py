@@ -178,5 +178,5 @@ def test_a_pod_finds_its_server(tmp_path: Path, host: str, server: str) -> None:
 
 
 def test_outside_of_a_pod_the_missing_variables_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DatastoreError, match="KUBECONFIG.*KUBERNETES_SERVICE_HOST"):
+    with pytest.raises(DatastoreError, match=r"KUBECONFIG.*KUBERNETES_SERVICE_HOST"):
         find_access(KubernetesSettings(), tmp_path, {})

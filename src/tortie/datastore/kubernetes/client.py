@@ -1,6 +1,7 @@
 """Requests to the API server: pooled, bounded in rate and time, retried where that is safe."""
 
 import asyncio
+import os
 import random
 import socket
 import ssl
@@ -13,7 +14,7 @@ import httpx
 from tortie.datastore.contract import Closed, DatastoreError, Unavailable
 from tortie.datastore.kubernetes.access import Access
 from tortie.datastore.kubernetes.credentials import Credential, Credentials, Pair
-from tortie.datastore.kubernetes.errors import Asked, Status, refusal, status_of
+from tortie.datastore.kubernetes.errors import Asked, Status, one_line, refusal, status_of
 from tortie.datastore.kubernetes.limiter import Limiter
 from tortie.datastore.kubernetes.tls import tls_context
 
@@ -215,6 +216,8 @@ def _wait_before(
 
 def _reason(error: BaseException) -> str:
     """Why there was no answer, in the words of what lies deepest."""
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
     found: BaseException | None = error
     while found is not None:
         if isinstance(found, ssl.SSLCertVerificationError):
@@ -224,9 +227,7 @@ def _reason(error: BaseException) -> str:
             )
         if isinstance(found, ssl.SSLError) and found.reason:
             return f"TLS failed: {found.reason.replace('_', ' ').lower()}"
-        if isinstance(found, OSError) and found.strerror:
-            return found.strerror
+        if isinstance(found, OSError) and found.errno and not isinstance(found, ssl.SSLError):
+            return os.strerror(found.errno) if found.errno > 0 else str(found.strerror)
         found = found.__cause__ or found.__context__
-    if isinstance(error, httpx.TimeoutException):
-        return "no answer in time"
-    return str(error) or type(error).__name__
+    return one_line(str(error)) or type(error).__name__

@@ -1,6 +1,7 @@
 """The contract of `tortie.datastore` on the Kubernetes API."""
 
-from collections.abc import AsyncGenerator, Collection, Iterator
+import os
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from pathlib import Path
 
@@ -67,14 +68,17 @@ class KubernetesDatastore:
 
     @classmethod
     async def open(
-        cls, settings: KubernetesSettings, account: Path = ACCOUNT
+        cls,
+        settings: KubernetesSettings,
+        account: Path = ACCOUNT,
+        environment: Mapping[str, str] = os.environ,
     ) -> "KubernetesDatastore":
         """The store that the settings name. Raises DatastoreError for what can never work.
 
         Nothing is asked of the server: the first operation says if it is away or refuses us.
-        `account` is where a pod finds its own credentials.
+        `account` and `environment` are where a pod finds its server and its own credentials.
         """
-        access = find_access(settings, account)
+        access = find_access(settings, account, environment)
         return cls(Client(access, settings.qps, settings.burst), settings)
 
     def __repr__(self) -> str:
@@ -164,6 +168,8 @@ class KubernetesDatastore:
 
     async def create(self, resource: Resource) -> Resource:
         """See `Datastore.create`."""
+        if resource.kind == "Node":
+            return await self._annotated(resource)
         place, source = self._where(resource.key)
         place.path(source)  # checks the key
         request = Request(
@@ -172,8 +178,6 @@ class KubernetesDatastore:
             method="POST",
             body=place.form.new(resource),
         )
-        if resource.kind == "Node":
-            return await self._annotated(resource)
         try:
             made = await self._sent(place, request)
         except AlreadyExists:
