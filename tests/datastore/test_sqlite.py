@@ -267,6 +267,22 @@ def test_a_store_put_in_place_of_another_is_refused(tmp_path: Path) -> None:
     run(tmp_path / "db", scenario)
 
 
+@pytest.mark.parametrize("moved", ["a/b/db", "a/b", "a"])
+def test_a_store_that_is_taken_away_ends_its_watches(tmp_path: Path, moved: str) -> None:
+    async def scenario(opened: SqliteDatastore) -> None:
+        waiting = asyncio.ensure_future(first_batch(opened.watch(KINDS, 0)))
+        await asyncio.sleep(0.05)
+        (tmp_path / moved).rename(tmp_path / "elsewhere")
+        with pytest.raises(Unavailable, match="removed or replaced"):
+            await waiting
+        (tmp_path / "elsewhere").rename(tmp_path / moved)
+        made = await opened.create(network_set("a"))
+        assert await changes_until(opened, KINDS, 0, 1) == [Put(made.key, made, 1)]
+
+    (tmp_path / "a").mkdir()
+    run(tmp_path / "a" / "b" / "db", scenario)
+
+
 def test_a_removed_store_ends_its_watches(tmp_path: Path) -> None:
     async def scenario(opened: SqliteDatastore) -> None:
         waiting = asyncio.ensure_future(first_batch(opened.watch(KINDS, 0)))

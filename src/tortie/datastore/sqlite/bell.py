@@ -14,9 +14,11 @@ from pathlib import Path
 
 from tortie.datastore.sqlite.clapper import bell_path, same_file
 
-_IN_MODIFY, _IN_ATTRIB, _IN_CLOSE_WRITE, _IN_MOVE_SELF = 0x2, 0x4, 0x8, 0x800
+_IN_MODIFY, _IN_ATTRIB, _IN_CLOSE_WRITE = 0x2, 0x4, 0x8
+_IN_DELETE_SELF, _IN_MOVE_SELF = 0x400, 0x800
 _RUNG = _IN_MODIFY | _IN_CLOSE_WRITE
 _REMOVED = _IN_ATTRIB | _IN_MOVE_SELF  # of a file that is open, its removal is a change of links
+_MOVED = _IN_DELETE_SELF | _IN_MOVE_SELF  # of a folder that the files are in
 _DRAIN = 64 << 10  # bytes of events read at once; what they say does not matter
 
 
@@ -90,4 +92,6 @@ def _inotify(path: Path, bell: Path) -> int:
             number = ctypes.get_errno()
             os.close(descriptor)
             raise OSError(number, "inotify_add_watch")
+    for folder in path.resolve().parents:  # where we may not look, nobody else is told for us
+        libc.inotify_add_watch(descriptor, os.fsencode(folder), _MOVED)
     return descriptor
