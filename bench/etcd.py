@@ -25,8 +25,9 @@ from tortie.api import Key
 from tortie.api.codec import decode
 from tortie.datastore.etcd import EtcdDatastore, objects, requests
 from tortie.datastore.etcd import rpc_pb2 as pb
-from tortie.datastore.etcd.connection import RANGE, TXN, Connection
+from tortie.datastore.etcd.connection import Connection
 from tortie.datastore.etcd.layout import paths_of, spans
+from tortie.datastore.etcd.members import RANGE, TXN
 from tortie.datastore.settings import EtcdSettings
 
 WRITES, CALLERS, ROUNDS = 10_000, 32, 3

@@ -259,7 +259,7 @@ def test_a_token_that_ran_out_is_fetched_again(needs_etcd: None) -> None:  # noq
             spent = connection._token
             async with asyncio.timeout(30):
                 while connection._token == spent:
-                    await asyncio.sleep(1.2)  # etcd prolongs a token that is in use
+                    await asyncio.sleep(2.3)  # etcd prolongs a token that is in use
                     assert await store.get(made.key) == made
             async with aclosing(store.watch(["NetworkSet"], 0)) as watch:
                 connection._token = spent  # what a watch finds that begins after a long silence

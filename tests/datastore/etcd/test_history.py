@@ -12,9 +12,15 @@ from msgspec.structs import replace
 
 from servers.etcd import EtcdServer
 from servers.process import free_port
-from strategies.datastore import changes_until, first_batch, first_events, network_set
+from strategies.datastore import (
+    changes_until,
+    first_batch,
+    first_events,
+    network_set,
+    revision_of,
+)
 from strategies.etcd_backend import Raw
-from tortie.api import Key, Resource, with_metadata
+from tortie.api import Key, with_metadata
 from tortie.datastore import Deleted, Gone, Invalid, NotFound, Put, Unavailable
 from tortie.datastore.etcd import EtcdDatastore
 from tortie.datastore.settings import EtcdSettings
@@ -33,10 +39,6 @@ def run(settings: EtcdSettings, scenario: Scenario) -> None:
             await store.close()
 
     asyncio.run(body())
-
-
-def revision_of(resource: Resource) -> int:
-    return int(resource.metadata.resource_version)
 
 
 def test_a_watch_from_the_very_compaction_misses_no_deletion(etcd: EtcdServer) -> None:

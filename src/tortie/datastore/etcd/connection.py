@@ -16,7 +16,8 @@ from tortie.datastore.contract import Closed, DatastoreError, Unavailable
 from tortie.datastore.etcd import errors
 from tortie.datastore.etcd import rpc_pb2 as pb
 from tortie.datastore.etcd.diagnosis import why_unreachable
-from tortie.datastore.etcd.endpoints import Endpoint, channel, endpoints, tls_context
+from tortie.datastore.etcd.endpoints import Endpoint, endpoints, tls_context
+from tortie.datastore.etcd.members import AUTHENTICATE, Member, Metadata, Method
 from tortie.datastore.settings import EtcdSettings
 
 ANSWER_SECONDS = 4.0  # of one member, for one object
@@ -25,55 +26,11 @@ _LONGEST_PAUSE = 0.5
 _LEADER = ("hasleader", "true")  # a member that lost the others says so instead of waiting
 
 
-Metadata = tuple[tuple[str, str], ...]
-
-
-class Method(NamedTuple):
-    """One call of etcd's API."""
-
-    path: str
-    answer: Any  # the message's class
-
-
-RANGE = Method("/etcdserverpb.KV/Range", pb.RangeResponse)
-TXN = Method("/etcdserverpb.KV/Txn", pb.TxnResponse)
-COMPACT = Method("/etcdserverpb.KV/Compact", pb.CompactionResponse)
-GRANT = Method("/etcdserverpb.Lease/LeaseGrant", pb.LeaseGrantResponse)
-REVOKE = Method("/etcdserverpb.Lease/LeaseRevoke", pb.LeaseRevokeResponse)
-KEEP_ALIVE = Method("/etcdserverpb.Lease/LeaseKeepAlive", pb.LeaseKeepAliveResponse)
-AUTHENTICATE = Method("/etcdserverpb.Auth/Authenticate", pb.AuthenticateResponse)
-WATCH = Method("/etcdserverpb.Watch/Watch", pb.WatchResponse)
-
-
 class Answer(NamedTuple):
     """What a member answered; `doubtful`: an earlier try went unanswered and may have been done."""
 
     message: Any
     doubtful: bool
-
-
-class Member:
-    """One member of the cluster, by its own channel."""
-
-    def __init__(self, endpoint: Endpoint, settings: EtcdSettings) -> None:
-        self.endpoint = endpoint
-        self.channel = channel(endpoint, settings)
-        self._calls: dict[Method, Any] = {}
-
-    def call(self, method: Method) -> Any:
-        """The method with one request and one answer."""
-        return self._made(method, self.channel.unary_unary)
-
-    def stream(self, method: Method) -> Any:
-        """The method with many of both."""
-        return self._made(method, self.channel.stream_stream)
-
-    def _made(self, method: Method, shape: Any) -> Any:
-        made = self._calls.get(method)
-        if made is None:
-            made = shape(method.path, _serialized, method.answer.FromString)
-            self._calls[method] = made
-        return made
 
 
 class Patience:
@@ -259,8 +216,3 @@ class Connection:
         return await asyncio.to_thread(
             why_unreachable, member.endpoint, self._context, self._settings, errors.details(error)
         )
-
-
-def _serialized(message: Any) -> bytes:
-    data: bytes = message.SerializeToString()
-    return data

@@ -11,7 +11,8 @@ import grpc.aio
 from tortie.api import Resource
 from tortie.datastore.contract import DatastoreError
 from tortie.datastore.etcd import rpc_pb2 as pb
-from tortie.datastore.etcd.connection import ANSWER_SECONDS, GRANT, KEEP_ALIVE, REVOKE, Connection
+from tortie.datastore.etcd.connection import ANSWER_SECONDS, Connection
+from tortie.datastore.etcd.members import GRANT, KEEP_ALIVE, REVOKE
 
 
 class Creator(Protocol):

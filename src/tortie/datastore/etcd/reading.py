@@ -8,7 +8,7 @@ from tortie.api import Key, Resource
 from tortie.datastore.contract import Listing, Malformed
 from tortie.datastore.etcd import requests
 from tortie.datastore.etcd import rpc_pb2 as pb
-from tortie.datastore.etcd.connection import RANGE, TXN, Connection
+from tortie.datastore.etcd.connection import Connection
 from tortie.datastore.etcd.layout import (
     RESOURCES,
     Span,
@@ -17,6 +17,7 @@ from tortie.datastore.etcd.layout import (
     paths_of,
     spans,
 )
+from tortie.datastore.etcd.members import RANGE, TXN
 from tortie.datastore.etcd.objects import read
 
 PAGE_SECONDS = 30.0  # of one member, for a page: 500 objects of 1 MiB take their time
@@ -120,24 +121,28 @@ async def _dropped(reading: "asyncio.Task[pb.RangeResponse]") -> None:
 
 
 def _listing(kind: str, kvs: Iterable[pb.KeyValue], at_revision: int) -> Listing:
-    found = [read(kv, key_of(kv.key) or Key(kind, "", "")) for kv in kvs]
-    return Listing(
-        resources=tuple(sorted((item for item in found if isinstance(item, Resource)), key=_place)),
-        malformed=tuple(item for item in found if isinstance(item, Malformed)),
-        revision=at_revision,
-    )
-
-
-def _place(resource: Resource) -> tuple[str, str]:
-    """etcd sorts by the bytes of its keys, where "-" comes before the "/" after a namespace."""
-    return resource.metadata.namespace, resource.metadata.name
+    """In the order of etcd's keys, which for the names in use is that of ours nearly always."""
+    resources: list[Resource] = []
+    malformed: list[Malformed] = []
+    for kv in kvs:
+        found = read(kv, key_of(kv.key) or Key(kind, "", ""))
+        if isinstance(found, Malformed):
+            malformed.append(found)
+        else:
+            resources.append(found)
+    return Listing(tuple(resources), tuple(malformed), at_revision)
 
 
 def joined(listings: list[Listing]) -> Listing:
-    """The pages of one snapshot as one listing."""
+    """The pages of one snapshot as one listing, sorted by key."""
     resources = [resource for listing in listings for resource in listing.resources]
     return Listing(
         resources=tuple(sorted(resources, key=_place)),
         malformed=tuple(item for listing in listings for item in listing.malformed),
         revision=listings[0].revision,
     )
+
+
+def _place(resource: Resource) -> tuple[str, str]:
+    """etcd sorts by the bytes of its keys, where "-" comes before the "/" after a namespace."""
+    return resource.metadata.namespace, resource.metadata.name

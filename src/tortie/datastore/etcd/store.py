@@ -10,9 +10,10 @@ from tortie.api.calico.cluster_information import ClusterInformation, ClusterInf
 from tortie.datastore.contract import AlreadyExists, Batch, Conflict, Gone, Listing, NotFound
 from tortie.datastore.etcd import objects, reading, writing
 from tortie.datastore.etcd import rpc_pb2 as pb
-from tortie.datastore.etcd.connection import COMPACT, Connection
+from tortie.datastore.etcd.connection import Connection
 from tortie.datastore.etcd.layout import path_of
 from tortie.datastore.etcd.leases import Lease
+from tortie.datastore.etcd.members import COMPACT
 from tortie.datastore.etcd.recent import Recent
 from tortie.datastore.etcd.watching import watch
 from tortie.datastore.retry import ATTEMPTS, pause

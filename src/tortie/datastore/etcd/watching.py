@@ -17,8 +17,9 @@ import grpc.aio
 from tortie.datastore.contract import Batch, Gone
 from tortie.datastore.etcd import errors, reading, requests
 from tortie.datastore.etcd import rpc_pb2 as pb
-from tortie.datastore.etcd.connection import WATCH, Connection, Member, Metadata, Patience
+from tortie.datastore.etcd.connection import Connection, Patience
 from tortie.datastore.etcd.layout import WATCHED
+from tortie.datastore.etcd.members import WATCH, Member, Metadata
 from tortie.datastore.etcd.objects import event
 
 _CHANGES = "watch /calico/ipam and /calico/resources"

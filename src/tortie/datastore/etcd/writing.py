@@ -5,10 +5,13 @@ first was done, and shows what stands there: our own mark means that it was us.
 """
 
 from tortie.api import Key
-from tortie.datastore.contract import AlreadyExists, Conflict, NotFound, Unavailable
+from tortie.datastore.contract import AlreadyExists, Conflict, Gone, NotFound, Unavailable
 from tortie.datastore.etcd import requests
 from tortie.datastore.etcd import rpc_pb2 as pb
-from tortie.datastore.etcd.connection import TXN, Connection
+from tortie.datastore.etcd.connection import Connection
+from tortie.datastore.etcd.members import RANGE, TXN
+
+_STEPS_BACK = 32  # writes by others, until a lost answer is given up
 
 
 async def put_new(
@@ -34,8 +37,8 @@ async def put_over(
 ) -> pb.KeyValue | None:
     """Replace `old`; gives what stands there now, None where `old` is no longer there.
 
-    Raises NotFound where nothing is, Unavailable where the answer was lost and others have
-    written since.
+    Raises NotFound where nothing is, Unavailable where the answer was lost and what others have
+    written since hides what became of it.
     """
     answer, doubtful = await connection.ask(
         TXN,
@@ -50,11 +53,41 @@ async def put_over(
     there = requests.found(answer)
     if there is None:
         raise missing(key)
-    if doubtful and there.value == value:
-        return there
-    if doubtful and _may_cover_ours(old, there):
-        raise unknown(key)
-    return None
+    return await _ours_below(connection, key, old, there, value) if doubtful else None
+
+
+async def _ours_below(
+    connection: Connection, key: Key, old: pb.KeyValue, there: pb.KeyValue, value: bytes
+) -> pb.KeyValue | None:
+    """Our write among those that came after `old`; None if the first of them is another's.
+
+    Goes back from what is there now, write by write, by reading as of the revision before each.
+    Raises Unavailable where that leads nowhere: too far, compacted, or deleted in between.
+    """
+    for _ in range(_STEPS_BACK):
+        if there.value == value:
+            return there
+        if there.create_revision != old.create_revision:
+            break
+        if there.version <= old.version + 1:
+            return None
+        before = await _as_of(connection, there.key, there.mod_revision - 1)
+        if before is None:
+            break
+        there = before
+    raise unknown(key)
+
+
+async def _as_of(connection: Connection, path: bytes, revision: int) -> pb.KeyValue | None:
+    """What stood there at a revision; None where nothing did, or nobody knows any more."""
+    request = requests.read(path)
+    request.revision = revision
+    try:
+        answer, _ = await connection.ask(RANGE, request, f"read {path.decode()}")
+    except Gone:
+        return None
+    found: pb.KeyValue | None = answer.kvs[0] if answer.kvs else None
+    return found
 
 
 async def remove(connection: Connection, key: Key, old: pb.KeyValue) -> bool:
@@ -90,11 +123,6 @@ def unknown(key: Key) -> Unavailable:
         f"etcd's answer to the write of {key} was lost, and others have written it since: it may "
         "or may not have been done; read it again"
     )
-
-
-def _may_cover_ours(old: pb.KeyValue, there: pb.KeyValue) -> bool:
-    """Whether there was a write between `old` and what is there now, which may have been ours."""
-    return there.create_revision != old.create_revision or there.version > old.version + 1
 
 
 def _written(
