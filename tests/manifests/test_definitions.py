@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from api.test_crds import WITH_RULES, examples_of
 from servers.kube_api import path_of
-from servers.kube_crds import ROOT, conditions_of, store_whole
+from servers.kube_crds import ROOT, conditions_of
 from strategies.resources import resources
 from tortie.api import KINDS, decode, to_manifest
 from tortie.api.crds import CUSTOM_KINDS, GROUPS, NATIVE, STORED, definitions
@@ -34,7 +34,6 @@ def judge(shared_kube):
     """(Status, answer) of the server to a manifest, which is not kept."""
     shared_kube.wipe()
     shared_kube.namespace("n")
-    store_whole(shared_kube)
 
     def answer(body):
         if KINDS[body["kind"]].namespaced:
@@ -187,7 +186,6 @@ def test_policies_can_be_selected_by_tier(kube):
 
 
 def test_a_pools_addresses_stay_what_they_were(kube):
-    store_whole(kube)
     kube.api.create(manifest("IPPool", {"cidr": "10.0.0.0/16", "blockSize": 26}))
     path = "/apis/projectcalico.org/v3/ippools/a"
     merge = "application/merge-patch+json"

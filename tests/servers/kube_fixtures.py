@@ -11,7 +11,7 @@ import pytest
 from servers.etcd import MISSING as NO_ETCD
 from servers.kube import KubeServer, kube_server
 from servers.kube_build import REQUIRED, NoKubeApiserver, cached, required
-from servers.kube_crds import install
+from servers.kube_crds import install, store_whole
 
 _NONE = "no kube-apiserver"
 
@@ -36,9 +36,13 @@ def _missing() -> str:
 
 @pytest.fixture(scope="session")
 def shared_kube(needs_kube: None) -> Iterator[KubeServer]:  # noqa: ARG001 - asked for to skip
-    """The one server of this run (4 s), with both groups of Calico's kinds and admin policies."""
+    """The one server of this run (5 s), with both groups of Calico's kinds and admin policies.
+
+    It judges by all rules of the definitions, as a server of the next release would.
+    """
     with kube_server() as server:
         install(server.api)
+        store_whole(server)
         yield server
 
 
