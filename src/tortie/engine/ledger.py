@@ -1,10 +1,11 @@
 """What has been told downstream, and what is to be told next."""
 
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+_NOBODY: frozenset[Any] = frozenset()
 
 
 class Ledger(Generic[K, V]):
@@ -34,6 +35,8 @@ class Ledger(Generic[K, V]):
 
     def drain(self) -> tuple[dict[K, V], frozenset[K]]:
         """What is new or differs, and what went, since the last call."""
+        if not self._pending:  # most of them, most of the time
+            return {}, _NOBODY
         pending, self._pending = self._pending, {}
         changed: dict[K, V] = {}
         gone: list[K] = []

@@ -7,13 +7,15 @@ demands one of some pairs, or a key, is found by the one demand that the fewest 
 standing item where the mentions are too many.
 """
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
+from itertools import chain
 from typing import Generic, NamedTuple, TypeVar
 
 from pyroaring import BitMap
 
 from tortie.selectors.bitmaps import LabelBitmaps
-from tortie.selectors.items import Change, Groups, union
+from tortie.selectors.items import Change, Groups, OneChange, union
+from tortie.selectors.matching import Labels
 from tortie.selectors.restrictions import LabelRestriction, Restrictions, restrictions
 from tortie.selectors.selector import Selector
 from tortie.selectors.tree import All, Equals, Global, In, Node, NotEquals, NotIn, leaves
@@ -74,6 +76,15 @@ class _Listing(Generic[SelectorId]):
             if not self.by_key[key]:
                 del self.by_key[key]
 
+    def of_pairs(self, pairs: Iterable[Pair]) -> Iterator[_Crowd[SelectorId]]:
+        """Who is listed under these labels."""
+        by_key, by_pair = self.by_key, self.by_pair
+        for pair in pairs:
+            if pair[0] in by_key:
+                yield by_key[pair[0]]
+            if pair in by_pair:
+                yield by_pair[pair]
+
     def find(self, groups: Groups) -> Iterator[tuple[_Crowd[SelectorId], BitMap]]:
         """Who is listed under these labels, with the items that have them."""
         for key, values in groups.items():
@@ -124,6 +135,22 @@ class Audience(Generic[SelectorId]):
                 known = concerned.get(tracked)
                 concerned[tracked] = numbers if known is None else known | numbers
         return concerned
+
+    def of_one(self, change: OneChange) -> Iterable[Tracked[SelectorId]]:
+        """The selectors that may match a single item otherwise after its change."""
+        if change.old is None or change.new is None:
+            labels = change.new or change.old or {}
+            crowds = [*self._demands.of_pairs(labels.items()), self._undemanding]
+        else:
+            crowds = self._of_one_altered(change, change.old)
+        return dict.fromkeys(chain.from_iterable(crowds))
+
+    def _of_one_altered(self, change: OneChange, old: Labels) -> list[_Crowd[SelectorId]]:
+        mentioning = [*self._mentions.of_pairs([*change.gained, *change.lost])]
+        if sum(map(len, mentioning)) <= _CROWD:
+            return mentioning
+        demanding = [*self._demands.of_pairs([*old.items(), *change.gained]), self._undemanding]
+        return min(mentioning, demanding, key=lambda crowds: sum(map(len, crowds)))
 
     def _of_altered(self, change: Change) -> list[tuple[_Crowd[SelectorId], BitMap]]:
         """Who mentions what changed; or, if that is a crowd, whose demand is met at all."""

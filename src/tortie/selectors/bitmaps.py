@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pyroaring import BitMap
 
-from tortie.selectors.items import Change, Groups, union
+from tortie.selectors.items import Change, Groups, OneChange, union
 from tortie.selectors.matching import text_test
 from tortie.selectors.tree import (
     All,
@@ -56,6 +56,26 @@ class LabelBitmaps:
         for name, numbers in change.keyless.items():
             self._remove_key(name, BitMap(numbers))
 
+    def apply_one(self, change: OneChange) -> None:
+        """The same for a single item, without bitmaps made for it."""
+        number = change.number
+        if change.old is None:
+            self.everything.add(number)
+        elif change.new is None:
+            self.everything.discard(number)
+        for name, value in change.lost:
+            having = self._keys[name].values
+            having[value].discard(number)
+            if not having[value]:
+                del having[value]
+        for name in change.keyless:
+            key = self._keys[name]
+            key.present.discard(number)
+            if not key.present:
+                del self._keys[name]
+        for name, value in change.gained:
+            self._gain(name, value, number)
+
     def present(self, name: str) -> BitMap:
         """Who has the label."""
         key = self._keys.get(name)
@@ -82,6 +102,16 @@ class LabelBitmaps:
                     key.values[value] |= numbers
                 else:
                     key.values[value] = numbers
+
+    def _gain(self, name: str, value: str, number: int) -> None:
+        key = self._keys.get(name)
+        if key is None:
+            key = self._keys[name] = _Key()
+        key.present.add(number)
+        having = key.values.get(value)
+        if having is None:
+            having = key.values[value] = BitMap()
+        having.add(number)
 
     def _remove_values(self, groups: Groups) -> None:
         for name, values in groups.items():

@@ -49,6 +49,8 @@ class SelectorIndex(Generic[SelectorId, ItemId]):
         Each pair of selector and item is there at most once, and only if it differs from before.
         Removing an unknown item is nothing.
         """
+        if len(items) == 1:
+            return self._apply_one(*next(iter(items.items())))
         change = self._items.note(items)
         self._bitmaps.apply(change)
         changes: list[MatchChange[SelectorId, ItemId]] = []
@@ -83,6 +85,25 @@ class SelectorIndex(Generic[SelectorId, ItemId]):
     def members(self, selector_id: SelectorId) -> list[ItemId]:
         """The items that a tracked selector matches. Raises KeyError for one that is not."""
         return self._items.names(self._tracked[selector_id].members)
+
+    def _apply_one(
+        self, item: ItemId, labels: Labels | None
+    ) -> list[MatchChange[SelectorId, ItemId]]:
+        """As `apply`, for the many changes that come one by one: no bitmaps of one number."""
+        change = self._items.note_one(item, labels)
+        if change is None:
+            return []
+        self._bitmaps.apply_one(change)
+        number = change.number
+        changes: list[MatchChange[SelectorId, ItemId]] = []
+        for tracked in self._audience.of_one(change):
+            matches = labels is not None and tracked.selector.matches(labels)
+            if matches is not (number in tracked.members):
+                (tracked.members.add if matches else tracked.members.discard)(number)
+                changes.append(MatchChange(tracked.id, item, matches))
+        if labels is None:
+            self._items.forget([number])
+        return changes
 
     def _ask(
         self,

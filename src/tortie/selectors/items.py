@@ -62,6 +62,25 @@ class Change:
         self.keyless: dict[str, list[int]] = defaultdict(list)
 
 
+class OneChange:
+    """What happened to a single item; for the many changes that come one by one.
+
+    `gained` and `lost` are pairs of label and value, `keyless` the labels that it has no more.
+    `old` and `new` are None where the item was not there, or is not.
+    """
+
+    __slots__ = ("gained", "keyless", "lost", "new", "number", "old")
+
+    def __init__(self, number: int, old: Labels | None, new: Labels | None) -> None:
+        self.number = number
+        self.old = old
+        self.new = new
+        before, after = old or {}, new or {}
+        self.gained = [pair for pair in after.items() if before.get(pair[0]) != pair[1]]
+        self.lost = [pair for pair in before.items() if after.get(pair[0]) != pair[1]]
+        self.keyless = [key for key, _ in self.lost if key not in after]
+
+
 class Items(Generic[ItemId]):
     """Items with dense numbers from 0; a number is used again once its item is forgotten."""
 
@@ -82,6 +101,16 @@ class Items(Generic[ItemId]):
                 self._create(item, labels, change)
         return change
 
+    def note_one(self, item: ItemId, labels: Labels | None) -> OneChange | None:
+        """The same for one item; None where nothing changes."""
+        number = self._numbers.get(item)
+        if number is None:
+            return None if labels is None else OneChange(self._number(item, labels), None, labels)
+        old = self._labels[number]
+        self._labels[number] = labels
+        change = OneChange(number, old, labels)
+        return change if labels is None or change.gained or change.lost else None
+
     def labels(self, number: int) -> Labels | None:
         """The labels of an item; None for one that is gone."""
         return self._labels[number]
@@ -101,6 +130,12 @@ class Items(Generic[ItemId]):
         self._free.extend(gone)
 
     def _create(self, item: ItemId, labels: Labels, change: Change) -> None:
+        number = self._number(item, labels)
+        change.born.append(number)
+        change.appeared.add(labels.items(), number)
+
+    def _number(self, item: ItemId, labels: Labels) -> int:
+        """A number for a new item."""
         if self._free:
             number = self._free.pop()
             self._labels[number] = labels
@@ -109,8 +144,7 @@ class Items(Generic[ItemId]):
             self._labels.append(labels)
         self._numbers[item] = number
         self._ids[number] = item
-        change.born.append(number)
-        change.appeared.add(labels.items(), number)
+        return number
 
     def _alter(self, number: int, labels: Labels | None, change: Change) -> None:
         old = self._labels[number] or {}
