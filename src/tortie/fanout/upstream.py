@@ -1,7 +1,8 @@
 """One stream of the datastore, followed once for any number of clients.
 
-Updates gather for a moment and go out as one crumb. The moment grows with the load: it lasts as
-long as the last round over all clients took, so that the server is never busy with sending alone.
+A batch goes out as one crumb; in the pause that follows, further changes gather in the store. The
+pause grows with the load: it lasts as long as the last round over all clients took, so that the
+server is never busy with sending alone. A change that comes alone goes out at once.
 """
 
 import asyncio
@@ -69,7 +70,6 @@ class Upstream:
         self._tally = tally
         self._identity = ""
         self._source = source(self._admit)
-        self._dirty = asyncio.Event()
         self._moved = asyncio.Event()
         self._snapshot: asyncio.Task[Snapshot] | None = None
         self._said = Status()  # what clients know, but for how long it lasts
@@ -90,19 +90,30 @@ class Upstream:
         """
         try:
             async with asyncio.TaskGroup() as tasks:
-                publishing = tasks.create_task(self._publish())
+                looking = tasks.create_task(self._look())
                 await self._follow()
-                publishing.cancel()
+                looking.cancel()
         except ExceptionGroup as group:
             raise group.exceptions[0] from None
 
     async def _follow(self) -> None:
+        """Pull, publish, pause: what comes meanwhile gathers in the store, and comes at once."""
         async for items in self._source.stream():
             self.picture.take(items)
             if self.picture.in_sync:
                 self.ready.set()
-            self._dirty.set()
-            await asyncio.sleep(0)  # a long picture must not keep the clients waiting
+                took = await self._publish()
+                await asyncio.sleep(min(max(self._least_age, took), _LONGEST))
+            else:
+                await asyncio.sleep(0)  # a long picture must not keep others waiting
+
+    async def _look(self) -> None:
+        """An outage brings no batch: look for it."""
+        await self.ready.wait()
+        while True:
+            await asyncio.sleep(_LOOK)
+            if self._status() != self._said:
+                await self._publish()
 
     async def reach(self, revision: int, within: float) -> None:
         """Return once the picture is as new as `revision`, or after so many seconds."""
@@ -155,18 +166,10 @@ class Upstream:
             )
         self._identity = identity
 
-    async def _publish(self) -> None:
-        await self.ready.wait()
-        pause = self._least_age
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK):
-                    await self._dirty.wait()
-            if self._dirty.is_set():
-                await asyncio.sleep(pause)
-            self._dirty.clear()
-            self._put_crumbs()
-            pause = min(max(self._least_age, await self._send()), _LONGEST)
+    async def _publish(self) -> float:
+        """Put what changed to all clients; the seconds of work that this was."""
+        self._put_crumbs()
+        return await self._send()
 
     def _put_crumbs(self) -> None:
         now, wires = time.monotonic(), []
