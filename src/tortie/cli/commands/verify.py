@@ -6,7 +6,8 @@
     allowed:
       - {from: shop/web-*, to: shop/api, ports: [8080/tcp]}
     denied:
-      - {from: [guest/*, outside], to: {namespace: shop, selector: "role == 'data'"}}
+      - from: [guest/*, outside]
+        to: {namespace: shop, selector: "role == 'data'"}
 
 Status 0 if all hold, 2 if one is broken (with the rule that breaks it), 1 where
 anything is wrong.
