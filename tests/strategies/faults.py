@@ -1,5 +1,6 @@
 """A datastore that fails when told to, and clusters whose objects stand for one another."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Collection, Iterable
 from contextlib import aclosing
 
@@ -61,6 +62,11 @@ class FaultyStore:
         self._page = page
         self.calls: list[str] = []
 
+    async def step(self, operation: str) -> str:
+        """As `fail`, after others had their turn: they may write between any two operations."""
+        await asyncio.sleep(0)
+        return self.fail(operation)
+
     def fail(self, operation: str) -> str:
         """Raise the next fault, if it is an error; else it is the caller's."""
         self.calls.append(operation)
@@ -70,15 +76,15 @@ class FaultyStore:
         return fault
 
     async def revision(self) -> int:
-        self.fail("revision")
+        await self.step("revision")
         return await self._store.revision()
 
     async def identity(self) -> str:
-        self.fail("identity")
+        await self.step("identity")
         return await self._store.identity()
 
     async def get(self, key: Key) -> Resource:
-        self.fail("get")
+        await self.step("get")
         return await self._store.get(key)
 
     async def pages(
@@ -87,11 +93,11 @@ class FaultyStore:
         size = min(size, self._page)
         async with aclosing(self._store.pages(kind, namespace, size)) as pages:
             async for page in pages:
-                self.fail("page")
+                await self.step("page")
                 yield page
 
     async def list(self, kind: str, namespace: str | None = None) -> Listing:
-        self.fail("list")
+        await self.step("list")
         return await self._store.list(kind, namespace)
 
     async def create(self, resource: Resource) -> Resource:
@@ -104,14 +110,14 @@ class FaultyStore:
         return await self._store.delete(key, revision)
 
     async def watch(self, kinds: Collection[str], since: int) -> AsyncGenerator[Batch, None]:
-        self.fail("watch")
+        await self.step("watch")
         async with aclosing(self._store.watch(kinds, since)) as batches:
             async for batch in batches:
-                oddity = self.fail("batch")  # an error: it never arrives
+                oddity = await self.step("batch")  # an error: it never arrives
                 yield batch
                 if oddity == "repeat":
                     yield batch
-                if self.fail("after") == "end":
+                if await self.step("after") == "end":
                     return
 
     async def close(self) -> None:

@@ -14,7 +14,9 @@ from tortie.datastore.memory import MemoryDatastore
 from tortie.sync import BGP_KINDS, FELIX_KINDS, TUNNEL_KINDS, Backoff, Syncer
 
 steps = st.tuples(
-    st.sampled_from(["put", "put", "put", "delete", "damage", "jump", "rest"]),
+    st.sampled_from(
+        ["put", "put", "put", "delete", "damage", "jump", "rest", "rest", "turn", "turn"]
+    ),
     st.one_of(cluster_objects(), network_objects()),
 )
 
@@ -79,5 +81,7 @@ async def _do(store: MemoryDatastore, what: str, resource: Resource, good: Good)
             await store.put_raw(resource.key, b"{")
         case "jump":  # others write to the same store, in kinds that nobody follows
             await store.put_raw(Key("IPAMHandle", "", "other"), b"{")
+        case "turn":
+            await asyncio.sleep(0)  # lets the follower take one step
         case _:
-            await asyncio.sleep(0.0001)  # lets the follower come in between
+            await asyncio.sleep(0.0001)  # or several

@@ -19,6 +19,8 @@ from tortie.api import (
     Profile,
     Resource,
     ServiceAccount,
+    Tier,
+    TierSpec,
     WorkloadEndpoint,
     with_metadata,
 )
@@ -322,6 +324,32 @@ def test_what_is_gone_is_known_at_the_last_page_also_where_the_listing_began_aga
         assert updates(await until(stream, 10)) == gone | {added.key: added}
 
     follow(scenario, [*START, "unavailable", *START[:10], "gone", "gone"])
+
+
+def test_what_came_and_went_between_two_listings_is_never_told() -> None:
+    """The watch begins at the older listing; the younger one has overtaken its events."""
+
+    class Busy(FaultyStore):
+        async def pages(self, kind, namespace=None, size=500):  # type: ignore[no-untyped-def]
+            if kind == "GlobalNetworkSet":
+                await self.create(global_network_set("brief"))
+                await self.delete(global_network_set("brief").key)
+            async for page in super().pages(kind, namespace, size):
+                yield page
+
+    async def body() -> None:
+        store = MemoryDatastore()
+        tier = await store.create(Tier(metadata=ObjectMeta(name="t"), spec=TierSpec(order=1.0)))
+        stream = Syncer(Busy(store, []), ["Tier", "GlobalNetworkSet"]).stream()
+        assert await until(stream, 3) == [
+            Update(tier.key, tier),
+            InSync(),
+            Progress(1),
+            Progress(3),
+        ]
+        await stream.aclose()
+
+    asyncio.run(body())
 
 
 def test_no_page_is_asked_for_before_the_one_before_it_went_out() -> None:

@@ -24,7 +24,6 @@ class Claims:
                 self._rivals[target].add(source)
                 return False
             self._rivals[target].add(owner)
-        self._without(target, source)
         self._owners[target] = source
         return True
 
@@ -48,7 +47,7 @@ class Claims:
         self._without(target, source)
 
     def _without(self, target: Key, source: Key) -> None:
-        rivals = self._rivals.get(target) if self._rivals else None
+        rivals = self._rivals.get(target)
         if rivals is not None:
             rivals.discard(source)
             if not rivals:
