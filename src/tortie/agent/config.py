@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tortie.daemon import values
+from tortie.fanout import settings as fanout
 
 _PREFIX = "FELIX_"
 
@@ -99,8 +100,8 @@ _PARAMETERS: dict[str, _Parameter] = {
     "FelixHostname": _Parameter("node", values.node_name),
 }
 _BY_FOLDED = {name.casefold(): name for name in _PARAMETERS}
-# Read by the command line, not here.
-_ELSEWHERE = frozenset({"datastore", "rundir", "datastoretype"})
+# Read elsewhere.
+_ELSEWHERE = frozenset({"datastore", "rundir", "datastoretype", *map(str.casefold, fanout.NAMES)})
 
 
 def load_config(environ: Mapping[str, str], *, node: str, run_dir: str = "/run/tortie") -> Loaded:

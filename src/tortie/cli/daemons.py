@@ -27,6 +27,10 @@ from tortie.dataplane.composite import Dataplane
 from tortie.datastore import Datastore, DatastoreError, open_datastore
 from tortie.datastore.initialize import initialize_in_time
 from tortie.engine import Engine
+from tortie.fanout.client import FanoutFollower
+from tortie.fanout.discovery import find_servers
+from tortie.fanout.environment import FanoutSettingsError
+from tortie.fanout.settings import FanoutClientSettings, client_settings
 from tortie.ipam import IPAM
 from tortie.linux.libnftables import NftError
 from tortie.linux.links import Links
@@ -61,14 +65,16 @@ def run_agent(args: argparse.Namespace) -> int:
         return _refuse("it programs the kernel's firewall and routes: run it as root")
     try:
         loaded = load_config(os.environ, node=_node(args), run_dir=_run_dir(args))
+        fanout = client_settings(os.environ)
         configure_logs(loaded.config.log_severity)
         lock = RunLock(loaded.config.run_dir)
-    except (ConfigError, AlreadyRunning, OSError) as problem:
+    except (ConfigError, FanoutSettingsError, AlreadyRunning, OSError) as problem:
         return _refuse(problem)
     for warning in loaded.warnings:
         _log.warning("a setting is not used", problem=warning)
     try:
-        asyncio.run(_run(loaded.config, _datastore(args), getattr(args, "address", None)))
+        address = getattr(args, "address", None)
+        asyncio.run(_run(loaded.config, fanout, _datastore(args), address))
     except (DatastoreError, OtherDatastore, NftError, OSError, ValueError) as problem:
         return _refuse(problem)
     finally:
@@ -76,7 +82,9 @@ def run_agent(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _run(config: AgentConfig, datastore: str, address: str | None) -> None:
+async def _run(
+    config: AgentConfig, fanout: FanoutClientSettings, datastore: str, address: str | None
+) -> None:
     if address is not None:
         check_address(address, 4)
     dataplane = build_dataplane(config)
@@ -85,7 +93,7 @@ async def _run(config: AgentConfig, datastore: str, address: str | None) -> None
     store = await open_datastore(datastore)
     allegiance = Allegiance(config.run_dir, datastore)
     try:
-        await _Node(config, store, dataplane, allegiance, address).serve()
+        await _Node(config, fanout, store, dataplane, allegiance, address).serve()
     finally:
         await store.close()
 
@@ -96,6 +104,7 @@ class _Node:
     def __init__(
         self,
         config: AgentConfig,
+        fanout: FanoutClientSettings,
         store: Datastore,
         dataplane: Dataplane,
         allegiance: Allegiance,
@@ -107,16 +116,16 @@ class _Node:
         self._address = address
         self._mtu = PodMtu()
         self._monitor = Monitor(self._link_event)
-        self._syncer = Syncer(store, on_warning=self._sync_warning, admit=allegiance.admit)
+        source = self._source(fanout)
         self._ipam = IPAM(store)
         self._tunnels = TunnelAddresses(store, self._ipam, config.node)
         pipeline = Pipeline(Engine(config.node), dataplane)
         self._agent = Agent(
             config,
-            self._syncer,
+            source,
             pipeline,
             [self._tunnels.saw],
-            absent_policies=self._syncer.absent_policies,
+            absent_policies=source.absent_policies,
         )
         attacher = Attacher(
             config.node, self._agent, Addresses(self._ipam), Records(store), self._pod_mtu
@@ -135,6 +144,15 @@ class _Node:
             await serve(self._agent, self._control, [self._write])
         finally:
             self._monitor.close()
+
+    def _source(self, fanout: FanoutClientSettings) -> Syncer | FanoutFollower:
+        """The datastore itself, or a server that follows it for many."""
+        admit = self._allegiance.admit
+        if not fanout.wanted:
+            return Syncer(self._store, on_warning=self._sync_warning, admit=admit)
+        node = self._config.node
+        find = find_servers(fanout, self._store, node)
+        return FanoutFollower(fanout, find, node=node, admit=admit, on_warning=self._sync_warning)
 
     async def _write(self) -> None:
         """What this node writes to the datastore, once that is known to be the right one."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from tortie.api import Resource
 from tortie.api.kube.endpoint_slice import EndpointSlice, ServiceEndpoint
 from tortie.datastore import Datastore
+from tortie.fanout.settings import FanoutClientSettings
 
 PORT_NAME = "calico-typha"
 PORT = 5473
@@ -26,6 +27,13 @@ class Server(NamedTuple):
 
 FindServers = Callable[[], Awaitable[list[Server]]]
 """The servers to try now, the best first. May raise DatastoreError or OSError."""
+
+
+def find_servers(settings: FanoutClientSettings, store: Datastore, node: str) -> FindServers:
+    """As the settings say: by address, else by service; `node` is where the client runs."""
+    if settings.address is not None:
+        return at_address(*settings.address)
+    return behind_service(store, settings.service, settings.namespace, node)
 
 
 def at_address(host: str, port: int) -> FindServers:

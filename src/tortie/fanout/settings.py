@@ -9,6 +9,13 @@ from tortie.daemon import values
 from tortie.fanout.certificates import Tls, TlsFiles
 from tortie.fanout.environment import Given
 
+NAMES = (
+    *("TyphaAddr", "TyphaK8sServiceName", "TyphaK8sNamespace", "TyphaReadTimeout"),
+    *("TyphaWriteTimeout", "TyphaCAFile", "TyphaCertFile", "TyphaKeyFile"),
+    *("TyphaCN", "TyphaURISAN"),
+)
+"""What `client_settings` reads, after the prefix."""
+
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:/\s]+):([0-9]{1,5})")
 
 
