@@ -7,19 +7,19 @@ from random import Random
 import pytest
 
 from servers.etcd import EtcdServer
-from strategies.datastore import global_network_set, network_set
+from strategies.datastore import global_network_set, network_set, revision_of
 from tortie.api import IPPool, IPPoolSpec, Key, ObjectMeta, Resource, with_metadata
 from tortie.datastore import Conflict, Datastore, NotFound
 from tortie.datastore.etcd import EtcdDatastore
 from tortie.ipam import IPAM, AssignRequest
-from tortie.sync import Backoff, Syncer, Update
+from tortie.sync import Backoff, Progress, Syncer, Update
 
 KINDS = ("NetworkSet", "GlobalNetworkSet")
-END = Key("GlobalNetworkSet", "", "end")
+Reached = asyncio.Queue[int]
 
 
-async def follow(store: Datastore, seen: dict[Key, Resource], ended: asyncio.Event) -> None:
-    """Fold the stream into `seen`; `ended` is set by the batch with the object `end`."""
+async def follow(store: Datastore, seen: dict[Key, Resource], reached: Reached) -> None:
+    """Fold the stream into `seen`; `reached` gets each revision up to which that is all."""
 
     async def soon(_: float) -> None:
         await asyncio.sleep(0.02)
@@ -32,8 +32,8 @@ async def follow(store: Datastore, seen: dict[Key, Resource], ended: asyncio.Eve
                     seen.pop(item.key, None)
                 elif isinstance(item, Update) and item.value is not None:
                     seen[item.key] = item.value
-            if END in seen:
-                ended.set()
+                elif isinstance(item, Progress):
+                    reached.put_nowait(item.revision)
 
 
 async def change(store: EtcdDatastore, random: Random, name: str) -> None:
@@ -59,9 +59,9 @@ def test_a_follower_ends_equal_to_the_store_after_any_trouble(
     seen: dict[Key, Resource] = {}
 
     async def body() -> None:
-        ended = asyncio.Event()
+        reached = Reached()
         store, other = [await EtcdDatastore.open(etcd.client) for _ in range(2)]
-        following = asyncio.ensure_future(follow(store, seen, ended))
+        following = asyncio.ensure_future(follow(store, seen, reached))
         for _ in range(4):
             for _ in range(25):
                 await change(other, random, random.choice("abcdefgh"))
@@ -69,9 +69,10 @@ def test_a_follower_ends_equal_to_the_store_after_any_trouble(
                 etcd.restart()
             if "compact" in trouble:
                 await other.compact(await other.revision())
-        await other.create(global_network_set(END.name))
+        end = revision_of(await other.create(global_network_set("end")))
         async with asyncio.timeout(30):
-            await ended.wait()
+            while await reached.get() < end:
+                pass
         stored = [found for kind in KINDS for found in (await other.list(kind)).resources]
         assert seen == {found.key: found for found in stored}
         following.cancel()
