@@ -126,6 +126,10 @@ async def picture(settings: KubernetesSettings) -> int:
 
 async def parsed(settings: KubernetesSettings) -> int:
     """The child: the same bytes, parsed into plain objects and dropped page by page."""
+    return _parsed(settings)
+
+
+def _parsed(settings: KubernetesSettings) -> int:
     with tempfile.NamedTemporaryFile() as file:
         file.write(settings.certificate + settings.key)
         file.flush()

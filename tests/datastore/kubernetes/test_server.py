@@ -43,6 +43,7 @@ from tortie.datastore import (
 from tortie.datastore.kubernetes import KubernetesDatastore
 from tortie.datastore.kubernetes.places import place_of
 from tortie.datastore.settings import CRD_V1, CRD_V3, KubernetesSettings
+from tortie.ipam import IPAM, AssignRequest
 
 Store = KubernetesDatastore
 Scenario = Callable[[Store], Awaitable[Any]]
@@ -228,6 +229,44 @@ def test_a_deletion_of_what_moved_on_marks_nothing(kube: KubeServer) -> None:
     run(kube.client(), scenario)
 
 
+@pytest.mark.parametrize("group", [CRD_V1, CRD_V3])
+def test_addresses_are_given_out_and_taken_back(kube: KubeServer, group: str) -> None:
+    body = {"metadata": {"name": "p"}, "spec": {"cidr": "10.0.0.0/24", "blockSize": 28}}
+
+    async def scenario(store: Store) -> None:
+        await store.create(msgspec.convert(body, IPPool))
+        ipam = IPAM(store)
+        requests = [
+            AssignRequest(node=f"n{number % 2}", handle=f"H{number}") for number in range(6)
+        ]
+        given = await asyncio.gather(*map(ipam.auto_assign, requests))
+        assert len({each.ips for each in given}) == 6
+        for request in requests:
+            assert await ipam.release_by_handle(request.handle)
+        for node in ("n0", "n1"):
+            await ipam.release_node(node)
+        for kind in ("IPAMBlock", "BlockAffinity", "IPAMHandle"):
+            assert (await store.list(kind)).resources == ()
+
+    run(kube.client(group), scenario)
+
+
+def test_a_write_of_what_somebody_else_wrote_meanwhile_is_a_conflict(kube: KubeServer) -> None:
+    async def scenario(store: Store) -> None:
+        made = await store.create(network_set("a"))
+        other = await KubernetesDatastore.open(kube.client())
+        changed = await other.update(with_metadata(made, labels={"by": "other"}))
+        for attempt in (store.update(made), store.delete(made.key, revision_of(made))):
+            with pytest.raises(Conflict):
+                await attempt
+        await other.delete(made.key)
+        await other.close()
+        with pytest.raises(NotFound):
+            await store.update(changed)
+
+    run(kube.client(), scenario)
+
+
 # Core objects
 
 
@@ -384,7 +423,11 @@ def test_kinds_that_are_not_installed(
             ):
                 await attempt
         assert (await store.list(kind)).resources == ()
-        async with aclosing(store.watch([kind, "Namespace"], await store.revision())) as watch:
+        since = await store.revision()
+        kube.namespace("later")
+        async with aclosing(store.watch([kind, "Namespace"], since)) as watch:
+            while (await anext(watch)).revision <= since:
+                pass  # until the watch has found that there is no such kind
             waiting = asyncio.ensure_future(first_events(watch))
             clean = {k: definition[k] for k in ("apiVersion", "kind", "spec")}
             meta = {k: definition["metadata"].get(k) for k in ("name", "annotations")}

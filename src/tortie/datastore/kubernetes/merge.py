@@ -12,8 +12,9 @@ has proved, never from what was assumed.
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import suppress
 
-from tortie.datastore.contract import Batch, DatastoreError, Event
+from tortie.datastore.contract import Batch, DatastoreError, Event, Unavailable
 from tortie.datastore.kubernetes.watches import Stream
 
 SETTLE_SECONDS = 0.03
@@ -141,7 +142,8 @@ class Merge:
             if pending:
                 await _turns()
             elif all(stream.connected for stream in self._streams):
-                await look()
+                with suppress(Unavailable):  # the streams themselves tell of an outage
+                    await look()
 
 
 async def _turns() -> None:

@@ -30,6 +30,7 @@ from tortie.datastore.kubernetes.forms import JSON, Write
 from tortie.datastore.kubernetes.lists import NotInstalled, pages
 from tortie.datastore.kubernetes.merge import Known, Merge
 from tortie.datastore.kubernetes.places import Place, place_of, profile_sources
+from tortie.datastore.kubernetes.recent import Recent
 from tortie.datastore.kubernetes.watches import Stream
 from tortie.datastore.retry import ATTEMPTS, pause
 from tortie.datastore.settings import KubernetesSettings
@@ -64,6 +65,7 @@ class KubernetesDatastore:
         self._client = client
         self._settings = settings
         self._known = Known()
+        self._recent = Recent()
         self._closed = False
 
     @classmethod
@@ -184,6 +186,7 @@ class KubernetesDatastore:
             if not await self._finished(place, source):
                 raise
             made = await self._sent(place, request)
+        self._recent.saw(place.path(source), _revision_of(made), made)
         return await self._with_status(place, resource, self._read(place, made))
 
     async def update(self, resource: Resource) -> Resource:
@@ -191,7 +194,8 @@ class KubernetesDatastore:
         place, source = self._where(resource.key)
         read = revision_read(resource)
         for attempt in range(ATTEMPTS):
-            stored = await self._stored(place, source)
+            known = self._recent.at(place.path(source), read)
+            stored = known or await self._stored(place, source)
             _check(place, resource, stored, read)
             try:
                 return await self._replaced(place, source, stored, resource)
@@ -208,7 +212,8 @@ class KubernetesDatastore:
             raise DatastoreError(f"{key} follows from its Kubernetes object: delete that instead")
         place = self._place(key.kind)
         for attempt in range(ATTEMPTS):
-            stored = await self._stored(place, key)
+            known = self._recent.at(place.path(key), revision)
+            stored = known or await self._stored(place, key)
             check_unchanged(key, revision, _revision_of(stored))
             try:
                 await self._removed(place, key, stored)
@@ -255,7 +260,9 @@ class KubernetesDatastore:
         write = place.form.changed(stored, resource, str(_revision_of(stored)))
         if write is None:
             return self._read(place, stored)
-        made = await self._sent(place, _request(resource.key, place.path(key) + place.part, write))
+        path = place.path(key)
+        made = await self._sent(place, _request(resource.key, path + place.part, write))
+        self._recent.saw(path, _revision_of(made), made)
         return await self._with_status(place, resource, self._read(place, made))
 
     async def _with_status(self, place: Place, wanted: Resource, made: Resource) -> Resource:
@@ -319,7 +326,10 @@ class KubernetesDatastore:
 
     async def _stored(self, place: Place, key: Key) -> bytes:
         """The object's bytes as the server gives them. Raises NotFound."""
-        return await self._sent(place, Request(str(key), place.path(key)))
+        path = place.path(key)
+        body = await self._sent(place, Request(str(key), path))
+        self._recent.saw(path, _revision_of(body), body)
+        return body
 
     async def _sent(self, place: Place, request: Request) -> bytes:
         try:

@@ -4,8 +4,9 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 
-from tortie.datastore.contract import Closed, Event, Put, Unavailable
+from tortie.datastore.contract import Closed, Event, Gone, Put, Unavailable
 from tortie.datastore.kubernetes.client import Client, Refused, Request
 from tortie.datastore.kubernetes.decoding import Bookmark, event_of
 from tortie.datastore.kubernetes.errors import is_unknown_resource
@@ -16,6 +17,7 @@ SHORTEST, LONGEST = 300, 600  # seconds that one watch lasts: reconnects spread 
 SILENCE_SECONDS = 150.0  # bookmarks come each minute: this is a connection that leads nowhere
 OUTAGE_SECONDS = 10.0  # without a connection until the outage is told
 LOOK_SECONDS = 30.0  # between looks for a kind that the server does not have yet
+PAGE = 500
 LARGEST_LINE = 64 << 20  # bytes
 
 Sink = Callable[[Sequence[Event]], None]
@@ -32,6 +34,7 @@ class Stream:
         self.active = 0.0  # when something last came (monotonic, seconds)
         self.connected = False
         self._down_since: float | None = None
+        self._listed = False  # by ourselves, since the kind was not there when we began
 
     async def run(self, sink: Sink, room: Room) -> None:
         """Follow for ever; events go to `sink`, `room` is waited for before more is read.
@@ -47,6 +50,10 @@ class Stream:
                 if not self.place.optional:
                     raise missing.error from None
                 await self._appeared(sink)
+            except Gone:
+                if not self._listed:
+                    raise
+                await self._list(sink)  # a server's history begins a moment after the first list
             except Closed:
                 raise
             except Unavailable as error:
@@ -72,6 +79,7 @@ class Stream:
                 async for lines in _lines(chunks):
                     self.active = time.monotonic()
                     sink(self._events(lines))
+                    self._listed = False
                     await room()
         except Refused as refused:
             if is_unknown_resource(refused.status):
@@ -104,17 +112,21 @@ class Stream:
             await asyncio.sleep(LOOK_SECONDS)
             self.active = time.monotonic()
             try:
-                async for listing in pages(self._client, self.place, "", 500):
-                    puts = [
-                        Put(found.key, found, int(found.metadata.resource_version))
-                        for found in listing.resources
-                    ]
-                    sink([*puts, *listing.malformed])
-                    revision = listing.revision
+                return await self._list(sink)
             except NotInstalled:
                 continue
-            self.revision = max(self.revision, revision)
-            return
+
+    async def _list(self, sink: Sink) -> None:
+        revision = self.revision
+        async with aclosing(pages(self._client, self.place, "", PAGE)) as found:
+            async for listing in found:
+                puts = [
+                    Put(resource.key, resource, int(resource.metadata.resource_version))
+                    for resource in listing.resources
+                ]
+                sink([*puts, *listing.malformed])
+                revision = listing.revision
+        self.revision, self._listed = max(self.revision, revision), True
 
 
 async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
