@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from strategies.loose_programs import loose_rules
+from tortie.api.calico.rule import HttpMatch
 from tortie.dataplane.nftables import HostAction, NftSettings
 from tortie.dataplane.nftables.chains import Chain, endpoint_chains, policy_chains, render_rule
 from tortie.dataplane.nftables.desired import Desired, ElementChange, FamilySet
@@ -331,3 +332,9 @@ def test_of_two_edits_of_one_set_the_later_counts() -> None:
     assert "delete set" in transaction_text([DropSet(IPV4, name)], {4: TableMirror()})
     nothing = EditElements(IPV4, name, Layout.NETS, frozenset(), frozenset())
     assert transaction_text([nothing], {4: TableMirror()}) == ""
+
+
+@pytest.mark.parametrize("action", Action)
+def test_a_rule_about_http_requests_matches_no_packet(action):
+    rule = Rule(action, http=HttpMatch(methods=("GET",)))
+    assert [render_rule(rule, family, SETTINGS) for family in FAMILIES] == [[], []]

@@ -169,3 +169,9 @@ def test_the_reverse_path_filter_is_never_off() -> None:
     name = "net/ipv4/conf/calia/rp_filter"
     assert dict(endpoint_settings(a))[name] == "1"
     assert dict(endpoint_settings(loose))[name] == "2"
+
+
+@pytest.mark.parametrize("kind", [RouteKind.IPIP, RouteKind.PLAIN, RouteKind.ROUTED])
+def test_a_route_of_another_kind_is_left_to_whom_it_concerns(kind: RouteKind) -> None:
+    route = Route(parse_network("10.65.2.0/26"), kind, 1, "n2")
+    assert cluster_route(route, LINKS, SETTINGS) is None

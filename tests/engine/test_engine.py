@@ -23,9 +23,18 @@ from tortie.api import (
     WorkloadEndpoint,
     WorkloadEndpointSpec,
 )
+from tortie.api.calico.workload_endpoint import IPNat, QosControls
 from tortie.engine import Delta, Engine, NodeState
 from tortie.net import parse_network
-from tortie.policy.program import Action, DefaultAction, Endpoint, EndpointId, IPPort, PolicyId
+from tortie.policy.program import (
+    Action,
+    AddressPair,
+    DefaultAction,
+    Endpoint,
+    EndpointId,
+    IPPort,
+    PolicyId,
+)
 from tortie.policy.program import Rule as ProgramRule
 
 ALLOW = Rule(action="Allow")
@@ -412,3 +421,34 @@ def test_a_bad_mac_is_left_out():
     assert cluster.endpoint("w1").mac == "66:00:00:00:00:01"
     assert cluster.endpoint("w2").mac is None
     assert "spec.mac" in cluster.engine.warnings()[0]
+
+
+def test_floating_addresses_lead_to_the_workloads_own_and_limits_are_carried():
+    spec = WorkloadEndpointSpec(
+        node="n1",
+        interface_name="cali1",
+        ip_networks=("10.0.0.1/32",),
+        ip_nats=(
+            IPNat(internal_ip="10.0.0.1", external_ip="192.0.2.1"),
+            IPNat(internal_ip="10.0.0.9", external_ip="192.0.2.2"),
+            IPNat(internal_ip="10.0.0.1", external_ip="fd00::1"),
+            IPNat(internal_ip="10.0.0.1", external_ip="x"),
+        ),
+        qos_controls=QosControls(ingress_bandwidth=1000),
+    )
+    cluster = Cluster(WorkloadEndpoint(metadata=ObjectMeta(name="w1", namespace="shop"), spec=spec))
+    found = cluster.endpoint()
+    assert found.floating == (AddressPair(parse_network("192.0.2.1"), parse_network("10.0.0.1")),)
+    assert found.qos == QosControls(ingress_bandwidth=1000)
+    assert len(cluster.engine.warnings()) == 3
+
+
+@pytest.mark.parametrize("spoofing", [False, True])
+def test_other_source_addresses_count_only_where_the_agent_is_told_to_allow_them(spoofing):
+    spec = WorkloadEndpointSpec(
+        node="n1", interface_name="cali1", allow_spoofed_source_prefixes=("192.0.2.0/24",)
+    )
+    endpoint_ = WorkloadEndpoint(metadata=ObjectMeta(name="w1", namespace="shop"), spec=spec)
+    engine = Engine("n1", spoofing=spoofing)
+    (found,) = engine.apply([(endpoint_.key, endpoint_)]).endpoints.values()
+    assert found.allowed_sources == ((parse_network("192.0.2.0/24"),) if spoofing else ())

@@ -200,3 +200,17 @@ def test_what_cannot_be_lowered_fails_closed_and_names_the_field(field, wrong, a
     assert lowered.rules[0] == lowered.rules[-1] == lower(good)
     assert lowered.rules[1:-1] == (program.Rule(Action.DENY),) * instead
     assert lowered.sets == lower_rules((good,), "shop", Direction.INGRESS).sets
+
+
+def test_an_http_rule_of_ingress_is_carried_for_the_application_layer_and_said_to_allow_no_packet():
+    match = HttpMatch(methods=("GET",))
+    lowered = lower_rules((Rule(action="Allow", http=match),), "shop", Direction.INGRESS)
+    assert [rule.http for rule in lowered.rules] == [match]
+    assert lowered.problems[0].startswith("spec.ingress[0].http: ")
+
+
+@pytest.mark.parametrize(("action", "left"), [("Deny", 1), ("Pass", 1), ("Log", 0)])
+def test_requests_can_only_be_allowed(action, left):
+    bad = Rule(action=action, http=HttpMatch(methods=("GET",)))
+    lowered = lower_rules((bad,), "shop", Direction.INGRESS)
+    assert lowered.rules == (program.Rule(program.Action.DENY),) * left

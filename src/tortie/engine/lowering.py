@@ -21,6 +21,7 @@ from tortie.selectors import ALL, Selector
 Sets = dict[SetId, AnySpec]
 
 _ACTIONS = {action.name: action for action in Action}
+_ONLY_REQUESTS = "only the application layer can tell requests apart; the rule allows no packet"
 _ANY_PEER = PeerMatch()
 _ANY_ENTITY = EntityRule()
 _PORT_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
@@ -56,6 +57,8 @@ def lower_rules(rules: Sequence[ApiRule], namespace: str, direction: Direction) 
     for number, rule in enumerate(rules):
         try:
             lowered.append(_lower(rule, context, sets))
+            if rule.http is not None:
+                problems.append(f"{path}[{number}].http: {_ONLY_REQUESTS}")
         except Unlowerable as problem:
             instead = _closed(rule)
             lowered += instead
