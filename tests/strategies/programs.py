@@ -7,6 +7,7 @@ so that a random rule has a fair chance of matching a random packet.
 
 from hypothesis import strategies as st
 
+from tortie.api.calico.rule import HttpMatch
 from tortie.net import PortRange, Prefix, parse_network
 from tortie.net.protocols import ICMP, ICMPV6, PORT_PROTOCOLS, SCTP, TCP, UDP
 from tortie.policy import Packet, Program
@@ -109,6 +110,7 @@ def rules(draw: st.DrawFn) -> Rule:
         not_icmp=draw(icmp) if is_icmp else None,
         source=source,
         destination=destination,
+        http=draw(st.sampled_from([*[None] * 11, HttpMatch(methods=("GET",))])),
     )
 
 
