@@ -22,7 +22,7 @@ from strategies.datastore import (
 from strategies.etcd_backend import Raw
 from tortie.api import Key, with_metadata
 from tortie.datastore import Deleted, Gone, Invalid, NotFound, Put, Unavailable
-from tortie.datastore.etcd import EtcdDatastore
+from tortie.datastore.etcd import EtcdDatastore, connection
 from tortie.datastore.settings import EtcdSettings
 
 KINDS = ["NetworkSet"]
@@ -114,6 +114,43 @@ def test_a_watch_goes_on_where_it_was_when_the_server_comes_back(etcd: EtcdServe
             etcd.restart()
             second = await store.update(with_metadata(first, labels={"n": "1"}))
             assert await waiting == (Put(second.key, second, revision_of(second)),)
+
+    run(etcd.client, scenario)
+
+
+def test_a_watch_that_was_quiet_for_long_outlives_a_restart_too(
+    etcd: EtcdServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Patience counts from the failure, and nobody who listens is no reason to list anew."""
+    monkeypatch.setattr(connection, "PATIENCE_SECONDS", 3.0)
+
+    async def scenario(store: EtcdDatastore) -> None:
+        first = await store.create(network_set("a"))
+        async with aclosing(store.watch(KINDS, revision_of(first))) as watch:
+            waiting = asyncio.ensure_future(first_events(watch))
+            await asyncio.sleep(3.2)
+            etcd.kill()
+            await asyncio.sleep(0.5)  # refused meanwhile
+            assert not waiting.done()
+            await asyncio.to_thread(etcd.restart)
+            second = await store.update(with_metadata(first, labels={"n": "1"}))
+            assert await waiting == (Put(second.key, second, revision_of(second)),)
+
+    run(etcd.client, scenario)
+
+
+def test_a_watch_ends_when_the_server_stays_away(
+    etcd: EtcdServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "PATIENCE_SECONDS", 0.5)
+
+    async def scenario(store: EtcdDatastore) -> None:
+        first = await store.create(network_set("a"))
+        async with aclosing(store.watch(KINDS, revision_of(first) - 1)) as watch:
+            await first_events(watch)
+            etcd.kill()
+            with pytest.raises(Unavailable, match="can't be reached"):
+                await first_events(watch)
 
     run(etcd.client, scenario)
 

@@ -34,14 +34,18 @@ class Answer(NamedTuple):
 
 
 class Patience:
-    """How long one operation goes from member to member. Elections are waited for, but a cluster
-    of which nobody listens is told of at once."""
+    """How long one operation goes from member to member: `PATIENCE_SECONDS` from its first failure.
 
-    def __init__(self, members: int) -> None:
+    Elections are waited for, but a cluster of which so many members as `refusals` don't listen is
+    told of at once.
+    """
+
+    def __init__(self, members: int, refusals: int) -> None:
         self._members = members
+        self._refusals = refusals
         self._refused: set[Endpoint] = set()
         self._failures = 0
-        self._until = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+        self._until = 0.0
 
     async def bears(self, member: Member, error: grpc.RpcError) -> bool:
         """Whether to try again, after the pause that is due."""
@@ -49,7 +53,8 @@ class Patience:
         if errors.is_refused_connection(error):
             self._refused.add(member.endpoint)
         now = asyncio.get_running_loop().time()
-        if len(self._refused) == self._members or now >= self._until:
+        self._until = self._until or now + PATIENCE_SECONDS
+        if len(self._refused) >= self._refusals or now >= self._until:
             return False
         if self._failures >= self._members:
             longest = min(_LONGEST_PAUSE, 0.02 * 2 ** min(self._failures, 8))
@@ -98,8 +103,12 @@ class Connection:
         return self._members[self._turn]
 
     def patience(self) -> Patience:
-        """For one operation that begins now."""
-        return Patience(len(self._members))
+        """For one operation."""
+        return Patience(len(self._members), refusals=len(self._members))
+
+    def long_patience(self) -> Patience:
+        """For what would be costly to begin anew: a restart of the only member is waited for."""
+        return Patience(len(self._members), refusals=len(self._members) + 1)
 
     async def ask(
         self, method: Method, request: Any, asked: str, seconds: float = ANSWER_SECONDS

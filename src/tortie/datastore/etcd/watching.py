@@ -37,7 +37,7 @@ async def watch(
             async with aclosing(_answers(connection, member, since)) as answers:
                 async for answer in answers:
                     # This member is fine: the next outage is a new one.
-                    patience, anew = connection.patience(), False
+                    patience, anew = connection.long_patience(), False
                     batch = _batch(answer, wanted)
                     if batch.revision > since:
                         since = batch.revision
@@ -91,7 +91,7 @@ class _Ended(grpc.RpcError):
 async def _answers(
     connection: Connection, member: Member, since: int
 ) -> AsyncGenerator[pb.WatchResponse, None]:
-    """What one member tells, whole: without the answers that only say that it listens."""
+    """What one member tells, put together from its fragments; an empty answer once it listens."""
     metadata = await connection.metadata(member)
     call = member.stream(WATCH)(metadata=metadata)
     try:
@@ -101,12 +101,12 @@ async def _answers(
             _check(connection, answer, since, metadata)
             if answer.created:
                 await _check_history(connection, since)
-                continue
+                answer = pb.WatchResponse()  # its revision is no promise about events
             parts.append(answer)
             if not answer.fragment:
                 yield _whole(parts)
                 parts = []
-        await call  # raises what ended it
+        raise _Ended("the member ended the watch", metadata)
     finally:
         call.cancel()
 
