@@ -139,6 +139,8 @@ def checked(access: Access) -> Access:
         raise DatastoreError(f"{wrong}: write it as https://HOST:PORT")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise DatastoreError(f"{access.origin}: the API server's address can only have a path")
+    if access.proxy and not access.proxy.startswith(("http://", "https://")):
+        raise DatastoreError(f"{access.origin}: proxy-url must begin with http:// or https://")
     secret = access.token or access.token_file or access.plugin or access.username
     if (
         parts.scheme == "http"

@@ -134,7 +134,7 @@ class Client:
                         self._credentials.stale()
                     raise self._refused(request, status)
                 yield response.aiter_raw()
-        except httpx.TransportError as error:
+        except (httpx.TransportError, httpx.StreamError) as error:
             raise self._unreachable(error, request) from None
 
     async def close(self) -> None:

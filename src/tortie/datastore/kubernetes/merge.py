@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 
-from tortie.datastore.contract import Batch, DatastoreError, Event, Unavailable
+from tortie.datastore.contract import Batch, Event, Unavailable
 from tortie.datastore.kubernetes.watches import Stream
 
 SETTLE_SECONDS = 0.03
@@ -61,7 +61,7 @@ class Merge:
         self._candidate = 0
         self._candidate_since = 0.0
         self._pending: list[Event] = []
-        self._failure: DatastoreError | None = None
+        self._failure: Exception | None = None
         self._news = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -90,7 +90,7 @@ class Merge:
     async def _follow(self, stream: Stream) -> None:
         try:
             await stream.run(self._sink, self._room.wait)
-        except DatastoreError as error:
+        except Exception as error:  # a defect too must end the watch: a kind that hangs fails open
             self._failure = self._failure or error
             self._news.set()
 

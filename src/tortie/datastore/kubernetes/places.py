@@ -9,7 +9,12 @@ from tortie.api import KINDS, Key
 from tortie.api.registry import Kind
 from tortie.datastore.contract import DatastoreError
 from tortie.datastore.kubernetes.custom import NativeForm, StoredForm
-from tortie.datastore.kubernetes.derived import EndpointForm, ProfileForm
+from tortie.datastore.kubernetes.derived import (
+    DERIVED,
+    EndpointForm,
+    ProfileForm,
+    source_key,
+)
 from tortie.datastore.kubernetes.forms import CoreForm, Form
 from tortie.datastore.kubernetes.nodes import NodeForm
 from tortie.datastore.settings import CRD_V1, CRD_V3
@@ -134,3 +139,27 @@ def _place(
         optional=optional,
         part=part,
     )
+
+
+class Places:
+    """Where all kinds are, for one store's settings."""
+
+    def __init__(self, group: str, pod_cidr: bool) -> None:
+        self._group = group
+        self._pod_cidr = pod_cidr
+
+    def of(self, kind: str) -> Place:
+        """Where objects of a kind are, or follow from."""
+        return place_of(kind, self._group, self._pod_cidr)
+
+    def sources(self, kind: str) -> tuple[Place, ...]:
+        """As `of`, for a kind that may follow from several."""
+        return profile_sources() if kind == "Profile" else (self.of(kind),)
+
+    def where(self, key: Key) -> tuple[Place, Key]:
+        """The place of an object, and the key of what is there in the API. Raises NotFound."""
+        if key.kind not in DERIVED:
+            return self.of(key.kind), key
+        source = source_key(key)
+        places = {place.form.wire.__name__: place for place in self.sources(key.kind)}
+        return places[source.kind], source
