@@ -145,3 +145,28 @@ def test_a_batch_that_is_said_again_changes_nothing(history, seed):
     left = list(final(history).items())
     random.Random(seed).shuffle(left)
     assert not engine.apply(left)
+
+
+@given(histories())
+@settings(deadline=None)
+def test_applied_step_by_step_in_the_safe_order_nothing_ever_names_what_is_not_there(history):
+    engine, state = Engine("n1"), NodeState()
+    for batch in history:
+        delta = engine.apply(batch)
+        for step in safe_order(delta):
+            state.fold(step)
+            assert references(state) <= state.sets.keys()
+            asked_for = {name for tiers in asked(state) for tier in tiers for name in tier.policies}
+            assert asked_for <= state.policies.keys()
+            locals_ = (*state.endpoints.values(), *state.host_endpoints.values())
+            assert {name for each in locals_ for name in each.profiles} <= state.profiles.keys()
+
+
+def safe_order(delta: Delta) -> list[Delta]:
+    """The steps in which a delta may be applied where that can't be one transaction."""
+    fields = (
+        *("sets", "members", "profiles", "policies", "endpoints", "host_endpoints"),
+        *("endpoints_removed", "host_endpoints_removed", "policies_removed", "profiles_removed"),
+        "sets_removed",
+    )
+    return [Delta(**{name: getattr(delta, name)}) for name in fields]

@@ -6,7 +6,17 @@ from msgspec.structs import replace
 from tortie.api.calico.rule import HttpMatch
 from tortie.net import Prefix, parse_address, parse_network
 from tortie.net.protocols import TCP, UDP
-from tortie.policy import Packet, Path, Place, Program, Stage, evaluate, explain, host_endpoint_of
+from tortie.policy import (
+    Packet,
+    Path,
+    Place,
+    Program,
+    Stage,
+    ToHost,
+    evaluate,
+    explain,
+    host_endpoint_of,
+)
 from tortie.policy.program import (
     Action,
     DefaultAction,
@@ -229,3 +239,14 @@ def test_an_interface_is_who_names_it_then_who_expects_its_address_then_every(kn
     program = Program(host_endpoints={each.id: each for each in known})
     found = host_endpoint_of(program, "eth0", [parse_network("192.0.2.1")])
     assert (found and found.name) == expected
+
+
+@pytest.mark.parametrize("action", ToHost)
+@pytest.mark.parametrize("egress", [ALLOW, DENY])
+def test_a_workload_reaches_its_node_where_its_egress_and_the_agents_setting_let_it(action, egress):
+    pod = Endpoint(POD, "cali1", (parse_network("198.51.100.9"),), profiles=("p",))
+    program = Program(
+        endpoints={POD: pod}, profiles={"p": Profile("p", (), (egress,))}, to_host=action
+    )
+    asked = packet(entered=None, source_endpoint=POD)
+    assert allowed(program, asked) is (action is not ToHost.DROP and egress is ALLOW)

@@ -7,7 +7,7 @@ dataplane compares against this evaluator. It never performs I/O.
 
 from tortie.policy.evaluate import evaluate
 from tortie.policy.explain import explain
-from tortie.policy.packet import Packet, Path, Program, host_endpoint_of
+from tortie.policy.packet import Packet, Path, Program, ToHost, host_endpoint_of
 from tortie.policy.verdict import Direction, Miss, Outcome, Place, RuleRef, Stage, Step, Verdict
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "RuleRef",
     "Stage",
     "Step",
+    "ToHost",
     "Verdict",
     "evaluate",
     "explain",

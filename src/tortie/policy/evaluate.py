@@ -6,7 +6,8 @@ It is written to be read beside the text of the semantics; every dataplane must 
    the node, the egress of its source workload, the ingress of its destination workload, the host
    endpoint by which it leaves. An end that is no endpoint of this program has no say; one that is
    named but not programmed gets nothing.
-2. A workload sends only from its own addresses. The node itself always reaches its workloads.
+2. A workload sends only from its own addresses. The node itself always reaches its workloads; they
+   reach it where their egress allows it and the agent's setting doesn't drop it.
 3. The tiers of the endpoint's direction are walked in order, and in each its policies in order,
    and in each their rules in order. The first rule that matches decides: Allow and Deny end the
    walk, Pass skips the rest of the tier, Log is noted and the walk goes on.
@@ -32,7 +33,7 @@ from typing import NamedTuple
 
 from tortie.net import Prefix
 from tortie.policy.matching import why_not
-from tortie.policy.packet import Packet, Path, Program
+from tortie.policy.packet import Packet, Path, Program, ToHost
 from tortie.policy.program import (
     Action,
     DefaultAction,
@@ -55,6 +56,7 @@ def evaluate(program: Program, packet: Packet) -> Verdict:
     ends = (
         _host(program, packet, Direction.INGRESS, packet.entered),
         _workload(program, packet, Direction.EGRESS, packet.source_endpoint),
+        _to_host(program, packet),
         _workload(program, packet, Direction.INGRESS, packet.destination_endpoint),
         _host(program, packet, Direction.EGRESS, packet.left),
     )
@@ -89,6 +91,15 @@ def _workload(
     yield from map(walk.tier, walk.of(Tiers(endpoint.ingress, endpoint.egress)))
     yield from map(walk.profile, endpoint.profiles)
     yield walk.end(Outcome.DENY, "no profile allows it")
+
+
+def _to_host(program: Program, packet: Packet) -> Iterator[Step]:
+    """What comes from a workload to its own node, beside the workload's egress policy."""
+    if packet.path is Path.TO_HOST and packet.source_endpoint is not None:
+        walk = _Walk(program, packet, Direction.EGRESS, packet.source_endpoint)
+        dropped = program.to_host is ToHost.DROP
+        reason = f"DefaultEndpointToHostAction is {program.to_host}"
+        yield walk.end(Outcome.DENY if dropped else Outcome.ALLOW, reason)
 
 
 def _owns_source(endpoint: Endpoint, packet: Packet) -> bool:

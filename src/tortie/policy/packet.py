@@ -24,13 +24,25 @@ from tortie.policy.program import (
 )
 
 
+class ToHost(StrEnum):
+    """What becomes of a packet from a workload to its node, once the workload's egress allows it.
+
+    The agent's DefaultEndpointToHostAction. RETURN leaves it to what else the node has: this
+    program has no say then.
+    """
+
+    DROP = "DROP"
+    ACCEPT = "ACCEPT"
+    RETURN = "RETURN"
+
+
 class Program(Struct, frozen=True):
     """Everything that a verdict depends on, by id.
 
     `policies`, `profiles` and `sets` must hold whatever endpoints and their rules name: a gap
     raises KeyError, since a program with gaps must never be taken for an answer. `titles` say of
     sets what they hold, for reasons only; a set without one goes by its id. `failsafes` are of
-    all host endpoints.
+    all host endpoints, `to_host` is of all workloads.
     """
 
     endpoints: Mapping[EndpointId, Endpoint] = {}
@@ -40,6 +52,7 @@ class Program(Struct, frozen=True):
     titles: Mapping[SetId, str] = {}
     host_endpoints: Mapping[EndpointId, HostEndpoint] = {}
     failsafes: Failsafes = DEFAULT_FAILSAFES
+    to_host: ToHost = ToHost.DROP
 
     def title(self, name: SetId) -> str:
         """What to call a set before people."""
