@@ -49,19 +49,33 @@ def thing(chance: random.Random, nodes: bool) -> Resource:
     return chance.choice(made)
 
 
-async def write(store: Datastore, stop: asyncio.Event, nodes: bool) -> int:
-    """Put and delete until told to stop, whatever fails; how many writes were made."""
-    chance, done = random.Random(5), 0
-    while not stop.is_set():
-        wanted = thing(chance, nodes)
-        try:
-            await _write_one(store, wanted, chance)
-            done += 1
-        except (AlreadyExists, Conflict, NotFound):
-            continue
-        except Unavailable:
-            await asyncio.sleep(0.05)
-    return done
+class Writer:
+    """Puts and deletes until told to stop, whatever fails."""
+
+    def __init__(self, store: Datastore, nodes: bool) -> None:
+        self._store = store
+        self._nodes = nodes
+        self._done = 0
+        self.stop = False  # after the write that goes on: a cancelled one may still be done later
+
+    async def run(self) -> None:
+        """Write until then."""
+        chance = random.Random(5)
+        while not self.stop:
+            try:
+                await _write_one(self._store, thing(chance, self._nodes), chance)
+                self._done += 1
+            except (AlreadyExists, Conflict, NotFound):
+                continue
+            except Unavailable:
+                await asyncio.sleep(0.05)
+
+    async def more(self, count: int) -> None:
+        """Return after so many further writes."""
+        wanted = self._done + count
+        async with asyncio.timeout(BOUND):
+            while self._done < wanted:  # noqa: ASYNC110 - what is waited for has no event
+                await asyncio.sleep(0.01)
 
 
 async def _write_one(store: Datastore, wanted: Resource, chance: random.Random) -> None:
@@ -85,13 +99,14 @@ async def hold_together(
         for kinds in STREAMS
     }
     tasks = [follower.start() for follower in followers.values()]
-    stop = asyncio.Event()
-    writer = asyncio.create_task(write(writing, stop, nodes))
+    writer = Writer(writing, nodes)
+    busy = asyncio.create_task(writer.run())
     for fault in faults:
-        await asyncio.sleep(0.3)  # some writes between two faults; nothing is hoped for of it
+        await writer.more(10)
         await fault(writing)
-    stop.set()
-    assert await writer > len(faults)
+    await writer.more(10)
+    writer.stop = True
+    await busy
     await writing.create(GlobalNetworkSet(metadata=ObjectMeta(name="end"), spec=NetworkSetSpec()))
     last = (
         await writing.create(Node(metadata=ObjectMeta(name="end"), spec=NodeSpec()))
