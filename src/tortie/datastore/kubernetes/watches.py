@@ -14,7 +14,7 @@ from tortie.datastore.kubernetes.lists import NotInstalled, pages
 from tortie.datastore.kubernetes.places import Place
 
 SHORTEST, LONGEST = 300, 600  # seconds that one watch lasts: reconnects spread over servers
-SILENCE_SECONDS = 100.0  # bookmarks come each minute: this is a connection that leads nowhere
+SILENCE_SECONDS = 150.0  # bookmarks come each minute: this is a connection that leads nowhere
 OUTAGE_SECONDS = 10.0  # without a connection until the outage is told
 LOOK_SECONDS = 30.0  # between looks for a kind that the server does not have yet
 PAGE = 500
