@@ -6,6 +6,7 @@ import json
 import pytest
 
 from servers.etcd import EtcdServer
+from strategies.datastore import changes_until
 from strategies.etcd_backend import Raw
 from tortie.api import (
     IPAMBlock,
@@ -127,6 +128,40 @@ def test_a_value_that_is_none_is_malformed_and_stands_apart(
         listing = await store.list("IPAMHandle")
         assert [bad.key.name for bad in listing.malformed] == ["a", "b"]
         assert [good.metadata.name for good in listing.resources] == ["c"]
+        await store.close()
+
+    asyncio.run(body())
+
+
+def test_keys_that_are_nobodys_hide_nothing(etcd: EtcdServer) -> None:
+    foreign = [
+        b"/calico/ipam/v2/host/n1",
+        b"/calico/ipam/v2/host/n1/ipv4/block/nonsense",
+        b"/calico/ipam/v2/assignment/nonsense",
+        b"/calico/resources/v3/projectcalico.org/pods/\xff/\xfe",
+        b"/calico/resources/v3/projectcalico.org/pods/a/b/c",
+        b"/calico/resources/v3/projectcalico.org/pods",
+        b"/calico/resources/v3/projectcalico.org/unheardof/a",
+    ]
+    kinds = ["Pod", "BlockAffinity", "IPAMBlock"]
+
+    async def body() -> None:
+        store = await EtcdDatastore.open(etcd.client)
+        since = await store.revision()
+        raw = Raw(etcd.endpoint)
+        for path in foreign:
+            raw.put(path, b"nonsense")
+        raw.put(b"/calico/resources/v3/projectcalico.org/pods/a/b", b'{"metadata":{}}')
+        raw.put(b"/calico/ipam/v2/host/n1/ipv4/block/10.0.0.0-30", b'{"state":"confirmed"}')
+        raw.close()
+        claims = await store.list("BlockAffinity")
+        assert [found.metadata.name for found in claims.resources] == ["n1-10-0-0-0-30"]
+        events = await changes_until(store, kinds, since, await store.revision())
+        assert events[-1].key == Key("BlockAffinity", "", "n1-10-0-0-0-30")
+        for kind in kinds:
+            for bad in (await store.list(kind)).malformed:
+                await store.delete(bad.key)
+            assert (await store.list(kind)).malformed == ()
         await store.close()
 
     asyncio.run(body())

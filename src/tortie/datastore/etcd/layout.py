@@ -120,23 +120,37 @@ def needs_search(key: Key) -> bool:
 
 
 def key_of(path: bytes) -> Key | None:
-    """Whose place this is; None for what is no object of a kind of ours."""
-    text = path.decode(errors="backslashreplace")
+    """Whose place this is; None for what is no place of an object of ours.
+
+    Whatever has a key is found under it: `path` is among `paths_of`, or a search comes upon it.
+    """
+    try:
+        text = path.decode()
+    except UnicodeDecodeError:
+        return None
     if text.startswith(RESOURCES):
         return _resource_key(text)
+    key = _ipam_key(text)
+    return key if key and (needs_search(key) or path in paths_of(key)) else None
+
+
+def _ipam_key(text: str) -> Key | None:
     if text.startswith(_BLOCKS):
         return Key("IPAMBlock", "", _dashed(_cidr_of(text)))
     if text.startswith(_HANDLES):
         return Key("IPAMHandle", "", _unescaped(text[len(_HANDLES) :]))
     if text == _CONFIG:
         return Key("IPAMConfiguration", "", "default")
-    claim = claim_of(path)
+    claim = _claim(text)
     return Key("BlockAffinity", "", _claim_name(claim)) if claim else None
 
 
 def claim_of(path: bytes) -> Claim | None:
     """What the key of a block affinity says; None for any other key."""
-    text = path.decode(errors="backslashreplace")
+    return _claim(path.decode())
+
+
+def _claim(text: str) -> Claim | None:
     for kind, folder in _CLAIMS.items():
         node, slash, _ = text[len(folder) :].partition("/")
         if text.startswith(folder) and slash:
@@ -147,9 +161,9 @@ def claim_of(path: bytes) -> Claim | None:
 def _resource_key(text: str) -> Key | None:
     plural, _, rest = text[len(RESOURCES) :].partition("/")
     kind = _RESOURCE_KINDS.get(plural)
-    if kind is None:
-        return None
     namespace, _, name = rest.rpartition("/")
+    if kind is None or not name or "/" in namespace:
+        return None
     return Key(kind, _unescaped(namespace), _unescaped(name))
 
 

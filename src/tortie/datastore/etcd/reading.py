@@ -67,7 +67,7 @@ async def pages(
                     reading = _reading(connection, span, start, size, at_revision)
                     await _sent()
                 if answer.kvs or not number:
-                    yield _listing(kind, answer.kvs, at_revision)
+                    yield _listing(answer.kvs, at_revision)
         finally:
             await _dropped(reading)
 
@@ -120,12 +120,15 @@ async def _dropped(reading: "asyncio.Task[pb.RangeResponse]") -> None:
         reading.exception()
 
 
-def _listing(kind: str, kvs: Iterable[pb.KeyValue], at_revision: int) -> Listing:
+def _listing(kvs: Iterable[pb.KeyValue], at_revision: int) -> Listing:
     """In the order of etcd's keys, which for the names in use is that of ours nearly always."""
     resources: list[Resource] = []
     malformed: list[Malformed] = []
     for kv in kvs:
-        found = read(kv, key_of(kv.key) or Key(kind, "", ""))
+        key = key_of(kv.key)
+        if key is None:
+            continue  # somebody else's, in the middle of ours
+        found = read(kv, key)
         if isinstance(found, Malformed):
             malformed.append(found)
         else:

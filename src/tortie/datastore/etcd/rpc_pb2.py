@@ -4,88 +4,91 @@
 # source: tortie/datastore/etcd/rpc.proto
 # Protobuf Python Version: 7.35.1
 """Generated protocol buffer code."""
-
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pool as _descriptor_pool
 from google.protobuf import runtime_version as _runtime_version
 from google.protobuf import symbol_database as _symbol_database
 from google.protobuf.internal import builder as _builder
-
 _runtime_version.ValidateProtobufRuntimeVersion(
-    _runtime_version.Domain.PUBLIC, 7, 35, 1, "", "tortie/datastore/etcd/rpc.proto"
+    _runtime_version.Domain.PUBLIC,
+    7,
+    35,
+    1,
+    '',
+    'tortie/datastore/etcd/rpc.proto'
 )
 # @@protoc_insertion_point(imports)
 
 _sym_db = _symbol_database.Default()
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(
-    b'\n\x1ftortie/datastore/etcd/rpc.proto\x12\x0btortie.etcd"u\n\x08KeyValue\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x17\n\x0f\x63reate_revision\x18\x02 \x01(\x03\x12\x14\n\x0cmod_revision\x18\x03 \x01(\x03\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12\r\n\x05value\x18\x05 \x01(\x0c\x12\r\n\x05lease\x18\x06 \x01(\x03"x\n\x05\x45vent\x12*\n\x04type\x18\x01 \x01(\x0e\x32\x1c.tortie.etcd.Event.EventType\x12!\n\x02kv\x18\x02 \x01(\x0b\x32\x15.tortie.etcd.KeyValue" \n\tEventType\x12\x07\n\x03PUT\x10\x00\x12\n\n\x06\x44\x45LETE\x10\x01"I\n\x0eResponseHeader\x12\x12\n\ncluster_id\x18\x01 \x01(\x04\x12\x11\n\tmember_id\x18\x02 \x01(\x04\x12\x10\n\x08revision\x18\x03 \x01(\x03"v\n\x0cRangeRequest\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x11\n\trange_end\x18\x02 \x01(\x0c\x12\r\n\x05limit\x18\x03 \x01(\x03\x12\x10\n\x08revision\x18\x04 \x01(\x03\x12\x11\n\tkeys_only\x18\x08 \x01(\x08\x12\x12\n\ncount_only\x18\t \x01(\x08"}\n\rRangeResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.tortie.etcd.ResponseHeader\x12"\n\x03kvs\x18\x02 \x03(\x0b\x32\x15.tortie.etcd.KeyValue\x12\x0c\n\x04more\x18\x03 \x01(\x08\x12\r\n\x05\x63ount\x18\x04 \x01(\x03"7\n\nPutRequest\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\x12\r\n\x05lease\x18\x03 \x01(\x03":\n\x0bPutResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.tortie.etcd.ResponseHeader"E\n\x12\x44\x65leteRangeRequest\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x11\n\trange_end\x18\x02 \x01(\x0c\x12\x0f\n\x07prev_kv\x18\x03 \x01(\x08"|\n\x13\x44\x65leteRangeResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.tortie.etcd.ResponseHeader\x12\x0f\n\x07\x64\x65leted\x18\x02 \x01(\x03\x12\'\n\x08prev_kvs\x18\x03 \x03(\x0b\x32\x15.tortie.etcd.KeyValue"\xbb\x01\n\tRequestOp\x12\x32\n\rrequest_range\x18\x01 \x01(\x0b\x32\x19.tortie.etcd.RangeRequestH\x00\x12.\n\x0brequest_put\x18\x02 \x01(\x0b\x32\x17.tortie.etcd.PutRequestH\x00\x12?\n\x14request_delete_range\x18\x03 \x01(\x0b\x32\x1f.tortie.etcd.DeleteRangeRequestH\x00\x42\t\n\x07request"\xc3\x01\n\nResponseOp\x12\x34\n\x0eresponse_range\x18\x01 \x01(\x0b\x32\x1a.tortie.etcd.RangeResponseH\x00\x12\x30\n\x0cresponse_put\x18\x02 \x01(\x0b\x32\x18.tortie.etcd.PutResponseH\x00\x12\x41\n\x15response_delete_range\x18\x03 \x01(\x0b\x32 .tortie.etcd.DeleteRangeResponseH\x00\x42\n\n\x08response"\xc1\x02\n\x07\x43ompare\x12\x32\n\x06result\x18\x01 \x01(\x0e\x32".tortie.etcd.Compare.CompareResult\x12\x32\n\x06target\x18\x02 \x01(\x0e\x32".tortie.etcd.Compare.CompareTarget\x12\x0b\n\x03key\x18\x03 \x01(\x0c\x12\x19\n\x0f\x63reate_revision\x18\x05 \x01(\x03H\x00\x12\x16\n\x0cmod_revision\x18\x06 \x01(\x03H\x00"@\n\rCompareResult\x12\t\n\x05\x45QUAL\x10\x00\x12\x0b\n\x07GREATER\x10\x01\x12\x08\n\x04LESS\x10\x02\x12\r\n\tNOT_EQUAL\x10\x03"<\n\rCompareTarget\x12\x0b\n\x07VERSION\x10\x00\x12\n\n\x06\x43REATE\x10\x01\x12\x07\n\x03MOD\x10\x02\x12\t\n\x05VALUE\x10\x03\x42\x0e\n\x0ctarget_union"\x85\x01\n\nTxnRequest\x12%\n\x07\x63ompare\x18\x01 \x03(\x0b\x32\x14.tortie.etcd.Compare\x12\'\n\x07success\x18\x02 \x03(\x0b\x32\x16.tortie.etcd.RequestOp\x12\'\n\x07\x66\x61ilure\x18\x03 \x03(\x0b\x32\x16.tortie.etcd.RequestOp"y\n\x0bTxnResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.tortie.etcd.ResponseHeader\x12\x11\n\tsucceeded\x18\x02 \x01(\x08\x12*\n\tresponses\x18\x03 \x03(\x0b\x32\x17.tortie.etcd.ResponseOp"7\n\x11\x43ompactionRequest\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x10\n\x08physical\x18\x02 \x01(\x08"A\n\x12\x43ompactionResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.tortie.etcd.ResponseHeader"w\n\x12WatchCreateRequest\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x11\n\trange_end\x18\x02 \x01(\x0c\x12\x16\n\x0estart_revision\x18\x03 \x01(\x03\x12\x17\n\x0fprogress_notify\x18\x04 \x01(\x08\x12\x10\n\x08\x66ragment\x18\x08 \x01(\x08"Z\n\x0cWatchRequest\x12\x39\n\x0e\x63reate_request\x18\x01 \x01(\x0b\x32\x1f.tortie.etcd.WatchCreateRequestH\x00\x42\x0f\n\rrequest_union"\xd8\x01\n\rWatchResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.tortie.etcd.ResponseHeader\x12\x10\n\x08watch_id\x18\x02 \x01(\x03\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x08\x12\x10\n\x08\x63\x61nceled\x18\x04 \x01(\x08\x12\x18\n\x10\x63ompact_revision\x18\x05 \x01(\x03\x12\x15\n\rcancel_reason\x18\x06 \x01(\t\x12\x10\n\x08\x66ragment\x18\x07 \x01(\x08\x12"\n\x06\x65vents\x18\x0b \x03(\x0b\x32\x12.tortie.etcd.Event",\n\x11LeaseGrantRequest\x12\x0b\n\x03TTL\x18\x01 \x01(\x03\x12\n\n\x02ID\x18\x02 \x01(\x03"i\n\x12LeaseGrantResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.tortie.etcd.ResponseHeader\x12\n\n\x02ID\x18\x02 \x01(\x03\x12\x0b\n\x03TTL\x18\x03 \x01(\x03\x12\r\n\x05\x65rror\x18\x04 \x01(\t" \n\x12LeaseRevokeRequest\x12\n\n\x02ID\x18\x01 \x01(\x03"B\n\x13LeaseRevokeResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.tortie.etcd.ResponseHeader"#\n\x15LeaseKeepAliveRequest\x12\n\n\x02ID\x18\x01 \x01(\x03"^\n\x16LeaseKeepAliveResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.tortie.etcd.ResponseHeader\x12\n\n\x02ID\x18\x02 \x01(\x03\x12\x0b\n\x03TTL\x18\x03 \x01(\x03"5\n\x13\x41uthenticateRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t"R\n\x14\x41uthenticateResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.tortie.etcd.ResponseHeader\x12\r\n\x05token\x18\x02 \x01(\tb\x06proto3'
-)
+
+
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftortie/datastore/etcd/rpc.proto\x12\x0btortie.etcd\"u\n\x08KeyValue\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x17\n\x0f\x63reate_revision\x18\x02 \x01(\x03\x12\x14\n\x0cmod_revision\x18\x03 \x01(\x03\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12\r\n\x05value\x18\x05 \x01(\x0c\x12\r\n\x05lease\x18\x06 \x01(\x03\"x\n\x05\x45vent\x12*\n\x04type\x18\x01 \x01(\x0e\x32\x1c.tortie.etcd.Event.EventType\x12!\n\x02kv\x18\x02 \x01(\x0b\x32\x15.tortie.etcd.KeyValue\" \n\tEventType\x12\x07\n\x03PUT\x10\x00\x12\n\n\x06\x44\x45LETE\x10\x01\"I\n\x0eResponseHeader\x12\x12\n\ncluster_id\x18\x01 \x01(\x04\x12\x11\n\tmember_id\x18\x02 \x01(\x04\x12\x10\n\x08revision\x18\x03 \x01(\x03\"v\n\x0cRangeRequest\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x11\n\trange_end\x18\x02 \x01(\x0c\x12\r\n\x05limit\x18\x03 \x01(\x03\x12\x10\n\x08revision\x18\x04 \x01(\x03\x12\x11\n\tkeys_only\x18\x08 \x01(\x08\x12\x12\n\ncount_only\x18\t \x01(\x08\"}\n\rRangeResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.tortie.etcd.ResponseHeader\x12\"\n\x03kvs\x18\x02 \x03(\x0b\x32\x15.tortie.etcd.KeyValue\x12\x0c\n\x04more\x18\x03 \x01(\x08\x12\r\n\x05\x63ount\x18\x04 \x01(\x03\"7\n\nPutRequest\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\x12\r\n\x05lease\x18\x03 \x01(\x03\":\n\x0bPutResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.tortie.etcd.ResponseHeader\"E\n\x12\x44\x65leteRangeRequest\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x11\n\trange_end\x18\x02 \x01(\x0c\x12\x0f\n\x07prev_kv\x18\x03 \x01(\x08\"|\n\x13\x44\x65leteRangeResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.tortie.etcd.ResponseHeader\x12\x0f\n\x07\x64\x65leted\x18\x02 \x01(\x03\x12\'\n\x08prev_kvs\x18\x03 \x03(\x0b\x32\x15.tortie.etcd.KeyValue\"\xbb\x01\n\tRequestOp\x12\x32\n\rrequest_range\x18\x01 \x01(\x0b\x32\x19.tortie.etcd.RangeRequestH\x00\x12.\n\x0brequest_put\x18\x02 \x01(\x0b\x32\x17.tortie.etcd.PutRequestH\x00\x12?\n\x14request_delete_range\x18\x03 \x01(\x0b\x32\x1f.tortie.etcd.DeleteRangeRequestH\x00\x42\t\n\x07request\"\xc3\x01\n\nResponseOp\x12\x34\n\x0eresponse_range\x18\x01 \x01(\x0b\x32\x1a.tortie.etcd.RangeResponseH\x00\x12\x30\n\x0cresponse_put\x18\x02 \x01(\x0b\x32\x18.tortie.etcd.PutResponseH\x00\x12\x41\n\x15response_delete_range\x18\x03 \x01(\x0b\x32 .tortie.etcd.DeleteRangeResponseH\x00\x42\n\n\x08response\"\xc1\x02\n\x07\x43ompare\x12\x32\n\x06result\x18\x01 \x01(\x0e\x32\".tortie.etcd.Compare.CompareResult\x12\x32\n\x06target\x18\x02 \x01(\x0e\x32\".tortie.etcd.Compare.CompareTarget\x12\x0b\n\x03key\x18\x03 \x01(\x0c\x12\x19\n\x0f\x63reate_revision\x18\x05 \x01(\x03H\x00\x12\x16\n\x0cmod_revision\x18\x06 \x01(\x03H\x00\"@\n\rCompareResult\x12\t\n\x05\x45QUAL\x10\x00\x12\x0b\n\x07GREATER\x10\x01\x12\x08\n\x04LESS\x10\x02\x12\r\n\tNOT_EQUAL\x10\x03\"<\n\rCompareTarget\x12\x0b\n\x07VERSION\x10\x00\x12\n\n\x06\x43REATE\x10\x01\x12\x07\n\x03MOD\x10\x02\x12\t\n\x05VALUE\x10\x03\x42\x0e\n\x0ctarget_union\"\x85\x01\n\nTxnRequest\x12%\n\x07\x63ompare\x18\x01 \x03(\x0b\x32\x14.tortie.etcd.Compare\x12\'\n\x07success\x18\x02 \x03(\x0b\x32\x16.tortie.etcd.RequestOp\x12\'\n\x07\x66\x61ilure\x18\x03 \x03(\x0b\x32\x16.tortie.etcd.RequestOp\"y\n\x0bTxnResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.tortie.etcd.ResponseHeader\x12\x11\n\tsucceeded\x18\x02 \x01(\x08\x12*\n\tresponses\x18\x03 \x03(\x0b\x32\x17.tortie.etcd.ResponseOp\"7\n\x11\x43ompactionRequest\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x10\n\x08physical\x18\x02 \x01(\x08\"A\n\x12\x43ompactionResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.tortie.etcd.ResponseHeader\"w\n\x12WatchCreateRequest\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x11\n\trange_end\x18\x02 \x01(\x0c\x12\x16\n\x0estart_revision\x18\x03 \x01(\x03\x12\x17\n\x0fprogress_notify\x18\x04 \x01(\x08\x12\x10\n\x08\x66ragment\x18\x08 \x01(\x08\"Z\n\x0cWatchRequest\x12\x39\n\x0e\x63reate_request\x18\x01 \x01(\x0b\x32\x1f.tortie.etcd.WatchCreateRequestH\x00\x42\x0f\n\rrequest_union\"\xd8\x01\n\rWatchResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.tortie.etcd.ResponseHeader\x12\x10\n\x08watch_id\x18\x02 \x01(\x03\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x08\x12\x10\n\x08\x63\x61nceled\x18\x04 \x01(\x08\x12\x18\n\x10\x63ompact_revision\x18\x05 \x01(\x03\x12\x15\n\rcancel_reason\x18\x06 \x01(\t\x12\x10\n\x08\x66ragment\x18\x07 \x01(\x08\x12\"\n\x06\x65vents\x18\x0b \x03(\x0b\x32\x12.tortie.etcd.Event\",\n\x11LeaseGrantRequest\x12\x0b\n\x03TTL\x18\x01 \x01(\x03\x12\n\n\x02ID\x18\x02 \x01(\x03\"i\n\x12LeaseGrantResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.tortie.etcd.ResponseHeader\x12\n\n\x02ID\x18\x02 \x01(\x03\x12\x0b\n\x03TTL\x18\x03 \x01(\x03\x12\r\n\x05\x65rror\x18\x04 \x01(\t\" \n\x12LeaseRevokeRequest\x12\n\n\x02ID\x18\x01 \x01(\x03\"B\n\x13LeaseRevokeResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.tortie.etcd.ResponseHeader\"#\n\x15LeaseKeepAliveRequest\x12\n\n\x02ID\x18\x01 \x01(\x03\"^\n\x16LeaseKeepAliveResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.tortie.etcd.ResponseHeader\x12\n\n\x02ID\x18\x02 \x01(\x03\x12\x0b\n\x03TTL\x18\x03 \x01(\x03\"5\n\x13\x41uthenticateRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\"R\n\x14\x41uthenticateResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.tortie.etcd.ResponseHeader\x12\r\n\x05token\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, "tortie.datastore.etcd.rpc_pb2", _globals)
+_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tortie.datastore.etcd.rpc_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-    DESCRIPTOR._loaded_options = None
-    _globals["_KEYVALUE"]._serialized_start = 48
-    _globals["_KEYVALUE"]._serialized_end = 165
-    _globals["_EVENT"]._serialized_start = 167
-    _globals["_EVENT"]._serialized_end = 287
-    _globals["_EVENT_EVENTTYPE"]._serialized_start = 255
-    _globals["_EVENT_EVENTTYPE"]._serialized_end = 287
-    _globals["_RESPONSEHEADER"]._serialized_start = 289
-    _globals["_RESPONSEHEADER"]._serialized_end = 362
-    _globals["_RANGEREQUEST"]._serialized_start = 364
-    _globals["_RANGEREQUEST"]._serialized_end = 482
-    _globals["_RANGERESPONSE"]._serialized_start = 484
-    _globals["_RANGERESPONSE"]._serialized_end = 609
-    _globals["_PUTREQUEST"]._serialized_start = 611
-    _globals["_PUTREQUEST"]._serialized_end = 666
-    _globals["_PUTRESPONSE"]._serialized_start = 668
-    _globals["_PUTRESPONSE"]._serialized_end = 726
-    _globals["_DELETERANGEREQUEST"]._serialized_start = 728
-    _globals["_DELETERANGEREQUEST"]._serialized_end = 797
-    _globals["_DELETERANGERESPONSE"]._serialized_start = 799
-    _globals["_DELETERANGERESPONSE"]._serialized_end = 923
-    _globals["_REQUESTOP"]._serialized_start = 926
-    _globals["_REQUESTOP"]._serialized_end = 1113
-    _globals["_RESPONSEOP"]._serialized_start = 1116
-    _globals["_RESPONSEOP"]._serialized_end = 1311
-    _globals["_COMPARE"]._serialized_start = 1314
-    _globals["_COMPARE"]._serialized_end = 1635
-    _globals["_COMPARE_COMPARERESULT"]._serialized_start = 1493
-    _globals["_COMPARE_COMPARERESULT"]._serialized_end = 1557
-    _globals["_COMPARE_COMPARETARGET"]._serialized_start = 1559
-    _globals["_COMPARE_COMPARETARGET"]._serialized_end = 1619
-    _globals["_TXNREQUEST"]._serialized_start = 1638
-    _globals["_TXNREQUEST"]._serialized_end = 1771
-    _globals["_TXNRESPONSE"]._serialized_start = 1773
-    _globals["_TXNRESPONSE"]._serialized_end = 1894
-    _globals["_COMPACTIONREQUEST"]._serialized_start = 1896
-    _globals["_COMPACTIONREQUEST"]._serialized_end = 1951
-    _globals["_COMPACTIONRESPONSE"]._serialized_start = 1953
-    _globals["_COMPACTIONRESPONSE"]._serialized_end = 2018
-    _globals["_WATCHCREATEREQUEST"]._serialized_start = 2020
-    _globals["_WATCHCREATEREQUEST"]._serialized_end = 2139
-    _globals["_WATCHREQUEST"]._serialized_start = 2141
-    _globals["_WATCHREQUEST"]._serialized_end = 2231
-    _globals["_WATCHRESPONSE"]._serialized_start = 2234
-    _globals["_WATCHRESPONSE"]._serialized_end = 2450
-    _globals["_LEASEGRANTREQUEST"]._serialized_start = 2452
-    _globals["_LEASEGRANTREQUEST"]._serialized_end = 2496
-    _globals["_LEASEGRANTRESPONSE"]._serialized_start = 2498
-    _globals["_LEASEGRANTRESPONSE"]._serialized_end = 2603
-    _globals["_LEASEREVOKEREQUEST"]._serialized_start = 2605
-    _globals["_LEASEREVOKEREQUEST"]._serialized_end = 2637
-    _globals["_LEASEREVOKERESPONSE"]._serialized_start = 2639
-    _globals["_LEASEREVOKERESPONSE"]._serialized_end = 2705
-    _globals["_LEASEKEEPALIVEREQUEST"]._serialized_start = 2707
-    _globals["_LEASEKEEPALIVEREQUEST"]._serialized_end = 2742
-    _globals["_LEASEKEEPALIVERESPONSE"]._serialized_start = 2744
-    _globals["_LEASEKEEPALIVERESPONSE"]._serialized_end = 2838
-    _globals["_AUTHENTICATEREQUEST"]._serialized_start = 2840
-    _globals["_AUTHENTICATEREQUEST"]._serialized_end = 2893
-    _globals["_AUTHENTICATERESPONSE"]._serialized_start = 2895
-    _globals["_AUTHENTICATERESPONSE"]._serialized_end = 2977
+  DESCRIPTOR._loaded_options = None
+  _globals['_KEYVALUE']._serialized_start=48
+  _globals['_KEYVALUE']._serialized_end=165
+  _globals['_EVENT']._serialized_start=167
+  _globals['_EVENT']._serialized_end=287
+  _globals['_EVENT_EVENTTYPE']._serialized_start=255
+  _globals['_EVENT_EVENTTYPE']._serialized_end=287
+  _globals['_RESPONSEHEADER']._serialized_start=289
+  _globals['_RESPONSEHEADER']._serialized_end=362
+  _globals['_RANGEREQUEST']._serialized_start=364
+  _globals['_RANGEREQUEST']._serialized_end=482
+  _globals['_RANGERESPONSE']._serialized_start=484
+  _globals['_RANGERESPONSE']._serialized_end=609
+  _globals['_PUTREQUEST']._serialized_start=611
+  _globals['_PUTREQUEST']._serialized_end=666
+  _globals['_PUTRESPONSE']._serialized_start=668
+  _globals['_PUTRESPONSE']._serialized_end=726
+  _globals['_DELETERANGEREQUEST']._serialized_start=728
+  _globals['_DELETERANGEREQUEST']._serialized_end=797
+  _globals['_DELETERANGERESPONSE']._serialized_start=799
+  _globals['_DELETERANGERESPONSE']._serialized_end=923
+  _globals['_REQUESTOP']._serialized_start=926
+  _globals['_REQUESTOP']._serialized_end=1113
+  _globals['_RESPONSEOP']._serialized_start=1116
+  _globals['_RESPONSEOP']._serialized_end=1311
+  _globals['_COMPARE']._serialized_start=1314
+  _globals['_COMPARE']._serialized_end=1635
+  _globals['_COMPARE_COMPARERESULT']._serialized_start=1493
+  _globals['_COMPARE_COMPARERESULT']._serialized_end=1557
+  _globals['_COMPARE_COMPARETARGET']._serialized_start=1559
+  _globals['_COMPARE_COMPARETARGET']._serialized_end=1619
+  _globals['_TXNREQUEST']._serialized_start=1638
+  _globals['_TXNREQUEST']._serialized_end=1771
+  _globals['_TXNRESPONSE']._serialized_start=1773
+  _globals['_TXNRESPONSE']._serialized_end=1894
+  _globals['_COMPACTIONREQUEST']._serialized_start=1896
+  _globals['_COMPACTIONREQUEST']._serialized_end=1951
+  _globals['_COMPACTIONRESPONSE']._serialized_start=1953
+  _globals['_COMPACTIONRESPONSE']._serialized_end=2018
+  _globals['_WATCHCREATEREQUEST']._serialized_start=2020
+  _globals['_WATCHCREATEREQUEST']._serialized_end=2139
+  _globals['_WATCHREQUEST']._serialized_start=2141
+  _globals['_WATCHREQUEST']._serialized_end=2231
+  _globals['_WATCHRESPONSE']._serialized_start=2234
+  _globals['_WATCHRESPONSE']._serialized_end=2450
+  _globals['_LEASEGRANTREQUEST']._serialized_start=2452
+  _globals['_LEASEGRANTREQUEST']._serialized_end=2496
+  _globals['_LEASEGRANTRESPONSE']._serialized_start=2498
+  _globals['_LEASEGRANTRESPONSE']._serialized_end=2603
+  _globals['_LEASEREVOKEREQUEST']._serialized_start=2605
+  _globals['_LEASEREVOKEREQUEST']._serialized_end=2637
+  _globals['_LEASEREVOKERESPONSE']._serialized_start=2639
+  _globals['_LEASEREVOKERESPONSE']._serialized_end=2705
+  _globals['_LEASEKEEPALIVEREQUEST']._serialized_start=2707
+  _globals['_LEASEKEEPALIVEREQUEST']._serialized_end=2742
+  _globals['_LEASEKEEPALIVERESPONSE']._serialized_start=2744
+  _globals['_LEASEKEEPALIVERESPONSE']._serialized_end=2838
+  _globals['_AUTHENTICATEREQUEST']._serialized_start=2840
+  _globals['_AUTHENTICATEREQUEST']._serialized_end=2893
+  _globals['_AUTHENTICATERESPONSE']._serialized_start=2895
+  _globals['_AUTHENTICATERESPONSE']._serialized_end=2977
 # @@protoc_insertion_point(module_scope)
