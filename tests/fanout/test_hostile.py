@@ -127,6 +127,28 @@ def test_a_crowd_of_strangers_keeps_no_client_out_and_costs_no_memory(pki):
     asyncio.run(go())
 
 
+@pytest.mark.parametrize("said", [b"", b"x", HELLO, b"\x16\x03\x01\x02\x00\x01"])
+def test_who_comes_and_goes_at_once_leaves_nothing_behind(pki, said):
+    async def go():
+        store = MemoryDatastore()
+        secured = settings(tls=server_tls(pki), handshake_timeout=60.0)
+        client = FanoutClientSettings(tls=client_tls(pki))
+        async with serving(store, secured) as (server, port), following(port, client) as good:
+            await caught_up(good, store)
+            before = len(os.listdir("/proc/self/fd"))
+            for _ in range(30):  # which are all gone when the server accepts them
+                for _ in range(10):
+                    sock = socket.create_connection(("127.0.0.1", port))
+                    sock.send(said)
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1" + bytes(7))
+                    sock.close()
+                await still_serves(store, good)
+            await until(lambda: server.active == 1)
+            assert len(os.listdir("/proc/self/fd")) <= before
+
+    asyncio.run(go())
+
+
 def test_above_the_most_connections_who_comes_is_closed_at_once():
     async def go():
         store = MemoryDatastore()
@@ -225,6 +247,33 @@ def test_by_common_name_or_by_uri_both_sides_are_who_they_say(pki):
             ):
                 await caught_up(client, store)
                 assert len(client.values) == 1
+
+    asyncio.run(go())
+
+
+def test_a_renewed_certificate_is_used_without_a_restart(pki, tmp_path, monkeypatch):
+    monkeypatch.setattr(door, "_RENEW", 0.0)
+
+    def put(pair):
+        for path, content in ((certificate, pair.certificate), (key, pair.key)):
+            path.with_suffix(".new").write_bytes(content)
+            path.with_suffix(".new").replace(path)
+
+    certificate, key = tmp_path / "a.crt", tmp_path / "a.key"
+    put(pki.issue("typha-server"))
+    tls = Tls(str(pki.ca_file), str(certificate), str(key), "typha-client")
+
+    async def go():
+        store = MemoryDatastore()
+        async with serving(store, settings(tls=tls)) as (_, port):
+            key.write_bytes(b"half a key")  # while it is being renewed
+            async with following(port, FanoutClientSettings(tls=client_tls(pki))) as client:
+                await caught_up(client, store)
+                put(pki.issue("typha-anew"))
+                fresh = FanoutClientSettings(tls=client_tls(pki, "typha-anew"))
+                async with following(port, fresh) as late:
+                    await caught_up(late, store)
+                await still_serves(store, client)
 
     asyncio.run(go())
 

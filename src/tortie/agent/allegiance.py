@@ -31,6 +31,13 @@ class Allegiance:
         pledge(self._run_dir, identity, self._name)
         self.sworn.set()
 
+    def admit_stream(self, identity: str) -> None:
+        """Follow a stream of that datastore, from somebody else: it is not admitted to be written.
+
+        Raises OtherDatastore, OSError.
+        """
+        pledge(self._run_dir, identity, self._name)
+
     async def wait(self, within: float) -> None:
         """Return once the datastore is known. Raises NotReady after `within` seconds."""
         try:

@@ -40,7 +40,7 @@ from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.node.mtu import PodMtu
 from tortie.node.resource import check_address, register
 from tortie.node.tunnels import TunnelAddresses
-from tortie.sync import Syncer, SyncWarning
+from tortie.sync import Backoff, Syncer, SyncWarning
 
 DEFAULT_DATASTORE = "sqlite:/var/lib/tortie/tortie.db"
 DEFAULT_RUN_DIR = "/run/tortie"
@@ -111,6 +111,7 @@ class _Node:
         address: str | None,
     ) -> None:
         self._config = config
+        self._fanout = fanout
         self._store = store
         self._allegiance = allegiance
         self._address = address
@@ -147,15 +148,30 @@ class _Node:
 
     def _source(self, fanout: FanoutClientSettings) -> Syncer | FanoutFollower:
         """The datastore itself, or a server that follows it for many."""
-        admit = self._allegiance.admit
         if not fanout.wanted:
+            admit = self._allegiance.admit
             return Syncer(self._store, on_warning=self._sync_warning, admit=admit)
-        node = self._config.node
-        find = find_servers(fanout, self._store, node)
-        return FanoutFollower(fanout, find, node=node, admit=admit, on_warning=self._sync_warning)
+        return FanoutFollower(
+            fanout,
+            find_servers(fanout, self._store, self._config.node),
+            node=self._config.node,
+            admit=self._allegiance.admit_stream,
+            on_warning=self._sync_warning,
+        )
+
+    async def _admit_store(self) -> None:
+        """What a server says of its datastore is no word about the one that we write to."""
+        backoff = Backoff()
+        while not self._allegiance.sworn.is_set():
+            try:
+                self._allegiance.admit(await self._store.identity())
+            except DatastoreError:
+                await backoff.wait()
 
     async def _write(self) -> None:
         """What this node writes to the datastore, once that is known to be the right one."""
+        if self._fanout.wanted:
+            await self._admit_store()
         await self._allegiance.sworn.wait()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._register())

@@ -5,6 +5,7 @@ common name or one of its URI names must be the one that the settings say, eithe
 both are set (as Calico has it).
 """
 
+import os
 import ssl
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -41,6 +42,12 @@ def server_context(tls: Tls) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.num_tickets = 0  # clients stay for days; tickets would only cost
     return _completed(context, tls)
+
+
+def stamp(tls: Tls) -> tuple[int, ...]:
+    """Differs once the files are other ones. Raises OSError."""
+    found = [os.stat(path) for path in (tls.ca, tls.certificate, tls.key)]
+    return tuple(number for file in found for number in (file.st_mtime_ns, file.st_ino))
 
 
 def client_context(tls: Tls) -> ssl.SSLContext:

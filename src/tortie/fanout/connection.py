@@ -67,6 +67,7 @@ class Connection:
         self._trail: Trail | None = None
         self.stage = Stage.HANDSHAKE
         self.has_picture = asyncio.Event()  # or is closed
+        self.let_off = False
         self.opened_at = self.moved_at = self.heard_at = self.pinged_at = time.monotonic()
 
     @property
@@ -119,6 +120,11 @@ class Connection:
         self.leaving_since = time.monotonic()
         self.say(word)
 
+    def note_let_off(self) -> None:
+        """It is further behind than others may be, for it is new."""
+        self.let_off = True
+        self._tally.grace_used += 1
+
     def ping(self, now: float) -> None:
         """Ask whether it is there, unless it owes an answer or could not hear us now."""
         if not self.owes_pong and not self._writing:
@@ -161,7 +167,7 @@ class Connection:
         try:
             if self.stage is not Stage.CLOSED:
                 step()
-        except (ProtocolError, WrongPeer) as error:
+        except (ValueError, WrongPeer) as error:  # a ProtocolError, or what ssl can't decode
             self.close(str(error))
         except OSError as error:
             self.close(error.strerror or str(error))

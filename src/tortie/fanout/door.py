@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import structlog
 
-from tortie.fanout.certificates import server_context
+from tortie.fanout.certificates import server_context, stamp
 from tortie.fanout.connection import Connection
 from tortie.fanout.messages import Hello
 from tortie.fanout.server_settings import ServerSettings
@@ -25,6 +25,7 @@ STRANGERS = 512
 _BACKLOG = 1024
 _AT_ONCE = 32  # accepted before the loop looks at other things
 _SPARE = 128  # descriptors for all but connections
+_RENEW = 10.0  # seconds between looks whether the certificates' files changed
 _PAUSE = 0.2  # seconds, where the machine has no more descriptors
 _SEND_BUFFER = 256 << 10  # bytes that the kernel holds for a client that does not read
 _RECEIVE_BUFFER = 16 << 10
@@ -47,6 +48,8 @@ class Door:
         self._on_hello = on_hello
         self._on_close = on_close
         self._context: ssl.SSLContext | None = None
+        self._stamp: tuple[int, ...] = ()  # of the certificates' files
+        self._look_at = 0.0
         self._listening: list[socket.socket] = []
         self._strangers: dict[Connection, None] = {}  # the oldest first
         self._most = settings.most_connections
@@ -55,6 +58,7 @@ class Door:
     def open(self) -> int:
         """Listen. Returns the port. Raises OSError."""
         if self._settings.tls is not None:
+            self._stamp = stamp(self._settings.tls)
             self._context = server_context(self._settings.tls)
         self._most = min(self._most, _descriptors(self._most + STRANGERS + _SPARE))
         self._listening = [_listen(self._settings.host, self._settings.port)]
@@ -69,6 +73,20 @@ class Door:
             sock.close()
         self._listening = []
 
+    def renew(self, now: float) -> None:
+        """Use the certificates that are there now; unusable ones leave the old ones in use."""
+        tls = self._settings.tls
+        if tls is None or now < self._look_at:
+            return
+        self._look_at = now + _RENEW
+        try:
+            before, self._stamp = self._stamp, stamp(tls)
+            if self._stamp != before:
+                self._context = server_context(tls)
+                _log.info("certificates read anew")
+        except OSError as error:
+            _log.error("new certificates can't be used, the old ones stay", problem=str(error))
+
     def admit(self, client: Connection) -> None:
         """It is a client of ours."""
         self._strangers.pop(client, None)
@@ -81,12 +99,9 @@ class Door:
         for _ in range(_AT_ONCE):
             try:
                 sock, address = listening.accept()
-            except (BlockingIOError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                if error.errno not in _EXHAUSTED:
-                    raise
-                self._rest(error)
+            except OSError as error:  # nobody waits, or who waited is gone again
+                if error.errno in _EXHAUSTED:
+                    self._rest(error)
                 return
             self._let_in(sock, f"{address[0]}:{address[1]}")
 
@@ -99,13 +114,16 @@ class Door:
 
     def _let_in(self, sock: socket.socket, peer: str) -> None:
         sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if len(self.connections) - len(self._strangers) >= self._most:
             _reset(sock)
             return
         if len(self._strangers) >= STRANGERS:
             next(iter(self._strangers)).close("it made room for others before it said hello")
-        wire = TlsWire(sock, self._context) if self._context else PlainWire(sock)
+        try:
+            wire = TlsWire(sock, self._context) if self._context else PlainWire(sock)
+        except OSError:  # it is gone already
+            sock.close()
+            return
         client = Connection(wire, peer, self._settings.tls, self._on_hello, self._closed)
         self.connections[client] = self._strangers[client] = None
         client.start()
@@ -125,7 +143,8 @@ def _listen(host: str, port: int) -> socket.socket:
         found = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)
         sock = socket.create_server(found[0][4][:2], family=found[0][0], backlog=_BACKLOG)
     sock.setblocking(False)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)  # accepted ones inherit
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted ones inherit
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
     return sock
 

@@ -44,11 +44,17 @@ def fault(client: Connection, patience: Patience, now: float) -> str:
     return _behind(client, patience, now)
 
 
+def let_off(client: Connection, patience: Patience, now: float) -> bool:
+    """Whether only the grace for new clients keeps it, while it still gets its picture."""
+    return (
+        now - client.behind_since > patience.behind
+        and now - client.opened_at <= patience.grace
+        and client.stage is Stage.SNAPSHOT
+    )
+
+
 def _behind(client: Connection, patience: Patience, now: float) -> str:
     if client.behind_bytes > MOST_BEHIND:
         return "it fell too far behind"
-    if now - client.behind_since <= patience.behind:
-        return ""
-    if now - client.opened_at <= patience.grace and client.stage is Stage.SNAPSHOT:
-        return ""
-    return "it fell behind for too long"
+    late = now - client.behind_since > patience.behind
+    return "it fell behind for too long" if late and not let_off(client, patience, now) else ""

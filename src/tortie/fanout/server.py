@@ -18,7 +18,7 @@ from tortie.fanout.connection import Connection, Stage
 from tortie.fanout.door import Door
 from tortie.fanout.frames import FrameType
 from tortie.fanout.messages import Hello, Welcome, written
-from tortie.fanout.patience import Patience, fault
+from tortie.fanout.patience import Patience, fault, let_off
 from tortie.fanout.protocol import common_version
 from tortie.fanout.server_settings import ServerSettings
 from tortie.fanout.tally import Tally
@@ -30,6 +30,7 @@ _TURN = 1.0  # seconds that a client may keep the next one waiting for its pictu
 _CATCH_UP = 5.0  # seconds that a client waits for this server to know what the client knows
 _SWEEP = 1.0
 _PINGED = (Stage.WAITING, Stage.SNAPSHOT, Stage.FOLLOWING)
+_REASONS = 20  # of which a line of the log tells
 _TELL = 10.0  # seconds between lines of the log about connections that came to nothing
 
 _log = structlog.get_logger(__name__)
@@ -115,7 +116,7 @@ class FanoutServer:
         self._door.close()
         for client in list(self._door.connections):
             client.close("the server ends")
-        tasks = [*self._tasks, *self._joining.values()]
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -150,7 +151,9 @@ class FanoutServer:
         if not upstream.ready.is_set():
             client.say(upstream.status())
         if client.stage is not Stage.CLOSED:
-            self._joining[client] = asyncio.create_task(self._join(client, hello, upstream))
+            joining = asyncio.create_task(self._join(client, hello, upstream))
+            self._joining[client] = joining
+            self._keep(joining)
 
     async def _join(self, client: Connection, hello: Hello, upstream: Upstream) -> None:
         try:
@@ -169,7 +172,8 @@ class FanoutServer:
             joining.cancel()
         streams = [clients for clients in self._clients.values() if client in clients]
         if not streams:
-            self._came_to_nothing[reason] += 1
+            known = reason in self._came_to_nothing or len(self._came_to_nothing) < _REASONS
+            self._came_to_nothing[reason if known else "other reasons"] += 1
             return
         for clients in streams:
             del clients[client]
@@ -177,33 +181,38 @@ class FanoutServer:
         _log.info("client gone", client=client.peer, node=client.node, reason=reason)
 
     async def _send(self, name: str) -> float:
-        """Put new crumbs to all clients; the seconds that this took of the loop's time."""
-        took, began = 0.0, time.monotonic()
+        """Put new crumbs to all clients; the seconds of this thread's work that this was."""
+        took, began, worked = 0.0, time.monotonic(), time.thread_time()
         for client in list(self._clients[name]):
             client.push()
-            if (lasted := time.monotonic() - began) > _SLICE:
+            if time.monotonic() - began > _SLICE:
+                took += time.thread_time() - worked
                 await asyncio.sleep(0)
-                took, began = took + lasted, time.monotonic()
-        return took + time.monotonic() - began
+                began, worked = time.monotonic(), time.thread_time()
+        return took + time.thread_time() - worked
 
     async def _sweeps(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP)
             now = time.monotonic()
             for client in list(self._door.connections):
-                if reason := fault(client, self._patience, now):
-                    client.close(reason)
-                elif (
-                    client.stage in _PINGED
-                    and now - client.pinged_at >= self._settings.ping_interval
-                ):
-                    client.ping(now)
+                self._look_after(client, now)
+            self._door.renew(now)
             self._tell(now)
+
+    def _look_after(self, client: Connection, now: float) -> None:
+        if reason := fault(client, self._patience, now):
+            client.close(reason)
+            return
+        if not client.let_off and let_off(client, self._patience, now):
+            client.note_let_off()
+        if client.stage in _PINGED and now - client.pinged_at >= self._settings.ping_interval:
+            client.ping(now)
 
     def _tell(self, now: float) -> None:
         """One line for all: strangers must not fill the log."""
         if self._came_to_nothing and now - self._told_at >= _TELL:
-            reasons = dict(self._came_to_nothing.most_common(10))
+            reasons = dict(self._came_to_nothing)
             _log.warning("connections came to nothing", reasons=reasons)
             self._came_to_nothing.clear()
             self._told_at = now
