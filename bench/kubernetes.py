@@ -22,6 +22,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+import grpc.aio
 import httpx
 import msgspec
 
@@ -32,10 +33,9 @@ from servers.kube import KubeServer, kube_server
 from servers.kube_crds import install
 from tortie.api import NetworkSet, NetworkSetSpec, ObjectMeta
 from tortie.datastore.etcd import rpc_pb2 as pb
-from tortie.datastore.etcd.connection import RANGE, TXN, Connection
 from tortie.datastore.kubernetes import KubernetesDatastore
 from tortie.datastore.kubernetes.client import Client
-from tortie.datastore.settings import EtcdSettings, KubernetesSettings
+from tortie.datastore.settings import KubernetesSettings
 
 ROUNDS, PAGE, LOADED_AT_ONCE = 3, 500, 100
 WRITES, CALLERS = 500, 16
@@ -91,27 +91,34 @@ async def load(server: KubeServer, pods: int, policies: int) -> None:
     rule["metadata"] = {"name": "policy-00000", "namespace": "team-100"}
     where = "/apis/networking.k8s.io/v1/namespaces/team-100/networkpolicies"
     written = server.api.request("POST", where, rule)
-    connection = Connection(EtcdSettings(endpoints=(server.etcd.endpoint,)))
-    stored = await _value(connection, b"/registry/pods/team-100/web-000000")
-    await _put(connection, pods_like(stored, made["metadata"]["uid"], pods))
-    stored = await _value(connection, b"/registry/networkpolicies/team-100/policy-00000")
-    await _put(connection, policies_like(stored, written["metadata"]["uid"], policies))
-    await connection.close()
+    async with grpc.aio.insecure_channel(server.etcd.endpoint.removeprefix("http://")) as etcd:
+        stored = await _value(etcd, b"/registry/pods/team-100/web-000000")
+        await _put(etcd, pods_like(stored, made["metadata"]["uid"], pods))
+        stored = await _value(etcd, b"/registry/networkpolicies/team-100/policy-00000")
+        await _put(etcd, policies_like(stored, written["metadata"]["uid"], policies))
 
 
-async def _value(connection: Connection, key: bytes) -> bytes:
-    answer = await connection.member.call(RANGE)(pb.RangeRequest(key=key), timeout=10)
-    value: bytes = answer.kvs[0].value
+async def _value(etcd: grpc.aio.Channel, key: bytes) -> bytes:
+    read = etcd.unary_unary(
+        "/etcdserverpb.KV/Range",
+        pb.RangeRequest.SerializeToString,
+        pb.RangeResponse.FromString,
+    )
+    value: bytes = (await read(pb.RangeRequest(key=key), timeout=10)).kvs[0].value
     return value
 
 
-async def _put(connection: Connection, objects: Iterator[tuple[bytes, bytes]]) -> None:
+async def _put(etcd: grpc.aio.Channel, objects: Iterator[tuple[bytes, bytes]]) -> None:
+    write = etcd.unary_unary(
+        "/etcdserverpb.KV/Txn", pb.TxnRequest.SerializeToString, pb.TxnResponse.FromString
+    )
+
     async def caller() -> None:
         while part := [found for _, found in zip(range(LOADED_AT_ONCE), objects, strict=False)]:
             puts = [
                 pb.RequestOp(request_put=pb.PutRequest(key=key, value=value)) for key, value in part
             ]
-            await connection.member.call(TXN)(pb.TxnRequest(success=puts), timeout=60)
+            await write(pb.TxnRequest(success=puts), timeout=60)
 
     await asyncio.gather(*(caller() for _ in range(4)))
 

@@ -12,7 +12,7 @@ import pytest
 from datastore.kubernetes.proxy import Proxy, proxy_of
 from servers.kube import KubeServer
 from servers.process import free_port
-from strategies.datastore import first_events, global_network_set, network_set, revision_of
+from strategies.datastore import first_events, network_set, revision_of
 from tortie.api import Key, NetworkSet, Resource, with_metadata
 from tortie.datastore import (
     AlreadyExists,
@@ -138,11 +138,12 @@ def test_bookmarks_move_a_quiet_kind_on(kube: KubeServer) -> None:
             told: list[Event] = []
             following = asyncio.ensure_future(stream.run(told.extend, _room))
             await _until(lambda: bool(told))
-            await store.create(global_network_set("other"))
+            made = await store.create(network_set("second"))
+            await _until(lambda: len(told) == 2)
             stream.revision = 0  # what only a bookmark can raise again
             await _until(lambda: stream.revision >= revision_of(made))
             following.cancel()
-            assert len(told) == 1
+            assert len(told) == 2
 
     run(body())
 
