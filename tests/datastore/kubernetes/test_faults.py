@@ -384,6 +384,18 @@ def test_a_busy_server_is_asked_again_when_it_says(waits: list[float]) -> None:
     assert [seconds for seconds in waits if seconds > 1] == [7, client.LONGEST_WAIT]
 
 
+def test_requests_wait_for_their_turn(waits: list[float]) -> None:
+    async def body() -> None:
+        async with scripted(LIST, LIST) as (settings, _):
+            slow = msgspec.structs.replace(settings, qps=1.0, burst=1)
+            async with opened(slow) as store:
+                await store.list(KIND)
+                await store.list(KIND)
+
+    run(body())
+    assert [seconds for seconds in waits if 0.5 < seconds <= 1] != []
+
+
 def test_a_server_that_stays_busy_is_unavailable(waits: list[float]) -> None:
     async def body() -> None:
         busy = _answer("429 Too Many Requests", b"{}", "Retry-After: 1")
