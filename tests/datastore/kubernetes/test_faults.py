@@ -17,7 +17,6 @@ from tortie.api import Key, NetworkSet, Resource, with_metadata
 from tortie.datastore import (
     AlreadyExists,
     Conflict,
-    DatastoreError,
     Event,
     Gone,
     NotFound,
@@ -435,8 +434,10 @@ def test_a_write_that_broke_is_never_repeated(broken: bytes) -> None:
 def test_what_is_no_api_server_is_said(nonsense: bytes) -> None:
     async def body() -> None:
         async with scripted(*[nonsense] * 9) as (settings, _), opened(settings) as store:
-            with pytest.raises(DatastoreError) as found:
-                await store.list(KIND)
-            assert "\n" not in str(found.value)
+            key = Key(KIND, "default", "a")
+            for attempt in (store.list(KIND), store.get(key), store.identity()):
+                with pytest.raises(Unavailable) as found:
+                    await attempt
+                assert "\n" not in str(found.value)
 
     run(body())

@@ -44,6 +44,16 @@ def test_the_current_context_counts_and_another_where_named(tmp_path: Path) -> N
     assert there.server == "https://two:6443"
 
 
+def test_of_several_files_the_earlier_counts(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    whole = _config()
+    first.write_text(yaml.safe_dump({"users": [{"name": "me", "user": {"token": "first"}}]}))
+    second.write_text(yaml.safe_dump(whole))
+    access = read_kubeconfig(f"{first}:{tmp_path / 'none'}:{second}")
+    assert (access.server, access.token) == ("https://one:6443", "first")
+    assert str(first) in access.identity
+
+
 def test_files_are_read_from_the_folder_of_the_kubeconfig(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_bytes(b"CA")
     (tmp_path / "me.pem").write_bytes(b"CERT")

@@ -410,6 +410,21 @@ def test_events_are_told_by_their_type() -> None:
     assert event_of(_line("NEWER", _set("a")), SETS) is None
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"<html>",
+        b'{"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "x"}}}',
+        b'{"type": "DELETED", "object": {"metadata": {"name": 7}}}',
+        b'{"type": "ERROR", "object": 7}',
+        b"\xff",
+    ],
+)
+def test_what_is_no_event_ends_the_watch_by_the_contract(line: bytes) -> None:
+    with pytest.raises(Unavailable, match="the watch of networksets"):
+        event_of(line, SETS)
+
+
 @pytest.mark.parametrize(("code", "error"), [(410, Gone), (500, Unavailable), (429, Unavailable)])
 def test_an_error_ends_the_watch(code: int, error: type[Exception]) -> None:
     status = {"kind": "Status", "code": code, "message": "too old\nresource version"}

@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 from tortie.api import Key, Resource
 from tortie.api.codec import drop_nulls
 from tortie.datastore.contract import Deleted, Event, Gone, Malformed, Put, Unavailable
-from tortie.datastore.kubernetes.errors import Status, one_line
+from tortie.datastore.kubernetes.errors import Status, one_line, status_of
 from tortie.datastore.kubernetes.forms import Form
 from tortie.datastore.kubernetes.places import Place
 
@@ -72,7 +72,6 @@ _head = msgspec.json.Decoder(Head).decode
 _raw_page = msgspec.json.Decoder(_RawPage).decode
 _named = msgspec.json.Decoder(_Named).decode
 _event = msgspec.json.Decoder(_WatchEvent).decode
-_status = msgspec.json.Decoder(Status).decode
 
 
 def head_of(body: bytes, place: Place) -> Head:
@@ -80,7 +79,11 @@ def head_of(body: bytes, place: Place) -> Head:
     try:
         return _head(body)
     except (msgspec.DecodeError, ValueError) as error:
-        raise Unavailable(f"what answers for {place.collection()} is no API: {error}") from None
+        raise _no_api(place, error) from None
+
+
+def _no_api(place: Place, error: Exception) -> Unavailable:
+    return Unavailable(f"what answers for {place.collection()} is no API: {error}")
 
 
 def page_of(body: bytes, place: Place) -> Page:
@@ -99,7 +102,11 @@ def page_of(body: bytes, place: Place) -> Page:
 def _one_by_one(body: bytes, place: Place) -> Page:
     """As `page_of`, where something in the page can't be read: each object by itself."""
     page = Page([], [])
-    for raw in _raw_page(body).items:
+    try:
+        items = _raw_page(body).items
+    except (msgspec.DecodeError, ValueError) as error:
+        raise _no_api(place, error) from None
+    for raw in items:
         found = object_of(bytes(raw), place)
         if isinstance(found, Malformed):
             page.malformed.append(found)
@@ -138,10 +145,13 @@ def event_of(line: bytes, place: Place) -> Event | Bookmark | None:
     """
     try:
         event = _event(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return _told(event.type, bytes(event.object), place)
+    except (msgspec.DecodeError, ValueError) as error:  # UnicodeDecodeError too
         raise Unavailable(f"the watch of {place.plural} tells no events: {error}") from None
-    body = bytes(event.object)
-    match event.type:
+
+
+def _told(type_: str, body: bytes, place: Place) -> Event | Bookmark | None:
+    match type_:
         case "ADDED" | "MODIFIED":
             return _put(object_of(body, place), body, place)
         case "DELETED":
@@ -149,7 +159,7 @@ def event_of(line: bytes, place: Place) -> Event | Bookmark | None:
         case "BOOKMARK":
             return Bookmark(name_of(body, place)[1])
         case "ERROR":
-            raise _error(_status(body), place)
+            raise _error(status_of(0, body), place)
     return None
 
 

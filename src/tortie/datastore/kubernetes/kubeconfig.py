@@ -2,6 +2,8 @@
 
 import base64
 import binascii
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -78,19 +80,29 @@ class _Fields:
 def read_kubeconfig(path: str, text: str = "", context: str = "") -> Access:
     """The access of a context (empty: the current one) of the file, or of `text` if given.
 
-    Raises DatastoreError that names the file and the field.
+    `path` may be several, as KUBECONFIG may be: what an earlier file says counts, and those that
+    are not there are passed over. Raises DatastoreError that names the file and the field.
     """
-    origin, folder = (text and "given as text") or path, Path(path).parent if path else Path.cwd()
-    root = _Fields(_parsed(text or _content(path), origin), origin, "", folder)
-    name = context or root.text("current-context")
+    roots = [_root(text, "given as text", Path.cwd())] if text else _files(path)
+    name = context or next(filter(None, (root.text("current-context") for root in roots)), "")
     if not name:
-        root.fail("current-context", "is not set: set it, or give K8S_CURRENT_CONTEXT")
-    chosen = _named(root, "contexts", "context", name)
-    cluster = _named(root, "clusters", "cluster", chosen.text("cluster"), chosen, "cluster")
+        roots[0].fail("current-context", "is not set: set it, or give K8S_CURRENT_CONTEXT")
+    chosen = _named(roots, "contexts", "context", name)
+    cluster = _named(roots, "clusters", "cluster", chosen.text("cluster"), chosen, "cluster")
     user_name = chosen.text("user")
-    user = _named(root, "users", "user", user_name, chosen, "user") if user_name else None
-    access = _with_cluster(cluster, origin, chosen.text("namespace"))
+    user = _named(roots, "users", "user", user_name, chosen, "user") if user_name else None
+    access = _with_cluster(cluster, chosen.text("namespace"))
     return _with_user(access, user, user_name) if user else access
+
+
+def _files(path: str) -> list[_Fields]:
+    paths = [each for each in path.split(os.pathsep) if each]
+    there = [each for each in paths if Path(each).exists()] or paths[:1] or [path]
+    return [_root(_content(each), each, Path(each).parent) for each in there]
+
+
+def _root(content: str, origin: str, folder: Path) -> _Fields:
+    return _Fields(_parsed(content, origin), origin, "", folder)
 
 
 def _content(path: str) -> str:
@@ -118,27 +130,33 @@ def _parsed(content: str, origin: str) -> Any:
 
 
 def _named(
-    root: _Fields, field: str, body: str, name: str, user: _Fields | None = None, by: str = ""
+    roots: Sequence[_Fields],
+    field: str,
+    body: str,
+    name: str,
+    user: _Fields | None = None,
+    by: str = "",
 ) -> _Fields:
     names = []
-    for index, item in enumerate(root.items(field)):
-        entry = _Fields(item, root.origin, f"{field}[{index}]", root.folder)
-        if entry.text("name") == name and name:
-            return entry.inner(body)
-        names.append(entry.text("name"))
+    for root in roots:
+        for index, item in enumerate(root.items(field)):
+            entry = _Fields(item, root.origin, f"{field}[{index}]", root.folder)
+            if entry.text("name") == name and name:
+                return entry.inner(body)
+            names.append(entry.text("name"))
     known = ", ".join(sorted(filter(None, names))) or "none"
     reason = f"there is no {body} {name!r} in {field}; there are: {known}"
-    return (user or root).fail(by or "context", reason)
+    return (user or roots[0]).fail(by or "context", reason)
 
 
-def _with_cluster(cluster: _Fields, origin: str, namespace: str) -> Access:
+def _with_cluster(cluster: _Fields, namespace: str) -> Access:
     server = cluster.text("server")
     if not server:
         cluster.fail("server", "is not set")
     insecure = cluster.flag("insecure-skip-tls-verify")
     return Access(
         server=server,
-        origin=f"kubeconfig {origin}: {cluster.at}.server",
+        origin=f"kubeconfig {cluster.origin}: {cluster.at}.server",
         ca=b"" if insecure else cluster.data("certificate-authority"),
         insecure=insecure,
         tls_name=cluster.text("tls-server-name"),

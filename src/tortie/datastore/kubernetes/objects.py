@@ -10,6 +10,7 @@ from tortie.datastore.contract import (
     DatastoreError,
     Malformed,
     NotFound,
+    Unavailable,
 )
 from tortie.datastore.kubernetes.client import Client, Refused, Request
 from tortie.datastore.kubernetes.custom import SOFTLY_DELETED, NativeForm, StoredForm
@@ -179,7 +180,7 @@ class Objects:
             assert isinstance(place.form, NativeForm | StoredForm)
             marked = place.form.marked(stored)
             stored = await self._sent(place, Request(about, path, (), "PUT", marked))
-        metadata = _object(stored).metadata
+        metadata = _metadata(stored)
         options = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
@@ -230,9 +231,17 @@ def _check(place: Place, resource: Resource, stored: bytes, read: int | None) ->
 
 
 def revision_of(stored: bytes) -> int:
-    return int(_object(stored).metadata.resource_version or 0)
+    """The revision of an object as the server gave it. Raises Unavailable for what is none."""
+    return int(_metadata(stored).resource_version or 0)
 
 
 def uid_of(stored: bytes) -> str:
-    """The UID that the server gave."""
-    return _object(stored).metadata.uid
+    """The UID that the server gave. Raises Unavailable for what is no object."""
+    return _metadata(stored).uid
+
+
+def _metadata(stored: bytes) -> _Meta:
+    try:
+        return _object(stored).metadata
+    except (msgspec.DecodeError, ValueError) as error:
+        raise Unavailable(f"what answers in place of the API server is none: {error}") from None
