@@ -1,9 +1,12 @@
 """Real etcd servers: one alone on 127.0.0.1, plain or with TLS, fresh in 0.1 s."""
 
 import http.client
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -34,12 +37,6 @@ class EtcdServer:
     def endpoint(self) -> str:
         """Where clients reach it."""
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._ports[0]}"
-
-    @property
-    def pid(self) -> int:
-        """Its process, to be stopped and continued."""
-        assert self._process is not None
-        return self._process.pid
 
     @property
     def client(self) -> EtcdSettings:
@@ -74,6 +71,25 @@ class EtcdServer:
         """End it as a crash does; its data stay."""
         if self._process is not None:
             stop(self._process)
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Stopped meanwhile: it takes connections, as its kernel does, and answers nothing."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            deadline = time.monotonic() + 10
+            while not _is_stopped(self.pid):
+                assert time.monotonic() < deadline, "it does not stop"
+                time.sleep(0.001)
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
 
     def restart(self) -> None:
         """Once more with the same data at the same address."""
@@ -115,6 +131,12 @@ class EtcdServer:
             return False
         finally:
             connection.close()
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether each of its threads has come to the signal."""
+    threads = Path(f"/proc/{pid}/task").glob("*/stat")
+    return all(stat.read_text().rpartition(") ")[2].startswith("T") for stat in threads)
 
 
 @contextmanager

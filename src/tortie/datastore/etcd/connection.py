@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import grpc
 import grpc.aio
 
-from tortie.datastore.contract import Closed, DatastoreError, Unavailable
+from tortie.datastore.contract import Closed, DatastoreError, Forbidden, Unavailable
 from tortie.datastore.etcd import errors
 from tortie.datastore.etcd import rpc_pb2 as pb
 from tortie.datastore.etcd.diagnosis import why_unreachable
@@ -57,9 +57,18 @@ class Patience:
         if len(self._refused) >= self._refusals or now >= self._until:
             return False
         if self._failures >= self._members:
-            longest = min(_LONGEST_PAUSE, 0.02 * 2 ** min(self._failures, 8))
-            await asyncio.sleep(random.uniform(longest / 2, longest))
+            await self._pause()
         return True
+
+    async def is_renewed(self) -> bool:
+        """Whether to try again although all have refused: somebody listens again."""
+        self._refused.clear()
+        await self._pause()
+        return asyncio.get_running_loop().time() < self._until
+
+    async def _pause(self) -> None:
+        longest = min(_LONGEST_PAUSE, 0.02 * 2 ** min(self._failures, 8))
+        await asyncio.sleep(random.uniform(longest / 2, longest))
 
     @property
     def went_round(self) -> bool:
@@ -131,12 +140,17 @@ class Connection:
     async def endure(self, patience: Patience, member: Member, error: grpc.RpcError) -> None:
         """Go on to the next member after a failure. Raises why we can't, once patience ends."""
         self.pass_over(member)
-        if not await patience.bears(member, error):
-            raise await self._diagnosed(member, error) from None
-        if patience.went_round and not errors.is_of_cluster(error):
-            found = await self._diagnosed(member, error)
-            if not isinstance(found, Unavailable):
-                raise found from None
+        goes_on = await patience.bears(member, error)
+        if goes_on and (not patience.went_round or errors.is_of_cluster(error)):
+            return
+        found = await self._diagnosed(member, error)
+        if goes_on and not isinstance(found, Forbidden):
+            return
+        if found is None and errors.may_be_over(error) and await patience.is_renewed():
+            return
+        raise found or Unavailable(
+            f"etcd at {member.endpoint.url} does not answer: {errors.reason(error)}"
+        ) from None
 
     def pass_over(self, member: Member) -> None:
         """Ask another member next, if this one is still the one that is asked."""
@@ -221,7 +235,9 @@ class Connection:
             return
         self._token = answer.token
 
-    async def _diagnosed(self, member: Member, error: grpc.RpcError) -> DatastoreError:
+    async def _diagnosed(self, member: Member, error: grpc.RpcError) -> DatastoreError | None:
+        if errors.is_of_cluster(error):
+            return None
         return await asyncio.to_thread(
-            why_unreachable, member.endpoint, self._context, self._settings, errors.details(error)
+            why_unreachable, member.endpoint, self._context, self._settings
         )

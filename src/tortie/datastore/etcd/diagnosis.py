@@ -19,14 +19,14 @@ _DATES = re.compile(rb"(?:\x17\r|\x18\x0f)\d{12,14}Z(?:\x17\r|\x18\x0f)(\d{12,14
 
 
 def why_unreachable(
-    endpoint: Endpoint, context: ssl.SSLContext | None, settings: EtcdSettings, reason: str
-) -> Unavailable | Forbidden:
-    """The error for `endpoint`; `reason` is what gRPC said, for where we find nothing wrong."""
-    url, reason = endpoint.url, reason.rpartition("last error: ")[2]
+    endpoint: Endpoint, context: ssl.SSLContext | None, settings: EtcdSettings
+) -> Unavailable | Forbidden | None:
+    """The error for `endpoint`; None where nothing is wrong with the way to it."""
+    url = endpoint.url
     try:
         with socket.create_connection((endpoint.host, endpoint.port), CONNECT_SECONDS) as raw:
             if context is not None:
-                return _tls_failure(endpoint, context, settings, raw, reason)
+                return _tls_failure(endpoint, context, settings, raw)
             if _speaks_tls(raw):
                 return Unavailable(f"etcd at {url} speaks TLS: write its endpoint with https")
     except socket.gaierror as error:
@@ -37,7 +37,7 @@ def why_unreachable(
         return Unavailable(
             f"etcd at {url} can't be reached: {error.strerror or error}; is it running?"
         )
-    return Unavailable(f"etcd at {url} does not answer: {reason}")
+    return None
 
 
 def _tls_failure(
@@ -45,8 +45,7 @@ def _tls_failure(
     context: ssl.SSLContext,
     settings: EtcdSettings,
     raw: socket.socket,
-    reason: str,
-) -> Unavailable | Forbidden:
+) -> Unavailable | Forbidden | None:
     try:
         with context.wrap_socket(raw, server_hostname=endpoint.host) as secured:
             secured.settimeout(_SILENCE)
@@ -60,7 +59,7 @@ def _tls_failure(
         return _alert(endpoint, error, settings.certificate)
     except (TimeoutError, ConnectionError):
         pass
-    return Unavailable(f"etcd at {endpoint.url} does not answer: {reason}")
+    return None
 
 
 def _alert(endpoint: Endpoint, error: ssl.SSLError, certificate: bytes) -> Unavailable | Forbidden:

@@ -24,7 +24,7 @@ _OPTIONS = (
     # The shortest wait between attempts is also the limit of one attempt.
     ("grpc.min_reconnect_backoff_ms", int(1_000 * CONNECT_SECONDS)),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 500),
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
     ("grpc.use_local_subchannel_pool", 1),

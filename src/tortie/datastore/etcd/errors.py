@@ -84,6 +84,16 @@ def is_of_cluster(error: grpc.RpcError) -> bool:
     return details(error).startswith("etcdserver")
 
 
+def may_be_over(error: grpc.RpcError) -> bool:
+    """Whether gRPC may only repeat what it found before: between attempts it asks nobody."""
+    return "connection refused" in details(error).lower()
+
+
+def reason(error: grpc.RpcError) -> str:
+    """What gRPC or the member said last, for people."""
+    return details(error).rpartition("last error: ")[2] or code(error).name
+
+
 def is_stale_token(error: grpc.RpcError) -> bool:
     """Whether to log in again; the request did nothing."""
     return any(part in details(error) for part in _STALE_TOKEN)
