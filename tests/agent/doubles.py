@@ -80,6 +80,8 @@ class RecordingDriver:
         self.gate.set()
         self.entered = threading.Event()
         self.desired = {}
+        self.ports = frozenset()
+        self.written = 0
 
     def _note(self, call, *details):
         self.entered.set()

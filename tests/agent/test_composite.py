@@ -111,7 +111,7 @@ def test_an_endpoint_whose_policy_failed_is_not_ready(dataplane, drivers):
 
 def test_before_anything_is_known_only_policy_is_asked_to_shut_what_is_open(dataplane, journal):
     dataplane.guard()
-    assert journal == [("policy", "resync", [])]
+    assert journal == [("policy", "guard")]
     dataplane.fold(delta("a"))
     journal.clear()
     dataplane.resync()

@@ -23,6 +23,7 @@ from tortie.agent.freshness import Clocks, Freshness, freshness, in_words
 from tortie.agent.inbox import Inbox
 from tortie.agent.metrics import Metrics
 from tortie.agent.pipeline import KeyValue, Pipeline, Turn, Work
+from tortie.agent.repairs import Contest, Repaired, Repairs
 from tortie.agent.waiters import Waiters
 from tortie.daemon.health import Health
 from tortie.daemon.http import Answer
@@ -81,6 +82,7 @@ class Agent:
         self._inbox = Inbox()
         self._waiters = Waiters()
         self._backoff = Backoff()
+        self._repairs = Repairs(self._inbox.drifted, _later, self._clocks.monotonic)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dataplane")
         self._turning = False
         self._stale = False
@@ -131,6 +133,14 @@ class Agent:
     def resync(self) -> None:
         """Compare the kernel with what is desired, soon."""
         self._inbox.resync()
+
+    def drifted(self, driver: str, by: str) -> None:
+        """Somebody (`by`, for people) may have changed what is this driver's."""
+        self._repairs.changed(driver, by)
+
+    def contests(self) -> list[Contest]:
+        """What others have changed of what is in the kernel."""
+        return self._repairs.contests()
 
     def warn(self, problem: str) -> None:
         """Something in the datastore can't be used as it is; work goes on."""
@@ -215,6 +225,9 @@ class Agent:
             self.follow_datastore()
             settle()
             _log.info("in sync with the datastore", revision=revision, seconds=turn.applied_in)
+        for repaired in self._repairs.looked(turn.repaired):
+            _tell(repaired)
+        self.metrics.contested(self._repairs.contests())
         self._dataplane_health(turn)
         self._waiters.turned(turn.waiting_for, revision if work.in_sync else 0)
 
@@ -251,3 +264,23 @@ class Agent:
         while interval:
             await asyncio.sleep(interval)
             self._inbox.resync()
+
+
+def _later(seconds: float, work: Callable[[], None]) -> object:
+    return asyncio.get_running_loop().call_later(seconds, work)
+
+
+def _tell(repaired: Repaired) -> None:
+    """One line for what was put right; a quarrel with another manager is for a person to settle."""
+    driver, objects, by, contested = repaired
+    if contested:
+        _log.error(
+            "others keep changing what is ours; stop them, or this node is open now and then",
+            driver=driver,
+            by=by,
+            objects=objects,
+        )
+    else:
+        _log.warning(
+            "others changed what is ours; put right", driver=driver, by=by, objects=objects
+        )

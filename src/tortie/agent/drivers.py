@@ -1,7 +1,10 @@
 """The drivers of one node, set up as its configuration says."""
 
+from collections.abc import Callable
+
 from tortie.agent.config import AgentConfig
 from tortie.dataplane.composite import Dataplane
+from tortie.dataplane.drift import Drift, DriftWatch
 from tortie.dataplane.nftables import HostAction, NftablesDataplane, NftSettings
 from tortie.dataplane.routes import RouteDriver, RouteSettings
 from tortie.dataplane.tunnels import VxlanDriver, VxlanSettings
@@ -14,6 +17,13 @@ def build_dataplane(config: AgentConfig) -> Dataplane:
         routes=RouteDriver(route_settings(config)),
         tunnels=[VxlanDriver(vxlan_settings(config))],
     )
+
+
+def watch_drift(
+    config: AgentConfig, dataplane: Dataplane, handler: Callable[[Drift], None]
+) -> DriftWatch:
+    """Tells `handler` what others change of what the drivers own. Raises OSError."""
+    return DriftWatch(handler, dataplane.ports, route_settings(config))
 
 
 def nft_settings(config: AgentConfig) -> NftSettings:

@@ -22,6 +22,7 @@ class Inbox:
         self._in_sync = False
         self._retry = False
         self._resync = False
+        self._drifted: set[str] = set()
         self.revision = 0  # the datastore's, of which all changes have been put here
 
     def put(self, items: Iterable[Item]) -> list[KeyValue]:
@@ -54,6 +55,11 @@ class Inbox:
         self._resync = True
         self._ready.set()
 
+    def drifted(self, driver: str) -> None:
+        """Somebody may have changed what is this driver's."""
+        self._drifted.add(driver)
+        self._ready.set()
+
     def poke(self) -> None:
         """Have a turn though nothing came, to look at what is watched."""
         self._ready.set()
@@ -70,10 +76,12 @@ class Inbox:
             links=tuple(LinkEvent(name, event) for name, event in self._links.items()),
             retry=self._retry,
             resync=self._resync,
+            drifted=frozenset(self._drifted),
             watched=watched,
         )
         self._updates = {}
         self._links = {}
+        self._drifted = set()
         self._retry = self._resync = False
         self._ready.clear()
         return work

@@ -1,9 +1,12 @@
 """Prometheus metrics under the names that Calico's dashboards know."""
 
+from collections.abc import Iterable
+
 import prometheus_client as prometheus
 
 from tortie.agent.census import Counts
 from tortie.agent.pipeline import Turn
+from tortie.agent.repairs import Contest
 from tortie.daemon.http import Answer
 from tortie.daemon.log import dropped_lines, error_lines
 
@@ -60,6 +63,15 @@ class Metrics:
         )
         self._gauge("felix_log_errors", "Errors that were logged.").set_function(error_lines)
         self._reached = NOT_STARTED
+        self._changes = self._by_driver(
+            "tortie_dataplane_foreign_changes", "Changes by others to what is this driver's."
+        )
+        self._repairs = self._by_driver(
+            "tortie_dataplane_repairs", "Times that such a change left something to put right."
+        )
+        self._contested = self._by_driver(
+            "tortie_dataplane_contested", "1: others keep changing what is this driver's."
+        )
 
     def resync_state(self, state: int) -> None:
         """How far the agent is in step with the datastore."""
@@ -89,6 +101,13 @@ class Metrics:
             self._apply.observe(turn.applied_in)
         self._failures.inc(new_failures)
 
+    def contested(self, contests: Iterable[Contest]) -> None:
+        """Take in what others have changed so far."""
+        for one in contests:
+            self._changes.labels(one.driver).set(one.changes)
+            self._repairs.labels(one.driver).set(one.repairs)
+            self._contested.labels(one.driver).set(one.contested)
+
     def warned(self) -> None:
         """A resource could not be used as it is."""
         self._warnings.inc()
@@ -104,6 +123,9 @@ class Metrics:
 
     def _gauge(self, name: str, text: str) -> prometheus.Gauge:
         return prometheus.Gauge(name, text, registry=self.registry)
+
+    def _by_driver(self, name: str, text: str) -> prometheus.Gauge:
+        return prometheus.Gauge(name, text, ["driver"], registry=self.registry)
 
     def _counter(self, name: str, text: str) -> prometheus.Gauge:
         # The library's Counter would put "_total" behind names that dashboards know without it.

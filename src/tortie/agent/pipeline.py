@@ -5,7 +5,7 @@ that updates which arrive while the kernel is being written are written together
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct
@@ -39,6 +39,8 @@ class Dataplane(Protocol):
     def apply(self, delta: Delta) -> Applied: ...
     def resync(self) -> Applied: ...
     def retry(self) -> Applied: ...
+    def repair(self, names: Collection[str]) -> Applied: ...
+    def written(self) -> Mapping[str, int]: ...
     def link_changed(self, name: str, event: str) -> Applied: ...
     def waiting_for(self, endpoint_id: EndpointId) -> str: ...
 
@@ -58,6 +60,7 @@ class Work(Struct, frozen=True):
     links: tuple[LinkEvent, ...] = ()
     retry: bool = False  # what failed earlier is due again
     resync: bool = False  # compare the kernel with what is desired
+    drifted: frozenset[str] = frozenset()  # drivers whose state others may have changed
     watched: frozenset[EndpointId] = frozenset()  # whose readiness somebody waits for
 
 
@@ -70,6 +73,7 @@ class Turn(Struct, frozen=True):
     counts: Counts = Counts()
     calculated_in: float | None = None
     applied_in: float | None = None
+    repaired: Mapping[str, int] = {}  # drivers that looked for drift, and what they put right
     adopted: bool = False  # the kernel was written for the first time in this turn
 
 
@@ -85,6 +89,7 @@ class Pipeline:
         self._census = Census()
         self._adopted = False
         self._failures: tuple[Failure, ...] = ()
+        self._repaired: Mapping[str, int] = {}
 
     def guard(self) -> tuple[Failure, ...]:
         """Before anything is known: leave no workload reachable without policy."""
@@ -98,6 +103,7 @@ class Pipeline:
         delta = self._calculate(work.updates)
         calculated = self._clock()
         adopted_before = self._adopted
+        self._repaired = {}
         wrote = self._write(work, delta)
         return Turn(
             failures=self._failures,
@@ -106,6 +112,7 @@ class Pipeline:
             counts=self._census.counts(),
             calculated_in=calculated - started if work.updates else None,
             applied_in=self._clock() - calculated if wrote else None,
+            repaired=self._repaired,
             adopted=self._adopted and not adopted_before,
         )
 
@@ -122,12 +129,32 @@ class Pipeline:
         if not self._adopted:
             self._dataplane.fold(delta)
             if not work.in_sync:
-                return False  # half a picture would cut off what is running
+                return self._shut(work)  # half a picture would cut off what is running
             self._adopted = True
             self._failures = self._dataplane.resync().failed
             return True
-        wrote = [self._apply(delta), self._links(work.links), self._repair(work)]
+        wrote = [self._look(work), self._apply(delta), self._links(work.links), self._repair(work)]
         return any(wrote)
+
+    def _shut(self, work: Work) -> bool:
+        """Before the first picture: what somebody took away of an earlier policy is closed."""
+        if work.drifted:
+            before = self._dataplane.written()
+            self._failures = self._dataplane.guard().failed
+            self._repaired = self._put_right(work.drifted, before)
+        return bool(work.drifted)
+
+    def _look(self, work: Work) -> bool:
+        """Put right what others changed, before a change is written on top of it."""
+        if work.drifted:
+            before = self._dataplane.written()
+            self._failures = self._dataplane.repair(work.drifted).failed
+            self._repaired = self._put_right(work.drifted, before)
+        return bool(work.drifted)
+
+    def _put_right(self, drivers: Collection[str], before: Mapping[str, int]) -> Mapping[str, int]:
+        after = self._dataplane.written()
+        return {name: after.get(name, 0) - before.get(name, 0) for name in drivers}
 
     def _apply(self, delta: Delta) -> bool:
         if delta:

@@ -71,6 +71,7 @@ def register_verbs(agent: Agent, control: ControlServer) -> None:
             "policies": agent.last_turn.counts.local_policies,
             "failures": [one._asdict() for one in agent.failures],
             "warnings": list(agent.warnings),
+            "contests": msgspec.to_builtins(agent.contests()),
         }
 
     async def wait(request: Request) -> Reply:

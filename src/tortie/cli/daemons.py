@@ -14,7 +14,7 @@ from tortie.agent.agent import Agent
 from tortie.agent.allegiance import Allegiance, OtherDatastore
 from tortie.agent.config import AgentConfig, ConfigError, load_config
 from tortie.agent.control import ControlServer
-from tortie.agent.drivers import build_dataplane
+from tortie.agent.drivers import build_dataplane, watch_drift
 from tortie.agent.pipeline import Pipeline
 from tortie.agent.runlock import AlreadyRunning, RunLock
 from tortie.agent.service import serve
@@ -24,6 +24,7 @@ from tortie.cni.records import Records
 from tortie.cni.server import CniServer
 from tortie.daemon.log import configure_logs
 from tortie.dataplane.composite import Dataplane
+from tortie.dataplane.drift import Drift
 from tortie.datastore import Datastore, DatastoreError, open_datastore
 from tortie.datastore.initialize import initialize_in_time
 from tortie.engine import Engine
@@ -117,6 +118,7 @@ class _Node:
         self._address = address
         self._mtu = PodMtu()
         self._monitor = Monitor(self._link_event)
+        self._drift = watch_drift(config, dataplane, self._drifted)
         source = self._source(fanout)
         self._ipam = IPAM(store)
         self._tunnels = TunnelAddresses(store, self._ipam, config.node)
@@ -141,9 +143,11 @@ class _Node:
         for link in await asyncio.to_thread(_links):
             self._mtu.link_changed(link)
         self._monitor.start()
+        self._drift.start()
         try:
             await serve(self._agent, self._control, [self._write])
         finally:
+            self._drift.close()
             self._monitor.close()
 
     def _source(self, fanout: FanoutClientSettings) -> Syncer | FanoutFollower:
@@ -204,6 +208,9 @@ class _Node:
                 self._agent.link_changed(link.name, state)
             case Overrun():
                 self._agent.resync()
+
+    def _drifted(self, drift: Drift) -> None:
+        self._agent.drifted(drift.driver, drift.by)
 
     def _sync_warning(self, warning: SyncWarning) -> None:
         self._agent.warn(str(warning))

@@ -6,13 +6,21 @@ forwards nothing. What the drivers raise becomes a failure here: one driver's tr
 the others, and the driver is resynced by `retry`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Protocol
 
 from tortie.dataplane.contract import Applied, Driver, Failure
 from tortie.engine.delta import Delta
 from tortie.policy.program import EndpointId
+
+
+class PolicyDriver(Driver, Protocol):
+    """The driver of policy can also shut what nothing is known of."""
+
+    def guard(self) -> Applied:
+        """Make sure that nothing passes unasked where there are no rules; leave others alone."""
+        ...
 
 
 class LinkDriver(Driver, Protocol):
@@ -35,7 +43,7 @@ class Dataplane:
     """Policy, tunnels and routes of one node. Called by one thread; never raises."""
 
     def __init__(
-        self, policy: Driver, routes: RoutingDriver, tunnels: Iterable[LinkDriver] = ()
+        self, policy: PolicyDriver, routes: RoutingDriver, tunnels: Iterable[LinkDriver] = ()
     ) -> None:
         self._policy = policy
         self._routes = routes
@@ -60,7 +68,8 @@ class Dataplane:
         What an earlier process left in force stays; only where there is nothing, the policy
         driver makes tables that let nothing through.
         """
-        self._attempt(self._policy, self._policy.resync)
+        self._failed.pop(self._policy.name, None)
+        self._attempt(self._policy, self._policy.guard)
         self._unsynced.add(self._policy.name)
         return Applied(self.failures)
 
@@ -85,6 +94,26 @@ class Dataplane:
         """Have every driver adopt and repair what is in the kernel."""
         for driver in self._all:
             self._resync(driver)
+        return Applied(self.failures)
+
+    def ports(self, *names: str) -> frozenset[int]:
+        """The netlink ports from which these drivers write now. From any thread."""
+        return frozenset(
+            port for driver in self._all if driver.name in names for port in driver.ports
+        )
+
+    def written(self) -> Mapping[str, int]:
+        """How many objects each driver wrote so far."""
+        return {driver.name: driver.written for driver in self._all}
+
+    def repair(self, names: Collection[str]) -> Applied:
+        """Resync these drivers after somebody changed what is theirs.
+
+        One that waits for its own resync is left to that.
+        """
+        for driver in self._all:
+            if driver.name in names and driver.name not in self._unsynced:
+                self._resync(driver)
         return Applied(self.failures)
 
     def retry(self) -> Applied:

@@ -34,6 +34,16 @@ class Driver(Protocol):
 
     name: str
 
+    @property
+    def ports(self) -> frozenset[int]:
+        """The netlink ports from which it writes now; in notifications they tell its own doing."""
+        ...
+
+    @property
+    def written(self) -> int:
+        """How many objects it wrote or removed so far: a resync that adds none found all well."""
+        ...
+
     def fold(self, delta: Delta) -> None:
         """Take the delta into the desired state; touch nothing (used until the first resync)."""
         ...

@@ -5,11 +5,16 @@ the network namespace of that moment. It is not safe for two threads at once.
 """
 
 import ctypes
+import os
+import socket
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 _LIBRARY = "libnftables.so.1"
 _SHOWN_LINES = 12
+_DESCRIPTORS = "/proc/self/fd"
+_NETFILTER = 12
 
 
 class NftError(RuntimeError):
@@ -44,13 +49,20 @@ def _load() -> ctypes.CDLL:
 
 
 class Nftables:
-    """One libnftables context, for one thread and the network namespace it was made in."""
+    """One libnftables context, for one thread and the network namespace it was made in.
+
+    `port` is the netlink port from which it writes, 0 where that can't be found out: in the
+    kernel's notifications it tells our own transactions from others'.
+    """
 
     def __init__(self) -> None:
         self._library = _load()
+        before = _descriptors()
         self._context: int | None = self._library.nft_ctx_new(0)
         if not self._context:
             raise NftError("libnftables gave no context: is this process root?")
+        new = [found for name, found in _descriptors().items() if name not in before]
+        self.port = next(filter(None, map(_bound_port, new)), 0)
         self._library.nft_ctx_buffer_output(self._context)
         self._library.nft_ctx_buffer_error(self._context)
 
@@ -87,6 +99,26 @@ class Nftables:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _descriptors() -> dict[str, int]:
+    """This process's sockets: each one's own number, and its descriptor."""
+    found = {}
+    for name in os.listdir(_DESCRIPTORS):
+        with suppress(OSError):  # closed by now, as the listing's own is
+            found[os.readlink(f"{_DESCRIPTORS}/{name}")] = int(name)
+    return {what: number for what, number in found.items() if what.startswith("socket:")}
+
+
+def _bound_port(descriptor: int) -> int:
+    """The netlink port of the library's socket, which would get one at its first request only."""
+    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as ours:
+        if (ours.family, ours.proto) == (socket.AF_NETLINK, _NETFILTER):
+            with suppress(OSError):
+                ours.bind((0, 0))
+            port: int = ours.getsockname()[0]
+            return port
+    return 0
 
 
 def _for_people(errors: str) -> str:

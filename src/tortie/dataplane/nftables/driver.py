@@ -43,6 +43,7 @@ class NftablesDataplane:
         self._desired = Desired()
         self._mirrors: dict[int, TableMirror] = {}
         self._is_synced = self._has_policy = False
+        self.written = 0  # objects
 
     def __enter__(self) -> Self:
         return self
@@ -58,6 +59,11 @@ class NftablesDataplane:
     def close(self) -> None:
         """Let go of the kernel's sockets; the tables stay in force."""
         self._kernel.close()
+
+    @property
+    def ports(self) -> frozenset[int]:
+        """The netlink ports from which it writes."""
+        return self._kernel.ports
 
     def generation(self) -> int:
         """The namespace's count of nftables transactions."""
@@ -93,11 +99,11 @@ class NftablesDataplane:
         Before any delta it only makes tables that let nothing through, where there are none:
         what an earlier process left in force stays.
         """
+        if not self._has_policy:
+            return self.guard()
         self._is_synced = False
         snapshot = self._kernel.read()
         self._mirrors = snapshot.mirrors
-        if not self._has_policy:
-            return self._close_if_open()
         touched = everything(self._desired, snapshot)
         planner = self._planner()
         found_ct = {
@@ -118,12 +124,14 @@ class NftablesDataplane:
         self._kernel.run("\n".join(lines))
         self._is_synced = False
 
-    def _close_if_open(self) -> Applied:
+    def guard(self) -> Applied:
         """Make what is not there; an earlier process's stays as it left it.
 
-        A chain without rules counts as not there: a flushed table has all its chains, and lets
-        everything through.
+        Whatever is desired is left aside: it may be half of the picture. A chain without rules
+        counts as not there: a flushed table has all its chains, and lets everything through.
         """
+        self._is_synced = False
+        self._mirrors = self._kernel.read().mirrors
         base = self._planner().static_unit()
         edits = tuple(edit for edit in base.edits if self._is_missing(edit))
         if edits:
@@ -153,7 +161,8 @@ class NftablesDataplane:
             self._kernel.run(transaction_text(edits, self._mirrors))
         self._note(edits)
 
-    def _note(self, edits: Iterable[Edit]) -> None:
+    def _note(self, edits: Sequence[Edit]) -> None:
+        self.written += len(edits)
         for edit in edits:
             self._mirrors[edit.family.version].note(edit)
 

@@ -62,6 +62,11 @@ class Kernel:
         self._nft.close()
         self._socket.close()
 
+    @property
+    def ports(self) -> frozenset[int]:
+        """The netlink ports from which transactions go out."""
+        return frozenset((self._nft.port, self._socket.port)) - {0}
+
     def run(self, text: str) -> str:
         """Run nft commands as one transaction. Raises NftError."""
         return self._nft.run(text)

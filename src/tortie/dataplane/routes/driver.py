@@ -48,14 +48,23 @@ class RouteDriver:
         self._unseen: set[str] = set()  # interfaces to look at
         self._failures: dict[Prefix, Failure] = {}
         self._synced = False
+        self.ports: frozenset[int] = frozenset()  # from which it writes now
+        self._written = 0  # by tables of sockets that are closed now
 
     def close(self) -> None:
         """Close the socket. Routes stay in the kernel."""
         if self._socket is not None:
+            self._written = self.written
             self._socket.close()
             self._flows.close()
             self._socket = None
+            self.ports = frozenset()
         self._synced = False
+
+    @property
+    def written(self) -> int:
+        """How many routes it wrote or removed so far."""
+        return self._written + (0 if self._socket is None else self._table.written)
 
     def fold(self, delta: Delta) -> None:
         """Take the delta into the desired state; touch nothing."""
@@ -130,6 +139,7 @@ class RouteDriver:
                 self._flows.close()
                 raise
             self._table = RouteTable(self._settings, self._socket)
+            self.ports = frozenset((self._socket.port,))
         return self._table, Links(self._socket)
 
     def _read_and_settle(self, table: RouteTable, links: Links) -> None:

@@ -33,6 +33,7 @@ class RouteTable:
         self._settings = settings
         self._routes = Routes(sock)
         self.known: dict[Prefix, KernelRoute] = {}
+        self.written = 0  # changes asked for
 
     def read(self, wanted: Wanted, names: Names) -> list[KernelRoute]:
         """Learn everything anew; returns our routes that stand beside the one to keep."""
@@ -87,6 +88,7 @@ class RouteTable:
             if (change := Change(destination, self.known.get(destination), wanted(destination)))
             if change.known != change.wanted
         )
+        self.written += len(changes)
         errors = self._routes.batch([change.request for change in changes])
         refusals = Refusals({}, set())
         for index, change in enumerate(changes):
@@ -110,6 +112,7 @@ class RouteTable:
 
     def delete(self, strays: list[KernelRoute]) -> dict[Prefix, str]:
         """Delete routes beside those that are known; returns what could not be, and why."""
+        self.written += len(strays)
         errors = self._routes.batch([deleting(route) for route in strays])
         return {
             strays[index].destination: str(error)

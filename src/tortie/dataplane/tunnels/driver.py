@@ -1,7 +1,7 @@
 """Desired tunnel ends into the kernel: the device, then differences of its entries."""
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tortie.dataplane.contract import Applied, Failure
 from tortie.dataplane.tunnels.desired import DesiredTunnels, underlay_address
@@ -10,7 +10,7 @@ from tortie.dataplane.tunnels.settings import VxlanSettings
 from tortie.engine.delta import Delta
 from tortie.linux.links import Links
 from tortie.linux.neighbours import Entry, Neighbours, deleting, setting
-from tortie.linux.netlink.rtnetlink import NUD_PERMANENT, Forwarding, Link, Neighbour
+from tortie.linux.netlink.rtnetlink import NUD_PERMANENT, Address, Forwarding, Link, Neighbour
 from tortie.linux.netlink.sockets import NetlinkError, NetlinkLost, NetlinkSocket, Request
 from tortie.net import Prefix
 
@@ -42,12 +42,15 @@ class VxlanDriver:
         self._pending: set[Key] = set()
         self._failures: dict[Key, Failure] = {}
         self._synced = False
+        self.ports: frozenset[int] = frozenset()  # from which it writes now
+        self.written = 0  # the device, its entries
 
     def close(self) -> None:
         """Close the socket. The tunnel stays."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+            self.ports = frozenset()
         self._synced = False
 
     def fold(self, delta: Delta) -> None:
@@ -88,8 +91,7 @@ class VxlanDriver:
         )
 
     def _guarded(self, work: Callable[[], None]) -> Applied:
-        if self._socket is None:
-            self._socket = self._open_socket()
+        self._opened()
         try:
             work()
         except (OSError, ValueError):
@@ -102,9 +104,13 @@ class VxlanDriver:
 
     @property
     def _links(self) -> Links:
+        return Links(self._opened())
+
+    def _opened(self) -> NetlinkSocket:
         if self._socket is None:
             self._socket = self._open_socket()
-        return Links(self._socket)
+            self.ports = frozenset((self._socket.port,))
+        return self._socket
 
     @property
     def _neighbours(self) -> Neighbours:
@@ -121,6 +127,7 @@ class VxlanDriver:
         strays = self._read_entries(self._device.index)
         self._pending = self._desired.keys() | self._known.keys()
         self._write_pending()
+        self.written += len(strays)
         for index, error in self._neighbours.batch([deleting(one) for one in strays]).items():
             if error.errno not in _NOT_THERE:
                 self._fail(_key(strays[index]), str(error))
@@ -131,6 +138,7 @@ class VxlanDriver:
             remove(name, self._links)
             return None
         try:
+            before = self._device_seen()
             wanted = wanted_device(self._desired.local, self._links, self._settings)
             device = ensure(name, wanted, self._links)
         except NetlinkLost:
@@ -139,7 +147,13 @@ class VxlanDriver:
             self._failures[name] = Failure(self.name, name, str(error))
             return None
         self._parent = wanted.parent
+        self.written += before != self._device_seen()
         return device
+
+    def _device_seen(self) -> tuple[Link | None, Sequence[Address]]:
+        name = self._settings.device
+        found = self._links.find(name)
+        return found, self._links.addresses(name) if found else []
 
     def _read_entries(self, index: int) -> list[Entry]:
         """Learn what the device holds; returns what stands beside the one entry of a key to keep.
@@ -181,6 +195,7 @@ class VxlanDriver:
             if request is not None:
                 keys.append(key)
                 requests.append(request)
+        self.written += len(requests)
         errors = self._neighbours.batch(requests)
         self._note(errors, keys)
         for index, key in enumerate(keys):

@@ -1,19 +1,15 @@
 """What changes in a namespace, told as it happens, to an asyncio program.
 
-The kernel drops notifications when nobody reads them in time, and says so: that comes out as
-`Overrun`, on which the reader has to look at everything again. It says so once, and goes on
-dropping until its queue has been read to the end, so that `Overrun` is told only then: whoever
-looked earlier would miss what changed meanwhile.
+What the kernel had to drop comes out as `Overrun`, on which the reader has to look at everything
+again (see `listener`).
 """
 
-import asyncio
-import errno
-import socket
 from collections.abc import Callable
 from enum import StrEnum
 
 from msgspec import Struct
 
+from tortie.linux.netlink.listener import Listener
 from tortie.linux.netlink.rtnetlink import (
     RTM_DELADDR,
     RTM_DELLINK,
@@ -29,15 +25,11 @@ from tortie.linux.netlink.rtnetlink import (
     parse_route,
 )
 from tortie.linux.netlink.sockets import NETLINK_ROUTE
-from tortie.linux.netlink.wire import MalformedMessage, Message, parse_messages
+from tortie.linux.netlink.wire import Message, parse_messages
 
 LINK_GROUPS = (1,)
 ADDRESS_GROUPS = (5, 9)
 ROUTE_GROUPS = (7, 11)
-_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP = 270, 1
-_SO_RCVBUFFORCE = 33
-_RECEIVE = 64 * 1024
-_DATAGRAMS_PER_TURN = 64  # then the event loop's other work has its turn
 
 
 class LinkState(StrEnum):
@@ -110,68 +102,25 @@ class Monitor:
         self, handler: Callable[[Event], None], groups: tuple[int, ...] = LINK_GROUPS
     ) -> None:
         self._handler = handler
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._lost = False
-        self._socket = socket.socket(
-            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, NETLINK_ROUTE
-        )
-        try:
-            self._listen(groups)
-        except OSError:
-            self._socket.close()
-            raise
-
-    def _listen(self, groups: tuple[int, ...]) -> None:
-        self._socket.bind((0, 0))
-        for group in groups:
-            self._socket.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
+        self._listener = Listener(NETLINK_ROUTE, groups, self._deliver, self._lost)
 
     def set_buffer(self, size: int) -> None:
         """How many bytes of notifications the kernel keeps for us (root; twice that is used)."""
-        self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, size)
+        self._listener.set_buffer(size)
 
     def start(self) -> None:
         """Deliver events from the running loop from now on, those since the opening first."""
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._socket.fileno(), self._readable)
+        self._listener.start()
 
     def close(self) -> None:
         """Stop; closing it twice is harmless."""
-        if self._loop is not None:
-            self._loop.remove_reader(self._socket.fileno())
-            self._loop = None
-        self._socket.close()
+        self._listener.close()
 
-    def _readable(self) -> None:
-        for _ in range(_DATAGRAMS_PER_TURN):
-            if self._loop is None:  # closed by the handler
-                return
-            try:
-                data, _, _, sender = self._socket.recvmsg(_RECEIVE)
-            except BlockingIOError:
-                self._read_to_the_end()
-                return
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:
-                    raise
-                self._lost = True
-                continue
-            if sender[0] == 0:
-                self._deliver(data)
-        if self._loop is not None:  # there may be nothing left that would wake us
-            self._loop.call_soon(self._readable)
-
-    def _read_to_the_end(self) -> None:
-        if self._lost:
-            self._lost = False
-            self._handler(Overrun())
+    def _lost(self) -> None:
+        self._handler(Overrun())
 
     def _deliver(self, data: bytes) -> None:
-        try:
-            events = [read_event(message) for message in parse_messages(data)]
-        except MalformedMessage:
-            self._lost = True  # like what the kernel drops
-            return
+        events = [read_event(message) for message in parse_messages(data)]
         for event in events:
-            if event is not None and self._loop is not None:
+            if event is not None and self._listener.is_open:
                 self._handler(event)

@@ -123,6 +123,12 @@ class NetlinkSocket:
         """The file descriptor, for selectors."""
         return self._socket.fileno()
 
+    @property
+    def port(self) -> int:
+        """The netlink port: in the kernel's notifications it tells what was asked from here."""
+        port: int = self._socket.getsockname()[0]
+        return port
+
     def request(self, request: Request) -> list[Message]:
         """Send one request and wait for its acknowledgement; returns the answers before it."""
         first = self.post([request], NLM_F_REQUEST | NLM_F_ACK)
