@@ -160,7 +160,8 @@ class FanoutServer:
             await upstream.ready.wait()
             await upstream.reach(hello.reached, _CATCH_UP)
             async with self._turns:
-                client.send_snapshot(await upstream.snapshot(), upstream.status())
+                snapshot = await upstream.snapshot(hello.reached)
+                client.send_snapshot(snapshot, upstream.status())
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_TURN):
                         await client.has_picture.wait()

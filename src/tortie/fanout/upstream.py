@@ -72,6 +72,7 @@ class Upstream:
         self._source = source(self._admit)
         self._moved = asyncio.Event()
         self._snapshot: asyncio.Task[Snapshot] | None = None
+        self._snapshot_revision = 0
         self._said = Status()  # what clients know, but for how long it lasts
         self._reached = 0  # the revision that they know of
         self.picture = Picture()
@@ -123,15 +124,20 @@ class Upstream:
                     self._moved.clear()
                     await self._moved.wait()
 
-    async def snapshot(self) -> Snapshot:
-        """The picture for a client that joins now: one that is there, or a new one."""
-        await self.ready.wait()
-        task = self._snapshot
-        if task is None:
-            task = self._snapshot = asyncio.create_task(self._make())
+    async def snapshot(self, reached: int) -> Snapshot:
+        """The picture for a client that joins now: one that is there, or a new one.
+
+        It is not older than `reached`, which the client knows already: that would take the client
+        back in time until it has the crumbs that came since. Only for who has waited for `ready`:
+        half a picture reads as permission.
+        """
+        needed = min(reached, self.picture.revision)
+        if self._snapshot is None or self._snapshot_revision < needed:
+            self._snapshot_revision = self.picture.revision
+            self._snapshot = asyncio.create_task(self._make())
         else:
             self._tally.snapshots_reused += 1
-        return await asyncio.shield(task)
+        return await asyncio.shield(self._snapshot)
 
     def status(self) -> bytes:
         """The frame that says whether the datastore can be followed, as the trail has it so far.
