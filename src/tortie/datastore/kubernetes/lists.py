@@ -10,6 +10,9 @@ from tortie.datastore.kubernetes.errors import is_unknown_resource, not_installe
 from tortie.datastore.kubernetes.places import Place
 
 
+_TURNS = 12  # of the event loop: what a request takes until it is written
+
+
 async def pages(
     client: Client, place: Place, namespace: str, size: int
 ) -> AsyncGenerator[Listing, None]:
@@ -28,7 +31,8 @@ async def pages(
             following = _page(client, place, namespace, size, head.next) if head.next else None
             coming = asyncio.ensure_future(following) if following else None
             if coming is not None:
-                await asyncio.sleep(0)  # so that the request goes out before we decode
+                for _ in range(_TURNS):  # so that the request goes out before we decode
+                    await asyncio.sleep(0)
             page = page_of(body, place)
             del body
             yield Listing(tuple(page.resources), tuple(page.malformed), head.revision)
