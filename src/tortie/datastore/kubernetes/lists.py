@@ -9,7 +9,6 @@ from tortie.datastore.kubernetes.decoding import head_of, page_of
 from tortie.datastore.kubernetes.errors import is_unknown_resource, not_installed
 from tortie.datastore.kubernetes.places import Place
 
-
 _TURNS = 12  # of the event loop: what a request takes until it is written
 
 
