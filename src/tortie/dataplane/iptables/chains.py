@@ -1,0 +1,226 @@
+"""Policies, profiles and endpoints as chains of iptables rules. Pure.
+
+A packet's mark carries what a policy said back to the endpoint's chain: accept or pass. A rule that
+decides goes to `cali-accept` or `cali-pass`, whose end returns to the chain that asked the policy:
+one rule where a mark and a return would be two. Both bits are clear when a packet enters an
+endpoint's chain, and what comes back from it without the accept bit is dropped by the dispatch
+chain, whatever went wrong in between.
+
+Two more bits serve rules that one line can't say: "all parts so far hold" and "this part holds".
+"""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from hashlib import blake2b
+from typing import NamedTuple
+
+from tortie.dataplane.iptables.matches import Parts, parts_of
+from tortie.dataplane.iptables.names import (
+    ChainName,
+    Way,
+    endpoint_chain,
+    policy_chain,
+    profile_chain,
+)
+from tortie.dataplane.iptables.settings import IptablesSettings
+from tortie.dataplane.nftables.matches import disjoint_nets, net_text
+from tortie.dataplane.nftables.settings import Family
+from tortie.net import Prefix
+from tortie.policy.program import (
+    Action,
+    DefaultAction,
+    Endpoint,
+    Policy,
+    Profile,
+    Rule,
+    TierPolicies,
+)
+
+FILTER = "filter"
+ACCEPT_CHAIN, PASS_CHAIN = ChainName("cali-accept"), ChainName("cali-pass")
+TUNNELS_CHAIN = ChainName("cali-no-tunnels")
+ESTABLISHED = "-m conntrack --ctstate RELATED,ESTABLISHED"
+
+
+class Chain(NamedTuple):
+    """A chain of a table with its rules' text: what follows "-A name"."""
+
+    name: ChainName
+    rules: tuple[str, ...]
+    table: str = FILTER
+
+
+def rule_comments(chain: Chain) -> tuple[str, ...]:
+    """What identifies the chain's rules in the kernel: a hash of each text."""
+    return tuple(map(comment_of, chain.rules))
+
+
+def comment_of(rule: str) -> str:
+    """cali:<hash of the text>; equal comments are taken for equal rules when adopting."""
+    return "cali:" + urlsafe_b64encode(blake2b(rule.encode(), digest_size=12).digest()).decode()
+
+
+def policy_chains(policy: Policy, family: Family, settings: IptablesSettings) -> list[Chain]:
+    """The two chains of a policy. Raises Unrenderable."""
+    return [
+        _rules_chain(policy_chain(way, policy.id), rules, family, settings)
+        for way, rules in ((Way.TO, policy.ingress), (Way.FROM, policy.egress))
+    ]
+
+
+def profile_chains(profile: Profile, family: Family, settings: IptablesSettings) -> list[Chain]:
+    """The two chains of a profile. Raises Unrenderable."""
+    return [
+        _rules_chain(profile_chain(way, profile.name), rules, family, settings)
+        for way, rules in ((Way.TO, profile.ingress), (Way.FROM, profile.egress))
+    ]
+
+
+def _rules_chain(
+    name: ChainName, rules: Iterable[Rule], family: Family, settings: IptablesSettings
+) -> Chain:
+    return Chain(
+        name, tuple(text for rule in rules for text in render_rule(rule, family, settings))
+    )
+
+
+def render_rule(rule: Rule, family: Family, settings: IptablesSettings) -> list[str]:
+    """One rule as lines, none when it can't match in this family.
+
+    A single choice becomes a line for each alternative. With several choices, with exclusions, and
+    for Log (two lines would log a packet twice) the lines work on the scratch bits.
+    """
+    parts = parts_of(rule, family)
+    if parts is None:
+        return []
+    target, line = _targets(settings)[rule.action], " ".join(parts.inline)
+    if not parts.choices and not parts.excluded:
+        return [_joined(line, target)]
+    if len(parts.choices) == 1 and not parts.excluded and rule.action is not Action.LOG:
+        return [_joined(line, one, target) for one in parts.choices[0]]
+    return [*_block(parts, settings), _joined(line, marked(settings.scratch.so_far), target)]
+
+
+def _block(parts: Parts, settings: IptablesSettings) -> Iterator[str]:
+    """Lines after which the first scratch bit says whether choices and exclusions hold."""
+    so_far, part = settings.scratch
+    yield f"-j MARK --set-xmark {so_far:#x}/{so_far | part:#x}"
+    yield from (f"{one} {clearing(so_far)}" for one in parts.excluded)
+    for place, choice in enumerate(parts.choices):
+        if place:
+            yield clearing(part)
+        yield from (f"{one} {_setting(part)}" for one in choice)
+        yield f"{_unmarked(part)} {clearing(so_far)}"
+
+
+@lru_cache(maxsize=8)
+def _targets(settings: IptablesSettings) -> dict[Action, str]:
+    return {
+        Action.ALLOW: f"-g {ACCEPT_CHAIN}",
+        Action.PASS: f"-g {PASS_CHAIN}",
+        Action.DENY: "-j DROP",
+        Action.LOG: f'-j LOG --log-prefix "{settings.logged_as}" --log-level 5',
+    }
+
+
+def marking_chains(settings: IptablesSettings) -> tuple[Chain, Chain]:
+    """The chains that a deciding rule goes to."""
+    marks = settings.marks
+    return (
+        Chain(ACCEPT_CHAIN, (_setting(marks.accept),)),
+        Chain(PASS_CHAIN, (_setting(marks.passed),)),
+    )
+
+
+def endpoint_chains(endpoint: Endpoint, family: Family, settings: IptablesSettings) -> list[Chain]:
+    """The two chains of a workload's interface. Raises UnsafeName for an impossible interface."""
+    states = [f"{ESTABLISHED} -g {ACCEPT_CHAIN}"]
+    if settings.drop_invalid:
+        states.append("-m conntrack --ctstate INVALID -j DROP")
+    return [
+        Chain(
+            endpoint_chain(Way.FROM, endpoint.interface),
+            (
+                *_own_sources(endpoint, family, settings),
+                *states,
+                f"-j {TUNNELS_CHAIN}",
+                *_walk(endpoint.egress, endpoint.profiles, Way.FROM, settings),
+            ),
+        ),
+        Chain(
+            endpoint_chain(Way.TO, endpoint.interface),
+            (*states, *_walk(endpoint.ingress, endpoint.profiles, Way.TO, settings)),
+        ),
+    ]
+
+
+def closed_endpoint_chains(interface: str) -> list[Chain]:
+    """The chains of an endpoint whose policy could not be programmed: nothing passes."""
+    return [Chain(endpoint_chain(way, interface), ("-j DROP",)) for way in (Way.FROM, Way.TO)]
+
+
+def _own_sources(endpoint: Endpoint, family: Family, settings: IptablesSettings) -> Iterator[str]:
+    """Drop what comes from an address that is neither its own nor allowed."""
+    own = [Prefix.single(one.version, one.address) for one in endpoint.addresses]
+    nets = disjoint_nets((*own, *endpoint.allowed_sources), family)
+    if not nets:
+        yield "-j DROP"
+    elif len(nets) == 1 and nets[0].length:
+        yield f"! -s {net_text(nets[0])} -j DROP"
+    elif nets[0].length:
+        part = settings.scratch.part
+        yield clearing(part)
+        yield from (f"-s {net_text(net)} {_setting(part)}" for net in nets)
+        yield f"{_unmarked(part)} -j DROP"
+
+
+def _walk(
+    tiers: tuple[TierPolicies, ...],
+    profiles: tuple[str, ...],
+    way: Way,
+    settings: IptablesSettings,
+) -> Iterator[str]:
+    accepted = f"{marked(settings.marks.accept)} -j RETURN"
+    for place, tier in enumerate(tiers):
+        yield from _tier(tier, way, settings, is_first=place == 0)
+    for name in profiles:
+        # Pass in a profile only ends that profile: the pass bit is not asked here.
+        yield f"-j {profile_chain(way, name)}"
+        yield accepted
+    yield "-j DROP"
+
+
+def _tier(
+    tier: TierPolicies, way: Way, settings: IptablesSettings, *, is_first: bool
+) -> Iterator[str]:
+    """One rule a policy: it is asked while no earlier one of the tier has decided."""
+    marks = settings.marks
+    if not is_first:
+        yield clearing(marks.passed)
+    for place, policy in enumerate(tier.policies):
+        undecided = _unmarked(marks.decided) if place else ""
+        yield _joined(undecided, f"-j {policy_chain(way, policy)}")
+    yield f"{marked(marks.accept)} -j RETURN"
+    if tier.default_action is DefaultAction.DENY:
+        yield f"{_unmarked(marks.passed)} -j DROP"
+
+
+def _joined(*parts: str) -> str:
+    return " ".join(filter(None, parts))
+
+
+def _setting(bit: int) -> str:
+    return f"-j MARK --set-xmark {bit:#x}/{bit:#x}"
+
+
+def clearing(bits: int) -> str:
+    return f"-j MARK --set-xmark 0x0/{bits:#x}"
+
+
+def marked(bit: int) -> str:
+    return f"-m mark --mark {bit:#x}/{bit:#x}"
+
+
+def _unmarked(bits: int) -> str:
+    return f"-m mark --mark 0x0/{bits:#x}"

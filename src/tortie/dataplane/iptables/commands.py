@@ -1,0 +1,121 @@
+"""The commands: iptables-save, iptables-restore, ipset, run in the driver's network namespace.
+
+No shell, no environment of the caller's, texts by standard input only.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from itertools import pairwise
+
+from tortie.dataplane.iptables.settings import Backend
+from tortie.linux.namespaces import in_namespace
+
+_OWN_NAMESPACE = "/proc/thread-self/ns/net"
+_SEARCHED = "/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin"
+_PROGRAMS = {4: "iptables", 6: "ip6tables"}
+_PATIENCE = 120  # seconds beside the wait for the lock: no transaction takes so long
+_SHOWN = 600  # characters of a command's complaint
+
+
+class IptablesError(RuntimeError):
+    """iptables can't be used now: a command is missing, hangs, or others hold the lock."""
+
+
+class Refused(IptablesError):
+    """A command refused its text; of an iptables text, nothing is in force."""
+
+
+class Commands:
+    """The commands of one backend, and of ipset. It belongs to the namespace it was made in.
+
+    `written` counts the texts that were taken.
+    """
+
+    def __init__(self, backend: Backend, lock_seconds: int) -> None:
+        self.backend = backend
+        self.written = 0
+        self._lock_seconds = lock_seconds
+        self._namespace = os.open(_OWN_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
+
+    def close(self) -> None:
+        """Let go of the namespace."""
+        os.close(self._namespace)
+
+    def save(self, version: int) -> str:
+        """What `iptables-save` prints, all tables. Raises IptablesError."""
+        return self._run([self._program(version, "save")])
+
+    def restore(self, version: int, text: str) -> None:
+        """One table's transaction. Raises Refused, IptablesError."""
+        program = self._program(version, "restore")
+        self._run([program, "-w", str(int(self._lock_seconds)), "--noflush"], text)
+        self.written += 1
+
+    def save_sets(self) -> str:
+        """What `ipset save` prints. Raises IptablesError."""
+        return self._run(["ipset", "save"])
+
+    def set_names(self) -> frozenset[str]:
+        """The sets that are there."""
+        return frozenset(self._run(["ipset", "list", "-name"]).split())
+
+    def restore_sets(self, text: str) -> None:
+        """Change sets; what is as asked already is no error. Raises Refused, IptablesError."""
+        self._run(["ipset", "-exist", "restore"], text)
+        self.written += 1
+
+    def _program(self, version: int, action: str) -> str:
+        return f"{_PROGRAMS[version]}-{self.backend}-{action}"
+
+    def _run(self, command: Sequence[str], text: str = "") -> str:
+        with self._inside():
+            return run(command, text, _PATIENCE + self._lock_seconds)
+
+    def _inside(self) -> AbstractContextManager[None]:
+        here, mine = os.stat(_OWN_NAMESPACE), os.fstat(self._namespace)
+        if (here.st_dev, here.st_ino) == (mine.st_dev, mine.st_ino):
+            return nullcontext()
+        return in_namespace(self._namespace)
+
+
+def run(command: Sequence[str], text: str = "", patience: float = _PATIENCE) -> str:
+    """A command's output, in the caller's namespace. Raises Refused, IptablesError."""
+    program = find(command[0])
+    if program is None:
+        package = "ipset" if command[0] == "ipset" else "iptables"
+        raise IptablesError(f"the command {command[0]} is missing: install the package {package}")
+    try:
+        done = subprocess.run(
+            [program, *command[1:]],
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=patience,
+            check=False,
+            env={"PATH": _SEARCHED, "LC_ALL": "C"},
+        )
+    except subprocess.TimeoutExpired:
+        raise IptablesError(f"{command[0]} did not end within {patience:g} s") from None
+    if done.returncode == 0:
+        return done.stdout
+    complaint = " ".join(done.stderr.split())[:_SHOWN]
+    if "xtables lock" in complaint:
+        raise IptablesError(f"{command[0]}: another process held the xtables lock all the time")
+    raise Refused(f"{command[0]}: {complaint}{_line_at_fault(complaint, text)}")
+
+
+def find(program: str) -> str | None:
+    """Where a program is; None if it is not installed."""
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:{_SEARCHED}")
+
+
+def _line_at_fault(complaint: str, text: str) -> str:
+    """The line that the complaint names: a number alone tells nobody what was wrong."""
+    words = complaint.replace(":", " ").split()
+    for before, word in pairwise(words):
+        if before == "line" and word.isdigit() and 0 < int(word) <= text.count("\n"):
+            return f" ({text.splitlines()[int(word) - 1][:200]})"
+    return ""

@@ -1,0 +1,59 @@
+"""What an operator can choose about the iptables dataplane, checked before any of it is text."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from tortie.dataplane.nftables import NftSettings
+
+_LOG_PREFIX_ROOM = 29  # the kernel's LOG target keeps no more
+_SEPARATOR = ": "
+
+
+class Backend(StrEnum):
+    """Which of the two families of commands: over the kernel's x_tables, or over its nf_tables."""
+
+    LEGACY = "legacy"
+    NFT = "nft"
+
+
+class Scratch(NamedTuple):
+    """Bits of the mark that a rule uses while it is matched: all parts so far; this part."""
+
+    so_far: int
+    part: int
+
+
+class IptablesSettings(NftSettings, frozen=True):
+    """The nftables driver's settings, and these (Felix's names in brackets).
+
+    `mark_mask` is [IptablesMarkMask] here, and must have four bits: accept, pass and two that rules
+    use while they are matched. `backend` [IptablesBackend]: None detects it. `lock_seconds`: how
+    long to wait for another process that changes rules. `max_set_size` [MaxIpsetSize].
+    Raises ValueError where a value can't be used.
+    """
+
+    backend: Backend | None = None
+    lock_seconds: int = 10
+    max_set_size: int = 1 << 20
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mark_mask.bit_count() < 4:
+            raise ValueError(
+                f"IptablesMarkMask {self.mark_mask:#x}: give a 32-bit mask of four bits or more"
+            )
+        if not 1 <= self.max_set_size <= 1 << 31:
+            raise ValueError(f"MaxIpsetSize {self.max_set_size}: give a size from 1 to {1 << 31}")
+        if not 1 <= self.lock_seconds <= 3600:
+            raise ValueError(f"lock_seconds {self.lock_seconds}: give from 1 to 3600 seconds")
+
+    @property
+    def scratch(self) -> Scratch:
+        """The mask's two highest bits: the lowest ones carry verdicts."""
+        high = 1 << self.mark_mask.bit_length() - 1
+        return Scratch(high, 1 << (self.mark_mask ^ high).bit_length() - 1)
+
+    @property
+    def logged_as(self) -> str:
+        """The prefix of logged packets, as long as the kernel keeps it."""
+        return self.log_prefix[: _LOG_PREFIX_ROOM - len(_SEPARATOR)] + _SEPARATOR
