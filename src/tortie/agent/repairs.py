@@ -32,7 +32,8 @@ class _Driver(Struct):
     looked: float = float("-inf")
     repaired: float = float("-inf")
     row: int = 0  # repairs without a pause
-    is_due: bool = False
+    is_due: bool = False  # a look is asked for, and its turn has not ended
+    again: bool = False  # changed meanwhile: that look may have been too early
     changes: int = 0
     repairs: int = 0
     last_by: str = ""
@@ -62,8 +63,12 @@ class Repairs:
         one.changes += 1
         one.last_by = by or one.last_by
         if one.is_due:
-            return
-        one.is_due = True
+            one.again = True
+        else:
+            self._ask(driver, one)
+
+    def _ask(self, driver: str, one: _Driver) -> None:
+        one.is_due, one.again = True, False
         wait = one.looked + one.wait - self._clock()
         if wait <= 0:
             self._look(driver)
@@ -83,10 +88,13 @@ class Repairs:
         if now - one.repaired > _QUIET:
             one.row, one.wait = 0, _FIRST
         one.looked, one.is_due = now, False
+        if objects:
+            one.row, one.repairs, one.repaired = one.row + 1, one.repairs + 1, now
+            one.wait = min(one.wait * 2, _LAST)
+        if one.again:
+            self._ask(driver, one)
         if not objects:
             return None
-        one.row, one.repairs, one.repaired = one.row + 1, one.repairs + 1, now
-        one.wait = min(one.wait * 2, _LAST)
         return Repaired(driver, objects, one.last_by, one.row >= CONTESTED)
 
     def contests(self) -> list[Contest]:
