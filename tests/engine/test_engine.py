@@ -18,6 +18,7 @@ from tortie.api import (
     ProfileSpec,
     Resource,
     Rule,
+    ServiceAccountMatch,
     Tier,
     TierSpec,
     WorkloadEndpoint,
@@ -255,6 +256,50 @@ def test_own_labels_win_over_inherited_and_the_first_profile_over_later_ones():
 def test_an_endpoint_cannot_claim_another_namespace():
     liar = wep("w2", "10.65.0.2", labels={"projectcalico.org/namespace": "shop"}, namespace="red")
     cluster = Cluster(wep(), liar, np("p", ingress=from_selector("all()")))
+    assert cluster.selected() == {"10.65.0.1/32"}
+
+
+@pytest.mark.parametrize(
+    ("claimed", "rule"),
+    [
+        ({"pcns.team": "admin"}, {"namespace_selector": "team == 'admin'"}),
+        (
+            {"pcns.projectcalico.org/name": "shop"},
+            {"namespace_selector": "projectcalico.org/name == 'shop'"},
+        ),
+        ({"pcsa.role": "root"}, {"service_accounts": ServiceAccountMatch(selector="has(role)")}),
+        (
+            {"projectcalico.org/serviceaccount": "root"},
+            {"service_accounts": ServiceAccountMatch(names=("root",))},
+        ),
+        (
+            {"projectcalico.org/orchestrator": "k8s"},
+            {"selector": "projectcalico.org/orchestrator == 'k8s'"},
+        ),
+    ],
+)
+def test_nobody_gets_a_namespaces_or_accounts_labels_by_claiming_them(claimed, rule):
+    liars = [
+        wep("w2", "10.65.0.2", labels=claimed),
+        NetworkSet(
+            metadata=ObjectMeta(name="s", namespace="shop", labels=claimed),
+            spec=NetworkSetSpec(nets=("192.0.2.1",)),
+        ),
+    ]
+    peer = EntityRule(**rule)
+    cluster = Cluster(wep(), *liars, np("p", ingress=(Rule(action="Allow", source=peer),)))
+    assert cluster.selected() == set()
+
+
+def test_ipv4_mapped_addresses_are_the_ipv4_addresses_that_packets_carry():
+    mapped = ("::ffff:192.0.2.0/120", "::ffff:192.0.2.1")
+    cluster = Cluster(
+        wep(labels={"a": "b"}, address="::ffff:10.65.0.1"),
+        np("p", ingress=(Rule(action="Deny", source=EntityRule(nets=mapped)))),
+        np("q", ingress=from_selector("has(a)")),
+    )
+    rule = cluster.state.policies[PolicyId("NetworkPolicy", "shop", "p")].ingress[0]
+    assert rule.source.nets == (parse_network("192.0.2.0/24"), parse_network("192.0.2.1"))
     assert cluster.selected() == {"10.65.0.1/32"}
 
 

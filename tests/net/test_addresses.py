@@ -14,6 +14,7 @@ from tortie.net import (
     parse_address,
     parse_network,
     parse_prefix,
+    unmapped,
 )
 
 _any_prefix = st.one_of(prefixes(), near_prefixes())
@@ -96,3 +97,12 @@ def test_ipv6_is_written_in_its_shortest_form() -> None:
 def test_prefixes_sort_by_family_address_and_length() -> None:
     texts = ["10.0.0.0/8", "10.0.0.0/16", "10.1.0.0/16", "11.0.0.0/8", "::/0", "fd00::/8"]
     assert [str(prefix) for prefix in sorted(map(parse_prefix, reversed(texts)))] == texts
+
+
+@given(_any_prefix)
+def test_only_ipv4_mapped_prefixes_are_taken_for_ipv4(prefix: Prefix) -> None:
+    if prefix.version == 4:
+        mapped = Prefix(6, 0xFFFF << 32 | prefix.address, 96 + prefix.length)
+        assert unmapped(mapped) == unmapped(prefix) == prefix
+    elif prefix.length < 96 or prefix.address >> 32 != 0xFFFF:
+        assert unmapped(prefix) == prefix

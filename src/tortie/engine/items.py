@@ -14,14 +14,18 @@ from tortie.api import GlobalNetworkSet, Key, NetworkSet, WorkloadEndpoint
 from tortie.api.calico.host_endpoint import HostEndpoint
 from tortie.kubernetes.names import (
     NAMESPACE_LABEL,
+    NAMESPACE_PREFIX,
     ORCHESTRATOR_LABEL,
     SERVICE_ACCOUNT_LABEL,
+    SERVICE_ACCOUNT_PREFIX,
     namespace_profile,
 )
-from tortie.net import Prefix, parse_prefix, parse_protocol
+from tortie.net import Prefix, parse_prefix, parse_protocol, unmapped
 
 Warn = Callable[[str], None]
 _LABEL_LENGTH = 63  # Kubernetes' limit of a label's value
+_GIVEN = frozenset((NAMESPACE_LABEL, ORCHESTRATOR_LABEL, SERVICE_ACCOUNT_LABEL))
+_INHERITED = (NAMESPACE_PREFIX, SERVICE_ACCOUNT_PREFIX)
 
 
 class NamedPort(NamedTuple):
@@ -44,8 +48,8 @@ class Item(NamedTuple):
 def item_of_endpoint(key: Key, value: WorkloadEndpoint, warn: Warn) -> Item:
     """A workload endpoint, local or remote. What can't be read is left out, with a warning."""
     spec = value.spec
-    own = dict(value.metadata.labels)
-    own[NAMESPACE_LABEL] = key.namespace  # never what the object claims
+    own = _claimable(value.metadata.labels)
+    own[NAMESPACE_LABEL] = key.namespace
     if spec.orchestrator:
         own[ORCHESTRATOR_LABEL] = spec.orchestrator
     if spec.service_account_name and len(spec.service_account_name) < _LABEL_LENGTH:
@@ -60,10 +64,8 @@ def item_of_endpoint(key: Key, value: WorkloadEndpoint, warn: Warn) -> Item:
 
 def item_of_host_endpoint(key: Key, value: HostEndpoint, warn: Warn) -> Item:
     """A host endpoint, local or remote; it is in no namespace, whatever it claims."""
-    own = dict(value.metadata.labels)
-    own.pop(NAMESPACE_LABEL, None)
     return Item(
-        _flat(own),
+        _flat(_claimable(value.metadata.labels)),
         tuple([intern(name) for name in value.spec.profiles]),
         _addresses(key, "spec.expectedIPs", value.spec.expected_ips, warn),
         _ports(key, value, warn) if value.spec.ports else (),
@@ -72,8 +74,7 @@ def item_of_host_endpoint(key: Key, value: HostEndpoint, warn: Warn) -> Item:
 
 def item_of_network_set(key: Key, value: NetworkSet | GlobalNetworkSet, warn: Warn) -> Item:
     """A network set; one of a namespace has the namespace's labels, as its endpoints have."""
-    own = dict(value.metadata.labels)
-    own.pop(NAMESPACE_LABEL, None)
+    own = _claimable(value.metadata.labels)
     profiles: tuple[str, ...] = ()
     if key.namespace:
         own[NAMESPACE_LABEL] = key.namespace
@@ -89,6 +90,19 @@ def effective_labels(item: Item, inherited: Mapping[str, Mapping[str, str]]) -> 
         merged.update(labels)
     merged.update(zip(item.labels[::2], item.labels[1::2], strict=True))
     return merged
+
+
+def _claimable(labels: Mapping[str, str]) -> dict[str, str]:
+    """The labels that an object may give itself.
+
+    Where it is, and as whom it runs, follow from its key, its spec and its profiles: whoever may
+    make a pod could pose as one of another namespace otherwise.
+    """
+    return {
+        key: value
+        for key, value in labels.items()
+        if key not in _GIVEN and not key.startswith(_INHERITED)
+    }
 
 
 def _flat(labels: Mapping[str, str]) -> tuple[str, ...]:
@@ -111,7 +125,7 @@ def networks(key: Key, field: str, texts: Iterable[str], warn: Warn) -> tuple[Pr
     found = []
     for text in texts:
         try:
-            prefix = parse_prefix(text)
+            prefix = unmapped(parse_prefix(text))
             found.append(prefix if prefix.is_single else prefix.network)
         except ValueError as error:
             warn(f"{key}: {field}: {error}; it is left out")

@@ -12,7 +12,14 @@ from tortie.api import EntityRule, IcmpFields, ServiceMatch
 from tortie.api import Rule as ApiRule
 from tortie.engine.scopes import Unlowerable, peer_selectors
 from tortie.engine.setspecs import AnySpec, net_set, port_set, service_set
-from tortie.net import PortRange, Prefix, parse_network, parse_port_range, parse_protocol
+from tortie.net import (
+    PortRange,
+    Prefix,
+    parse_network,
+    parse_port_range,
+    parse_protocol,
+    unmapped,
+)
 from tortie.net.protocols import ICMP, ICMPV6, PORT_PROTOCOLS, TCP
 from tortie.policy import Direction
 from tortie.policy.program import Action, IcmpMatch, PeerMatch, Rule, SetId, SetKind
@@ -168,7 +175,7 @@ def _peer_match(peer: EntityRule, protocol: int | None, context: _Context, sets:
 
 def _nets(field: str, texts: Iterable[str]) -> tuple[Prefix, ...]:
     try:
-        return tuple([parse_network(text) for text in texts])
+        return tuple([unmapped(parse_network(text)) for text in texts])
     except ValueError as error:
         raise Unlowerable(field, str(error)) from None
 

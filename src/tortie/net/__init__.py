@@ -11,6 +11,7 @@ from tortie.net.addresses import (
     parse_address,
     parse_network,
     parse_prefix,
+    unmapped,
 )
 from tortie.net.cover import CoverChange, MaximalPrefixes
 from tortie.net.ports import PortRange, parse_port_range
@@ -32,4 +33,5 @@ __all__ = [
     "parse_prefix",
     "parse_protocol",
     "protocol_name",
+    "unmapped",
 ]

@@ -105,3 +105,16 @@ def parse_prefix(text: str) -> Prefix:
 def parse_network(text: str) -> Prefix:
     """Read "10.0.0.0/24" with host bits dropped: "10.0.0.5/24" is 10.0.0.0/24."""
     return parse_prefix(text).network
+
+
+_MAPPED = Prefix(6, 0xFFFF << 32, 96)  # RFC 4291, section 2.5.5.2
+
+
+def unmapped(prefix: Prefix) -> Prefix:
+    """The IPv4 prefix that an IPv4-mapped one ("::ffff:10.0.0.1") means; any other as it is.
+
+    No packet carries a mapped address, so a rule about one would silently be about nothing.
+    """
+    if not _MAPPED.contains(prefix):
+        return prefix
+    return Prefix(4, prefix.address & host_mask(6, 96), prefix.length - 96)
