@@ -295,7 +295,7 @@ def test_ipv4_mapped_addresses_are_the_ipv4_addresses_that_packets_carry():
     mapped = ("::ffff:192.0.2.0/120", "::ffff:192.0.2.1")
     cluster = Cluster(
         wep(labels={"a": "b"}, address="::ffff:10.65.0.1"),
-        np("p", ingress=(Rule(action="Deny", source=EntityRule(nets=mapped)))),
+        np("p", ingress=(Rule(action="Deny", source=EntityRule(nets=mapped)),)),
         np("q", ingress=from_selector("has(a)")),
     )
     rule = cluster.state.policies[PolicyId("NetworkPolicy", "shop", "p")].ingress[0]
