@@ -24,7 +24,7 @@ _GROUP = 7  # NFNLGRP_NFTABLES
 _SUBSYSTEM = 10
 _NEW_GENERATION = 15
 _TABLE_NAME = 1  # the attribute of every object's message that names its table
-_BUFFER = 4 * 1024 * 1024
+_BUFFER = 1024 * 1024  # so that another manager's thousands of rules cost no look at ours
 
 
 class Transaction(NamedTuple):
@@ -89,15 +89,12 @@ class TransactionMonitor:
         self._handler = handler
         self._reader = TransactionReader(table)
         self._listener = Listener(NETLINK_NETFILTER, [_GROUP], self._deliver, lost)
+        self._listener.set_buffer(_BUFFER)
         self._listener.set_filter(without_senders(frozenset(own_ports)))
 
     def start(self) -> None:
         """Deliver from the running loop from now on, those since the opening first."""
         self._listener.start()
-
-    def set_buffer(self, size: int = _BUFFER) -> None:
-        """How many bytes of notifications the kernel keeps for us (root; twice that is used)."""
-        self._listener.set_buffer(size)
 
     def close(self) -> None:
         """Stop; closing it twice is harmless."""
