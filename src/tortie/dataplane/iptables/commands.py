@@ -29,14 +29,10 @@ class Refused(IptablesError):
 
 
 class Commands:
-    """The commands of one backend, and of ipset. It belongs to the namespace it was made in.
-
-    `written` counts the texts that were taken.
-    """
+    """The commands of one backend, and of ipset. It belongs to the namespace it was made in."""
 
     def __init__(self, backend: Backend, lock_seconds: int) -> None:
         self.backend = backend
-        self.written = 0
         self._lock_seconds = lock_seconds
         self._namespace = os.open(_OWN_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
 
@@ -52,20 +48,14 @@ class Commands:
         """One table's transaction. Raises Refused, IptablesError."""
         program = self._program(version, "restore")
         self._run([program, "-w", str(int(self._lock_seconds)), "--noflush"], text)
-        self.written += 1
 
     def save_sets(self) -> str:
         """What `ipset save` prints. Raises IptablesError."""
         return self._run(["ipset", "save"])
 
-    def set_names(self) -> frozenset[str]:
-        """The sets that are there."""
-        return frozenset(self._run(["ipset", "list", "-name"]).split())
-
     def restore_sets(self, text: str) -> None:
         """Change sets; what is as asked already is no error. Raises Refused, IptablesError."""
         self._run(["ipset", "-exist", "restore"], text)
-        self.written += 1
 
     def _program(self, version: int, action: str) -> str:
         return f"{_PROGRAMS[version]}-{self.backend}-{action}"

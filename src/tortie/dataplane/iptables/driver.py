@@ -24,7 +24,7 @@ from tortie.dataplane.iptables.edits import (
 )
 from tortie.dataplane.iptables.plan import EVERYTHING, Planner, Unit
 from tortie.dataplane.iptables.reading import SetSnapshot, read_sets, read_tables
-from tortie.dataplane.iptables.repair import everything, strays
+from tortie.dataplane.iptables.repair import everything, removal, strays
 from tortie.dataplane.iptables.restore import by_table, sets_text, table_text
 from tortie.dataplane.iptables.settings import Backend, IptablesSettings
 from tortie.dataplane.nftables.settings import FAMILIES
@@ -47,6 +47,7 @@ class IptablesDataplane:
         self._commands = Commands(backend, self._settings.lock_seconds)
         self._desired = Desired()
         self._mirrors: dict[int, Mirror] = {}
+        self._written = 0
         self._is_synced = self._has_policy = False
 
     def __enter__(self) -> Self:
@@ -70,9 +71,24 @@ class IptablesDataplane:
         return self._commands.backend
 
     @property
+    def ports(self) -> frozenset[int]:
+        """None: the commands are processes of their own."""
+        return frozenset()
+
+    @property
     def written(self) -> int:
-        """How many texts iptables and ipset have taken."""
-        return self._commands.written
+        """How many chains, jumps and sets it wrote or removed."""
+        return self._written
+
+    def configure(self, settings: IptablesSettings) -> bool:
+        """Whether these are other settings; the next write is then a resync that takes them.
+
+        The backend stays as it was found: another one is another driver's business.
+        """
+        if settings == self._settings:
+            return False
+        self._settings, self._is_synced = settings, False
+        return True
 
     def fold(self, delta: Delta) -> None:
         """Take the delta into the desired state; touch nothing."""
@@ -101,13 +117,12 @@ class IptablesDataplane:
     def resync(self) -> Applied:
         """Read rules and sets, adopt what is right, repair the rest, remove what is stray.
 
-        Before any delta it only makes chains that let nothing through, where there are none: what
-        an earlier process left in force stays.
+        Before any delta this is `guard`.
         """
+        if not self._has_policy:
+            return self.guard()
         self._is_synced = False
         found = self._read()
-        if not self._has_policy:
-            return self._close_if_open()
         planner = self._planner()
         base = planner.static_unit()
         units = [base] if base.edits else []
@@ -117,6 +132,43 @@ class IptablesDataplane:
         self._is_synced = True
         return Applied((*failed, *self._problems(units)))
 
+    def guard(self) -> Applied:
+        """Make what is not there; an earlier process's stays as it left it.
+
+        Whatever is desired is left aside: it may be half of the picture. A chain without rules
+        counts as not there: a flushed table has all its chains, and lets everything through.
+        """
+        self._is_synced = False
+        self._read()
+        base = self._planner().static_unit()
+        edits = tuple(edit for edit in base.edits if self._is_missing(edit))
+        if edits:
+            self._write([base._replace(edits=edits)])
+        return Applied()
+
+    def is_there(self) -> bool:
+        """Whether rules of ours are in this backend's tables."""
+        self._read()
+        return any(one.chains or one.jumps for one in self._mirrors.values())
+
+    def remove_rules(self) -> None:
+        """Remove our jumps and chains: this backend asks nothing any more. Sets stay.
+
+        Raises Refused where rules of others name what is ours.
+        """
+        self._is_synced = False
+        self._read()
+        edits = [edit for version, one in self._mirrors.items() for edit in removal(version, one)]
+        self._write([Unit(EVERYTHING, tuple(edits))])
+
+    def remove_sets(self) -> None:
+        """Remove our sets. Raises Refused where a rule still names one."""
+        self._is_synced = False
+        self._read()
+        self._destroy(
+            [DropSet(version, name) for version, one in self._mirrors.items() for name in one.sets]
+        )
+
     def _read(self) -> SetSnapshot:
         found = read_sets(self._commands.save_sets())
         for family in FAMILIES:
@@ -125,18 +177,6 @@ class IptablesDataplane:
             own = f"cali{family.version}"
             mirror.sets = {name: one for name, one in found.types.items() if name.startswith(own)}
         return found
-
-    def _close_if_open(self) -> Applied:
-        """Make what is not there; an earlier process's stays as it left it.
-
-        A chain without rules counts as not there: a flushed table has all its chains, and lets
-        everything through.
-        """
-        base = self._planner().static_unit()
-        edits = tuple(edit for edit in base.edits if self._is_missing(edit))
-        if edits:
-            self._write([base._replace(edits=edits)])
-        return Applied()
 
     def _is_missing(self, edit: Edit) -> bool:
         mirror = self._mirrors[edit.version]
@@ -170,6 +210,7 @@ class IptablesDataplane:
 
     def _note(self, edits: Iterable[Edit]) -> None:
         for edit in edits:
+            self._written += 1
             self._mirrors[edit.version].note(edit)
 
     def _search(self, units: Sequence[Unit]) -> list[Failure]:

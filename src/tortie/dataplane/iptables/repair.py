@@ -76,6 +76,15 @@ def strays(desired: Desired, mirrors: Mirrors, settings: IptablesSettings) -> li
     return units
 
 
+def removal(version: int, mirror: Mirror) -> list[Edit]:
+    """The edits after which no rule of ours is left."""
+    jumps: list[Edit] = [
+        DropJumps(version, table, hook, tuple(found))
+        for (table, hook), found in mirror.jumps.items()
+    ]
+    return [*jumps, *(DropChain(version, *key) for key in mirror.chains)]
+
+
 def _owned_chains(desired: Desired) -> Iterator[tuple[str, ChainName]]:
     program = desired.program
     for way in Way:
