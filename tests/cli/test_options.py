@@ -55,10 +55,8 @@ def test_a_configuration_names_the_datastore(tortie: Tortie, write: Write, tmp_p
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (config(datastoreType="etcdv3"), "datastoreType etcdv3 is not there yet"),
-        (config(datastoreType="kubernetes"), "datastoreType kubernetes is not there yet"),
-        (config(), "datastoreType etcdv3 is not there yet"),
-        (config(datastoreType="mongo"), "there is no datastoreType 'mongo'"),
+        (config(datastoreType="etcdv3"), "cfg: spec.etcdEndpoints: no endpoint of etcd is given"),
+        (config(datastoreType="mongo"), "spec.datastoreType: there is no datastore 'mongo'"),
         ("kind: Tier", "cfg is no configuration"),
         ("[1", "cfg is no YAML"),
         ("", "cfg is no configuration"),
@@ -78,8 +76,9 @@ def test_calicoctls_environment_is_not_passed_over(
 ) -> None:
     monkeypatch.delenv("TORTIE_DATASTORE")
     monkeypatch.setenv("DATASTORE_TYPE", "kubernetes")
+    monkeypatch.setenv("KUBECONFIG", "/nowhere/config")
     said = tortie("get", "tiers")
-    assert said.err.startswith("tortie: $DATASTORE_TYPE: datastoreType kubernetes is not there yet")
+    assert said.err.startswith("tortie: $KUBECONFIG: /nowhere/config: no such file or directory")
 
 
 def test_a_context_needs_kubernetes(tortie: Tortie) -> None:

@@ -1,53 +1,68 @@
-"""Where the datastore is: options, then a CalicoAPIConfig file, then the environment.
+"""Which datastore a command works on: options, a CalicoAPIConfig file, the environment, a default.
 
-    apiVersion: projectcalico.org/v3
-    kind: CalicoAPIConfig
-    metadata:
-    spec:
-      datastoreType: sqlite
-      sqlitePath: /var/lib/tortie/tortie.db
-
-`datastoreType: sqlite` with `sqlitePath` is Tortie's own; Calico's types are `etcdv3` and
-`kubernetes`, whose other fields are read over.
+The first that says anything counts, and it alone, as with calicoctl: `--datastore`, `--config`,
+$TORTIE_DATASTORE, /etc/calico/calicoctl.cfg, the variables of the environment, the embedded
+datastore. But what `--datastore` and $TORTIE_DATASTORE leave open (a password, certificates) is
+taken from the file or the environment. docs/configuration.md tells all names.
 """
 
 import argparse
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tortie.cli.errors import UserError
 
+if TYPE_CHECKING:  # commands without a datastore start without it
+    from tortie.datastore.configuration import Fields
+    from tortie.datastore.settings import DatastoreSettings
+
 VARIABLE = "TORTIE_DATASTORE"
-TYPE_VARIABLE = "DATASTORE_TYPE"  # calicoctl's
 DEFAULT = "/var/lib/tortie/tortie.db"
 DEFAULT_FILE = Path("/etc/calico/calicoctl.cfg")  # calicoctl's
 LOG_LEVELS = ("panic", "fatal", "error", "warn", "info", "debug")
-_API_VERSION, _KIND = "projectcalico.org/v3", "CalicoAPIConfig"
+FORMS = "PATH, sqlite:PATH, memory:, etcd:[ENDPOINTS] or kubernetes:[KUBECONFIG]"
+_KIND = "CalicoAPIConfig"
 
 
 class Chosen(NamedTuple):
     """A datastore, and who said so."""
 
-    location: str
+    settings: "DatastoreSettings"
     origin: str
+
+    @property
+    def path(self) -> str:
+        """The file, where it is one; else nothing."""
+        return getattr(self.settings, "path", "")
+
+    @property
+    def name(self) -> str:
+        """What to call it to a person; without secrets."""
+        return f"sqlite:{self.path}" if self.path else str(self.settings)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """`--datastore`, and what every command of calicoctl takes."""
     group = parser.add_argument_group("datastore")
+    add_datastore_options(group)
+    add_common_options(group)
+
+
+def add_datastore_options(group: argparse._ActionsContainer) -> None:
+    """The three that choose a datastore."""
     group.add_argument(
         "--datastore",
-        metavar="PATH",
-        help=f"a path, sqlite:PATH or memory: (else ${VARIABLE}, else {DEFAULT})",
+        metavar="WHICH",
+        help=f"{FORMS} (else -c, ${VARIABLE}, {DEFAULT_FILE}, the environment, {DEFAULT})",
     )
     group.add_argument(
         "-c", "--config", metavar="FILE", help=f"a {_KIND} (default: {DEFAULT_FILE}, if there)"
     )
-    group.add_argument("--context", help="of a kubeconfig: for the Kubernetes datastore")
-    add_common_options(group)
+    group.add_argument(
+        "--context", metavar="NAME", help="of the kubeconfig, for the Kubernetes datastore"
+    )
 
 
 def add_common_options(parser: argparse._ActionsContainer) -> None:
@@ -68,64 +83,48 @@ def add_common_options(parser: argparse._ActionsContainer) -> None:
 
 
 def chosen_datastore(options: argparse.Namespace) -> Chosen:
-    """Where a command is to work. Raises UserError."""
-    chosen = _chosen(options)
+    """Where a command is to work. Raises UserError, ConfigurationError."""
+    from tortie.datastore.configuration import settings_of
+
+    fields = _fields(options)
     if options.context:
+        fields = _with_context(fields, options.context)
+    chosen = Chosen(settings_of(fields), fields.origin)
+    if options.context and not hasattr(chosen.settings, "context"):
         raise UserError(
             f"--context {options.context} is for the Kubernetes datastore, and the datastore is"
-            f" {chosen.location} ({chosen.origin}): leave it out"
+            f" {chosen.name} ({chosen.origin}): leave it out"
         )
     if options.log_level == "debug":
-        print(f"debug: datastore {chosen.location} ({chosen.origin})", file=sys.stderr)
+        print(f"debug: datastore {chosen.name} ({chosen.origin})", file=sys.stderr)
     return chosen
 
 
-def _chosen(options: argparse.Namespace) -> Chosen:
+def _fields(options: argparse.Namespace) -> "Fields":
+    from tortie.datastore.configuration import from_file, from_location
+
     if options.datastore:
-        return Chosen(options.datastore, "from --datastore")
+        return from_location(options.datastore, _background(options))
     if options.config:
-        return _of_file(Path(options.config))
+        return from_file(options.config)
     if location := os.environ.get(VARIABLE):
-        return Chosen(location, f"from ${VARIABLE}")
-    if type_ := os.environ.get(TYPE_VARIABLE):
-        return Chosen(_located({"datastoreType": type_}, f"${TYPE_VARIABLE}"), "the default")
-    if DEFAULT_FILE.exists():
-        return _of_file(DEFAULT_FILE)
-    return Chosen(DEFAULT, "the default")
+        return from_location(location, _background(options), f"${VARIABLE}")
+    return _background(options)
 
 
-def _of_file(path: Path) -> Chosen:
-    return Chosen(_located(_spec(path), str(path)), f"from {path}")
+def _background(options: argparse.Namespace) -> "Fields":
+    """What a file says; the environment where there is none."""
+    from tortie.datastore.configuration import from_environment, from_file
+
+    if options.config:
+        return from_file(options.config)
+    if os.access(DEFAULT_FILE, os.R_OK):
+        return from_file(DEFAULT_FILE)
+    return from_environment(os.environ)
 
 
-def _spec(path: Path) -> Mapping[str, Any]:
-    import yaml
+def _with_context(fields: "Fields", context: str) -> "Fields":
+    from tortie.datastore.configuration import Given
 
-    try:
-        config = yaml.safe_load(path.read_text()) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
-    found = (config.get("apiVersion"), config.get("kind")) if isinstance(config, dict) else None
-    if found != (_API_VERSION, _KIND):
-        raise UserError(
-            f"{path} is no configuration: apiVersion must be {_API_VERSION}, kind {_KIND}"
-        )
-    spec = config.get("spec") or {}
-    if not isinstance(spec, dict):
-        raise UserError(f"{path}: spec must be an object")
-    return spec
-
-
-def _located(spec: Mapping[str, Any], source: str) -> str:
-    """The datastore that a configuration names; `source` is where it was read, for errors."""
-    type_ = spec.get("datastoreType", "etcdv3")
-    if type_ == "sqlite":
-        return f"sqlite:{spec.get('sqlitePath') or DEFAULT}"
-    if type_ in ("etcdv3", "kubernetes"):
-        raise UserError(
-            f"{source}: datastoreType {type_} is not there yet; what there is: sqlite, with"
-            " sqlitePath"
-        )
-    raise UserError(
-        f"{source}: there is no datastoreType {type_!r}; there are sqlite, etcdv3, kubernetes"
-    )
+    given = {**fields.given, "k8sCurrentContext": Given(context, "--context")}
+    return fields._replace(given=given)

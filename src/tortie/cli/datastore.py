@@ -4,13 +4,15 @@ import argparse
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from tortie.cli.configuration import Chosen, chosen_datastore
 from tortie.cli.errors import UserError
 from tortie.cli.versions import check_version
-from tortie.datastore import Datastore, open_datastore, sqlite_path
+from tortie.datastore import Datastore, open_datastore
 from tortie.datastore.either_name import EitherName
+from tortie.datastore.settings import DatastoreSettings, SqliteSettings
 
 Work = Callable[[Datastore], Coroutine[Any, Any, int]]
 """What a command does with an open datastore; its exit status."""
@@ -28,7 +30,7 @@ def read_from(options: argparse.Namespace, work: Work) -> int:
 
 def write_to(options: argparse.Namespace, work: Work) -> int:
     """Work on the datastore, made where there is none. Raises UserError, DatastoreError."""
-    return _run(chosen_datastore(options).location, _of_same_version(options, work))
+    return _run(chosen_datastore(options).settings, _of_same_version(options, work))
 
 
 def follow(options: argparse.Namespace, work: Work) -> int:
@@ -44,37 +46,34 @@ def _of_same_version(options: argparse.Namespace, work: Work) -> Work:
     return checked
 
 
-def _existing(options: argparse.Namespace) -> str:
+def _existing(options: argparse.Namespace) -> DatastoreSettings:
     chosen = chosen_datastore(options)
-    path = sqlite_path(chosen.location)
-    if path is not None and not os.path.exists(path):
+    if chosen.path and not os.path.exists(chosen.path):
         raise _none_there(chosen)
-    return chosen.location
+    return chosen.settings
 
 
 def _none_there(chosen: Chosen) -> UserError:
-    path = chosen.location.removeprefix("sqlite:")
     return UserError(
-        f"there is no datastore at {path} ({chosen.origin}): name it by --datastore, or apply"
-        " something to make it"
+        f"there is no datastore at {chosen.path} ({chosen.origin}): name it by --datastore, or"
+        " apply something to make it"
     )
 
 
-def _run(location: str, work: Work) -> int:
+def _run(settings: DatastoreSettings, work: Work) -> int:
     """Without an event loop where the datastore needs none: loading one takes longer than `get`."""
-    path = sqlite_path(location)
-    if path is None:
-        return _run_waiting(location, work)
+    if not isinstance(settings, SqliteSettings):
+        return _run_waiting(settings, work)
     from tortie.datastore.sqlite.direct import DirectDatastore
 
-    return _at_once(_closing(DirectDatastore(path), work))
+    return _at_once(_closing(DirectDatastore(Path(settings.path)), work))
 
 
-def _run_waiting(location: str, work: Work) -> int:
+def _run_waiting(settings: DatastoreSettings, work: Work) -> int:
     import asyncio
 
     async def opened() -> int:
-        return await _closing(await open_datastore(location), work)
+        return await _closing(await open_datastore(settings), work)
 
     return asyncio.run(opened())
 
@@ -97,12 +96,12 @@ def _at_once(coroutine: Coroutine[Any, Any, int]) -> int:
 
 
 @asynccontextmanager
-async def opened(location: str) -> AsyncIterator[Datastore]:
+async def opened(wanted: str | DatastoreSettings) -> AsyncIterator[Datastore]:
     """The datastore for the length of the block, made where there is none.
 
     Raises DatastoreError.
     """
-    store = await open_datastore(location)
+    store = await open_datastore(wanted)
     try:
         yield store
     finally:

@@ -35,9 +35,9 @@ TORTIE = Group(
         "__complete_plugin": Command("complete_plugin", "the same, as kubectl asks for it"),
     },
     """
-Before COMMAND, as with calicoctl: -l LEVEL, -c FILE, --datastore PATH, -n NAME,
---context NAME, --allow-version-mismatch. As a kubectl plugin it is called
-`kubectl tortie`, or `kubectl calico`.
+Before COMMAND, as with calicoctl: -l LEVEL, -c FILE, --datastore WHICH,
+--context NAME, -n NAME, --allow-version-mismatch. As a kubectl plugin it is
+called `kubectl tortie`, or `kubectl calico`.
 """,
 )
 _WITH_VALUE = (

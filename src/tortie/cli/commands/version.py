@@ -8,6 +8,7 @@ tortie version --poll 10s    the same, again and again
 import argparse
 
 import tortie
+from tortie.cli import configuration
 from tortie.cli.errors import UserError
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
@@ -22,9 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     whose.add_argument(
         "-p", "--poll", metavar="TIME", default="0", help="of the cluster, every so often; 0: once"
     )
-    parser.add_argument("--datastore", metavar="PATH", help="of the cluster (default: as `get`)")
-    parser.add_argument("-c", "--config", metavar="FILE", help="a CalicoAPIConfig")
-    parser.add_argument("--context", help="of a kubeconfig: for the Kubernetes datastore")
+    configuration.add_datastore_options(parser.add_argument_group("datastore"))
     parser.add_argument("-l", "--log-level", metavar="LEVEL", default="panic")
     parser.add_argument("--allow-version-mismatch", action="store_true", help="this tells both")
 
