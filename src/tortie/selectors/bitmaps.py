@@ -1,6 +1,6 @@
 """Labels as bitmaps of item numbers, and selectors as algebra on them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 
 from pyroaring import BitMap
 
@@ -27,13 +27,69 @@ _NEGATIVE = (Not, NotEquals, NotIn)
 
 
 class _Key:
-    """One label: who has it, and who has it with which value."""
+    """One label: who has it, and who has it with which value.
 
-    __slots__ = ("present", "values")
+    Many values are of one item only (a pod's name, a hash): there the number stands for itself, at
+    a fifth of a bitmap's memory.
+    """
+
+    __slots__ = ("_having", "present")
 
     def __init__(self) -> None:
         self.present = BitMap()
-        self.values: dict[str, BitMap] = {}
+        self._having: dict[str, BitMap | int] = {}
+
+    def having(self, value: str) -> BitMap:
+        """Who has this value. It may be our own."""
+        return _bitmap(self._having.get(value, _NONE))
+
+    def values(self) -> Iterator[tuple[str, BitMap]]:
+        """Each value, and who has it."""
+        return ((value, _bitmap(held)) for value, held in self._having.items())
+
+    def gain(self, value: str, numbers: BitMap) -> None:
+        """These have the value too; the bitmap may become ours."""
+        held = self._having.get(value)
+        if held is None:
+            self._having[value] = numbers if len(numbers) > 1 else numbers.min()
+        elif isinstance(held, int):
+            self._having[value] = numbers | BitMap((held,))
+        else:
+            held |= numbers
+
+    def gain_one(self, value: str, number: int) -> None:
+        """This one has the value too."""
+        held = self._having.get(value)
+        if held is None:
+            self._having[value] = number
+        elif isinstance(held, int):
+            self._having[value] = BitMap((held, number))
+        else:
+            held.add(number)
+
+    def lose(self, value: str, numbers: BitMap) -> None:
+        """These have the value no more; they had it."""
+        held = self._having[value]
+        if isinstance(held, int):
+            del self._having[value]
+            return
+        held -= numbers
+        if not held:
+            del self._having[value]
+
+    def lose_one(self, value: str, number: int) -> None:
+        """This one has the value no more; it had it."""
+        held = self._having[value]
+        if isinstance(held, int):
+            del self._having[value]
+            return
+        held.discard(number)
+        if not held:
+            del self._having[value]
+
+
+def _bitmap(held: BitMap | int) -> BitMap:
+    return BitMap((held,)) if isinstance(held, int) else held
 
 
 class LabelBitmaps:
@@ -64,10 +120,7 @@ class LabelBitmaps:
         elif change.new is None:
             self.everything.discard(number)
         for name, value in change.lost:
-            having = self._keys[name].values
-            having[value].discard(number)
-            if not having[value]:
-                del having[value]
+            self._keys[name].lose_one(value, number)
         for name in change.keyless:
             key = self._keys[name]
             key.present.discard(number)
@@ -84,12 +137,12 @@ class LabelBitmaps:
     def having(self, name: str, value: str) -> BitMap:
         """Who has the label with this value."""
         key = self._keys.get(name)
-        return _NONE if key is None else key.values.get(value, _NONE)
+        return _NONE if key is None else key.having(value)
 
-    def values(self, name: str) -> Mapping[str, BitMap]:
+    def values(self, name: str) -> Iterable[tuple[str, BitMap]]:
         """Who has which value of the label."""
         key = self._keys.get(name)
-        return {} if key is None else key.values
+        return () if key is None else key.values()
 
     def _add(self, groups: Groups) -> None:
         for name, values in groups.items():
@@ -98,28 +151,20 @@ class LabelBitmaps:
                 key = self._keys[name] = _Key()
             key.present |= union(values.values())
             for value, numbers in values.items():
-                if value in key.values:
-                    key.values[value] |= numbers
-                else:
-                    key.values[value] = numbers
+                key.gain(value, numbers)
 
     def _gain(self, name: str, value: str, number: int) -> None:
         key = self._keys.get(name)
         if key is None:
             key = self._keys[name] = _Key()
         key.present.add(number)
-        having = key.values.get(value)
-        if having is None:
-            having = key.values[value] = BitMap()
-        having.add(number)
+        key.gain_one(value, number)
 
     def _remove_values(self, groups: Groups) -> None:
         for name, values in groups.items():
-            having = self._keys[name].values
+            key = self._keys[name]
             for value, numbers in values.items():
-                having[value] -= numbers
-                if not having[value]:
-                    del having[value]
+                key.lose(value, numbers)
 
     def _remove_key(self, name: str, numbers: BitMap) -> None:
         key = self._keys[name]
@@ -153,7 +198,7 @@ def _leaf(leaf: All | Global | Has | TextTest, labels: LabelBitmaps) -> BitMap:
             return labels.everything
         case text:
             holds = text_test(text)
-            having = [bits for value, bits in labels.values(text.key).items() if holds(value)]
+            having = [bits for value, bits in labels.values(text.key) if holds(value)]
             return union(having)
 
 
