@@ -3,11 +3,19 @@
 import asyncio
 import threading
 
+from tortie.agent.settings import Settings
 from tortie.api import Key
 from tortie.dataplane.contract import Applied, Failure
+from tortie.engine.configuration import Origin, Source
 from tortie.engine.delta import Delta
 from tortie.policy.program import Endpoint, EndpointId, PolicyId
 from tortie.sync.stream import InSync, Progress, Update
+
+
+def settings(**texts):
+    """What an agent runs with: the node n1, and these parameters."""
+    said = {"FelixHostname": "n1", **{name: str(text) for name, text in texts.items()}}
+    return Settings([Source(Origin.ENVIRONMENT, "the test", said)])
 
 
 def endpoint_id(name):

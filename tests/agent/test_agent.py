@@ -6,10 +6,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agent.doubles import EchoEngine, RecordingDriver, ScriptedSource, endpoint_id, failed, update
+from agent.doubles import (
+    EchoEngine,
+    RecordingDriver,
+    ScriptedSource,
+    endpoint_id,
+    failed,
+    settings,
+    update,
+)
 from tortie.agent.agent import Agent
 from tortie.agent.allegiance import OtherDatastore
-from tortie.agent.config import AgentConfig
 from tortie.agent.freshness import Clocks
 from tortie.agent.pipeline import Pipeline
 from tortie.agent.waiters import NotReady
@@ -38,7 +45,7 @@ class Bench:
         self.clocks = SetClocks()
         self.absent = []
         self.agent = Agent(
-            AgentConfig(node="n1", **config),
+            settings(**config),
             self.source,
             Pipeline(self.engine, self.dataplane),
             absent_policies=lambda: self.absent,
@@ -359,7 +366,7 @@ def test_a_defect_in_a_turn_ends_the_agent_and_leaves_the_kernel_alone():
 
 @scenario
 async def test_a_turn_that_does_not_end_makes_the_agent_not_live():
-    async with running(watchdog_timeout=0.2) as bench:
+    async with running(DataplaneWatchdogTimeout=0.2) as bench:
         bench.source.sync(1)
         await bench.agent.wait_applied(1, BOUND)
         bench.dataplane.gate.clear()
@@ -371,7 +378,7 @@ async def test_a_turn_that_does_not_end_makes_the_agent_not_live():
 
 @scenario
 async def test_drift_is_looked_for_now_and_then():
-    async with running(route_refresh_interval=0.05) as bench:
+    async with running(RouteRefreshInterval=0.05) as bench:
         bench.source.sync(1)
         await bench.until(lambda: len(bench.calls("resync")) >= 3)
 

@@ -4,11 +4,10 @@ import asyncio
 
 import pytest
 
-from agent.doubles import EchoEngine, RecordingDriver
+from agent.doubles import EchoEngine, RecordingDriver, settings
 from servers.etcd import EtcdServer
 from tortie.agent.agent import Agent
 from tortie.agent.allegiance import Allegiance
-from tortie.agent.config import AgentConfig
 from tortie.agent.pipeline import Pipeline
 from tortie.agent.waiters import NotReady
 from tortie.api import Node, NodeSpec, ObjectMeta
@@ -38,7 +37,7 @@ def test_away_at_first_and_again_later_is_waited_for_and_said(etcd: EtcdServer, 
         allegiance, told = Allegiance(str(tmp_path), "etcd"), []
         syncer = Syncer(store, on_warning=lambda it: told.append(str(it)), admit=allegiance.admit)
         pipeline = Pipeline(EchoEngine(), RecordingDriver("all"))
-        agent = Agent(AgentConfig(node="n1", watchdog_timeout=0.4), syncer, pipeline)
+        agent = Agent(settings(DataplaneWatchdogTimeout=0.4), syncer, pipeline)
         task = asyncio.create_task(agent.run())
 
         await until(lambda: b"not followed since" in agent.readiness().body)

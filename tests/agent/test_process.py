@@ -139,15 +139,19 @@ def test_a_second_agent_on_the_same_run_directory_refuses_in_one_line(node):
     assert node.is_ready()
 
 
-def test_wrong_settings_stop_the_start_and_are_all_named(node):
-    environ = {"FELIX_HEALTHPORT": "x", "FELIX_LOGSEVERITYSCREEN": "loud", "PATH": "/usr/bin"}
+def test_settings_that_it_must_not_run_with_stop_the_start_and_are_all_named(node):
+    environ = {
+        "FELIX_INTERFACEPREFIX": "a/b",
+        "FELIX_DEFAULTENDPOINTTOHOSTACTION": "maybe",
+        "PATH": "/usr/bin",
+    }
     done = subprocess.run(
         node.command(), env=environ, capture_output=True, text=True, timeout=BOUND, check=False
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert "FELIX_HEALTHPORT='x': use a whole number from 0 to 65535" in done.stderr
-    assert "FELIX_LOGSEVERITYSCREEN='loud': use one of TRACE, DEBUG" in done.stderr
+    assert "the environment: InterfacePrefix='a/b': use a text that matches" in done.stderr
+    assert "the environment: DefaultEndpointToHostAction='maybe': use one of" in done.stderr
 
 
 def test_a_run_directory_with_too_long_a_name_is_told_in_one_line(node, tmp_path):

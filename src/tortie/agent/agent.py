@@ -18,20 +18,23 @@ from tortie.agent import metrics as metric
 from tortie.agent.allegiance import OtherDatastore
 from tortie.agent.backoff import Backoff
 from tortie.agent.collector import settle
-from tortie.agent.config import AgentConfig
 from tortie.agent.freshness import Clocks, Freshness, freshness, in_words
 from tortie.agent.inbox import Inbox
 from tortie.agent.metrics import Metrics
 from tortie.agent.pipeline import KeyValue, Pipeline, Turn, Work
 from tortie.agent.repairs import Contest, Repaired, Repairs
+from tortie.agent.settings import RESTART, Restart, Settings, SettingsError
 from tortie.agent.waiters import Waiters
 from tortie.daemon.health import Health
 from tortie.daemon.http import Answer
+from tortie.daemon.log import set_severity
 from tortie.dataplane.contract import Failure
+from tortie.engine.configuration import Configuration, Source
 from tortie.policy.program import EndpointId
-from tortie.sync import Item, Outage
+from tortie.sync import InSync, Item, Outage, Update
 
 Observer = Callable[[Sequence[KeyValue]], None]
+Keep = Callable[[Sequence[Source]], None]
 _HEARTBEAT = 2.0  # seconds
 _WARNINGS_KEPT = 50
 
@@ -54,21 +57,24 @@ class UpdateSource(Protocol):
 class Agent:
     """One node's agent. `observers` see every batch of updates, in the event loop.
 
-    `absent_policies` gives a line for each policy that is stored but can't be read.
+    `absent_policies` gives a line for each policy that is stored but can't be read. `keep` keeps
+    what the datastore says of settings for the next start; it may raise OSError.
     """
 
     def __init__(
         self,
-        config: AgentConfig,
+        settings: Settings,
         source: UpdateSource,
         pipeline: Pipeline,
         observers: Sequence[Observer] = (),
         absent_policies: Callable[[], Sequence[str]] = tuple,
         clocks: Clocks | None = None,
+        keep: Keep = lambda _: None,
     ) -> None:
-        self.config = config
+        self.settings = settings
+        config = settings.configuration
         self.health = Health()
-        self.metrics = Metrics(process_metrics=config.process_metrics_enabled)
+        self.metrics = Metrics(process_metrics=config.prometheus_process_metrics_enabled)
         self.failures: tuple[Failure, ...] = ()
         self.warnings: deque[str] = deque(maxlen=_WARNINGS_KEPT)
         self.in_sync = False
@@ -79,6 +85,10 @@ class Agent:
         self._clocks = clocks or Clocks()
         self._last_update: float | None = None
         self.absent_policies = absent_policies
+        self._keep = keep
+        self._kept = settings.told
+        self._pictured = False
+        self._changed = asyncio.Event()  # other settings are in force
         self._inbox = Inbox()
         self._waiters = Waiters()
         self._backoff = Backoff()
@@ -87,7 +97,15 @@ class Agent:
         self._turning = False
         self._stale = False
         self.health.register("datastore", 0, "the first complete picture is not here yet")
-        self.health.register("dataplane", config.watchdog_timeout, "nothing is programmed yet")
+        self.health.register(
+            "dataplane", config.dataplane_watchdog_timeout, "nothing is programmed yet"
+        )
+        self._tell_problems(())
+
+    @property
+    def config(self) -> Configuration:
+        """The settings in force."""
+        return self.settings.configuration
 
     @property
     def revision(self) -> int:
@@ -95,7 +113,10 @@ class Agent:
         return self._waiters.revision
 
     async def run(self) -> None:
-        """Work until cancelled. Policy stays in force afterwards."""
+        """Work until cancelled. Policy stays in force afterwards.
+
+        Raises OtherDatastore, SettingsError, or Restart where settings need a new start.
+        """
         self.metrics.resync_state(metric.RESYNCING)
         try:
             shut = await self._guard()
@@ -106,7 +127,7 @@ class Agent:
                 tasks.create_task(self._turns())
                 tasks.create_task(self._beat())
                 tasks.create_task(self._refresh())
-        except* OtherDatastore as found:
+        except* (OtherDatastore, SettingsError, Restart) as found:
             raise found.exceptions[0] from None
         finally:
             self._waiters.close()
@@ -198,6 +219,7 @@ class Agent:
 
     async def _feed(self) -> None:
         async for batch in self._source.stream():
+            await self._steer(batch)
             updates = self._inbox.put(batch)
             self._last_update = self._clocks.monotonic()
             self.metrics.updated()
@@ -205,6 +227,48 @@ class Agent:
             self.follow_datastore()
             for observer in self._observers:
                 observer(updates)
+
+    async def _steer(self, batch: Sequence[Item]) -> None:
+        """Settings first: nothing of a batch is worked on by settings that it changes.
+
+        Before the first picture none is acted on: half of it lacks who overrides whom.
+        """
+        self.settings.saw([(item.key, item.value) for item in batch if isinstance(item, Update)])
+        self._pictured |= any(isinstance(item, InSync) for item in batch)
+        if not self._pictured:
+            return
+        problems = self.settings.problems
+        changed = self.settings.settle()
+        self._tell_problems(problems)
+        await self._remember(changed)
+        if changed:
+            self._take_settings(changed)
+
+    async def _remember(self, changed: frozenset[str]) -> None:
+        """Raises Restart, once the next start is certain to begin with these settings."""
+        anew = sorted(changed & RESTART)
+        if self.settings.told != self._kept:
+            self._kept = self.settings.told
+            try:
+                await asyncio.to_thread(self._keep, self._kept)
+            except OSError as problem:
+                if anew:
+                    raise SettingsError(f"can't keep settings for a restart: {problem}") from None
+                self.warn(f"can't keep settings for the next start: {problem}")
+        if anew:
+            raise Restart(", ".join(anew))
+
+    def _take_settings(self, changed: frozenset[str]) -> None:
+        _log.info("settings changed", parameters=sorted(changed))
+        set_severity(self.config.log_severity_screen)
+        self._inbox.configure(self.config)
+        self._changed.set()
+
+    def _tell_problems(self, before: Sequence[str]) -> None:
+        self.metrics.settings_problems(len(self.settings.problems))
+        for problem in self.settings.problems:
+            if problem not in before:
+                self.warn(problem)
 
     async def _turns(self) -> None:
         loop = asyncio.get_running_loop()
@@ -256,14 +320,18 @@ class Agent:
             if not self._turning:
                 self.health.alive("dataplane")
             self.follow_datastore()
-            await asyncio.sleep(min(_HEARTBEAT, self.config.watchdog_timeout / 4 or _HEARTBEAT))
+            timeout = self.config.dataplane_watchdog_timeout
+            await asyncio.sleep(min(_HEARTBEAT, timeout / 4 or _HEARTBEAT))
 
     async def _refresh(self) -> None:
         """Repair drift now and then, for what gives no notification."""
-        interval = self.config.route_refresh_interval
-        while interval:
-            await asyncio.sleep(interval)
-            self._inbox.resync()
+        while True:
+            interval = self.config.route_refresh_interval
+            try:
+                await asyncio.wait_for(self._changed.wait(), interval or None)
+                self._changed.clear()
+            except TimeoutError:
+                self._inbox.resync()
 
 
 def _later(seconds: float, work: Callable[[], None]) -> object:

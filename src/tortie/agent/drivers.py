@@ -1,56 +1,121 @@
 """The drivers of one node, set up as its configuration says."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-from tortie.agent.config import AgentConfig
+from msgspec import structs
+
 from tortie.dataplane.composite import Dataplane
 from tortie.dataplane.drift import Drift, DriftWatch
-from tortie.dataplane.nftables import HostAction, NftablesDataplane, NftSettings
+from tortie.dataplane.iptables import Backend, Firewall, IptablesSettings, policy_driver
+from tortie.dataplane.nftables import HostAction, NftSettings
 from tortie.dataplane.routes import RouteDriver, RouteSettings
 from tortie.dataplane.tunnels import VxlanDriver, VxlanSettings
+from tortie.engine import Engine
+from tortie.engine.configuration import Configuration
 
 
-def build_dataplane(config: AgentConfig) -> Dataplane:
-    """Drivers of the calling thread's network namespace. Raises NftError, OSError, ValueError."""
-    return Dataplane(
-        policy=NftablesDataplane(nft_settings(config)),
-        routes=RouteDriver(route_settings(config)),
-        tunnels=[VxlanDriver(vxlan_settings(config))],
-    )
+class Drivers:
+    """The drivers of the calling thread's network namespace.
+
+    Raises NftError, OSError, ValueError. What of the routes can be set marks which are ours: it
+    stays as it was until the agent begins anew.
+    """
+
+    def __init__(self, config: Configuration) -> None:
+        self._policy = policy_driver(
+            firewall(config), nft_settings(config), iptables_settings(config)
+        )
+        self._vxlan = VxlanDriver(vxlan_settings(config))
+        self._routes = RouteDriver(route_settings(config))
+        self.dataplane = Dataplane(self._policy, self._routes, [self._vxlan])
+
+    def close(self) -> None:
+        """Let go of the kernel's sockets; what is programmed stays in force."""
+        for driver in (self._policy, self._vxlan, self._routes):
+            driver.close()
+
+    def configure(self, config: Configuration) -> Collection[str]:
+        """Take other settings; the names of the drivers for which that makes a difference."""
+        told = {
+            self._policy.name: self._policy.configure(
+                nft_settings(config), iptables_settings(config)
+            ),
+            self._vxlan.name: self._vxlan.configure(vxlan_settings(config)),
+        }
+        return [name for name, is_other in told.items() if is_other]
+
+
+def allows_spoofing(config: Configuration) -> bool:
+    """Whether workloads may send from the other sources that their endpoints name."""
+    return config.workload_source_spoofing == "Any"
+
+
+def configuring(engine: Engine, drivers: Drivers) -> Callable[[Configuration], Collection[str]]:
+    """What a turn calls when settings changed."""
+
+    def configure(config: Configuration) -> Collection[str]:
+        engine.allow_spoofing(allows_spoofing(config))
+        return drivers.configure(config)
+
+    return configure
 
 
 def watch_drift(
-    config: AgentConfig, dataplane: Dataplane, handler: Callable[[Drift], None]
+    config: Configuration, dataplane: Dataplane, handler: Callable[[Drift], None]
 ) -> DriftWatch:
     """Tells `handler` what others change of what the drivers own. Raises OSError."""
     return DriftWatch(handler, dataplane.ports, route_settings(config))
 
 
-def nft_settings(config: AgentConfig) -> NftSettings:
+def nft_settings(config: Configuration) -> NftSettings:
     """What the firewall is told."""
     return NftSettings(
-        interface_prefixes=config.interface_prefixes,
-        endpoint_to_host=HostAction(config.endpoint_to_host_action.lower()),
-        allow_vxlan=config.allow_vxlan,
-        allow_ipip=config.allow_ipip,
+        interface_prefixes=interface_prefixes(config),
+        endpoint_to_host=HostAction(config.default_endpoint_to_host_action.lower()),
+        allow_vxlan=config.allow_vxlan_packets_from_workloads,
+        allow_ipip=config.allow_ipip_packets_from_workloads,
         vxlan_port=config.vxlan_port,
-        drop_invalid=config.drop_invalid,
+        drop_invalid=not config.disable_conntrack_invalid_check,
         log_prefix=config.log_prefix,
-        masquerade_to_hosts=config.masquerade_to_hosts,
+        masquerade_to_hosts=config.nat_outgoing_exclusions != "IPPoolsAndHostIPs",
     )
 
 
-def route_settings(config: AgentConfig) -> RouteSettings:
+def firewall(config: Configuration) -> Firewall:
+    """What holds the policy: nftables, unless it is disabled."""
+    return Firewall.IPTABLES if config.nftables_mode == "Disabled" else Firewall.NFTABLES
+
+
+def iptables_settings(config: Configuration) -> IptablesSettings:
+    """What the firewall is told where it is iptables. The mask counts only there."""
+    settings = IptablesSettings(**structs.asdict(nft_settings(config)))
+    if firewall(config) is Firewall.NFTABLES:
+        return settings
+    backend = config.iptables_backend.lower()
+    return structs.replace(
+        settings,
+        mark_mask=config.iptables_mark_mask,
+        backend=None if backend == "auto" else Backend(backend),
+        max_set_size=config.max_ipset_size,
+    )
+
+
+def route_settings(config: Configuration) -> RouteSettings:
     """What the routes are told."""
     return RouteSettings(
-        device_protocol=config.route_protocol,
-        priority4=config.route_priority4,
-        priority6=config.route_priority6,
-        interface_prefixes=config.interface_prefixes,
-        ip_forwarding=config.ip_forwarding,
+        device_protocol=config.device_route_protocol,
+        priority4=config.ipv4_normal_route_priority,
+        priority6=config.ipv6_normal_route_priority,
+        interface_prefixes=interface_prefixes(config),
+        ip_forwarding=config.ip_forwarding != "Disabled",
     )
 
 
-def vxlan_settings(config: AgentConfig) -> VxlanSettings:
+def vxlan_settings(config: Configuration) -> VxlanSettings:
     """What the tunnel is told."""
     return VxlanSettings(vni=config.vxlan_vni, port=config.vxlan_port, mtu=config.vxlan_mtu)
+
+
+def interface_prefixes(config: Configuration) -> tuple[str, ...]:
+    """What the names of workloads' interfaces begin with; the first is for new ones."""
+    return tuple(config.interface_prefix.split(","))

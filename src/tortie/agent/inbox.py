@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from tortie.agent.pipeline import KeyValue, LinkEvent, Work
 from tortie.api import Key, Resource
+from tortie.engine.configuration import Configuration
 from tortie.policy.program import EndpointId
 from tortie.sync.stream import InSync, Item, Progress, Update
 
@@ -23,6 +24,7 @@ class Inbox:
         self._retry = False
         self._resync = False
         self._drifted: set[str] = set()
+        self._configuration: Configuration | None = None
         self.revision = 0  # the datastore's, of which all changes have been put here
 
     def put(self, items: Iterable[Item]) -> list[KeyValue]:
@@ -60,6 +62,11 @@ class Inbox:
         self._drifted.add(driver)
         self._ready.set()
 
+    def configure(self, configuration: Configuration) -> None:
+        """Other settings are to be in force, before anything else is written."""
+        self._configuration = configuration
+        self._ready.set()
+
     def poke(self) -> None:
         """Have a turn though nothing came, to look at what is watched."""
         self._ready.set()
@@ -77,11 +84,13 @@ class Inbox:
             retry=self._retry,
             resync=self._resync,
             drifted=frozenset(self._drifted),
+            configuration=self._configuration,
             watched=watched,
         )
         self._updates = {}
         self._links = {}
         self._drifted = set()
+        self._configuration = None
         self._retry = self._resync = False
         self._ready.clear()
         return work

@@ -62,6 +62,9 @@ class Metrics:
             dropped_lines
         )
         self._gauge("felix_log_errors", "Errors that were logged.").set_function(error_lines)
+        self._settings_problems = self._gauge(
+            "tortie_settings_problems", "Settings that are not in force as they are written."
+        )
         self._reached = NOT_STARTED
         self._changes = self._by_driver(
             "tortie_dataplane_foreign_changes", "Changes by others to what is this driver's."
@@ -72,6 +75,10 @@ class Metrics:
         self._contested = self._by_driver(
             "tortie_dataplane_contested", "1: others keep changing what is this driver's."
         )
+
+    def settings_problems(self, count: int) -> None:
+        """So many settings are not in force as they are written."""
+        self._settings_problems.set(count)
 
     def resync_state(self, state: int) -> None:
         """How far the agent is in step with the datastore."""

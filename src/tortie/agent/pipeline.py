@@ -13,10 +13,13 @@ from msgspec import Struct
 from tortie.agent.census import Census, Counts
 from tortie.api import Key, Resource
 from tortie.dataplane.contract import Applied, Failure
+from tortie.engine.configuration import Configuration
 from tortie.engine.delta import Delta
 from tortie.policy.program import EndpointId
 
 KeyValue = tuple[Key, Resource | None]
+Configure = Callable[[Configuration], Collection[str]]
+"""Gives settings to engine and drivers; the names of the drivers that have others now."""
 
 
 class Engine(Protocol):
@@ -61,6 +64,7 @@ class Work(Struct, frozen=True):
     retry: bool = False  # what failed earlier is due again
     resync: bool = False  # compare the kernel with what is desired
     drifted: frozenset[str] = frozenset()  # drivers whose state others may have changed
+    configuration: Configuration | None = None  # settings that are others than before
     watched: frozenset[EndpointId] = frozenset()  # whose readiness somebody waits for
 
 
@@ -81,11 +85,16 @@ class Pipeline:
     """Engine and dataplane of one node. Used by one thread at a time."""
 
     def __init__(
-        self, engine: Engine, dataplane: Dataplane, clock: Callable[[], float] = time.perf_counter
+        self,
+        engine: Engine,
+        dataplane: Dataplane,
+        clock: Callable[[], float] = time.perf_counter,
+        configure: Configure = lambda _: (),
     ) -> None:
         self._engine = engine
         self._dataplane = dataplane
         self._clock = clock
+        self._configure = configure
         self._census = Census()
         self._adopted = False
         self._failures: tuple[Failure, ...] = ()
@@ -100,11 +109,12 @@ class Pipeline:
     def turn(self, work: Work) -> Turn:
         """Do all of `work`. Raises nothing that the dataplane or a resource can cause."""
         started = self._clock()
-        delta = self._calculate(work.updates)
+        configured = self._configure(work.configuration) if work.configuration else ()
+        delta = self._calculate(work)
         calculated = self._clock()
         adopted_before = self._adopted
         self._repaired = {}
-        wrote = self._write(work, delta)
+        wrote = self._write(work, delta, configured)
         return Turn(
             failures=self._failures,
             warnings=tuple(self._engine.warnings()),
@@ -116,15 +126,15 @@ class Pipeline:
             adopted=self._adopted and not adopted_before,
         )
 
-    def _calculate(self, updates: tuple[KeyValue, ...]) -> Delta:
-        if not updates:
+    def _calculate(self, work: Work) -> Delta:
+        if not work.updates and work.configuration is None:
             return Delta()
-        self._census.see(updates)
-        delta = self._engine.apply(updates)
+        self._census.see(work.updates)
+        delta = self._engine.apply(work.updates)
         self._census.fold(delta)
         return delta
 
-    def _write(self, work: Work, delta: Delta) -> bool:
+    def _write(self, work: Work, delta: Delta, configured: Collection[str]) -> bool:
         """Bring the kernel up to date; whether there was anything to write."""
         if not self._adopted:
             self._dataplane.fold(delta)
@@ -133,7 +143,13 @@ class Pipeline:
             self._adopted = True
             self._failures = self._dataplane.resync().failed
             return True
-        wrote = [self._look(work), self._apply(delta), self._links(work.links), self._repair(work)]
+        wrote = [
+            self._look(work),
+            self._configured(configured),
+            self._apply(delta),
+            self._links(work.links),
+            self._repair(work),
+        ]
         return any(wrote)
 
     def _shut(self, work: Work) -> bool:
@@ -151,6 +167,12 @@ class Pipeline:
             self._failures = self._dataplane.repair(work.drifted).failed
             self._repaired = self._put_right(work.drifted, before)
         return bool(work.drifted)
+
+    def _configured(self, drivers: Collection[str]) -> bool:
+        """Bring in force what drivers were told anew: what is there differs, and is put right."""
+        if drivers:
+            self._failures = self._dataplane.repair(drivers).failed
+        return bool(drivers)
 
     def _put_right(self, drivers: Collection[str], before: Mapping[str, int]) -> Mapping[str, int]:
         after = self._dataplane.written()

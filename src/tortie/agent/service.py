@@ -18,6 +18,7 @@ from tortie.agent.waiters import NotReady
 from tortie.daemon.http import Pages
 from tortie.daemon.running import Service, listen, run_until, stopped_by_signal, watch_loop
 
+_PROBLEMS = 100  # that a status shows
 _WAIT = 10.0  # seconds, for a "wait" that names none
 
 _log = structlog.get_logger(__name__)
@@ -34,7 +35,7 @@ async def serve(
     relax()
     async with AsyncExitStack() as opened:
         await _open(agent, control, opened)
-        _log.info("started", node=agent.config.node, process=os.getpid())
+        _log.info("started", node=agent.config.felix_hostname, process=os.getpid())
         await run_until(stop, [agent.run, *services])
     _log.info("stopped; what is programmed stays in force")
 
@@ -45,9 +46,10 @@ async def _open(agent: Agent, control: ControlServer, opened: AsyncExitStack) ->
     if config.health_enabled:
         pages: Pages = {"/liveness": health.liveness, "/readiness": agent.readiness}
         await listen(pages, config.health_host, config.health_port, opened)
-    if config.metrics_enabled:
+    if config.prometheus_metrics_enabled:
         metrics: Pages = {"/metrics": agent.metrics.page}
-        await listen(metrics, config.metrics_host, config.metrics_port, opened)
+        host, port = config.prometheus_metrics_host, config.prometheus_metrics_port
+        await listen(metrics, host, port, opened)
     register_verbs(agent, control)
     await control.start()
     opened.push_async_callback(control.close)
@@ -59,7 +61,7 @@ def register_verbs(agent: Agent, control: ControlServer) -> None:
     async def status(_: Request) -> Reply:
         return {
             "ok": True,
-            "node": agent.config.node,
+            "node": agent.config.felix_hostname,
             "process": os.getpid(),
             "revision": agent.revision,
             "in_sync": agent.in_sync,
@@ -71,6 +73,8 @@ def register_verbs(agent: Agent, control: ControlServer) -> None:
             "policies": agent.last_turn.counts.local_policies,
             "failures": [one._asdict() for one in agent.failures],
             "warnings": list(agent.warnings),
+            "settings": [one._asdict() for one in agent.settings.said()],
+            "settings_problems": list(agent.settings.problems[:_PROBLEMS]),
             "contests": msgspec.to_builtins(agent.contests()),
         }
 

@@ -6,28 +6,31 @@ import os
 import socket
 import sys
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 
 import tortie
 from tortie.agent.agent import Agent
 from tortie.agent.allegiance import Allegiance, OtherDatastore
-from tortie.agent.config import AgentConfig, ConfigError, load_config
 from tortie.agent.control import ControlServer
-from tortie.agent.drivers import build_dataplane, watch_drift
+from tortie.agent.drivers import Drivers, allows_spoofing, configuring, watch_drift
 from tortie.agent.pipeline import Pipeline
+from tortie.agent.remembered import Remembered
 from tortie.agent.runlock import AlreadyRunning, RunLock
 from tortie.agent.service import serve
+from tortie.agent.settings import Restart, Settings, SettingsError
+from tortie.agent.sources import DEFAULT_FILE, local_sources
 from tortie.cni.addresses import Addresses
 from tortie.cni.attachment import Attacher
 from tortie.cni.records import Records
 from tortie.cni.server import CniServer
 from tortie.daemon.log import configure_logs
-from tortie.dataplane.composite import Dataplane
 from tortie.dataplane.drift import Drift
 from tortie.datastore import Datastore, DatastoreError, open_datastore
 from tortie.datastore.initialize import initialize_in_time
 from tortie.engine import Engine
+from tortie.engine.configuration import unused
 from tortie.fanout.client import FanoutFollower
 from tortie.fanout.discovery import find_servers
 from tortie.fanout.environment import FanoutSettingsError
@@ -56,6 +59,9 @@ def add_agent_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--datastore", metavar="PATH", help="the datastore (TORTIE_DATASTORE)")
     parser.add_argument("--run-dir", metavar="DIR", help="where its socket is (TORTIE_RUN_DIR)")
     parser.add_argument(
+        "--config-file", metavar="FILE", help=f"felix.cfg (default: {DEFAULT_FILE}, if there)"
+    )
+    parser.add_argument(
         "--address", metavar="CIDR", help='this node\'s address, such as "172.16.1.2/24"'
     )
 
@@ -65,17 +71,21 @@ def run_agent(args: argparse.Namespace) -> int:
     if os.geteuid() != 0:
         return _refuse("it programs the kernel's firewall and routes: run it as root")
     try:
-        loaded = load_config(os.environ, node=_node(args), run_dir=_run_dir(args))
-        fanout = client_settings(os.environ)
-        configure_logs(loaded.config.log_severity)
-        lock = RunLock(loaded.config.run_dir)
-    except (ConfigError, FanoutSettingsError, AlreadyRunning, OSError) as problem:
+        local = local_sources(os.environ, _node(args), getattr(args, "config_file", None) or "")
+        fanout = client_settings(local.environ)
+        lock = RunLock(_run_dir(args))
+    except (SettingsError, FanoutSettingsError, AlreadyRunning, OSError) as problem:
         return _refuse(problem)
-    for warning in loaded.warnings:
-        _log.warning("a setting is not used", problem=warning)
     try:
-        address = getattr(args, "address", None)
-        asyncio.run(_run(loaded.config, fanout, _datastore(args), address))
+        remembered = Remembered(_run_dir(args))
+        settings = Settings(local.sources, remembered.load())
+        configure_logs(settings.configuration.log_severity_screen)
+        for warning in unused(settings.resolved):
+            _log.warning("a setting is not used", problem=warning)
+        node = _Given(settings, remembered, fanout, _run_dir(args), _address(args))
+        asyncio.run(_run(node, _datastore(args)))
+    except Restart as wanted:
+        return _begin_anew(wanted)
     except (DatastoreError, OtherDatastore, NftError, OSError, ValueError) as problem:
         return _refuse(problem)
     finally:
@@ -83,18 +93,33 @@ def run_agent(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _run(
-    config: AgentConfig, fanout: FanoutClientSettings, datastore: str, address: str | None
-) -> None:
-    if address is not None:
-        check_address(address, 4)
-    dataplane = build_dataplane(config)
-    # First of all: whatever becomes of the datastore, nothing stands open meanwhile.
-    await asyncio.to_thread(dataplane.guard)
-    store = await open_datastore(datastore)
-    allegiance = Allegiance(config.run_dir, datastore)
+class _Given(NamedTuple):
+    """What the node and its datastore's last word say about this run."""
+
+    settings: Settings
+    remembered: Remembered
+    fanout: FanoutClientSettings
+    run_dir: str
+    address: str | None
+
+
+async def _run(given: _Given, datastore: str) -> None:
+    if given.address is not None:
+        check_address(given.address, 4)
+    drivers = Drivers(given.settings.configuration)
     try:
-        await _Node(config, fanout, store, dataplane, allegiance, address).serve()
+        # First of all: whatever becomes of the datastore, nothing stands open meanwhile.
+        await asyncio.to_thread(drivers.dataplane.guard)
+        await _follow(given, drivers, datastore)
+    finally:
+        drivers.close()
+
+
+async def _follow(given: _Given, drivers: Drivers, datastore: str) -> None:
+    store = await open_datastore(datastore)
+    allegiance = Allegiance(given.run_dir, datastore)
+    try:
+        await _Node(given, store, drivers, allegiance).serve()
     finally:
         await store.close()
 
@@ -104,36 +129,37 @@ class _Node:
 
     def __init__(
         self,
-        config: AgentConfig,
-        fanout: FanoutClientSettings,
+        given: _Given,
         store: Datastore,
-        dataplane: Dataplane,
+        drivers: Drivers,
         allegiance: Allegiance,
-        address: str | None,
     ) -> None:
-        self._config = config
-        self._fanout = fanout
+        config = given.settings.configuration
+        self._name = given.settings.node
+        self._fanout = fanout = given.fanout
         self._store = store
         self._allegiance = allegiance
-        self._address = address
+        self._address = given.address
         self._mtu = PodMtu()
         self._monitor = Monitor(self._link_event)
-        self._drift = watch_drift(config, dataplane, self._drifted)
+        self._drift = watch_drift(config, drivers.dataplane, self._drifted)
         source = self._source(fanout)
         self._ipam = IPAM(store)
-        self._tunnels = TunnelAddresses(store, self._ipam, config.node)
-        pipeline = Pipeline(Engine(config.node), dataplane)
+        self._tunnels = TunnelAddresses(store, self._ipam, self._name)
+        engine = Engine(self._name, spoofing=allows_spoofing(config))
+        pipeline = Pipeline(engine, drivers.dataplane, configure=configuring(engine, drivers))
         self._agent = Agent(
-            config,
+            given.settings,
             source,
             pipeline,
             [self._tunnels.saw],
             absent_policies=source.absent_policies,
+            keep=given.remembered.keep,
         )
         attacher = Attacher(
-            config.node, self._agent, Addresses(self._ipam), Records(store), self._pod_mtu
+            self._name, self._agent, Addresses(self._ipam), Records(store), self._pod_mtu
         )
-        self._control = ControlServer(os.path.join(config.run_dir, "agent.sock"))
+        self._control = ControlServer(os.path.join(given.run_dir, "agent.sock"))
         admitted = partial(allegiance.wait, _PATIENCE)
         plugin = CniServer(attacher, self._agent.health.not_ready, admitted)
         self._control.register("cni", plugin.handle)
@@ -157,8 +183,8 @@ class _Node:
             return Syncer(self._store, on_warning=self._sync_warning, admit=admit)
         return FanoutFollower(
             fanout,
-            find_servers(fanout, self._store, self._config.node),
-            node=self._config.node,
+            find_servers(fanout, self._store, self._name),
+            node=self._name,
             admit=self._allegiance.admit_stream,
             on_warning=self._sync_warning,
         )
@@ -193,7 +219,7 @@ class _Node:
             _log.warning("this node can't be registered yet", reason=reason)
 
         if self._address is not None:
-            await register(self._store, self._config.node, self._address, told)
+            await register(self._store, self._name, self._address, told)
 
     def _pod_mtu(self) -> int:
         return self._mtu.through_vxlan() if self._tunnels.in_use else self._mtu.without_tunnel()
@@ -224,6 +250,21 @@ def _links() -> list[Link]:
 
 def _node(args: argparse.Namespace) -> str:
     return args.node or os.environ.get("NODENAME") or socket.gethostname()
+
+
+def _begin_anew(wanted: Restart) -> int:
+    """This very process as a new agent, which adopts what is in the kernel; the lock goes with
+    the old one."""
+    _log.info("starting anew for settings", parameters=str(wanted))
+    try:
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    except OSError as problem:
+        return _refuse(f"can't start anew for {wanted}: {problem}")
+
+
+def _address(args: argparse.Namespace) -> str | None:
+    found: str | None = getattr(args, "address", None)
+    return found
 
 
 def _run_dir(args: argparse.Namespace) -> str:

@@ -19,11 +19,13 @@ _LEVELS = {
     "ERROR": logging.ERROR,
     "FATAL": logging.CRITICAL,
 }
+_NAMES = {"warn": "warning", "exception": "error", "err": "error", "critical": "fatal"}
 _ERRORS = frozenset({"error", "exception", "critical", "fatal"})
 
 
 _errors = 0
 _dropped = 0
+_least = logging.DEBUG
 
 
 def error_lines() -> int:
@@ -36,12 +38,20 @@ def dropped_lines() -> int:
     return _dropped
 
 
+def set_severity(severity: str) -> None:
+    """Log lines of at least `severity` from now on; "" (it was turned off): only fatal ones."""
+    global _least
+    _least = _LEVELS[severity or "FATAL"]
+
+
 def configure_logs(severity: str, stream: TextIO | None = None) -> None:
     """Send logs of at least `severity` (a name of LogSeverityScreen) to `stream`."""
+    set_severity(severity)
     out = stream if stream is not None else sys.stderr
     terminal = out.isatty()
     structlog.configure(
         processors=[
+            _severe_enough,
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             _counted,
@@ -51,10 +61,19 @@ def configure_logs(severity: str, stream: TextIO | None = None) -> None:
             if terminal
             else structlog.processors.JSONRenderer(sort_keys=False),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[severity]),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=lambda *_: _Printer(out),
         cache_logger_on_first_use=True,
     )
+
+
+def _severe_enough(
+    _: object, method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Loggers are made once for good; what they leave out may change."""
+    if _LEVELS.get(_NAMES.get(method, method).upper(), logging.ERROR) < _least:
+        raise structlog.DropEvent
+    return event
 
 
 def _counted(_: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -75,6 +75,7 @@ class Engine:
     def __init__(self, node: str, *, spoofing: bool = False) -> None:
         self.node = node
         self._spoofing = spoofing
+        self._spoofers: dict[Key, WorkloadEndpoint] = {}  # local ones that name other sources
         self._warnings: dict[str, None] = {}
         self._registry = Registry()
         self._locals = Locals()
@@ -130,6 +131,12 @@ class Engine:
         self._routes.settle()
         return self._delta()
 
+    def allow_spoofing(self, allowed: bool) -> None:
+        """WorkloadSourceSpoofing is now `Any`, or not; the next `apply` tells what that changes."""
+        self._spoofing = allowed
+        for key, value in list(self._spoofers.items()):
+            self._endpoint(key, value)
+
     def warnings(self) -> list[str]:
         """What could not be read since the last call, each with object and field."""
         found, self._warnings = self._warnings, {}
@@ -175,7 +182,10 @@ class Engine:
     def _endpoint(self, key: Key, value: WorkloadEndpoint | None) -> None:
         item = None if value is None else item_of_endpoint(key, value, self._warn)
         bare = None
+        self._spoofers.pop(key, None)
         if value is not None and item is not None and value.spec.node == self.node:
+            if value.spec.allow_spoofed_source_prefixes:
+                self._spoofers[key] = value
             bare = local_endpoint(key, value, item, spoofing=self._spoofing, warn=self._warn)
         self._place(key, item, bare)
 

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tortie.agent.config import _PARAMETERS as READ_BY_THE_AGENT
 from tortie.api import ObjectMeta
 from tortie.api.calico.felix.dataplane import ProtoPort, RouteTableIDRange, RouteTableRange
 from tortie.api.calico.felix.process import HealthTimeoutOverride
@@ -126,14 +125,19 @@ BAD = [
     ("InterfaceExclude", "/(/"),
     ("BPFForceTrackPacketsFromIfaces", "a b"),
     ("BPFMaglevMaxServices", "3001"),
+    ("FailsafeInboundHostPorts", "icmp:1"),
+    ("FailsafeOutboundHostPorts", "tcp:65536"),
+    ("VXLANPort", "0"),
+    ("VXLANPort", "none"),
+    ("VXLANVNI", "16777216"),
+    ("DeviceRouteProtocol", "256"),
+    ("LogPrefix", 'a"b'),
 ]
 FATAL = [
     ("IptablesMarkMask", "0x1"),
     ("RouteTableRange", "0-251"),
     ("RouteTableRanges", "1-70000"),
     ("RouteTableRanges", "5"),
-    ("FailsafeInboundHostPorts", "icmp:1"),
-    ("FailsafeOutboundHostPorts", "tcp:65536"),
     ("ExternalNodesCIDRList", "x"),
     ("OpenstackRegion", "a.b"),
     ("InterfacePrefix", "waytoolongforaninterface"),
@@ -167,7 +171,7 @@ def test_what_has_to_be_set_is_missed():
     [
         ("FailsafeInboundHostPorts", ()),
         ("InterfaceExclude", ()),
-        ("VXLANPort", 0),
+        ("HealthPort", 0),
         ("RouteRefreshInterval", 0.0),
         ("MTUIfacePattern", ""),
         ("NATPortRange", None),
@@ -302,10 +306,6 @@ def test_a_file_that_is_none_is_left_out_and_named():
 def test_what_is_set_and_not_used_is_told():
     told = list(unused(resolved(VXLANPort="1", BPFEnabled="true")))
     assert told == ["the environment: BPFEnabled has no effect as of now"]
-
-
-def test_what_the_agent_reads_counts_as_used():
-    assert all(BY_NAME[name.casefold()].parameter.used for name in READ_BY_THE_AGENT)
 
 
 @given(st.sampled_from(sorted(BY_NAME)), st.text(max_size=20))

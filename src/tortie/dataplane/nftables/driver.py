@@ -65,6 +65,13 @@ class NftablesDataplane:
         """The netlink ports from which it writes."""
         return self._kernel.ports
 
+    def configure(self, settings: NftSettings) -> bool:
+        """Whether these are other settings; the next write is then a resync that takes them."""
+        if settings == self._settings:
+            return False
+        self._settings, self._is_synced = settings, False
+        return True
+
     def generation(self) -> int:
         """The namespace's count of nftables transactions."""
         return self._kernel.generation()

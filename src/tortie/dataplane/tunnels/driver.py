@@ -45,6 +45,13 @@ class VxlanDriver:
         self.ports: frozenset[int] = frozenset()  # from which it writes now
         self.written = 0  # the device, its entries
 
+    def configure(self, settings: VxlanSettings) -> bool:
+        """Whether these are other settings; the next write is then a resync that takes them."""
+        if settings == self._settings:
+            return False
+        self._settings, self._synced = settings, False
+        return True
+
     def close(self) -> None:
         """Close the socket. The tunnel stays."""
         if self._socket is not None:

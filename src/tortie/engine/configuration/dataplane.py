@@ -63,7 +63,7 @@ class DataplaneParameters(ProcessParameters, frozen=True, kw_only=True):
         ),
     ]
     device_route_protocol: Annotated[
-        int, Parameter("DeviceRouteProtocol", integer(), "3", used=True)
+        int, Parameter("DeviceRouteProtocol", integer(1, 255), "3", required=True, used=True)
     ]
     device_route_source_address: Annotated[
         Prefix | None, Parameter("DeviceRouteSourceAddress", address(4))
@@ -87,7 +87,7 @@ class DataplaneParameters(ProcessParameters, frozen=True, kw_only=True):
             "FailsafeInboundHostPorts",
             FAILSAFES,
             "tcp:22,udp:68,tcp:179,tcp:2379,tcp:2380,tcp:5473,tcp:6443,tcp:6666,tcp:6667",
-            fatal=True,
+            used=True,
         ),
     ]
     failsafe_outbound_host_ports: Annotated[
@@ -96,7 +96,7 @@ class DataplaneParameters(ProcessParameters, frozen=True, kw_only=True):
             "FailsafeOutboundHostPorts",
             FAILSAFES,
             "udp:53,udp:67,tcp:179,tcp:2379,tcp:2380,tcp:5473,tcp:6443,tcp:6666,tcp:6667",
-            fatal=True,
+            used=True,
         ),
     ]
     floating_ips: Annotated[str, Parameter("FloatingIPs", SWITCH, "Disabled")]
@@ -117,6 +117,7 @@ class DataplaneParameters(ProcessParameters, frozen=True, kw_only=True):
             integer(1, 2147483646),
             "1024",
             yaml="ipv4NormalRoutePriority",
+            required=True,
             used=True,
         ),
     ]
@@ -136,6 +137,7 @@ class DataplaneParameters(ProcessParameters, frozen=True, kw_only=True):
             integer(1, 2147483646),
             "1024",
             yaml="ipv6NormalRoutePriority",
+            required=True,
             used=True,
         ),
     ]
@@ -208,7 +210,11 @@ class DataplaneParameters(ProcessParameters, frozen=True, kw_only=True):
     nftables_mode: Annotated[
         str,
         Parameter(
-            "NFTablesMode", one_of("Auto", "Disabled", "Enabled"), "Auto", yaml="nftablesMode"
+            "NFTablesMode",
+            one_of("Auto", "Disabled", "Enabled"),
+            "Auto",
+            yaml="nftablesMode",
+            used=True,
         ),
     ]
     netlink_timeout_secs: Annotated[
@@ -248,5 +254,5 @@ class DataplaneParameters(ProcessParameters, frozen=True, kw_only=True):
         bool, Parameter("UseInternalDataplaneDriver", BOOLEAN, "true")
     ]
     workload_source_spoofing: Annotated[
-        str, Parameter("WorkloadSourceSpoofing", one_of("Any", "Disabled"), "Disabled")
+        str, Parameter("WorkloadSourceSpoofing", one_of("Any", "Disabled"), "Disabled", used=True)
     ]

@@ -17,10 +17,19 @@ class OverlayParameters(BpfParameters, frozen=True, kw_only=True):
 
     # Overlay: VXLAN overlay
     vxlan_enabled: Annotated[bool | None, Parameter("VXLANEnabled", BOOLEAN)]
-    vxlan_mtu: Annotated[int, Parameter("VXLANMTU", integer(), "0", yaml="vxlanMTU", used=True)]
+    vxlan_mtu: Annotated[
+        int, Parameter("VXLANMTU", integer(0, 65535), "0", yaml="vxlanMTU", used=True)
+    ]
     vxlan_mtu_v6: Annotated[int, Parameter("VXLANMTUV6", integer(), "0", yaml="vxlanMTUV6")]
-    vxlan_port: Annotated[int, Parameter("VXLANPort", integer(), "4789", used=True)]
-    vxlan_vni: Annotated[int, Parameter("VXLANVNI", integer(), "4096", yaml="vxlanVNI", used=True)]
+    vxlan_port: Annotated[
+        int, Parameter("VXLANPort", integer(1, 65535), "4789", required=True, used=True)
+    ]
+    vxlan_vni: Annotated[
+        int,
+        Parameter(
+            "VXLANVNI", integer(1, (1 << 24) - 1), "4096", yaml="vxlanVNI", required=True, used=True
+        ),
+    ]
 
     # Overlay: IP-in-IP
     ip_in_ip_enabled: Annotated[

@@ -59,7 +59,10 @@ class ProcessParameters(Struct, frozen=True, kw_only=True):
         ),
     ]
     typha_addr: Annotated[
-        str, Parameter("TyphaAddr", matching(r"^[^:/]+:\d+$"), local=True, used=True)
+        str,
+        Parameter(
+            "TyphaAddr", matching(r"^(\[[0-9a-fA-F:]+\]|[^:/]+):\d+$"), local=True, used=True
+        ),
     ]
     typha_ca_file: Annotated[str, Parameter("TyphaCAFile", FILE, local=True, used=True)]
     typha_cn: Annotated[str, Parameter("TyphaCN", TEXT, local=True, used=True)]
@@ -113,7 +116,10 @@ class ProcessParameters(Struct, frozen=True, kw_only=True):
     log_file_path: Annotated[
         str, Parameter("LogFilePath", PATH, "/var/log/calico/felix.log", fatal=True)
     ]
-    log_prefix: Annotated[str, Parameter("LogPrefix", TEXT, "calico-packet", used=True)]
+    log_prefix: Annotated[
+        str,
+        Parameter("LogPrefix", matching(r"^[A-Za-z0-9_.:/ -]{0,100}$"), "calico-packet", used=True),
+    ]
     log_severity_file: Annotated[str, Parameter("LogSeverityFile", SEVERITY, "INFO")]
     log_severity_screen: Annotated[str, Parameter("LogSeverityScreen", SEVERITY, "INFO", used=True)]
     log_severity_sys: Annotated[str, Parameter("LogSeveritySys", SEVERITY, "INFO")]

@@ -1,0 +1,141 @@
+"""The settings in force: the node's own sources over what the datastore says, as both change.
+
+Pure: it is told texts and updates, and says what is different now. Parameters, defaults and who
+wins are `tortie.engine.configuration`'s; here stand only the two lists of what the agent can change
+while it runs and what it begins again for.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from tortie.api import Key, Node, Resource
+from tortie.api.calico.felix_configuration import FelixConfiguration
+from tortie.engine.configuration import (
+    Configuration,
+    Origin,
+    Resolved,
+    Source,
+    from_resources,
+    resolve,
+)
+
+LIVE = frozenset(
+    {
+        *("AllowIPIPPacketsFromWorkloads", "AllowVXLANPacketsFromWorkloads"),
+        *("DefaultEndpointToHostAction", "DisableConntrackInvalidCheck"),
+        *("FailsafeInboundHostPorts", "FailsafeOutboundHostPorts"),
+        *("LogPrefix", "LogSeverityScreen", "NATOutgoingExclusions", "RouteRefreshInterval"),
+        *("VXLANMTU", "VXLANPort", "VXLANVNI", "WorkloadSourceSpoofing"),
+    }
+)
+"""What takes effect while the agent runs."""
+
+RESTART = frozenset(
+    {
+        *("DataplaneWatchdogTimeout", "DeviceRouteProtocol", "IPForwarding", "InterfacePrefix"),
+        *("HealthEnabled", "HealthHost", "HealthPort"),
+        *("IPv4NormalRoutePriority", "IPv6NormalRoutePriority"),
+        *("PrometheusMetricsEnabled", "PrometheusMetricsHost", "PrometheusMetricsPort"),
+        *("IptablesBackend", "IptablesMarkMask", "MaxIpsetSize", "NFTablesMode"),
+        "PrometheusProcessMetricsEnabled",
+    }
+)
+"""What the agent begins again for, in its place: sockets, and what marks routes as its own."""
+
+_SHOWN = 200  # characters of a value
+
+
+class SettingsError(ValueError):
+    """The agent must not run with what is set; `str()` has one line for each reason."""
+
+
+class Restart(Exception):
+    """Settings came that take effect only at a start; `str()` names them. No fault."""
+
+
+class Said(NamedTuple):
+    """What somebody set to another value than its default."""
+
+    name: str
+    value: str
+    set_by: str
+
+
+class Settings:
+    """What is in force. `local` are the node's own sources.
+
+    `remembered` is what the datastore said when it was last followed: it holds until the datastore
+    says otherwise, so that a restart while it is away changes nothing. Raises SettingsError where
+    the agent can't run with these.
+    """
+
+    def __init__(self, local: Iterable[Source], remembered: Sequence[Source] = ()) -> None:
+        self._local = tuple(local)
+        self._configurations: dict[str, FelixConfiguration] = {}
+        self._labels: Mapping[str, str] = {}
+        self._touched = True
+        self.told: tuple[Source, ...] = tuple(remembered)  # by the datastore, and in force
+        alone = resolve(self._local)
+        if alone.fatal:
+            raise SettingsError("\n".join(alone.fatal))
+        both = resolve([*self._local, *self.told])
+        self.has_good = bool(remembered) and not both.fatal
+        self.resolved: Resolved = alone if both.fatal else both
+        self.problems = tuple(problem.text for problem in both.problems)
+
+    @property
+    def configuration(self) -> Configuration:
+        """The values in force."""
+        return self.resolved.configuration
+
+    @property
+    def node(self) -> str:
+        """This node's name."""
+        return self.configuration.felix_hostname
+
+    def saw(self, updates: Iterable[tuple[Key, Resource | None]]) -> None:
+        """Take in what the datastore says of settings and of this node."""
+        for key, value in updates:
+            if key.kind == "FelixConfiguration":
+                self._configure(key.name, value)
+            elif key.kind == "Node" and key.name == self.node:
+                self._labels = value.metadata.labels if isinstance(value, Node) else {}
+                self._touched = True
+
+    def _configure(self, name: str, value: Resource | None) -> None:
+        self._configurations.pop(name, None)
+        if isinstance(value, FelixConfiguration):
+            self._configurations[name] = value
+        self._touched = True
+
+    def settle(self) -> frozenset[str]:
+        """Put in force what was seen; the names of the parameters that changed.
+
+        A configuration that the agent must not run with is not taken at all: the last good one
+        stays, and `problems` says why. Raises SettingsError where there was never a good one.
+        """
+        if not self._touched:
+            return frozenset()
+        self._touched = False
+        told = tuple(from_resources(self._configurations.values(), self.node, self._labels))
+        found = resolve([*self._local, *told])
+        self.problems = tuple(problem.text for problem in found.problems)
+        if found.fatal:
+            if not self.has_good:
+                raise SettingsError("\n".join(found.fatal))
+            return frozenset()
+        before, self.resolved = self.resolved, found
+        self.told, self.has_good = told, True
+        return frozenset(
+            name
+            for name, setting in found.settings.items()
+            if setting.value != before.settings[name].value
+        )
+
+    def said(self) -> list[Said]:
+        """What is not at its default, and who set it."""
+        return [
+            Said(name, setting.text[:_SHOWN], setting.title)
+            for name, setting in sorted(self.resolved.settings.items())
+            if setting.origin is not Origin.DEFAULT
+        ]
