@@ -92,6 +92,62 @@ def test_mistakes_are_one_line_and_status_1(tortie: Tortie, write: Write) -> Non
     assert "NetworkPolcy" in said.err
 
 
+MIXED = """
+apiVersion: v1
+kind: List
+items:
+- apiVersion: v1
+  kind: Secret
+  metadata: {name: password, namespace: shop}
+- apiVersion: apps/v1
+  kind: Deployment
+  metadata: {name: web, namespace: shop}
+  spec: {template: {metadata: {labels: {app: web}}, spec: {containers: [{name: c}]}}}
+- apiVersion: networking.k8s.io/v1
+  kind: NetworkPolicy
+  metadata: {name: web, namespace: shop}
+  spec: {podSelector: {}, ingress: [{ports: [{port: 8080}]}]}
+- apiVersion: v1
+  kind: Pod
+  metadata: {name: laptop, namespace: guest}
+  spec: {containers: [{name: c}]}
+---
+resources: [app.yaml]
+"""
+
+
+def test_policies_count_wherever_they_stand_beside_other_things(
+    tortie: Tortie, write: Write
+) -> None:
+    write("repo/all.yaml", MIXED)
+    assert tortie("trace", "-f", "repo", *ASK, "8080").status == 0
+    denied = tortie("trace", "-f", "repo", *ASK, "8081")
+    assert denied.status == 2
+    assert denied.err == "tortie: repo/all.yaml: document 2 is no manifest: it is passed over\n"
+    write("repo/all.yaml", MIXED.replace("kind: NetworkPolicy", "kind: NetworkPolcy"))
+    said = tortie("trace", "-f", "repo", *ASK, "8080")
+    assert (said.status, said.out) == (1, "")
+    assert "items[2].kind: unknown kind 'NetworkPolcy'" in said.err
+
+
+def test_workloads_of_one_name_are_told_apart(tortie: Tortie, write: Write) -> None:
+    job = APP.split("---")[0].replace("apps/v1", "batch/v1").replace("Deployment", "Job")
+    write("repo/app.yaml", APP)
+    write("repo/job.yaml", job.replace("app: web", "app: job"))
+    write(
+        "repo/policy.yaml",
+        SHUT.replace("podSelector: {}", "podSelector: {matchLabels: {app: job}}"),
+    )
+    answer = tortie("trace", "-f", "repo", *ASK, "81")
+    assert answer.status == 0
+    assert "its pod is shop/web-job here" in answer.err
+    ask = [word.replace("shop/web", "shop/web-job") for word in ASK]
+    assert tortie("trace", "-f", "repo", *ask, "81").status == 2
+    write("repo/again.yaml", job)
+    twice = tortie("trace", "-f", "repo", *ASK, "81")
+    assert (twice.status, "Job shop/web is there twice" in twice.err) == (1, True)
+
+
 def test_assertions_hold_or_name_what_breaks_them(tortie: Tortie, write: Write) -> None:
     write("app.yaml", APP)
     write("policy.yaml", SHUT)

@@ -6,7 +6,7 @@ from tortie.api import Key, Pod, Resource
 from tortie.api.manifests import read_manifests
 from tortie.kubernetes import convert
 from tortie.trace.completing import NODE, completed
-from tortie.trace.templates import is_workload, pods_of
+from tortie.trace.templates import is_workload, pod_of
 
 POD = """
 apiVersion: v1
@@ -101,16 +101,17 @@ def test_a_workload_counts_as_the_pod_of_its_template(kind: str) -> None:
     document = {**WORKLOADS[kind], "kind": kind, "metadata": {"name": "web", "namespace": "shop"}}
     document = filled(document)
     assert is_workload(document)
-    (pod,) = pods_of(document, "default")
+    pod = pod_of(document, "default")
     assert isinstance(pod, Pod)
     assert pod.key == Key("Pod", "shop", "web")
     assert (pod.metadata.labels, pod.spec.service_account_name) == ({"app": "web"}, "web")
 
 
-def test_a_list_of_workloads_is_one_pod_each() -> None:
-    one = filled({**WORKLOADS["Job"], "kind": "Job", "metadata": {"name": "web"}})
-    document = {"apiVersion": "v1", "kind": "List", "items": [one, {"kind": "ConfigMap"}, 3]}
-    assert [pod.key for pod in pods_of(document, "here")] == [Key("Pod", "here", "web")]
+def test_the_version_of_a_workload_does_not_matter_and_its_namespace_may_be_left_out() -> None:
+    document = {"apiVersion": "batch/v1beta1", "kind": "Job", "metadata": {"name": "web"}}
+    assert is_workload(document)
+    assert pod_of(filled({**WORKLOADS["Job"], **document}), "here").key == Key("Pod", "here", "web")
+    assert not is_workload({"apiVersion": "x/v1", "kind": "Job"})
 
 
 @pytest.mark.parametrize(
@@ -125,4 +126,4 @@ def test_a_list_of_workloads_is_one_pod_each() -> None:
 def test_a_workload_with_a_mistake_is_named(change: dict, message: str) -> None:
     whole = {**WORKLOADS["Job"], "kind": "Job", "metadata": {"name": "web"}, **change}
     with pytest.raises(ValueError, match=message):
-        list(pods_of(whole, "default"))
+        pod_of(whole, "default")

@@ -3,7 +3,7 @@
 A document with an error contributes no resource at all; the others do.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -78,6 +78,9 @@ class Manifests(NamedTuple):
     errors: tuple[ManifestError, ...]
 
 
+PassesOver = Callable[[Place, dict[str, Any]], bool]
+
+
 def read_manifests(
     source_name: str, text: str | bytes, namespace: str = DEFAULT_NAMESPACE
 ) -> Manifests:
@@ -86,14 +89,19 @@ def read_manifests(
 
 
 def read_all(
-    sources: Iterable[tuple[str, str | bytes]], namespace: str = DEFAULT_NAMESPACE
+    sources: Iterable[tuple[str, str | bytes]],
+    namespace: str = DEFAULT_NAMESPACE,
+    passes_over: PassesOver | None = None,
 ) -> Manifests:
-    """The resources of several texts, by name; an object may be there only once in all of them."""
+    """The resources of several texts, by name; an object may be there only once in all of them.
+
+    `passes_over` says of each object, those in a List too, whether it is left out unread.
+    """
     resources: list[Located] = []
     errors: list[ManifestError] = []
     seen: dict[Key, Place] = {}
     for source, text in sources:
-        for found, wrong in _documents(source, text, namespace):
+        for found, wrong in _documents(source, text, _Reading(namespace, passes_over)):
             wrong = wrong or list(_twice(found, seen))
             errors += wrong
             if not wrong:
@@ -115,8 +123,15 @@ def line_of(document: Document, path: str) -> int | None:
     return line
 
 
+class _Reading(NamedTuple):
+    """How texts are read."""
+
+    namespace: str
+    passes_over: PassesOver | None
+
+
 def _documents(
-    source: str, text: str | bytes, namespace: str
+    source: str, text: str | bytes, how: _Reading
 ) -> Iterator[tuple[list[Located], list[ManifestError]]]:
     """For each document either its objects or its errors."""
     if isinstance(text, bytes):
@@ -130,7 +145,7 @@ def _documents(
         if isinstance(document, YamlError):
             yield [], [_broken(source, number, document)]
         else:
-            yield _objects(Place(source, number, document), document.data, namespace)
+            yield _objects(Place(source, number, document), document.data, how)
 
 
 def _broken(source: str, number: int, error: YamlError) -> ManifestError:
@@ -143,11 +158,13 @@ def _broken(source: str, number: int, error: YamlError) -> ManifestError:
     )
 
 
-def _objects(place: Place, data: Any, namespace: str) -> tuple[list[Located], list[ManifestError]]:
+def _objects(place: Place, data: Any, how: _Reading) -> tuple[list[Located], list[ManifestError]]:
     found: list[Located] = []
     errors: list[ManifestError] = []
     for at, item in _items(place, data):
-        resource, wrong = _object(at, item, namespace)
+        if how.passes_over and isinstance(item, dict) and how.passes_over(at, item):
+            continue
+        resource, wrong = _object(at, item, how.namespace)
         errors += wrong
         if resource is not None:
             found.append(Located(resource, at))

@@ -1,21 +1,17 @@
 """The cluster that a question is about: of a datastore, of files, or of files over either."""
 
 import argparse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
-from tortie.api import Resource, UnknownKind
-from tortie.api.documents import Document, YamlError, read_documents
+from tortie.api import Resource
 from tortie.api.manifests import read_all
-from tortie.api.registry import kind_of_manifest
 from tortie.cli import configuration, datastore, selection, sources
 from tortie.cli.errors import UserError
+from tortie.cli.others import Others
 from tortie.cli.terminal import complain, warn
 from tortie.datastore import Datastore
 from tortie.trace.cluster import Cluster, cluster_of
 from tortie.trace.completing import completed
-from tortie.trace.templates import is_workload, pods_of
-
-_OURS = ("projectcalico.org/", "policy.networking.k8s.io/")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -65,20 +61,12 @@ def read(names: Sequence[str], namespace: str) -> list[Resource]:
     Raises UserError after saying what is wrong in them.
     """
     search = sources.Search("**/*", skip_empty=True)
-    texts = list(sources.texts(names, search))
-    resources: list[Resource] = []
-    passed: set[tuple[str, int]] = set()
-    for source, text in texts:
-        for number, document in enumerate(_documents(text), start=1):
-            if is_workload(document.data):
-                resources += _pods(source, document, namespace)
-                passed.add((source, number))
-            elif _is_foreign(document):
-                passed.add((source, number))
-    manifests = read_all(texts, namespace)
-    if complain([e for e in manifests.errors if (e.source, e.document) not in passed]):
+    others = Others(namespace)
+    manifests = read_all(list(sources.texts(names, search)), namespace, others.take)
+    if complain([*manifests.errors, *others.errors]):
         raise UserError("the files have mistakes: nothing was judged")
-    return [*resources, *(located.resource for located in manifests.resources)]
+    resources = [located.resource for located in manifests.resources]
+    return [*resources, *others.pods({resource.key for resource in resources})]
 
 
 async def _everything(store: Datastore) -> list[Resource]:
@@ -91,37 +79,6 @@ async def _everything(store: Datastore) -> list[Resource]:
         for malformed in listing.malformed:
             warn(f"{malformed.key} can't be read and is left out: {malformed.reason}")
     return found
-
-
-def _documents(text: bytes) -> Iterator[Document]:
-    try:
-        for document in read_documents(text.decode()):
-            if isinstance(document, YamlError):
-                return  # it is among the errors of reading
-            yield document
-    except UnicodeDecodeError:
-        return
-
-
-def _is_foreign(document: Document) -> bool:
-    """A kind that policy does not care about; one that is nearly ours is a mistake instead."""
-    if not isinstance(document.data, dict):
-        return False
-    version, kind = document.data.get("apiVersion"), document.data.get("kind")
-    if not isinstance(version, str) or not isinstance(kind, str):
-        return False
-    try:
-        kind_of_manifest(version, kind)
-    except UnknownKind as unknown:
-        return not unknown.nearest and not version.startswith(_OURS)
-    return False
-
-
-def _pods(source: str, document: Document, namespace: str) -> Iterator[Resource]:
-    try:
-        yield from pods_of(document.data, namespace)
-    except ValueError as error:
-        raise UserError(f"{source}:{document.line}: {error}") from None
 
 
 def file_text(path: str) -> str:

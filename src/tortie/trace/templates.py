@@ -4,7 +4,7 @@
 Pods. Each gives the pod of its template, under its own name.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -13,46 +13,37 @@ from tortie.api import ObjectMeta, Pod
 from tortie.api.kube.pod import PodSpec
 
 _TEMPLATES: Mapping[tuple[str, str], tuple[str, ...]] = {
-    ("apps/v1", "Deployment"): ("spec", "template"),
-    ("apps/v1", "StatefulSet"): ("spec", "template"),
-    ("apps/v1", "DaemonSet"): ("spec", "template"),
-    ("apps/v1", "ReplicaSet"): ("spec", "template"),
-    ("batch/v1", "Job"): ("spec", "template"),
-    ("batch/v1", "CronJob"): ("spec", "jobTemplate", "spec", "template"),
-    ("v1", "ReplicationController"): ("spec", "template"),
+    ("apps", "Deployment"): ("spec", "template"),
+    ("apps", "StatefulSet"): ("spec", "template"),
+    ("apps", "DaemonSet"): ("spec", "template"),
+    ("apps", "ReplicaSet"): ("spec", "template"),
+    ("batch", "Job"): ("spec", "template"),
+    ("batch", "CronJob"): ("spec", "jobTemplate", "spec", "template"),
+    ("", "ReplicationController"): ("spec", "template"),
 }
+WORKLOADS = frozenset(_TEMPLATES)
+"""Groups and kinds of what runs pods; versions differ in nothing that counts here."""
 
 
-def is_workload(document: Any) -> bool:
-    """Whether a document is one of these, or a List with one in it."""
-    return any(True for _ in _workloads(document))
+def is_workload(manifest: Any) -> bool:
+    """Whether a manifest is one of these."""
+    return isinstance(manifest, dict) and _kind(manifest) in _TEMPLATES
 
 
-def pods_of(document: Any, namespace: str) -> Iterator[Pod]:
-    """The pods of a document's templates; `namespace` is for those without one.
+def _kind(manifest: Mapping[str, Any]) -> tuple[str, str]:
+    return str(manifest.get("apiVersion")).rpartition("/")[0], str(manifest.get("kind"))
+
+
+def pod_of(workload: Mapping[str, Any], namespace: str) -> Pod:
+    """The pod of its template; `namespace` is for one without.
 
     Raises ValueError with the workload and what is wrong in its template.
     """
-    for found in _workloads(document):
-        yield _pod(found, namespace)
-
-
-def _workloads(document: Any) -> Iterator[Mapping[str, Any]]:
-    if not isinstance(document, dict):
-        return
-    if document.get("kind") == "List" and isinstance(document.get("items"), list):
-        for item in document["items"]:
-            yield from _workloads(item)
-    elif (document.get("apiVersion"), document.get("kind")) in _TEMPLATES:
-        yield document
-
-
-def _pod(workload: Mapping[str, Any], namespace: str) -> Pod:
     metadata = workload.get("metadata") or {}
     name = metadata.get("name", "") if isinstance(metadata, dict) else ""
     title = f"{workload['kind']} {name}"
     template: Any = workload
-    for step in _TEMPLATES[workload["apiVersion"], workload["kind"]]:
+    for step in _TEMPLATES[_kind(workload)]:
         template = template.get(step) if isinstance(template, dict) else None
     if not name or not isinstance(template, dict):
         raise ValueError(f"{title}: it needs metadata.name and a template of a pod")
