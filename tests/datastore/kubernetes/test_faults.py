@@ -429,7 +429,13 @@ def test_a_write_that_broke_is_never_repeated(broken: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "nonsense", [b"SSH-2.0-OpenSSH\r\n", b"\x00" * 100, _answer("200 OK", b"<html>")]
+    "nonsense",
+    [
+        b"SSH-2.0-OpenSSH\r\n",
+        b"\x00" * 100,
+        _answer("200 OK", b"<html>"),
+        _answer("200 OK", b"{}"),
+    ],
 )
 def test_what_is_no_api_server_is_said(nonsense: bytes) -> None:
     async def body() -> None:

@@ -391,13 +391,31 @@ def test_metadata_that_cannot_be_read_is_malformed_too() -> None:
 
 def test_an_empty_list_may_be_null() -> None:
     assert page_of(b'{"items": null}', SETS).resources == []
-    assert head_of(b'{"metadata": {"resourceVersion": "12"}}', SETS).revision == 12
+    assert head_of(b'{"metadata": {"resourceVersion": "12"}, "items": null}', SETS).revision == 12
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"", b'{"metadata": 7}'])
-def test_what_is_no_api_is_said(body: bytes) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>",
+        b"",
+        b'{"metadata": 7}',
+        b"{}",
+        b'{"status": "ok"}',
+        b'{"kind": "Status", "metadata": {}, "status": "Success"}',
+        b'{"metadata": {}, "items": []}',
+        b'{"metadata": {"resourceVersion": "0"}, "items": []}',
+        b'{"metadata": {"resourceVersion": "12"}}',
+    ],
+)
+def test_what_is_no_list_is_never_an_empty_one(body: bytes) -> None:
     with pytest.raises(Unavailable, match="is no API"):
         head_of(body, SETS)
+
+
+def test_an_item_without_a_name_is_no_list() -> None:
+    with pytest.raises(Unavailable, match="is no API"):
+        page_of(b'{"metadata": {"resourceVersion": "12"}, "items": [null]}', SETS)
 
 
 def test_events_are_told_by_their_type() -> None:

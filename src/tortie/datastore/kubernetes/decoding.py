@@ -20,20 +20,16 @@ class _ListMeta(Struct, frozen=True, rename="camel"):
     continue_: str = msgspec.field(default="", name="continue")
 
 
-class Head(Struct, frozen=True):
-    """What a page says of itself; its items are passed over."""
+class Head(NamedTuple):
+    """What a page says of itself."""
 
-    metadata: _ListMeta = _ListMeta()
+    revision: int  # of the snapshot that the page is of
+    next: str  # what asks for the next page; empty: this was the last
 
-    @property
-    def revision(self) -> int:
-        """The revision of the snapshot that the page is of."""
-        return int(self.metadata.resource_version or 0)
 
-    @property
-    def next(self) -> str:
-        """What asks for the next page; empty: this was the last."""
-        return self.metadata.continue_
+class _List(Struct, frozen=True):
+    metadata: _ListMeta
+    items: Raw  # passed over, but there must be some
 
 
 class _RawPage(Struct, frozen=True):
@@ -68,18 +64,25 @@ class Bookmark(NamedTuple):
     revision: int
 
 
-_head = msgspec.json.Decoder(Head).decode
+_list = msgspec.json.Decoder(_List).decode
 _raw_page = msgspec.json.Decoder(_RawPage).decode
 _named = msgspec.json.Decoder(_Named).decode
 _event = msgspec.json.Decoder(_WatchEvent).decode
 
 
 def head_of(body: bytes, place: Place) -> Head:
-    """What a list's page says of itself. Raises Unavailable for what is no list."""
+    """What a list's page says of itself. Raises Unavailable for what is no list.
+
+    JSON of anybody else, even `{}`, must not be taken for an empty list: that deletes everything.
+    """
     try:
-        return _head(body)
+        metadata = _list(body).metadata
+        revision = int(metadata.resource_version or 0)
     except (msgspec.DecodeError, ValueError) as error:
         raise _no_api(place, error) from None
+    if revision <= 0:
+        raise _no_api(place, ValueError("the list has no resourceVersion"))
+    return Head(revision, metadata.continue_)
 
 
 def _no_api(place: Place, error: Exception) -> Unavailable:
@@ -107,12 +110,20 @@ def _one_by_one(body: bytes, place: Place) -> Page:
     except (msgspec.DecodeError, ValueError) as error:
         raise _no_api(place, error) from None
     for raw in items:
-        found = object_of(bytes(raw), place)
+        found = _item_of(bytes(raw), place)
         if isinstance(found, Malformed):
             page.malformed.append(found)
         elif found is not None:
             page.resources.append(found)
     return page
+
+
+def _item_of(body: bytes, place: Place) -> Resource | Malformed | None:
+    """An item of a list. Raises Unavailable for one that does not even say its name."""
+    try:
+        return object_of(body, place)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise _no_api(place, error) from None
 
 
 def object_of(body: bytes, place: Place) -> Resource | Malformed | None:

@@ -15,6 +15,7 @@ from tortie.datastore.contract import (
     Listing,
     Malformed,
     NotFound,
+    Unavailable,
 )
 from tortie.datastore.kubernetes.access import ACCOUNT, find_access
 from tortie.datastore.kubernetes.client import Client, Refused, Request
@@ -83,7 +84,10 @@ class KubernetesDatastore:
     async def identity(self) -> str:
         """See `Datastore.identity`: the UID of the namespace kube-system."""
         with _by_contract():
-            return uid_of(await self._client.send(_IDENTITY))
+            uid = uid_of(await self._client.send(_IDENTITY))
+        if not uid:
+            raise Unavailable("what answers in place of the API server gives no UIDs")
+        return uid
 
     async def get(self, key: Key) -> Resource:
         """See `Datastore.get`."""
