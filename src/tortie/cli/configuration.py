@@ -9,6 +9,7 @@ taken from the file or the environment. docs/configuration.md tells all names.
 import argparse
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -98,6 +99,30 @@ def chosen_datastore(options: argparse.Namespace) -> Chosen:
     if options.log_level == "debug":
         print(f"debug: datastore {chosen.name} ({chosen.origin})", file=sys.stderr)
     return chosen
+
+
+def daemons_datastore(option: str | None, environ: Mapping[str, str], prefix: str) -> Chosen:
+    """Where a daemon is to work, by what its environment says; `prefix` is FELIX_ or TYPHA_.
+
+    Raises ConfigurationError.
+    """
+    from tortie.datastore.configuration import for_daemon, from_location, settings_of
+
+    fields = for_daemon(environ, prefix)
+    if option:
+        fields = from_location(option, fields)
+    elif location := environ.get(VARIABLE):
+        fields = from_location(location, fields, f"${VARIABLE}")
+    return Chosen(settings_of(fields), fields.origin)
+
+
+def add_daemons_option(parser: argparse.ArgumentParser, prefix: str) -> None:
+    """`--datastore` of a daemon."""
+    parser.add_argument(
+        "--datastore",
+        metavar="WHICH",
+        help=f"{FORMS} (else ${VARIABLE}, {prefix}*, the environment as for `get`, {DEFAULT})",
+    )
 
 
 def _fields(options: argparse.Namespace) -> "Fields":

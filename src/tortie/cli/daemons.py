@@ -5,6 +5,7 @@ import asyncio
 import os
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from tortie.agent.runlock import AlreadyRunning, RunLock
 from tortie.agent.service import serve
 from tortie.agent.settings import Restart, Settings, SettingsError
 from tortie.agent.sources import DEFAULT_FILE, local_sources
+from tortie.cli.configuration import Chosen, add_daemons_option, daemons_datastore
 from tortie.cni.addresses import Addresses
 from tortie.cni.attachment import Attacher
 from tortie.cni.records import Records
@@ -46,7 +48,6 @@ from tortie.node.resource import check_address, register
 from tortie.node.tunnels import TunnelAddresses
 from tortie.sync import Backoff, Syncer, SyncWarning
 
-DEFAULT_DATASTORE = "sqlite:/var/lib/tortie/tortie.db"
 DEFAULT_RUN_DIR = "/run/tortie"
 _PATIENCE = 10.0  # seconds that a plugin waits for a datastore that is away at the start
 
@@ -56,7 +57,7 @@ _log = structlog.get_logger(__name__)
 def add_agent_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that `run_agent` reads; each also has a variable of the environment."""
     parser.add_argument("--node", metavar="NAME", help="this node's name (FELIX_FELIXHOSTNAME)")
-    parser.add_argument("--datastore", metavar="PATH", help="the datastore (TORTIE_DATASTORE)")
+    add_daemons_option(parser, "FELIX_")
     parser.add_argument("--run-dir", metavar="DIR", help="where its socket is (TORTIE_RUN_DIR)")
     parser.add_argument(
         "--config-file", metavar="FILE", help=f"felix.cfg (default: {DEFAULT_FILE}, if there)"
@@ -83,7 +84,7 @@ def run_agent(args: argparse.Namespace) -> int:
         for warning in unused(settings.resolved):
             _log.warning("a setting is not used", problem=warning)
         node = _Given(settings, remembered, fanout, _run_dir(args), _address(args))
-        asyncio.run(_run(node, _datastore(args)))
+        asyncio.run(_run(node, partial(daemons_datastore, args.datastore, local.environ, "FELIX_")))
     except Restart as wanted:
         return _begin_anew(wanted)
     except (DatastoreError, OtherDatastore, NftError, OSError, ValueError) as problem:
@@ -103,21 +104,22 @@ class _Given(NamedTuple):
     address: str | None
 
 
-async def _run(given: _Given, datastore: str) -> None:
+async def _run(given: _Given, choose: Callable[[], Chosen]) -> None:
     if given.address is not None:
         check_address(given.address, 4)
     drivers = Drivers(given.settings.configuration)
     try:
         # First of all: whatever becomes of the datastore, nothing stands open meanwhile.
         await asyncio.to_thread(drivers.dataplane.guard)
-        await _follow(given, drivers, datastore)
+        await _follow(given, drivers, choose())
     finally:
         drivers.close()
 
 
-async def _follow(given: _Given, drivers: Drivers, datastore: str) -> None:
-    store = await open_datastore(datastore)
-    allegiance = Allegiance(given.run_dir, datastore)
+async def _follow(given: _Given, drivers: Drivers, chosen: Chosen) -> None:
+    _log.info("the datastore", datastore=chosen.name, chosen=chosen.origin)
+    store = await open_datastore(chosen.settings)
+    allegiance = Allegiance(given.run_dir, chosen.name)
     try:
         await _Node(given, store, drivers, allegiance).serve()
     finally:
@@ -269,10 +271,6 @@ def _address(args: argparse.Namespace) -> str | None:
 
 def _run_dir(args: argparse.Namespace) -> str:
     return args.run_dir or os.environ.get("TORTIE_RUN_DIR") or DEFAULT_RUN_DIR
-
-
-def _datastore(args: argparse.Namespace) -> str:
-    return args.datastore or os.environ.get("TORTIE_DATASTORE") or DEFAULT_DATASTORE
 
 
 def _refuse(problem: Exception | str) -> int:

@@ -11,13 +11,15 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from tortie.cli import configuration
+
 if TYPE_CHECKING:  # the command line starts without them
     from tortie.fanout.server_settings import ServerSettings
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Which datastore."""
-    parser.add_argument("--datastore", metavar="PATH", help="the datastore (TORTIE_DATASTORE)")
+    configuration.add_daemons_option(parser, "TYPHA_")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,25 +37,20 @@ def run(options: argparse.Namespace) -> int:
         configure_logs(settings.log_severity)
         for warning in warnings:
             structlog.get_logger(__name__).warning("look at the settings", problem=warning)
-        asyncio.run(_serve(settings, _datastore(options)))
+        chosen = configuration.daemons_datastore(options.datastore, os.environ, "TYPHA_")
+        asyncio.run(_serve(settings, chosen))
     except (FanoutSettingsError, DatastoreError, OtherDatastore, OSError) as problem:
         print(f"tortie fanout: {problem}", file=sys.stderr)
         return 1
     return 0
 
 
-async def _serve(settings: "ServerSettings", datastore: str) -> None:
+async def _serve(settings: "ServerSettings", chosen: configuration.Chosen) -> None:
     from tortie.datastore import open_datastore
     from tortie.fanout.service import serve
 
-    store = await open_datastore(datastore)
+    store = await open_datastore(chosen.settings)
     try:
         await serve(settings, store)
     finally:
         await store.close()
-
-
-def _datastore(options: argparse.Namespace) -> str:
-    from tortie.cli.daemons import DEFAULT_DATASTORE
-
-    return options.datastore or os.environ.get("TORTIE_DATASTORE") or DEFAULT_DATASTORE
