@@ -10,6 +10,8 @@ die() { printf 'setup: %s\n' "$1" >&2; exit 1; }
 
 missing_packages() {
     command -v nft >/dev/null || echo nftables
+    command -v iptables-nft-restore >/dev/null || echo iptables
+    command -v ipset >/dev/null || echo ipset
     command -v ip >/dev/null || echo iproute2
     command -v nsenter >/dev/null || echo util-linux
     command -v ping >/dev/null || echo iputils-ping

@@ -121,6 +121,8 @@ CORNERS = [
     only(Rule(Action.ALLOW, destination=PeerMatch(nets=WIDE, not_nets=(HOSTS4[3], HOSTS6[3])))),
     only(Rule(Action.ALLOW, protocol=1, not_icmp=IcmpMatch(8, 1))),
     only(Rule(Action.ALLOW, protocol=58, not_icmp=IcmpMatch(128))),
+    only(Rule(Action.ALLOW, protocol=17, source=MANY, destination=MANY)),
+    guarded((DENIES, [(Rule(Action.LOG, protocol=6, source=MANY), ALLOW)]), profile=DENY),
     only(Rule(Action.ALLOW, not_protocol=6, icmp=IcmpMatch(8), not_icmp=IcmpMatch(8, 1))),
     only(Rule(Action.ALLOW, not_protocol=6, not_icmp=IcmpMatch(8), source=NOT_MANY)),
     guarded((DENIES, [(Rule(Action.LOG, source=FEW_NETS, destination=MANY), ALLOW)]), profile=DENY),

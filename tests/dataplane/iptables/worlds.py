@@ -61,9 +61,10 @@ class World:
             forget_everything(self.lab)
             self._driver = new_driver(self.lab, self.backend)
             self._driver.fold(whole(program))
-            assert self._driver.resync().failed == ()
+            failed = self._driver.resync().failed
         else:
-            assert self._driver.apply(between(self._program, program)).failed == ()
+            failed = self._driver.apply(between(self._program, program)).failed
+        assert not failed, failed
         self._program = program
 
     def check_nothing_to_repair(self) -> None:

@@ -106,11 +106,11 @@ def _block(parts: Parts, settings: IptablesSettings) -> Iterator[str]:
     """Lines after which the first scratch bit says whether choices and exclusions hold."""
     so_far, part = settings.scratch
     yield f"-j MARK --set-xmark {so_far:#x}/{so_far | part:#x}"
-    yield from (f"{one} {clearing(so_far)}" for one in parts.excluded)
+    yield from (f"{parts.alone(one)} {clearing(so_far)}" for one in parts.excluded)
     for place, choice in enumerate(parts.choices):
         if place:
             yield clearing(part)
-        yield from (f"{one} {_setting(part)}" for one in choice)
+        yield from (f"{parts.alone(one)} {_setting(part)}" for one in choice)
         yield f"{_unmarked(part)} {clearing(so_far)}"
 
 

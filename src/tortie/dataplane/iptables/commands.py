@@ -20,7 +20,7 @@ _PATIENCE = 120  # seconds beside the wait for the lock: no transaction takes so
 _SHOWN = 600  # characters of a command's complaint
 
 
-class IptablesError(RuntimeError):
+class IptablesError(OSError):
     """iptables can't be used now: a command is missing, hangs, or others hold the lock."""
 
 

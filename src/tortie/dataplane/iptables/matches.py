@@ -25,11 +25,20 @@ _ANY_ICMP_TYPE = 255  # what iptables writes for "any type" in IPv4
 
 
 class Parts(NamedTuple):
-    """What must hold together: all of `inline`, one of each of `choices`, none of `excluded`."""
+    """What must hold together: all of `inline`, one of each of `choices`, none of `excluded`.
+
+    `protocol` is the match of `inline` that a line with ports must have: in a line of its own an
+    alternative needs it, too, unless it names one itself.
+    """
 
     inline: tuple[str, ...] = ()
     choices: tuple[tuple[str, ...], ...] = ()
     excluded: tuple[str, ...] = ()
+    protocol: str = ""
+
+    def alone(self, text: str) -> str:
+        """An alternative or exclusion as the matches of a line of its own."""
+        return text if text.startswith("-p ") or not self.protocol else f"{self.protocol} {text}"
 
 
 class _Inline(NamedTuple):
@@ -70,7 +79,12 @@ def parts_of(rule: Rule, family: Family) -> Parts | None:
         tuple(term.text for term in terms if isinstance(term, _Inline)),
         tuple(term.texts for term in terms if isinstance(term, _Choice)),
         tuple(term.text for term in terms if isinstance(term, _Excluded)),
+        next((one.text for one in terms if isinstance(one, _Inline) and _is_protocol(one)), ""),
     )
+
+
+def _is_protocol(term: _Inline) -> bool:
+    return term.text.startswith("-p ")
 
 
 def _terms(rule: Rule, family: Family) -> Iterator[_Term]:

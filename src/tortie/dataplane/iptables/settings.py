@@ -26,9 +26,9 @@ class Scratch(NamedTuple):
 class IptablesSettings(NftSettings, frozen=True):
     """The nftables driver's settings, and these (Felix's names in brackets).
 
-    `mark_mask` is [IptablesMarkMask] here, and must have four bits: accept, pass and two that rules
-    use while they are matched. `backend` [IptablesBackend]: None detects it. `lock_seconds`: how
-    long to wait for another process that changes rules. `max_set_size` [MaxIpsetSize].
+    `mark_mask` is [IptablesMarkMask] here, and must have five bits: three for verdicts and two that
+    rules use while they are matched. `backend` [IptablesBackend]: None detects it. `lock_seconds`:
+    how long to wait for another process that changes rules. `max_set_size` [MaxIpsetSize].
     Raises ValueError where a value can't be used.
     """
 
@@ -38,9 +38,9 @@ class IptablesSettings(NftSettings, frozen=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.mark_mask.bit_count() < 4:
+        if self.mark_mask.bit_count() < 5:
             raise ValueError(
-                f"IptablesMarkMask {self.mark_mask:#x}: give a 32-bit mask of four bits or more"
+                f"IptablesMarkMask {self.mark_mask:#x}: give a 32-bit mask of five bits or more"
             )
         if not 1 <= self.max_set_size <= 1 << 31:
             raise ValueError(f"MaxIpsetSize {self.max_set_size}: give a size from 1 to {1 << 31}")

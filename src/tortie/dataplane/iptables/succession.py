@@ -15,7 +15,6 @@ from msgspec.structs import replace
 
 from tortie.dataplane.contract import Applied, Failure
 from tortie.dataplane.iptables.backends import installed
-from tortie.dataplane.iptables.commands import IptablesError
 from tortie.dataplane.iptables.driver import IptablesDataplane
 from tortie.dataplane.iptables.settings import Backend, IptablesSettings
 from tortie.dataplane.nftables import NftablesDataplane, NftSettings
@@ -176,7 +175,7 @@ class Succession:
             try:
                 if one.is_there():
                     one.remove()
-            except (IptablesError, NftError, OSError) as problem:
+            except (NftError, OSError) as problem:
                 left.append(one)
                 failed.append(Failure(self.name, one.title, " ".join(str(problem).split())))
         self._left = left

@@ -28,7 +28,7 @@ class FilterParameters(DataplaneParameters, frozen=True, kw_only=True):
     # Dataplane: iptables
     ipsets_refresh_interval: Annotated[float, Parameter("IpsetsRefreshInterval", SECONDS, "90")]
     iptables_backend: Annotated[
-        str, Parameter("IptablesBackend", one_of("auto", "legacy", "nft"), "auto")
+        str, Parameter("IptablesBackend", one_of("auto", "legacy", "nft"), "auto", used=True)
     ]
     iptables_filter_allow_action: Annotated[
         str,
@@ -48,7 +48,8 @@ class FilterParameters(DataplaneParameters, frozen=True, kw_only=True):
         Parameter("IptablesMangleAllowAction", ALLOW_ACTION, "ACCEPT", required=True, fatal=True),
     ]
     iptables_mark_mask: Annotated[
-        int, Parameter("IptablesMarkMask", MASK, "0xffff0000", required=True, fatal=True)
+        int,
+        Parameter("IptablesMarkMask", MASK, "0xffff0000", required=True, fatal=True, used=True),
     ]
     iptables_nat_outgoing_interface_filter: Annotated[
         str, Parameter("IptablesNATOutgoingInterfaceFilter", matching(r"^[a-zA-Z0-9:._+-]{1,15}$"))
@@ -68,7 +69,9 @@ class FilterParameters(DataplaneParameters, frozen=True, kw_only=True):
     kube_node_port_ranges: Annotated[
         tuple[PortRange, ...], Parameter("KubeNodePortRanges", PORT_RANGES, "30000:32767")
     ]
-    max_ipset_size: Annotated[int, Parameter("MaxIpsetSize", integer(), "1048576", required=True)]
+    max_ipset_size: Annotated[
+        int, Parameter("MaxIpsetSize", integer(), "1048576", required=True, used=True)
+    ]
 
     # Dataplane: nftables
     nftables_filter_allow_action: Annotated[
