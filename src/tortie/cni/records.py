@@ -19,7 +19,7 @@ class Records:
     """Reads and writes of the records of one node's workloads. Raises DatastoreError."""
 
     def __init__(self, store: Datastore) -> None:
-        self._store = store
+        self.store = store
 
     async def find(self, workload: Workload) -> Record:
         """What is recorded."""
@@ -27,7 +27,7 @@ class Records:
         if pod is not None:
             return Record(pod, pod.metadata.annotations.get(CONTAINER_ID, ""))
         try:
-            endpoint = cast(WorkloadEndpoint, await self._store.get(_key(workload)))
+            endpoint = cast(WorkloadEndpoint, await self.store.get(_key(workload)))
         except NotFound:
             return Record(None, "")
         return Record(None, endpoint.spec.container_id)
@@ -44,14 +44,14 @@ class Records:
             return with_addresses(cast(Pod, current), addresses, workload.container_id)
 
         try:  # as it was read a moment ago: mostly nobody touched it since
-            return _revision(await self._store.update(annotate(record.pod)))
+            return _revision(await self.store.update(annotate(record.pod)))
         except Conflict:
-            return _revision(await update_with(self._store, workload.pod, annotate))
+            return _revision(await update_with(self.store, workload.pod, annotate))
 
     async def all(self) -> tuple[list[Pod], list[WorkloadEndpoint]]:
         """Every Pod and every stored endpoint of the cluster."""
-        pods = await self._store.list("Pod")
-        endpoints = await self._store.list("WorkloadEndpoint")
+        pods = await self.store.list("Pod")
+        endpoints = await self.store.list("WorkloadEndpoint")
         return (
             [cast(Pod, pod) for pod in pods.resources],
             [cast(WorkloadEndpoint, endpoint) for endpoint in endpoints.resources],
@@ -67,15 +67,15 @@ class Records:
         if not workload.is_pod:
             return None
         try:
-            return cast(Pod, await self._store.get(workload.pod))
+            return cast(Pod, await self.store.get(workload.pod))
         except NotFound:
             return None
 
     async def _write_endpoint(self, endpoint: WorkloadEndpoint) -> int:
         try:
-            return _revision(await self._store.create(endpoint))
+            return _revision(await self.store.create(endpoint))
         except AlreadyExists:
-            return _revision(await update_with(self._store, endpoint.key, lambda _: endpoint))
+            return _revision(await update_with(self.store, endpoint.key, lambda _: endpoint))
 
     async def _clear_pod(self, workload: Workload) -> None:
         def annotate(current: Resource) -> Resource | None:
@@ -84,15 +84,15 @@ class Records:
             return with_addresses(cast(Pod, current), (), "")
 
         try:
-            await update_with(self._store, workload.pod, annotate)
+            await update_with(self.store, workload.pod, annotate)
         except NotFound:
             return
 
     async def _clear_endpoint(self, workload: Workload) -> None:
         try:
-            found = cast(WorkloadEndpoint, await self._store.get(_key(workload)))
+            found = cast(WorkloadEndpoint, await self.store.get(_key(workload)))
             if found.spec.container_id == workload.container_id:
-                await self._store.delete(found.key, int(found.metadata.resource_version))
+                await self.store.delete(found.key, int(found.metadata.resource_version))
         except (NotFound, Conflict):  # gone, or a later container's by now
             return
 

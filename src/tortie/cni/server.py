@@ -20,8 +20,10 @@ from tortie.cni.request import LATEST, SUPPORTED_VERSIONS, CniRequest, parse_req
 from tortie.cni.result import render
 from tortie.cni.shim import text_of
 from tortie.datastore import DatastoreError
+from tortie.datastore.cluster import Locked, check_unlocked
 from tortie.ipam import IpamError
 
+_WRITING = frozenset({"ADD", "DEL", "GC"})  # refused as a whole: half of each would be too much
 Output = dict[str, object] | None
 
 _log = structlog.get_logger(__name__)
@@ -58,6 +60,8 @@ class CniServer:
             call = parse_request(environ, config)
             if self._admitted is not None and call.command != "STATUS":
                 await self._admitted()
+            if call.command in _WRITING:
+                await check_unlocked(self._attacher.records.store)
             return {"exit": 0, "output": await self._commands[call.command](call)}
         except Exception as problem:  # the runtime gets an answer to everything
             error = _as_cni_error(problem)
@@ -76,6 +80,12 @@ class CniServer:
 
     async def _status(self, _: CniRequest) -> None:
         missing = self._missing()
+        try:
+            await check_unlocked(self._attacher.records.store)
+        except Locked as problem:
+            missing = [*missing, str(problem)]
+        except DatastoreError as problem:  # the agent's readiness is what tells of an outage
+            _log.debug("the datastore can't be asked whether it is locked", reason=str(problem))
         if missing:
             raise CniError(NOT_AVAILABLE, "the node's agent is not ready", "; ".join(missing))
 
@@ -101,6 +111,8 @@ def _as_cni_error(problem: Exception) -> CniError:
         case CniError():
             return problem
         case NotReady():
+            return CniError(TRY_AGAIN, str(problem))
+        case Locked():
             return CniError(TRY_AGAIN, str(problem))
         case DatastoreError():
             return CniError(TRY_AGAIN, f"the datastore: {problem}")

@@ -1,10 +1,35 @@
-"""Which release runs a cluster, as its datastore says. Light: every command asks."""
+"""What a datastore says of its cluster: which release runs it, and whether it is locked.
+
+Light: every command asks.
+"""
 
 from tortie.api import Key
-from tortie.datastore.contract import Datastore, DatastoreError, Unavailable
+from tortie.datastore.contract import Datastore, DatastoreError, Forbidden, Unavailable
 
 CLUSTER = Key("ClusterInformation", "", "default")
 TYPE = "tortie"  # one of the words of `clusterType`
+
+
+class Locked(Unavailable):
+    """Somebody has locked the datastore, to move it elsewhere: nothing is to change in it now."""
+
+
+async def check_unlocked(store: Datastore) -> None:
+    """Raise Locked while ClusterInformation says `datastoreReady: false`; DatastoreError.
+
+    A store without one is a fresh one; one that can't be read says nothing.
+    """
+    try:
+        found = await store.get(CLUSTER)
+    except (Unavailable, Forbidden):
+        raise
+    except DatastoreError:
+        return
+    if getattr(getattr(found, "spec", None), "datastore_ready", None) is False:
+        raise Locked(
+            "the datastore is locked (ClusterInformation default: datastoreReady is false): it is "
+            "being migrated; wait, or end that with `tortie datastore migrate unlock`"
+        )
 
 
 def words_of(cluster_type: str) -> list[str]:

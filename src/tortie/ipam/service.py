@@ -16,6 +16,7 @@ from tortie.api import (
     Key,
 )
 from tortie.datastore import Datastore, DatastoreError, NotFound
+from tortie.datastore.cluster import check_unlocked
 from tortie.datastore.retry import ATTEMPTS, pause
 from tortie.ipam.affinities import Affinities, belongs, claims_of
 from tortie.ipam.block import Taken, held_by, holder, holder_of, is_sound, take_address
@@ -46,6 +47,8 @@ class IPAM:
     Calls for different handles may run at once, in any number of processes. For one handle, the
     caller lets them follow one another: whoever releases a handle while an assignment to it runs
     may take back what was just given.
+
+    While the datastore is locked, nothing is given or taken back: Locked, a DatastoreError.
     """
 
     def __init__(self, store: Datastore, clock: Callable[[], str] = _now) -> None:
@@ -60,7 +63,9 @@ class IPAM:
         Raises NoPool, Exhausted. After DatastoreError, `release_by_handle` gives back what may
         have been taken.
         """
-        pools, config = await asyncio.gather(self._pools(), self._configuration())
+        pools, config, _ = await asyncio.gather(
+            self._pools(), self._configuration(), check_unlocked(self._store)
+        )
         taken: list[Prefix] = []
         try:
             for version, count, requested in (
@@ -86,7 +91,9 @@ class IPAM:
         Raises NoPool where no pool has it, AlreadyAssigned where another handle has it, Exhausted
         where it is of another node's block and affinity is strict.
         """
-        pools, config = await asyncio.gather(self._pools(), self._configuration())
+        pools, config, _ = await asyncio.gather(
+            self._pools(), self._configuration(), check_unlocked(self._store)
+        )
         cidr = _pool_of(pools, request).block_of(request.address)
         by = holder(request.handle, request.attributes)
 
@@ -115,6 +122,7 @@ class IPAM:
 
     async def release_by_handle(self, handle: str) -> tuple[Prefix, ...]:
         """Give back all that a handle holds; returns it. A handle that holds nothing is fine."""
+        await check_unlocked(self._store)
         freed: list[Prefix] = []
         for attempt in range(ATTEMPTS):
             found = await self._blocks.handles.get(handle)
@@ -135,6 +143,7 @@ class IPAM:
         ]
         if not requests:
             return ()
+        await check_unlocked(self._store)
         freed: list[Prefix] = []
         for cidr, group in (await self._by_block(requests)).items():
             freed += await self._blocks.release(cidr, group)
@@ -142,6 +151,7 @@ class IPAM:
 
     async def release_node(self, node: str) -> None:
         """Give up all blocks of a node that is gone. Addresses in use stay with their handles."""
+        await check_unlocked(self._store)
         claims = claims_of(node, await self._store.list("BlockAffinity"))
         blocks = cast(tuple[IPAMBlock, ...], (await self._store.list("IPAMBlock")).resources)
         own = (block for block in blocks if belongs(block, node) and is_sound(block.spec))
@@ -151,6 +161,7 @@ class IPAM:
 
     async def release_pool(self, pool: Prefix) -> None:
         """Give up all nodes' blocks of a pool. Addresses in use stay with their handles."""
+        await check_unlocked(self._store)
         listing = await self._store.list("BlockAffinity")
         nodes = {claim.spec.node for claim in cast(tuple[BlockAffinity, ...], listing.resources)}
         for node in sorted(nodes):

@@ -17,6 +17,7 @@ from tortie.datastore import (
     Put,
     Unavailable,
 )
+from tortie.datastore.cluster import check_unlocked
 from tortie.sync.backoff import Backoff
 from tortie.sync.kinds import FELIX_KINDS
 from tortie.sync.outages import Outage, Outages
@@ -31,7 +32,8 @@ class Syncer:
     """One stream of a datastore's kinds. Each object gives one stream, for one consumer.
 
     `admit` is called with the store's identity before anything is read of it, at the start and
-    after every outage; what it raises (no DatastoreError) ends the stream.
+    after every outage; what it raises (no DatastoreError) ends the stream. With it, a datastore
+    that is locked at the start is an outage too: it may hold half of what it is to hold.
 
     Kinds that the store derives from others on reading (its `derived`) are left out: their sources
     are converted here.
@@ -87,6 +89,8 @@ class Syncer:
     async def _follow(self) -> AsyncGenerator[list[Item], None]:
         if self._admit is not None:
             self._admit(await self._store.identity())
+            if not self.in_sync:  # who follows it already goes on: what is locked does not change
+                await check_unlocked(self._store)
         self._translator.restart(await self._store.revision())
         revisions: list[int] = []
         for kind in self._kinds:
