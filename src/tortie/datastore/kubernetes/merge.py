@@ -74,6 +74,8 @@ class Merge:
         self._known.listen(self._news.set)
         try:
             while not closed():
+                if self._is_due(time.monotonic()):
+                    await _turns()
                 batch = self._take()
                 if batch is not None:
                     yield batch
@@ -119,17 +121,20 @@ class Merge:
         self._known.heard(max(stream.revision for stream in self._streams))
         self._settled = max(self._settled, proved)
         now = time.monotonic()
-        if self._candidate > self._settled and self._has_settled(now):
+        if self._has_settled(now):
             self._settled = self._candidate
         if self._candidate <= self._settled < self._known.revision:
             self._candidate, self._candidate_since = self._known.revision, now
         return self._settled
 
+    def _is_due(self, now: float) -> bool:
+        """Whether it has been waited for long enough."""
+        return self._candidate > self._settled and self._candidate_since <= now - SETTLE_SECONDS
+
     def _has_settled(self, now: float) -> bool:
         quiet_since = now - SETTLE_SECONDS
-        return self._candidate_since <= quiet_since and all(
-            stream.revision >= self._candidate
-            or (stream.connected and stream.active <= quiet_since)
+        return self._is_due(now) and all(
+            stream.revision >= self._candidate or stream.is_quiet(quiet_since)
             for stream in self._streams
         )
 
@@ -139,15 +144,15 @@ class Merge:
             async with asyncio.timeout(SETTLE_SECONDS if pending else LOOK_SECONDS):
                 await self._news.wait()
         except TimeoutError:
-            if pending:
-                await _turns()
-            elif all(stream.connected for stream in self._streams):
+            if not pending and all(stream.connected for stream in self._streams):
                 with suppress(Unavailable):  # the streams themselves tell of an outage
                     await look()
 
 
 async def _turns() -> None:
-    """Let what the kernel has for us be read, in case that we were busy with something else."""
+    """Let what the kernel has for us be read: who takes our batches may have kept the loop busy,
+    and then silence only means that nobody listened.
+    """
     for _ in range(10):
         await asyncio.sleep(0)
 

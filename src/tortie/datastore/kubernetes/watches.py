@@ -8,13 +8,14 @@ from contextlib import aclosing
 
 from tortie.datastore.contract import Closed, Event, Gone, Put, Unavailable
 from tortie.datastore.kubernetes.client import Client, Refused, Request
-from tortie.datastore.kubernetes.decoding import Bookmark, event_of
+from tortie.datastore.kubernetes.decoding import Bookmark, event_of, head_of
 from tortie.datastore.kubernetes.errors import is_unknown_resource
 from tortie.datastore.kubernetes.lists import NotInstalled, pages
 from tortie.datastore.kubernetes.places import Place
 
 SHORTEST, LONGEST = 300, 600  # seconds that one watch lasts: reconnects spread over servers
 SILENCE_SECONDS = 150.0  # bookmarks come each minute: this is a connection that leads nowhere
+STEADY_SECONDS = 1.0  # that a connection lasts which is none of a row of failures
 OUTAGE_SECONDS = 10.0  # without a connection until the outage is told
 LOOK_SECONDS = 30.0  # between looks for a kind that the server does not have yet
 PAGE = 500
@@ -33,8 +34,15 @@ class Stream:
         self.revision = since
         self.active = 0.0  # when something last came (monotonic, seconds)
         self.connected = False
+        self._midway = False  # a line has begun and not ended
         self._down_since: float | None = None
         self._listed = False  # by ourselves, since the kind was not there when we began
+        self._was_there = False
+        self._broke = False  # since the server was last asked whether it is the same one
+
+    def is_quiet(self, since: float) -> bool:
+        """Whether it listens, and nothing has come since then (monotonic, seconds)."""
+        return self.connected and not self._midway and self.active <= since
 
     async def run(self, sink: Sink, room: Room) -> None:
         """Follow for ever; events go to `sink`, `room` is waited for before more is read.
@@ -49,6 +57,9 @@ class Stream:
             except NotInstalled as missing:
                 if not self.place.optional:
                     raise missing.error from None
+                if self._was_there:
+                    gone = f"{self.place.plural}: the server has none any more: list again"
+                    raise Gone(gone) from None
                 await self._appeared(sink)
             except Gone:
                 if not self._listed:
@@ -57,10 +68,11 @@ class Stream:
             except Closed:
                 raise
             except Unavailable as error:
+                self._broke = True
                 self._note(error)
             finally:
-                self.connected = False
-            failures = 0 if time.monotonic() - started > 1 else failures + 1
+                self.connected = self._midway = False
+            failures = 0 if time.monotonic() - started > STEADY_SECONDS else failures + 1
             await asyncio.sleep(_pause(failures))
 
     def _note(self, error: Unavailable) -> None:
@@ -73,18 +85,46 @@ class Stream:
     async def _once(self, sink: Sink, room: Room) -> None:
         request = Request(self.place.kind, self.place.collection(), self._parameters())
         try:
+            if self._broke:
+                await self._check_history()
             async with self._client.stream(request, SILENCE_SECONDS) as chunks:
-                self._down_since = None
-                self.active, self.connected = time.monotonic(), True
-                async for lines in _lines(chunks):
-                    self.active = time.monotonic()
-                    sink(self._events(lines))
-                    self._listed = False
-                    await room()
+                await self._told(chunks, sink, room)
         except Refused as refused:
             if is_unknown_resource(refused.status):
                 raise NotInstalled(self.place, self._client.access.server) from None
             raise refused.error from None
+
+    async def _check_history(self) -> None:
+        """Raise Gone where the server was put back to an earlier copy of its data.
+
+        It takes watches from revisions to come, and tells nothing until it has passed them.
+        """
+        request = Request(self.place.kind, self.place.collection(), (("limit", "1"),))
+        now = head_of(await self._client.send(request), self.place).revision
+        if now < self.revision:
+            self._listed = False
+            raise Gone(
+                f"revision {self.revision} of {self.place.plural} is of another life of the "
+                f"server, which is at {now}: list again"
+            )
+        self._broke = False
+
+    async def _told(self, chunks: AsyncIterator[bytes], sink: Sink, room: Room) -> None:
+        began = self.active = time.monotonic()
+        self.connected = self._was_there = True
+        try:
+            async for lines, self._midway in _lines(chunks):
+                self.active = time.monotonic()
+                if lines:
+                    self._tell(lines, sink)
+                    self._down_since, self._listed = None, False
+                    await room()
+        finally:
+            lasted = time.monotonic() - began > STEADY_SECONDS
+            if lasted:
+                self._down_since = None
+        if not lasted and self.active == began:
+            raise Unavailable(f"the watch of {self.place.plural} ends as soon as it begins")
 
     def _parameters(self) -> tuple[tuple[str, str], ...]:
         return (
@@ -94,16 +134,19 @@ class Stream:
             ("timeoutSeconds", str(random.randint(SHORTEST, LONGEST))),
         )
 
-    def _events(self, lines: Sequence[bytes]) -> list[Event]:
+    def _tell(self, lines: Sequence[bytes], sink: Sink) -> None:
+        """Give on what lines say; also what stands before a line that ends the watch."""
         found: list[Event] = []
-        for line in lines:
-            event = event_of(line, self.place) if line else None
-            if event is None:
-                continue
-            self.revision = max(self.revision, event.revision)
-            if not isinstance(event, Bookmark):
-                found.append(event)
-        return found
+        try:
+            for line in lines:
+                event = event_of(line, self.place) if line else None
+                if event is None:
+                    continue
+                self.revision = max(self.revision, event.revision)
+                if not isinstance(event, Bookmark):
+                    found.append(event)
+        finally:
+            sink(found)
 
     async def _appeared(self, sink: Sink) -> None:
         """Wait until the server has the kind, then tell what there is of it."""
@@ -129,8 +172,8 @@ class Stream:
         self.revision, self._listed = max(self.revision, revision), True
 
 
-async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
-    """Whole lines, as many as came together."""
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[list[bytes], bool]]:
+    """Whole lines, as many as came together; and whether one more has begun."""
     rest = bytearray()
     async for chunk in chunks:
         end = chunk.rfind(b"\n")
@@ -138,11 +181,12 @@ async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
             rest += chunk
             if len(rest) > LARGEST_LINE:
                 raise Unavailable("an event of the watch is too large to be one")
+            yield [], True
             continue
         rest += chunk[:end]
         lines = bytes(rest).split(b"\n")
         rest = bytearray(chunk[end + 1 :])
-        yield lines
+        yield lines, bool(rest)
 
 
 def _pause(failures: int) -> float:
