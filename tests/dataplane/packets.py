@@ -14,7 +14,7 @@ import os
 import select
 import socket
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -46,11 +46,11 @@ class PacketLab:
     Everything without a route of its own goes by the link "uplink".
     """
 
-    def __init__(self, workloads: dict[str, list[Prefix]]) -> None:
+    def __init__(self, workloads: dict[str, list[Prefix]], more_links: Sequence[str] = ()) -> None:
         self._workloads = workloads
         unique = f"{os.getpid()}-{next(_NUMBERS)}"
         self.node, self._peers = f"tn{unique}", f"tp{unique}"
-        self._links = [*workloads, UPLINK, *_SENTINEL_LINKS]
+        self._links = [*workloads, UPLINK, *more_links, *_SENTINEL_LINKS]
         self._sockets: dict[str, socket.socket] = {}
         self._macs: dict[str, bytes] = {}
         self._tokens = itertools.count(1)
@@ -110,7 +110,7 @@ class PacketLab:
         with in_namespace(f"/run/netns/{self._peers}"):
             for place, name in enumerate(self._links):
                 self._macs[name] = bytes((2, 0, 0, 0, 2, place))
-                self._sockets[name] = _packet_socket(name)
+                self._sockets[name] = packet_socket(name)
 
     def _ups(self) -> list[str]:
         # No autoconfiguration: the only packets are the test's.
@@ -136,9 +136,9 @@ class PacketLab:
         mac = f"02:00:00:00:02:{self._links.index(link):02x}"
         return f"neighbour replace {str(address).partition('/')[0]} lladdr {mac} dev {link}"
 
-    def know(self, addresses: Iterable[Prefix]) -> None:
-        """Make addresses outside the workloads' reachable by the uplink."""
-        self._ip(self.node, [self._neighbour(one, UPLINK) for one in addresses])
+    def know(self, addresses: Iterable[Prefix], link: str = UPLINK) -> None:
+        """Make addresses outside the workloads' reachable by the uplink, or another link."""
+        self._ip(self.node, [self._neighbour(one, link) for one in addresses])
 
     def _ip(self, namespace: str, commands: Iterable[str]) -> None:
         with in_namespace(f"/run/netns/{namespace}"):
@@ -153,10 +153,14 @@ class PacketLab:
         assert self._conntrack is not None
         self._conntrack.request(Request(_CONNTRACK_DELETE, b"\0\0\0\0"))
 
-    def own(self, address: Prefix) -> None:
-        """Give the node an address of its own, on its uplink."""
+    def own(self, address: Prefix, link: str = UPLINK) -> None:
+        """Give the node an address of its own, on its uplink or another link."""
         at_once = "nodad" if address.version == 6 else ""
-        self._ip(self.node, [f"address replace {address} dev {UPLINK} {at_once}"])
+        self._ip(self.node, [f"address replace {address} dev {link} {at_once}"])
+
+    def ip(self, *commands: str) -> None:
+        """Commands of ip in the node's namespace."""
+        self._ip(self.node, commands)
 
     def deliver(self, sent: Iterable[Sent]) -> list[bool]:
         """Send the packets in order; for each, whether it left the node by any link."""
@@ -172,15 +176,20 @@ class PacketLab:
     def _exchange(self, sent: Iterable[Sent]) -> list[bytes | None]:
         with _one_cpu():
             tokens = [self._send(one) for one in sent]
-            last = self._send(Sent(_SENTINEL_LINKS[0], _SENTINEL))
-            seen = self._seen_until(last)
+            seen = self._seen()
         return [seen.get(token) for token in tokens]
 
+    def _seen(self) -> dict[bytes, bytes]:
+        return self._seen_until(self._send(Sent(_SENTINEL_LINKS[0], _SENTINEL)))
+
     def _send(self, sent: Sent) -> bytes:
-        token = _MARKER + next(self._tokens).to_bytes(6)
+        token = self._token()
         to = bytes((2, 0, 0, 0, 1, self._links.index(sent.link)))
         self._sockets[sent.link].send(frame(sent.packet, self._macs[sent.link], to, token))
         return token
+
+    def _token(self) -> bytes:
+        return _MARKER + next(self._tokens).to_bytes(6)
 
     def _seen_until(self, last: bytes) -> dict[bytes, bytes]:
         seen: dict[bytes, bytes] = {}
@@ -189,13 +198,13 @@ class PacketLab:
             if not ready:
                 raise TimeoutError("the last packet, which nothing guards, did not arrive")
             for one in ready:
-                seen |= _arrived(one)
+                seen |= arrived(one)
         for one in self._sockets.values():  # what arrived before the last, on other links
-            seen |= _arrived(one)
+            seen |= arrived(one)
         return seen
 
 
-def _packet_socket(link: str) -> socket.socket:
+def packet_socket(link: str) -> socket.socket:
     everything = socket.htons(3)  # ETH_P_ALL
     made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, everything)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
@@ -204,7 +213,14 @@ def _packet_socket(link: str) -> socket.socket:
     return made
 
 
-def _arrived(one: socket.socket) -> dict[bytes, bytes]:
+def wait_for(token: bytes, one: socket.socket) -> None:
+    """Read a packet socket until this token has come."""
+    while token not in arrived(one):
+        if not select.select([one], [], [], 10)[0]:
+            raise TimeoutError("the last packet, which nothing guards, did not arrive")
+
+
+def arrived(one: socket.socket) -> dict[bytes, bytes]:
     """The frames that wait on a socket, by token, without those that it sent itself."""
     frames = {}
     while True:
@@ -213,7 +229,8 @@ def _arrived(one: socket.socket) -> dict[bytes, bytes]:
         except BlockingIOError:
             return frames
         place = data.rfind(_MARKER)
-        if address[2] != socket.PACKET_OUTGOING and place >= 0:
+        is_own = one.family == socket.AF_PACKET and address[2] == socket.PACKET_OUTGOING
+        if place >= 0 and not is_own:
             frames[data[place : place + len(_MARKER) + 6]] = data
 
 

@@ -1,6 +1,6 @@
 """From one program to another as a delta, and packets as they look in the lab."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import permutations, product
 from typing import TypeVar
 
@@ -54,6 +54,8 @@ def between(old: Program, new: Program) -> Delta:
         profiles_removed=_gone(old.profiles, new.profiles),
         endpoints=_changed(old.endpoints, new.endpoints),
         endpoints_removed=_gone(old.endpoints, new.endpoints),
+        host_endpoints=_changed(old.host_endpoints, new.host_endpoints),
+        host_endpoints_removed=_gone(old.host_endpoints, new.host_endpoints),
     )
 
 
@@ -70,8 +72,13 @@ def every_packet() -> Iterator[Packet]:
 
     Each is another connection: a packet that is another's way back is left out.
     """
+    return without_ways_back(_all_packets())
+
+
+def without_ways_back(packets: Iterable[Packet]) -> Iterator[Packet]:
+    """Those that are no answer to an earlier one: each is the first of its connection."""
     taken: set[tuple[int | None, ...]] = set()
-    for packet in _all_packets():
+    for packet in packets:
         ports = (packet.source_port, packet.destination_port)
         taken.add((packet.protocol, packet.source, packet.destination, *ports))
         back = (packet.protocol, packet.destination, packet.source, *reversed(ports))

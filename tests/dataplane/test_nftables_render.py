@@ -227,7 +227,7 @@ def test_an_interface_is_checked_not_replaced(name: str) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"mark_mask": 0x10000},
+        {"mark_mask": 0x30000},
         {"mark_mask": 1 << 40 | 3},
         {"interface_prefixes": ()},
         {"interface_prefixes": ('cali"',)},

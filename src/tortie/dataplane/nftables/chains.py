@@ -135,17 +135,22 @@ def closed_endpoint_chains(interface: str) -> list[Chain]:
 def _walk(
     tiers: tuple[TierPolicies, ...], profiles: tuple[str, ...], way: Way, settings: NftSettings
 ) -> Iterator[str]:
-    marks = settings.marks
-    for place, tier in enumerate(tiers):
-        yield from _tier(tier, way, settings, is_first=place == 0)
-    for name in profiles:
-        # Pass in a profile only ends that profile: the pass bit is not asked here.
-        yield f"jump {profile_chain(way, name)}"
-        yield f"{_marked(marks.accept)} return"
+    yield from tiers_text(tiers, way, settings)
+    yield from profiles_text(profiles, way, settings)
     yield "counter drop"
 
 
-def _tier(tier: TierPolicies, way: Way, settings: NftSettings, *, is_first: bool) -> Iterator[str]:
+def tiers_text(tiers: tuple[TierPolicies, ...], way: Way, settings: NftSettings) -> Iterator[str]:
+    """The tiers in order, each with its default action; what they allow returns."""
+    for place, tier in enumerate(tiers):
+        yield from policies_text(tier, way, settings, is_first=place == 0, allowed="return")
+        if tier.default_action is DefaultAction.DENY:
+            yield f"meta mark & {settings.marks.passed:#x} == 0 counter drop"
+
+
+def policies_text(
+    tier: TierPolicies, way: Way, settings: NftSettings, *, is_first: bool, allowed: str
+) -> Iterator[str]:
     """One rule a policy: it is asked while no earlier one of the tier has decided."""
     marks = settings.marks
     if not is_first:
@@ -153,9 +158,14 @@ def _tier(tier: TierPolicies, way: Way, settings: NftSettings, *, is_first: bool
     for place, policy in enumerate(tier.policies):
         undecided = f"meta mark & {marks.decided:#x} == 0 " if place else ""
         yield f"{undecided}jump {policy_chain(way, policy)}"
-    yield f"{_marked(marks.accept)} return"
-    if tier.default_action is DefaultAction.DENY:
-        yield f"meta mark & {marks.passed:#x} == 0 counter drop"
+    yield f"{_marked(marks.accept)} {allowed}"
+
+
+def profiles_text(profiles: tuple[str, ...], way: Way, settings: NftSettings) -> Iterator[str]:
+    """The profiles in order. Pass only ends its profile: the pass bit is not asked here."""
+    for name in profiles:
+        yield f"jump {profile_chain(way, name)}"
+        yield f"{_marked(settings.marks.accept)} return"
 
 
 def _setting(bit: int) -> str:

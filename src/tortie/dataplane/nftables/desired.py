@@ -7,6 +7,7 @@ needs. `fold` says what it touched, so that the cost of a change does not grow w
 from collections.abc import Iterable, Iterator, Set
 from typing import NamedTuple, TypeVar
 
+from tortie.dataplane.nftables.hosts import Addresses
 from tortie.dataplane.nftables.sets import Element, Layout, member_element
 from tortie.dataplane.nftables.settings import FAMILIES
 from tortie.engine.delta import Delta, MemberChange, SetContents
@@ -14,6 +15,7 @@ from tortie.net.cover import MaximalPrefixes
 from tortie.policy.program import (
     Endpoint,
     EndpointId,
+    HostEndpoint,
     IPPort,
     Member,
     Policy,
@@ -104,6 +106,7 @@ class Touched:
         self.policies: set[PolicyId] = set()
         self.profiles: set[str] = set()
         self.interfaces: set[str] = set()
+        self.hosts = False  # host endpoints, or the addresses of the node's interfaces
 
 
 class Desired:
@@ -114,6 +117,8 @@ class Desired:
         self.policies: dict[PolicyId, Policy] = {}
         self.profiles: dict[str, Profile] = {}
         self.endpoints: dict[EndpointId, Endpoint] = {}
+        self.hosts: dict[EndpointId, HostEndpoint] = {}
+        self.addresses: Addresses = {}  # of the node's interfaces, where a host endpoint asks
         self.interfaces: dict[str, EndpointId] = {}  # whose policy guards each
         self._claims: dict[str, set[EndpointId]] = {}
         self._policy_users: dict[SetId, set[PolicyId]] = {}
@@ -145,7 +150,13 @@ class Desired:
         self._fold_policies(delta, touched)
         self._fold_profiles(delta, touched)
         self._fold_endpoints(delta, touched)
+        self._fold_hosts(delta, touched)
         return touched
+
+    @property
+    def expects_addresses(self) -> bool:
+        """Whether some host endpoint is told by the addresses of its interface."""
+        return any(not host.interface for host in self.hosts.values())
 
     def _put_set(self, set_id: SetId, contents: SetContents, touched: Touched) -> None:
         for family in FAMILIES:
@@ -208,6 +219,12 @@ class Desired:
                 self.endpoints[name] = new
                 self._claims.setdefault(new.interface, set()).add(name)
                 self._settle_interface(new.interface, touched)
+
+    def _fold_hosts(self, delta: Delta, touched: Touched) -> None:
+        for name in delta.host_endpoints_removed:
+            self.hosts.pop(name, None)
+        self.hosts.update(delta.host_endpoints)
+        touched.hosts = bool(delta.host_endpoints or delta.host_endpoints_removed)
 
     def _settle_interface(self, interface: str, touched: Touched) -> None:
         """The lowest id gets it, as in the routes: else the order of updates would decide."""

@@ -12,7 +12,7 @@ from typing import Self
 
 from tortie.dataplane.contract import Applied, Failure
 from tortie.dataplane.nftables.chains import CT_MAP
-from tortie.dataplane.nftables.desired import Desired
+from tortie.dataplane.nftables.desired import Desired, Touched
 from tortie.dataplane.nftables.edits import Edit, EditElements, PutChain, PutSet, TableMirror
 from tortie.dataplane.nftables.kernel import Kernel
 from tortie.dataplane.nftables.plan import EVERYTHING, Planner, Unit
@@ -90,6 +90,28 @@ class NftablesDataplane:
         self._has_policy = True
         if not self._is_synced:
             return self.resync()
+        self._see_addresses(touched)
+        return self._change(touched)
+
+    def links_changed(self) -> Applied:
+        """The node's interfaces or their addresses changed: one may be another host endpoint now.
+
+        An interface that a host endpoint names has its rules before it is there.
+        """
+        touched = Touched()
+        self._see_addresses(touched)
+        if not (self._is_synced and touched.hosts):
+            return Applied()
+        return self._change(touched)
+
+    def _see_addresses(self, touched: Touched) -> None:
+        """Look at the addresses of the node, if some host endpoint is told by them."""
+        desired = self._desired
+        found = self._kernel.addresses() if desired.expects_addresses else {}
+        touched.hosts = touched.hosts or found != desired.addresses
+        desired.addresses = found
+
+    def _change(self, touched: Touched) -> Applied:
         self._is_synced = False  # until the kernel has said yes: any exception leaves it so
         try:
             units = self._planner().units(touched)
@@ -112,6 +134,7 @@ class NftablesDataplane:
         snapshot = self._kernel.read()
         self._mirrors = snapshot.mirrors
         touched = everything(self._desired, snapshot)
+        self._see_addresses(touched)
         planner = self._planner()
         found_ct = {
             one.version: frozenset(snapshot.elements.get((one.version, CT_MAP), ()))

@@ -28,10 +28,12 @@ from tortie.dataplane.nftables.sets import (
 )
 from tortie.dataplane.nftables.settings import FAMILIES, Family
 from tortie.linux.libnftables import Nftables
+from tortie.linux.links import Links
 from tortie.linux.netlink import nfnetlink
 from tortie.linux.netlink.nfnetlink import SetFlag, SetRef
 from tortie.linux.netlink.sockets import DumpInterrupted, NetlinkError, NetlinkSocket, Request
 from tortie.linux.netlink.wire import NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, parse_acknowledgement
+from tortie.net import Prefix
 
 _NETFILTER = 12
 _READ_ATTEMPTS = 10
@@ -47,7 +49,7 @@ class Snapshot(NamedTuple):
 
 
 class Kernel:
-    """One libnftables context and one netlink socket of the current network namespace."""
+    """One libnftables context and two netlink sockets of the current network namespace."""
 
     def __init__(self) -> None:
         self._nft = Nftables()
@@ -56,11 +58,14 @@ class Kernel:
         except OSError:
             self._nft.close()
             raise
+        # At once: a later moment may find the thread in another namespace.
+        self._routing = NetlinkSocket()
 
     def close(self) -> None:
         """Close both; the tables stay in force."""
         self._nft.close()
         self._socket.close()
+        self._routing.close()
 
     @property
     def ports(self) -> frozenset[int]:
@@ -100,6 +105,17 @@ class Kernel:
                     return
                 if ack.errno and problem is None and 0 <= place < len(batch):
                     problem = NetlinkError(ack.errno, ack.message, batch[place].about, place)
+
+    def addresses(self) -> dict[str, frozenset[Prefix]]:
+        """The addresses of every interface of the namespace that has any."""
+        links = Links(self._routing)
+        names = {link.index: link.name for link in links.list()}
+        found: dict[str, set[Prefix]] = {}
+        for one in links.addresses():
+            if one.index in names:
+                address = Prefix.single(one.prefix.version, one.prefix.address)
+                found.setdefault(names[one.index], set()).add(address)
+        return {name: frozenset(held) for name, held in found.items()}
 
     def read(self) -> Snapshot:
         """Both tables as they are at one moment.

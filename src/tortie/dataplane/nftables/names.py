@@ -12,12 +12,16 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import NewType
 
-from tortie.policy.program import PolicyId, SetId
+from tortie.policy.program import EndpointId, PolicyId, SetId
 
 ChainName = NewType("ChainName", str)
 SetName = NewType("SetName", str)
 
 TABLE = "calico"
+HOST_PREFIXES = (
+    *("cali-fhu-", "cali-thu-", "cali-fhp-", "cali-fhfw-", "cali-thfw-", "cali-fh-", "cali-th-"),
+    "cali-hep-",
+)
 _CHAIN_LIMIT = 120  # the kernel takes 255; longer ones only make a listing unreadable
 _SET_LIMIT = 31  # Calico's limit, that of ipset: one name for a set in every dataplane
 _REMEMBERED = 16_384  # names are asked for over and over: by each endpoint, each rule
@@ -70,6 +74,17 @@ def endpoint_chain(way: Way, interface: str) -> ChainName:
     """
     prefix = "cali-tw-" if way is Way.TO else "cali-fw-"
     return ChainName(prefix + checked_interface(interface))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def host_chain(prefix: str, host: EndpointId) -> ChainName:
+    """cali-fh-node1-eth0: the chain of one stage of a host endpoint; `prefix` tells which."""
+    return ChainName(_checked(prefix, host.name, _CHAIN_LIMIT))
+
+
+def is_host_chain(name: ChainName) -> bool:
+    """Whether it is of host endpoints: no other chain's name begins so."""
+    return name.startswith(HOST_PREFIXES)
 
 
 def checked_interface(name: str) -> str:

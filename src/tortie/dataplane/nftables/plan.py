@@ -30,12 +30,14 @@ from tortie.dataplane.nftables.edits import (
     PutSet,
     PutTable,
 )
+from tortie.dataplane.nftables.hosts import host_chains
 from tortie.dataplane.nftables.matches import disjoint_nets
 from tortie.dataplane.nftables.names import (
     ChainName,
     UnsafeName,
     Way,
     endpoint_chain,
+    is_host_chain,
     policy_chain,
     profile_chain,
     set_name,
@@ -91,7 +93,8 @@ class Planner:
         put = [unit for unit in owners if not _only_drops(unit)]
         dropped = [unit for unit in owners if _only_drops(unit)]
         endpoints = [unit for one in sorted(touched.interfaces) for unit in self._claimed(one)]
-        ordered = [*coming, *put, *endpoints, *dropped, *going]
+        hosts = [self._hosts()] if touched.hosts else []
+        ordered = [*coming, *put, *endpoints, *hosts, *dropped, *going]
         return [unit for unit in ordered if unit.edits or unit.problem]
 
     def static_unit(self, found_ct: dict[int, frozenset[Element]] | None = None) -> Unit:
@@ -227,6 +230,25 @@ class Planner:
             )
         except UnsafeName as error:
             return Unit(str(endpoint_id), (), (), str(error))
+
+    def host_chains(self, family: Family) -> list[Chain]:
+        """The chains of the node's host endpoints. Raises UnsafeName."""
+        desired = self._desired
+        return host_chains(desired.hosts, desired.addresses, family, self._settings)
+
+    def _hosts(self) -> Unit:
+        """All host endpoints at once: each interface is one's or another's."""
+        edits: list[Edit] = []
+        try:
+            for family in FAMILIES:
+                chains = self.host_chains(family)
+                edits += self._changed(family, chains)
+                mirror, wanted = self._mirrors[family.version], {one.name for one in chains}
+                strays = [name for name in mirror.chains if is_host_chain(name)]
+                edits += [DropChain(family, one) for one in strays if one not in wanted]
+        except UnsafeName as error:
+            return Unit("host endpoints", (), (), str(error))
+        return Unit("host endpoints", tuple(edits))
 
     def _open(self, endpoint: Endpoint) -> Iterator[Edit]:
         if not self._settings.guards(endpoint.interface):

@@ -17,6 +17,7 @@ from tortie.dataplane.nftables.names import (
     UnsafeName,
     Way,
     endpoint_chain,
+    is_host_chain,
     policy_chain,
     profile_chain,
     set_name,
@@ -35,6 +36,7 @@ def everything(desired: Desired, snapshot: Snapshot) -> Touched:
     touched.policies.update(desired.policies)
     touched.profiles.update(desired.profiles)
     touched.interfaces.update(desired.interfaces)
+    touched.hosts = True
     for mirror in snapshot.mirrors.values():
         touched.interfaces.update(mirror.interfaces)
         _distrust_if_strange(mirror)
@@ -71,7 +73,7 @@ def strays(
     for family in FAMILIES:
         mirror = mirrors[family.version]
         static = {one.name for one in static_chains(family, settings)}
-        chains = mirror.chains.keys() - owned - static
+        chains = {one for one in mirror.chains.keys() - owned - static if not is_host_chain(one)}
         sets = mirror.sets.keys() - set(_owned_sets(desired, family.version))
         edits: list[Edit] = [DropChain(family, one) for one in sorted(chains)]
         edits += [DropSet(family, one) for one in sorted(sets)]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from tortie.dataplane.nftables.names import checked_interface
+from tortie.policy.program import DEFAULT_FAILSAFES, Failsafes
 
 
 class HostAction(StrEnum):
@@ -33,10 +34,14 @@ FAMILIES = (IPV4, IPV6)
 
 
 class Marks(NamedTuple):
-    """Bits of the packet's mark. `decided` is accept and pass together."""
+    """Bits of the packet's mark. `decided` is accept and pass together.
+
+    `early`: a host endpoint has allowed the packet before tracking or NAT.
+    """
 
     accept: int
     passed: int
+    early: int
 
     @property
     def decided(self) -> int:
@@ -51,7 +56,8 @@ class NftSettings(Struct, frozen=True):
     [DefaultEndpointToHostAction], `allow_vxlan` and `allow_ipip` [Allow…PacketsFromWorkloads],
     `vxlan_port` [VXLANPort], `drop_invalid` [not DisableConntrackInvalidCheck], `log_prefix`
     [LogPrefix], `masquerade_to_hosts` [NATOutgoingExclusions is IPPoolsOnly], `openstack`: DHCP
-    and DNS from workloads to the host pass. Raises ValueError where a value can't be used.
+    and DNS from workloads to the host pass; `failsafes` [Failsafe{In,Out}boundHostPorts]. Raises
+    ValueError where a value can't be used.
     """
 
     interface_prefixes: tuple[str, ...] = ("cali",)
@@ -64,15 +70,16 @@ class NftSettings(Struct, frozen=True):
     log_prefix: str = "calico-packet"
     masquerade_to_hosts: bool = True
     openstack: bool = False
+    failsafes: Failsafes = DEFAULT_FAILSAFES
 
     def __post_init__(self) -> None:
         if not self.interface_prefixes:
             raise ValueError("interface_prefixes is empty: no interface would be guarded")
         for prefix in self.interface_prefixes:
             checked_interface(prefix)
-        if self.mark_mask.bit_count() < 2 or not 0 < self.mark_mask < 1 << 32:
+        if self.mark_mask.bit_count() < 3 or not 0 < self.mark_mask < 1 << 32:
             raise ValueError(
-                f"mark_mask {self.mark_mask:#x}: give a 32-bit mask of two bits or more"
+                f"mark_mask {self.mark_mask:#x}: give a 32-bit mask of three bits or more"
             )
         if not 1 <= self.vxlan_port <= 65535:
             raise ValueError(f"vxlan_port {self.vxlan_port}: give a port from 1 to 65535")
@@ -83,10 +90,12 @@ class NftSettings(Struct, frozen=True):
 
     @property
     def marks(self) -> Marks:
-        """The mask's two lowest bits."""
+        """The mask's three lowest bits."""
         accept = self.mark_mask & -self.mark_mask
         rest = self.mark_mask ^ accept
-        return Marks(accept, rest & -rest)
+        passed = rest & -rest
+        rest ^= passed
+        return Marks(accept, passed, rest & -rest)
 
     def guards(self, interface: str) -> bool:
         """Whether the tables look at this interface's packets at all."""
