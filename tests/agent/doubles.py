@@ -107,6 +107,9 @@ class RecordingDriver:
             n.name for n in delta.endpoints_removed
         )
 
+    def links_changed(self):
+        return Applied()
+
     def guard(self):
         return self._note("guard")
 

@@ -12,6 +12,7 @@ from tortie.dataplane.routes import RouteDriver, RouteSettings
 from tortie.dataplane.tunnels import VxlanDriver, VxlanSettings
 from tortie.engine import Engine
 from tortie.engine.configuration import Configuration
+from tortie.policy.program import Failsafes
 
 
 class Drivers:
@@ -78,6 +79,9 @@ def nft_settings(config: Configuration) -> NftSettings:
         drop_invalid=not config.disable_conntrack_invalid_check,
         log_prefix=config.log_prefix,
         masquerade_to_hosts=config.nat_outgoing_exclusions != "IPPoolsAndHostIPs",
+        failsafes=Failsafes(
+            config.failsafe_inbound_host_ports, config.failsafe_outbound_host_ports
+        ),
     )
 
 

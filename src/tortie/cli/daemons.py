@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -15,7 +16,13 @@ import tortie
 from tortie.agent.agent import Agent
 from tortie.agent.allegiance import Allegiance, OtherDatastore
 from tortie.agent.control import ControlServer
-from tortie.agent.drivers import Drivers, allows_spoofing, configuring, watch_drift
+from tortie.agent.drivers import (
+    Drivers,
+    allows_spoofing,
+    configuring,
+    interface_prefixes,
+    watch_drift,
+)
 from tortie.agent.pipeline import Pipeline
 from tortie.agent.remembered import Remembered
 from tortie.agent.runlock import AlreadyRunning, RunLock
@@ -40,7 +47,16 @@ from tortie.fanout.settings import FanoutClientSettings, client_settings
 from tortie.ipam import IPAM
 from tortie.linux.libnftables import NftError
 from tortie.linux.links import Links
-from tortie.linux.netlink.monitor import Event, LinkChanged, LinkState, Monitor, Overrun
+from tortie.linux.netlink.monitor import (
+    ADDRESS_GROUPS,
+    LINK_GROUPS,
+    AddressChanged,
+    Event,
+    LinkChanged,
+    LinkState,
+    Monitor,
+    Overrun,
+)
 from tortie.linux.netlink.rtlink import Link
 from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.node.mtu import PodMtu
@@ -143,7 +159,8 @@ class _Node:
         self._allegiance = allegiance
         self._address = given.address
         self._mtu = PodMtu()
-        self._monitor = Monitor(self._link_event)
+        self._monitor = Monitor(self._link_event, LINK_GROUPS + ADDRESS_GROUPS)
+        self._workload_prefixes = interface_prefixes(config)
         self._drift = watch_drift(config, drivers.dataplane, self._drifted)
         source = self._source(fanout)
         self._ipam = IPAM(store)
@@ -234,8 +251,17 @@ class _Node:
             case LinkChanged(link, state):
                 self._mtu.link_changed(link)
                 self._agent.link_changed(link.name, state)
+            case AddressChanged(address, _):
+                self._address_event(address.index)
             case Overrun():
                 self._agent.resync()
+
+    def _address_event(self, index: int) -> None:
+        """Of a workload's interface it is no news: those have only what the kernel gives them."""
+        with suppress(OSError):  # the interface is gone: that is news of its own
+            name = socket.if_indextoname(index)
+            if not name.startswith(self._workload_prefixes):
+                self._agent.link_changed(name, "address")
 
     def _drifted(self, drift: Drift) -> None:
         self._agent.drifted(drift.driver, drift.by)

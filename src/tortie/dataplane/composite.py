@@ -16,7 +16,11 @@ from tortie.policy.program import EndpointId
 
 
 class PolicyDriver(Driver, Protocol):
-    """The driver of policy can also shut what nothing is known of."""
+    """The driver of policy can also shut what nothing is known of, and knows the node's links."""
+
+    def links_changed(self) -> Applied:
+        """The node's interfaces or their addresses changed: one may be another host endpoint."""
+        ...
 
     def guard(self) -> Applied:
         """Make sure that nothing passes unasked where there are no rules; leave others alone."""
@@ -27,7 +31,7 @@ class LinkDriver(Driver, Protocol):
     """A driver that also follows the machine's links."""
 
     def link_changed(self, name: str, event: str) -> Applied:
-        """A link is now "up", "down" or "gone"."""
+        """A link is now "up", "down" or "gone", or has other addresses ("address")."""
         ...
 
 
@@ -124,7 +128,9 @@ class Dataplane:
         return Applied(self.failures)
 
     def link_changed(self, name: str, event: str) -> Applied:
-        """Tell tunnels and routes of a link that is now "up", "down" or "gone"."""
+        """Tell of a link that is now "up", "down" or "gone", or has other addresses ("address")."""
+        if self._policy.name not in self._unsynced:
+            self._attempt(self._policy, self._policy.links_changed)
         followers: tuple[LinkDriver, ...] = (*self._tunnels, self._routes)
         for driver in followers:
             if driver.name not in self._unsynced:

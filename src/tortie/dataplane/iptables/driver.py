@@ -12,7 +12,7 @@ from typing import Self
 from tortie.dataplane.contract import Applied, Failure
 from tortie.dataplane.iptables.backends import detect
 from tortie.dataplane.iptables.commands import Commands, Refused
-from tortie.dataplane.iptables.desired import Desired
+from tortie.dataplane.iptables.desired import Desired, Touched
 from tortie.dataplane.iptables.edits import (
     DropSet,
     Edit,
@@ -104,6 +104,28 @@ class IptablesDataplane:
         self._has_policy = True
         if not self._is_synced:
             return self.resync()
+        self._see_addresses(touched)
+        return self._change(touched)
+
+    def links_changed(self) -> Applied:
+        """The node's interfaces or their addresses changed: one may be another host endpoint now.
+
+        An interface that a host endpoint names has its rules before it is there.
+        """
+        touched = Touched()
+        self._see_addresses(touched)
+        if not (self._is_synced and touched.hosts):
+            return Applied()
+        return self._change(touched)
+
+    def _see_addresses(self, touched: Touched) -> None:
+        """Look at the addresses of the node, if some host endpoint is told by them."""
+        desired = self._desired
+        found = self._commands.addresses() if desired.expects_addresses else {}
+        touched.hosts = touched.hosts or found != desired.addresses
+        desired.addresses = found
+
+    def _change(self, touched: Touched) -> Applied:
         self._is_synced = False  # until all is written: any exception leaves it so
         try:
             units = self._planner().units(touched)
@@ -126,7 +148,9 @@ class IptablesDataplane:
         planner = self._planner()
         base = planner.static_unit()
         units = [base] if base.edits else []
-        units += planner.units(everything(self._desired, found))
+        touched = everything(self._desired, found)
+        self._see_addresses(touched)
+        units += planner.units(touched)
         units += strays(self._desired, self._mirrors, self._settings)
         failed = self._search(_edited(units))
         self._is_synced = True

@@ -145,6 +145,10 @@ class Succession:
             return self._driver.configure(iptables)
         return self._driver.configure(nftables)
 
+    def links_changed(self) -> Applied:
+        """The driver's."""
+        return self._driver.links_changed()
+
     def guard(self) -> Applied:
         """Leave the old rules in force where there are some; else shut what has none."""
         left = [one for one in self._left if one.is_there()]
