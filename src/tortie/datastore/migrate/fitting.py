@@ -1,0 +1,73 @@
+"""What a store can keep of an object, and as what. Pure."""
+
+import re
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from tortie.api import IPAMHandle, Resource
+from tortie.datastore.contract import Invalid
+from tortie.datastore.migrate.content import bare
+from tortie.datastore.migrate.survey import Target
+
+_SEGMENT = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_NAME = re.compile(rf"{_SEGMENT}(\.{_SEGMENT})*")
+_LONGEST = 253
+
+
+class Fitted(NamedTuple):
+    """An object as the store is given it, and what is not kept of it, in words."""
+
+    resource: Resource
+    notes: tuple[str, ...]
+
+
+def fitted(resource: Resource, target: Target, uids: Collection[str]) -> Fitted:
+    """The object for this kind of store. `uids` are those of objects that come before it."""
+    found = bare(resource)
+    if target is not Target.KUBERNETES:
+        return Fitted(found, ())
+    if isinstance(found, IPAMHandle):
+        name = found.metadata.name.lower()
+        found = replace(found, metadata=replace(found.metadata, name=name))
+    kept, lost = _owners(found.metadata.owner_references, uids)
+    notes = tuple(
+        f"{resource.key}: its owner {owner} is not in the file, so it will have none: Kubernetes "
+        "deletes what has an owner that is not there"
+        for owner in lost
+    )
+    if not lost:
+        return Fitted(found, ())
+    return Fitted(replace(found, metadata=replace(found.metadata, owner_references=kept)), notes)
+
+
+def _owners(owners: Any, uids: Collection[str]) -> tuple[list[Any] | None, list[str]]:
+    if not isinstance(owners, list | tuple):
+        return owners, []
+    kept = [one for one in owners if isinstance(one, dict) and one.get("uid") in uids]
+    lost = [
+        f"{one.get('kind')}({one.get('name')})" if isinstance(one, dict) else repr(one)
+        for one in owners
+        if one not in kept
+    ]
+    return kept or None, lost
+
+
+def why_not_named(resource: Resource, target: Target) -> str:
+    """Why the store can't have an object of this name; "" where it can."""
+    if target is Target.KUBERNETES:
+        name = resource.metadata.name
+        if len(name) > _LONGEST or not _NAME.fullmatch(name):
+            return (
+                f"Kubernetes can't have the name {name!r}: at most {_LONGEST} characters, lower "
+                "case letters, digits, '-' and '.', at both ends a letter or digit"
+            )
+    if target is Target.ETCD:
+        from tortie.datastore.etcd.layout import path_of
+
+        try:
+            path_of(resource)
+        except Invalid as error:
+            return str(error)
+    return ""
