@@ -13,6 +13,11 @@ from tortie.api import Namespace, Pod, Resource, with_metadata
 R = TypeVar("R", bound=Resource)
 _RECORDED = "cni.projectcalico.org/"  # annotations by which the CNI plugin records addresses
 _RECORDED_NAMES = frozenset(_RECORDED + name for name in ("podIP", "podIPs", "containerID"))
+# What an API server keeps of an object's life; a file that was read from one may have them too.
+_SERVERS = (
+    *("generation", "managed_fields", "self_link"),
+    *("deletion_timestamp", "deletion_grace_period_seconds"),
+)
 _NAME_LABEL = "kubernetes.io/metadata.name"
 
 
@@ -29,13 +34,18 @@ def merged(stored: Resource, given: Resource) -> Resource:
 
     A resourceVersion in the manifest stays: the write then fails if the object has moved on.
     """
-    version = given.metadata.resource_version or stored.metadata.resource_version
+    there, said = stored.metadata, given.metadata
     result = with_metadata(
         given,
-        uid=stored.metadata.uid,
-        creation_timestamp=stored.metadata.creation_timestamp,
-        resource_version=version,
-        annotations={**_recorded(stored), **given.metadata.annotations},
+        uid=there.uid,
+        creation_timestamp=there.creation_timestamp,
+        resource_version=said.resource_version or there.resource_version,
+        annotations={**_recorded(stored), **said.annotations},
+        finalizers=there.finalizers if said.finalizers is None else said.finalizers,
+        owner_references=(
+            there.owner_references if said.owner_references is None else said.owner_references
+        ),
+        **{name: getattr(there, name) for name in _SERVERS},
     )
     if getattr(given, "status", None) is None and getattr(stored, "status", None) is not None:
         result = replace(result, status=stored.status)  # type: ignore[attr-defined]
@@ -46,7 +56,8 @@ def merged(stored: Resource, given: Resource) -> Resource:
 
 def without_bookkeeping(resource: R) -> R:
     """The resource without what the datastore writes into it."""
-    return with_metadata(resource, uid="", resource_version="", creation_timestamp=None)
+    names = dict.fromkeys(_SERVERS)
+    return with_metadata(resource, uid="", resource_version="", creation_timestamp=None, **names)
 
 
 def exported(resource: R) -> R:
@@ -55,15 +66,7 @@ def exported(resource: R) -> R:
     As calicoctl's `--export`: identity, version, times, owners and status go; of a Pod also its
     node and its addresses.
     """
-    result = with_metadata(
-        without_bookkeeping(resource),
-        deletion_timestamp=None,
-        deletion_grace_period_seconds=None,
-        generation=None,
-        owner_references=None,
-        managed_fields=None,
-        self_link=None,
-    )
+    result = with_metadata(without_bookkeeping(resource), owner_references=None)
     if getattr(result, "status", None) is not None:
         result = replace(result, status=None)
     if isinstance(result, Pod):

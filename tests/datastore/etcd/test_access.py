@@ -1,9 +1,6 @@
 """Who is let in, and what those read who are not: one line that names what to do."""
 
 import asyncio
-import http.client
-import json
-from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from datetime import timedelta
@@ -14,12 +11,12 @@ import pytest
 from msgspec.structs import replace
 
 from servers.etcd import EtcdServer, etcd_server
+from servers.etcd_users import Admin
 from servers.pki import Pair, Pki
 from strategies.datastore import first_events, network_set
 from tortie.api import Key
 from tortie.datastore import DatastoreError, Forbidden, NotFound, Unavailable
 from tortie.datastore.etcd import EtcdDatastore
-from tortie.datastore.etcd.layout import WATCHED
 from tortie.datastore.settings import EtcdSettings
 
 MISSING = Key("Tier", "", "missing")
@@ -154,39 +151,6 @@ def test_a_key_of_another_certificate_is_refused(pki: Pki) -> None:
     )
     with pytest.raises(DatastoreError, match="key values mismatch"):
         run(settings, lambda store: store.get(MISSING))
-
-
-class Admin:
-    """etcd's users and roles, by its JSON gateway."""
-
-    def __init__(self, server: EtcdServer) -> None:
-        self._address = server.endpoint.removeprefix("http://")
-        self._token = ""
-
-    def ask(self, method: str, **fields: Any) -> Any:
-        connection = http.client.HTTPConnection(self._address, timeout=10)
-        headers = {"Authorization": self._token} if self._token else {}
-        connection.request("POST", f"/v3/{method}", json.dumps(fields), headers)
-        answer = connection.getresponse()
-        body = json.loads(answer.read())
-        connection.close()
-        assert answer.status == 200, body
-        return body
-
-    def enable(self) -> None:
-        """Users are asked for from now on: `root`, and `agent`, who may read and write ours."""
-        for name in ("root", "agent", "guest"):
-            self.ask("auth/user/add", name=name, password=f"{name}'s")
-            self.ask("auth/role/add", name=name)
-            self.ask("auth/user/grant", user=name, role=name)
-        ours = {"key": encoded(WATCHED.start), "range_end": encoded(WATCHED.end)}
-        self.ask("auth/role/grant", name="agent", perm={"permType": "READWRITE", **ours})
-        self.ask("auth/enable")
-        self._token = self.ask("auth/authenticate", name="root", password="root's")["token"]
-
-
-def encoded(key: bytes) -> str:
-    return b64encode(key).decode()
 
 
 def user(server: EtcdServer, name: str, password: str = "") -> EtcdSettings:
