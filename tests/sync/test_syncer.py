@@ -1,7 +1,7 @@
 """The stream of a datastore: the first picture, changes, conversions, warnings, outages."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 
 import pytest
 
@@ -24,7 +24,7 @@ from tortie.api import (
     WorkloadEndpoint,
     with_metadata,
 )
-from tortie.datastore import Datastore, update_with
+from tortie.datastore import Batch, Datastore, Rewound, update_with
 from tortie.datastore.memory import MemoryDatastore
 from tortie.kubernetes import Conversion, conversion, convert
 from tortie.sync import (
@@ -468,6 +468,23 @@ def test_a_store_that_was_restored_from_a_copy_is_read_anew() -> None:
     asyncio.run(body())
 
 
+def test_a_store_that_says_it_was_put_back_is_read_anew_though_it_has_passed_us() -> None:
+    async def body() -> None:
+        first, second = MemoryDatastore(), MemoryDatastore()
+        store = PutBack(first)
+        stream = Syncer(store, backoff=hurried()).stream()
+        await first.create(global_network_set("a"))
+        await until(stream, 1)
+        other = await second.create(global_network_set("a", app="other"))
+        await second.create(global_network_set("b"))
+        store.current = second
+        await first.close()  # ends the watch
+        assert updates(await until(stream, 2))[other.key] == other
+        await stream.aclose()
+
+    asyncio.run(body())
+
+
 class Switch(FaultyStore):
     """A store that can be exchanged for another."""
 
@@ -487,6 +504,17 @@ class Switch(FaultyStore):
             yield batch
         self._script = iter(["unavailable"])
         self.fail("watch")
+
+
+class PutBack(Switch):
+    """One that notices, when the watch has ended, that it was put back to a copy."""
+
+    async def watch(self, kinds: Collection[str], since: int) -> AsyncGenerator[Batch, None]:
+        watched = self.current
+        async for batch in FaultyStore.watch(self, kinds, since):
+            yield batch
+        if self.current is not watched:
+            raise Rewound("put back")
 
 
 def test_the_outage_says_since_when_and_why() -> None:

@@ -21,6 +21,7 @@ from tortie.datastore.contract import (
     Malformed,
     NotFound,
     Put,
+    Rewound,
     Unavailable,
 )
 from tortie.datastore.location import open_datastore, sqlite_path
@@ -42,6 +43,7 @@ __all__ = [
     "Malformed",
     "NotFound",
     "Put",
+    "Rewound",
     "Unavailable",
     "open_datastore",
     "sqlite_path",

@@ -33,6 +33,10 @@ class Gone(DatastoreError):
     """The history since that revision is compacted: list again, then watch from there."""
 
 
+class Rewound(Gone):
+    """The store was put back to an earlier copy: no revision that was seen means the same now."""
+
+
 class Unavailable(DatastoreError):
     """The store can't be reached or is damaged; the message says which."""
 

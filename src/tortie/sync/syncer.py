@@ -15,6 +15,7 @@ from tortie.datastore import (
     Malformed,
     NotFound,
     Put,
+    Rewound,
     Unavailable,
 )
 from tortie.datastore.cluster import check_unlocked
@@ -77,6 +78,8 @@ class Syncer:
             except Closed:
                 return
             except DatastoreError as error:
+                if isinstance(error, Rewound):
+                    self._translator.distrust()
                 if self._backoff.lasted():
                     self._outages.forget()
                 self._outages.note(str(error))

@@ -62,8 +62,12 @@ class Translator:
         the same numbers did before, so none that was seen counts any more.
         """
         if revision < self._reached:
-            self._distrusted.update(self._sources)
+            self.distrust()
         self._reached = revision
+
+    def distrust(self) -> None:
+        """The store went back: the same revision may mean another value now."""
+        self._distrusted.update(self._sources)
 
     def begin(self, kind: str) -> None:
         """A kind is about to be listed, or listed again from its first page."""

@@ -19,7 +19,7 @@ from strategies.datastore import (
 )
 from strategies.etcd_backend import Raw
 from tortie.api import Key, with_metadata
-from tortie.datastore import Deleted, Gone, Invalid, NotFound, Put, Unavailable
+from tortie.datastore import Deleted, Gone, Invalid, NotFound, Put, Rewound, Unavailable
 from tortie.datastore.etcd import EtcdDatastore, connection
 from tortie.datastore.settings import EtcdSettings
 
@@ -259,6 +259,33 @@ def test_another_store_in_place_of_ours_ends_the_watch(etcd: EtcdServer) -> None
                 await other.create(network_set(name))
             await other.close()
             with pytest.raises(Gone):
+                await waiting
+
+    run(etcd.client, scenario)
+
+
+def test_a_copy_that_is_put_back_ends_the_watch_though_it_has_passed_us(etcd: EtcdServer) -> None:
+    """The same cluster's number, and the same revisions with other objects."""
+
+    async def scenario(store: EtcdDatastore) -> None:
+        data, copy = etcd.folder / "data", etcd.folder / "copy"
+        etcd.kill()
+        shutil.copytree(data, copy)
+        etcd.start()
+        start = await store.revision()
+        async with aclosing(store.watch(KINDS, start)) as watch:
+            await store.create(network_set("lost"))
+            assert [event.key.name for event in await first_events(watch)] == ["lost"]
+            waiting = asyncio.ensure_future(first_events(watch))
+            etcd.kill()
+            shutil.rmtree(data)
+            copy.rename(data)
+            etcd.start()
+            other = await EtcdDatastore.open(etcd.client)
+            for name in "defgh":  # it is past our revision before we look again
+                await other.create(network_set(name))
+            await other.close()
+            with pytest.raises(Rewound):
                 await waiting
 
     run(etcd.client, scenario)

@@ -7,6 +7,7 @@ from tortie.datastore.contract import (
     Forbidden,
     Gone,
     Invalid,
+    Rewound,
     Unavailable,
 )
 
@@ -28,7 +29,7 @@ _ADVICE: tuple[tuple[str, type[DatastoreError], str], ...] = (
     ),
     (
         "required revision is a future revision",
-        Gone,
+        Rewound,
         "etcd has not come to that revision, so it was another life of the store: list again",
     ),
     (

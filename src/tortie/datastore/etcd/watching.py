@@ -10,19 +10,28 @@ etcd tells on its own (`--experimental-watch-progress-notify-interval`) is in or
 import asyncio
 from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
+from typing import NamedTuple
 
 import grpc
 import grpc.aio
 
-from tortie.datastore.contract import Batch, Gone
+from tortie.datastore.contract import Batch, Gone, Rewound
 from tortie.datastore.etcd import errors, reading, requests
 from tortie.datastore.etcd import rpc_pb2 as pb
 from tortie.datastore.etcd.connection import Connection, Patience
 from tortie.datastore.etcd.layout import WATCHED
-from tortie.datastore.etcd.members import WATCH, Member, Metadata
+from tortie.datastore.etcd.members import RANGE, WATCH, Member, Metadata
 from tortie.datastore.etcd.objects import event
 
 _CHANGES = "watch /calico/ipam and /calico/resources"
+
+
+class _Witness(NamedTuple):
+    """What stood in one place at a revision: another life of the store has something else there."""
+
+    path: bytes
+    revision: int
+    digest: int
 
 
 async def watch(
@@ -31,14 +40,16 @@ async def watch(
     """See `Datastore.watch`. Ends when the connection is closed."""
     wanted = frozenset(kinds)
     patience, anew = connection.patience(), False
+    witness: _Witness | None = None
     while not connection.closed:
         member = connection.member
         try:
-            async with aclosing(_answers(connection, member, since)) as answers:
+            async with aclosing(_answers(connection, member, since, witness)) as answers:
                 async for answer in answers:
                     # This member is fine: the next outage is a new one.
                     patience, anew = connection.long_patience(), False
                     batch = _batch(answer, wanted)
+                    witness = _witness(answer) or witness
                     if batch.revision > since:
                         since = batch.revision
                         yield batch
@@ -89,7 +100,7 @@ class _Ended(grpc.RpcError):
 
 
 async def _answers(
-    connection: Connection, member: Member, since: int
+    connection: Connection, member: Member, since: int, witness: _Witness | None
 ) -> AsyncGenerator[pb.WatchResponse, None]:
     """What one member tells, put together from its fragments; an empty answer once it listens."""
     metadata = await connection.metadata(member)
@@ -101,6 +112,8 @@ async def _answers(
             _check(connection, answer, since, metadata)
             if answer.created:
                 await _check_history(connection, since)
+                if witness is not None:
+                    await _check_witness(connection, witness)
                 answer = pb.WatchResponse()  # its revision is no promise about events
             parts.append(answer)
             if not answer.fragment:
@@ -129,16 +142,47 @@ def _check(
 
 
 async def _check_history(connection: Connection, since: int) -> None:
-    """Raise Gone unless everything after `since` is still there, and of this life of the store.
+    """Raise Gone unless everything after `since` is still there; Rewound in another life.
 
     etcd takes a watch that begins at the very revision of a compaction, though a deletion at that
     revision is gone; it takes one from the future too, and waits.
     """
     last = await reading.revision(connection, since)
     if since < connection.floor or since > last:
-        raise Gone(
+        raise Rewound(
             f"revision {since} is of another life of the store, which is at {last}: list again"
         )
+
+
+async def _check_witness(connection: Connection, witness: _Witness) -> None:
+    """Raise Rewound where another object was written at a revision than we were told.
+
+    A copy that is put back may have the number of the cluster that it was taken from, and pass our
+    revision before we are back. Each value of ours has a mark of its own, so none comes twice.
+    """
+    request = requests.read(witness.path)
+    request.revision = witness.revision
+    try:
+        answer, _ = await connection.ask(RANGE, request, f"read {witness.path.decode()}")
+    except Gone:
+        return  # compacted: nobody knows any more
+    if [_seen(kv) for kv in answer.kvs] != [witness]:
+        raise Rewound(
+            f"at revision {witness.revision} {witness.path.decode()} was another object: this is "
+            "another life of the store, list again"
+        )
+
+
+def _seen(kv: pb.KeyValue) -> _Witness:
+    return _Witness(kv.key, kv.mod_revision, hash(kv.value))
+
+
+def _witness(answer: pb.WatchResponse) -> _Witness | None:
+    """The last object that was written."""
+    for change in reversed(answer.events):
+        if change.type == pb.Event.PUT:
+            return _seen(change.kv)
+    return None
 
 
 def _whole(parts: list[pb.WatchResponse]) -> pb.WatchResponse:

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 
-from tortie.datastore.contract import Closed, Event, Gone, Put, Unavailable
+from tortie.datastore.contract import Closed, Event, Gone, Put, Rewound, Unavailable
 from tortie.datastore.kubernetes.client import Client, Refused, Request
 from tortie.datastore.kubernetes.decoding import Bookmark, event_of, head_of
 from tortie.datastore.kubernetes.errors import is_unknown_resource
@@ -95,7 +95,7 @@ class Stream:
             raise refused.error from None
 
     async def _check_history(self) -> None:
-        """Raise Gone where the server was put back to an earlier copy of its data.
+        """Raise Rewound where the server was put back to an earlier copy of its data.
 
         It takes watches from revisions to come, and tells nothing until it has passed them.
         """
@@ -103,7 +103,7 @@ class Stream:
         now = head_of(await self._client.send(request), self.place).revision
         if now < self.revision:
             self._listed = False
-            raise Gone(
+            raise Rewound(
                 f"revision {self.revision} of {self.place.plural} is of another life of the "
                 f"server, which is at {now}: list again"
             )
