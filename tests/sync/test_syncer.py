@@ -475,11 +475,14 @@ def test_a_store_that_says_it_was_put_back_is_read_anew_though_it_has_passed_us(
         stream = Syncer(store, backoff=hurried()).stream()
         await first.create(global_network_set("a"))
         await until(stream, 1)
+        await first.create(global_network_set("b"))
+        await until(stream, 2)  # by the watch
         other = await second.create(global_network_set("a", app="other"))
-        await second.create(global_network_set("b"))
+        for name in ("b", "c"):
+            await second.create(global_network_set(name))
         store.current = second
         await first.close()  # ends the watch
-        assert updates(await until(stream, 2))[other.key] == other
+        assert updates(await until(stream, 3))[other.key] == other
         await stream.aclose()
 
     asyncio.run(body())
