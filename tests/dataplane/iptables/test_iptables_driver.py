@@ -181,7 +181,7 @@ def test_foreign_changes_are_repaired(
         ("-I", "cali-to-wl-dispatch", "-j", "ACCEPT"),
         ("-N", "cali-stray"),
         ("-t", "raw", "-F", "PREROUTING"),
-        ("-t", "mangle", "-N", "cali-PREROUTING"),
+        ("-t", "mangle", "-N", "cali-FORWARD"),
     ):
         iptables(lab, backend, *damage)
         assert driver.resync().failed == ()
@@ -306,7 +306,7 @@ def test_a_set_beyond_its_size_is_named_and_the_rest_goes_on(
 ) -> None:
     few = IptablesSettings(backend=backend, max_set_size=64)
     many = [parse_network(f"10.{n // 250}.{n % 250}.0/24") for n in range(3000)]
-    with new_driver(lab, backend, few) as driver:
+    with new_driver(lab, few) as driver:
         driver.apply(friends_only(HOSTS4[0]))
         delta = Delta(sets={"s:many": nets(*many), "s:new": nets(HOSTS4[2])})
         assert [one.subject for one in driver.apply(delta).failed] == ["set s:many"]
@@ -409,7 +409,7 @@ def test_tunnel_packets_of_workloads_are_dropped_unless_allowed(
         assert lab.deliver(sent) == [False, False]
     lab.forget_connections()
     free = IptablesSettings(backend=backend, allow_vxlan=True, allow_ipip=True)
-    with new_driver(lab, backend, free) as driver:
+    with new_driver(lab, free) as driver:
         driver.apply(friends_only())
         assert lab.deliver(sent) == [True, True]
 
@@ -453,7 +453,7 @@ def test_packets_to_the_host_meet_policy_and_the_endpoint_to_host_action(
     lab.own(host)
     to_host = Packet(4, HOSTS4[0].address, host.address, 17, 9, 1234)
     chosen = IptablesSettings(backend=backend, endpoint_to_host=action)
-    with new_driver(lab, backend, chosen) as driver:
+    with new_driver(lab, chosen) as driver:
         driver.apply(friends_only())
         lab.deliver([Sent("cali0", to_host)])
     assert seen(lab) == (0 if action is HostAction.DROP else 1)

@@ -17,7 +17,7 @@ from dataplane.programming import WORKLOADS, every_packet
 from strategies.corners import CORNERS
 from strategies.loose_programs import loose_programs, with_open_peer
 from strategies.programs import HOSTS4, HOSTS6, OUTSIDE, programs
-from tortie.dataplane.iptables import Backend
+from tortie.dataplane.iptables import Backend, IptablesSettings
 from tortie.net import parse_network
 from tortie.policy import Program, evaluate
 
@@ -31,7 +31,7 @@ PACKETS = list(every_packet())
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     with PacketLab(WORKLOADS) as lab:
         lab.know([*HOSTS4[4:], *HOSTS6[4:], *OUTSIDE])
-        made = World(lab, request.param)
+        made = World(lab, IptablesSettings(backend=request.param))
         yield made
         made.close()
 

@@ -37,9 +37,10 @@ from tortie.policy.program import (
     TierPolicies,
 )
 
-FILTER = "filter"
+FILTER, RAW, MANGLE, NAT = "filter", "raw", "mangle", "nat"
 ACCEPT_CHAIN, PASS_CHAIN = ChainName("cali-accept"), ChainName("cali-pass")
 TUNNELS_CHAIN = ChainName("cali-no-tunnels")
+UNTRACKED_CHAIN, EARLY_CHAIN = ChainName("cali-untracked"), ChainName("cali-early")
 ESTABLISHED = "-m conntrack --ctstate RELATED,ESTABLISHED"
 
 
@@ -124,13 +125,15 @@ def _targets(settings: IptablesSettings) -> dict[Action, str]:
     }
 
 
-def marking_chains(settings: IptablesSettings) -> tuple[Chain, Chain]:
-    """The chains that a deciding rule goes to."""
+def marking_chains(settings: IptablesSettings) -> Iterator[Chain]:
+    """The chains that a deciding rule goes to, in each table where policies are asked."""
     marks = settings.marks
-    return (
-        Chain(ACCEPT_CHAIN, (_setting(marks.accept),)),
-        Chain(PASS_CHAIN, (_setting(marks.passed),)),
-    )
+    early = f"-j MARK --set-xmark {settings.early:#x}/{settings.early | marks.decided:#x}"
+    for table in (FILTER, RAW, MANGLE):
+        yield Chain(ACCEPT_CHAIN, (_setting(marks.accept),), table)
+        yield Chain(PASS_CHAIN, (_setting(marks.passed),), table)
+    yield Chain(UNTRACKED_CHAIN, ("-j CT --notrack", early), RAW)
+    yield Chain(EARLY_CHAIN, (early,), MANGLE)
 
 
 def endpoint_chains(endpoint: Endpoint, family: Family, settings: IptablesSettings) -> list[Chain]:
@@ -181,18 +184,23 @@ def _walk(
     way: Way,
     settings: IptablesSettings,
 ) -> Iterator[str]:
-    accepted = f"{marked(settings.marks.accept)} -j RETURN"
-    for place, tier in enumerate(tiers):
-        yield from _tier(tier, way, settings, is_first=place == 0)
-    for name in profiles:
-        # Pass in a profile only ends that profile: the pass bit is not asked here.
-        yield f"-j {profile_chain(way, name)}"
-        yield accepted
+    yield from tiers_text(tiers, way, settings)
+    yield from profiles_text(profiles, way, settings)
     yield "-j DROP"
 
 
-def _tier(
-    tier: TierPolicies, way: Way, settings: IptablesSettings, *, is_first: bool
+def tiers_text(
+    tiers: tuple[TierPolicies, ...], way: Way, settings: IptablesSettings
+) -> Iterator[str]:
+    """The tiers in order, each with its default action; what they allow returns."""
+    for place, tier in enumerate(tiers):
+        yield from policies_text(tier, way, settings, is_first=place == 0, allowed="-j RETURN")
+        if tier.default_action is DefaultAction.DENY:
+            yield f"{_unmarked(settings.marks.passed)} -j DROP"
+
+
+def policies_text(
+    tier: TierPolicies, way: Way, settings: IptablesSettings, *, is_first: bool, allowed: str
 ) -> Iterator[str]:
     """One rule a policy: it is asked while no earlier one of the tier has decided."""
     marks = settings.marks
@@ -201,9 +209,14 @@ def _tier(
     for place, policy in enumerate(tier.policies):
         undecided = _unmarked(marks.decided) if place else ""
         yield _joined(undecided, f"-j {policy_chain(way, policy)}")
-    yield f"{marked(marks.accept)} -j RETURN"
-    if tier.default_action is DefaultAction.DENY:
-        yield f"{_unmarked(marks.passed)} -j DROP"
+    yield f"{marked(marks.accept)} {allowed}"
+
+
+def profiles_text(profiles: tuple[str, ...], way: Way, settings: IptablesSettings) -> Iterator[str]:
+    """The profiles in order. Pass only ends its profile: the pass bit is not asked here."""
+    for name in profiles:
+        yield f"-j {profile_chain(way, name)}"
+        yield f"{marked(settings.marks.accept)} -j RETURN"
 
 
 def _joined(*parts: str) -> str:

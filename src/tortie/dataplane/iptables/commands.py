@@ -7,11 +7,14 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from itertools import pairwise
 
 from tortie.dataplane.iptables.settings import Backend
+from tortie.linux.links import Links
 from tortie.linux.namespaces import in_namespace
+from tortie.linux.netlink.sockets import NetlinkSocket
+from tortie.net import Prefix
 
 _OWN_NAMESPACE = "/proc/thread-self/ns/net"
 _SEARCHED = "/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin"
@@ -56,6 +59,18 @@ class Commands:
     def restore_sets(self, text: str) -> None:
         """Change sets; what is as asked already is no error. Raises Refused, IptablesError."""
         self._run(["ipset", "-exist", "restore"], text)
+
+    def addresses(self) -> dict[str, frozenset[Prefix]]:
+        """The addresses of every interface of the namespace that has any. Raises OSError."""
+        found: dict[str, set[Prefix]] = {}
+        with self._inside(), closing(NetlinkSocket()) as route:
+            links = Links(route)
+            names = {link.index: link.name for link in links.list()}
+            for one in links.addresses():
+                if one.index in names:
+                    address = Prefix.single(one.prefix.version, one.prefix.address)
+                    found.setdefault(names[one.index], set()).add(address)
+        return {name: frozenset(held) for name, held in found.items()}
 
     def _program(self, version: int, action: str) -> str:
         return f"{_PROGRAMS[version]}-{self.backend}-{action}"

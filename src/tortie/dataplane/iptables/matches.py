@@ -169,7 +169,7 @@ def _wanted_ports(
     if peer.ports or peer.port_sets:
         listed = [
             text
-            for chunk in _chunks(peer.ports)
+            for chunk in chunks(peer.ports)
             for text in _multiports(chunk, protocol, having, end)
         ]
         yield _one_of((*listed, *(_set(family, one, pair) for one in peer.port_sets)))
@@ -180,7 +180,7 @@ def _unwanted_ports(
 ) -> Iterator[_Term]:
     pair = f"{end.side},{end.side}"
     yield from (_Inline(_set(family, one, pair, "! ")) for one in peer.not_port_sets)
-    for chunk in _chunks(peer.not_ports):
+    for chunk in chunks(peer.not_ports):
         if protocol is not None:
             yield _Inline(f"-m multiport ! {end.ports} {chunk}")
         else:
@@ -198,8 +198,8 @@ def _one_of(texts: Iterable[str]) -> _Term:
     return _Inline(listed[0]) if len(listed) == 1 else _Choice(listed)
 
 
-def _chunks(ranges: tuple[PortRange, ...]) -> Iterator[str]:
-    """The ports as lists that a multiport match can take."""
+def chunks(ranges: tuple[PortRange, ...]) -> Iterator[str]:
+    """Ports as lists that a multiport match can take."""
     chunk: list[str] = []
     room = _MULTIPORT_ROOM
     for one in merged_ranges(ranges):

@@ -19,7 +19,7 @@ from tortie.dataplane.nftables.names import (
     endpoint_chain,
     set_name,
 )
-from tortie.policy.program import PolicyId
+from tortie.policy.program import EndpointId, PolicyId
 
 __all__ = [
     "CHAIN_PREFIX",
@@ -31,6 +31,7 @@ __all__ = [
     "branch_chain",
     "checked_interface",
     "endpoint_chain",
+    "host_chain",
     "is_own_set",
     "policy_chain",
     "profile_chain",
@@ -41,6 +42,7 @@ __all__ = [
 CHAIN_PREFIX = "cali-"
 _CHAIN_LIMIT = 28
 _REMEMBERED = 16_384
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*", re.ASCII)
 _OWN_SET = re.compile(r"cali[46][0t]")
 
 
@@ -58,6 +60,14 @@ def policy_chain(way: Way, policy: PolicyId) -> ChainName:
 def profile_chain(way: Way, profile: str) -> ChainName:
     """cali-pri-kns.default: the chain of one profile's rules."""
     return _within_limit(f"cali-pr{way.value}-", names.profile_chain(way, profile))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def host_chain(prefix: str, host: EndpointId) -> ChainName:
+    """cali-fh-node1-eth0: the chain of one stage of a host endpoint; `prefix` tells which."""
+    if _SAFE.fullmatch(host.name):
+        return _within_limit(prefix, ChainName(prefix + host.name))
+    return ChainName(f"{prefix}_{_digest(repr(host.name))}"[:_CHAIN_LIMIT])
 
 
 def branch_chain(way: Way, beginning: str) -> ChainName:

@@ -26,6 +26,7 @@ from tortie.dataplane.iptables.edits import (
     PutJump,
     PutSet,
 )
+from tortie.dataplane.iptables.hosts import Hosts, host_chains, is_host_chain
 from tortie.dataplane.iptables.names import (
     ChainName,
     Unrenderable,
@@ -79,6 +80,7 @@ class Planner:
         owners += [self._profile(one) for one in sorted(touched.profiles)]
         ends = [unit for one in sorted(touched.interfaces) for unit in self._claimed(one)]
         ways = [self.ways_unit()] if touched.interfaces else []
+        ways += [self._host_endpoints()] if touched.hosts else []
         units = [*sets, *owners, *ends]
         coming = [one for one in units if not _only_drops(one)]
         going = [one for one in units if _only_drops(one)]
@@ -98,6 +100,7 @@ class Planner:
             edits += self._changed(family, static_chains(family, self._settings))
             edits += _jumps(family, mirror)
             empty = workload_chains((), (), family)
+            empty += host_chains(Hosts({}, {}), {}, family, self._settings)
             edits += [
                 PutChain(family.version, chain)
                 for chain in empty
@@ -119,6 +122,25 @@ class Planner:
                 if is_branch(name) and name not in wanted
             ]
         return Unit("the ways to workloads", tuple(edits))
+
+    def _host_endpoints(self) -> Unit:
+        """All host endpoints at once: each interface is one's or another's."""
+        edits: list[Edit] = []
+        try:
+            for family in FAMILIES:
+                chains = host_chains(
+                    self._desired.hosts, self._program.policies, family, self._settings
+                )
+                edits += self._changed(family, chains)
+                wanted = {(chain.table, chain.name) for chain in chains}
+                edits += [
+                    DropChain(family.version, *key)
+                    for key in self._mirrors[family.version].chains
+                    if is_host_chain(*key) and key not in wanted
+                ]
+        except (UnsafeName, Unrenderable) as error:
+            return Unit("host endpoints", (), (), str(error))
+        return Unit("host endpoints", tuple(edits))
 
     def _set(self, key: SetKey) -> Unit:
         version, set_id = key

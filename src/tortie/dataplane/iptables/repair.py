@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from tortie.dataplane.iptables.desired import Desired, Touched, is_large
 from tortie.dataplane.iptables.edits import DropChain, DropJumps, DropSet, Edit, Mirror
+from tortie.dataplane.iptables.hosts import Hosts, host_chains, is_host_chain
 from tortie.dataplane.iptables.names import (
     ChainName,
     SetName,
@@ -36,6 +37,7 @@ def everything(desired: Desired, found: SetSnapshot) -> Touched:
     touched.policies.update(desired.program.policies)
     touched.profiles.update(desired.program.profiles)
     touched.interfaces.update(desired.program.interfaces)
+    touched.hosts = True
     for key, wanted in desired.sets.items():
         name = set_name(*key)
         if found.types.get(name) is not wanted.type:
@@ -57,7 +59,11 @@ def strays(desired: Desired, mirrors: Mirrors, settings: IptablesSettings) -> li
     units = []
     for family in FAMILIES:
         mirror, version = mirrors[family.version], family.version
-        static = (*static_chains(family, settings), *workload_chains((), (), family))
+        static = (
+            *static_chains(family, settings),
+            *workload_chains((), (), family),
+            *host_chains(Hosts({}, {}), {}, family, settings),
+        )
         kept = {(one.table, one.name) for one in static} | owned
         rules: list[Edit] = [
             DropJumps(version, table, hook, tuple(found))
@@ -67,7 +73,7 @@ def strays(desired: Desired, mirrors: Mirrors, settings: IptablesSettings) -> li
         rules += [
             DropChain(version, *key)
             for key in sorted(mirror.chains.keys() - kept)
-            if not (key[0] == "filter" and is_branch(key[1]))
+            if not (key[0] == "filter" and is_branch(key[1])) and not is_host_chain(*key)
         ]
         wanted = set(_owned_sets(desired, version))
         sets = [DropSet(version, one) for one in sorted(mirror.sets.keys() - wanted)]

@@ -13,11 +13,20 @@ from typing import NamedTuple
 from tortie.dataplane.iptables.chains import (
     ESTABLISHED,
     FILTER,
+    MANGLE,
+    NAT,
+    RAW,
     TUNNELS_CHAIN,
     Chain,
     clearing,
     marked,
     marking_chains,
+)
+from tortie.dataplane.iptables.hosts import (
+    FROM_FORWARD,
+    FROM_HOST,
+    TO_FORWARD,
+    TO_HOST,
 )
 from tortie.dataplane.iptables.names import (
     ChainName,
@@ -33,7 +42,6 @@ from tortie.dataplane.nftables.settings import Family
 from tortie.engine.delta import ALL_HOSTS, ALL_POOLS, MASQ_POOLS
 from tortie.policy.program import Endpoint
 
-RAW, NAT = "raw", "nat"
 FIXED_SETS = (MASQ_POOLS, ALL_POOLS, ALL_HOSTS)  # what the static chains look into
 _DISPATCH = {Way.FROM: ChainName("cali-from-wl-dispatch"), Way.TO: ChainName("cali-to-wl-dispatch")}
 _ROOTS = {Way.FROM: ChainName("cali-from-wl-ifaces"), Way.TO: ChainName("cali-to-wl-ifaces")}
@@ -58,7 +66,10 @@ class Jump(NamedTuple):
 JUMPS = (
     Jump(FILTER, "FORWARD", ChainName("cali-FORWARD")),
     Jump(FILTER, "INPUT", ChainName("cali-INPUT")),
+    Jump(FILTER, "OUTPUT", ChainName("cali-OUTPUT")),
     Jump(RAW, "PREROUTING", ChainName("cali-PREROUTING")),
+    Jump(RAW, "OUTPUT", ChainName("cali-OUTPUT")),
+    Jump(MANGLE, "PREROUTING", ChainName("cali-PREROUTING")),
     Jump(NAT, "POSTROUTING", ChainName("cali-POSTROUTING")),
 )
 
@@ -73,11 +84,26 @@ def static_chains(family: Family, settings: IptablesSettings) -> tuple[Chain, ..
         Chain(_TO_HOST, tuple(_workload_to_host(family, settings))),
         Chain(
             ChainName("cali-INPUT"),
-            (*_each("-i", f"-g {_TO_HOST}", settings), _tunnel_ends(family, settings)),
+            (
+                *_each("-i", f"-g {_TO_HOST}", settings),
+                *_tunnel_ends(family, settings),
+                f"-j {FROM_HOST}",
+            ),
         ),
+        Chain(ChainName("cali-OUTPUT"), (_to_tunnel_ends(family, settings), f"-j {TO_HOST}")),
         Chain(ChainName("cali-FORWARD"), tuple(_forward(settings))),
         Chain(_RPF, tuple(_way_back(family, settings)), RAW),
-        Chain(ChainName("cali-PREROUTING"), _each("-i", f"-j {_RPF}", settings), RAW),
+        Chain(
+            ChainName("cali-PREROUTING"),
+            (
+                clearing(settings.early),
+                *_each("-i", f"-j {_RPF}", settings),
+                f"-j {FROM_HOST}",
+            ),
+            RAW,
+        ),
+        Chain(ChainName("cali-OUTPUT"), (clearing(settings.early), f"-j {TO_HOST}"), RAW),
+        Chain(ChainName("cali-PREROUTING"), (f"-j {FROM_HOST}",), MANGLE),
         Chain(ChainName("cali-POSTROUTING"), (_nat_outgoing(family, settings),), NAT),
     )
 
@@ -102,6 +128,8 @@ def _each(option: str, statement: str, settings: IptablesSettings) -> tuple[str,
 
 def _forward(settings: IptablesSettings) -> Iterator[str]:
     """What policy allows is accepted here, so that no later rule of others' asks again."""
+    yield f"-j {FROM_FORWARD}"
+    yield f"-j {TO_FORWARD}"
     yield clearing(settings.marks.decided)
     yield from _each("-i", f"-j {_DISPATCH[Way.FROM]}", settings)
     yield from _each("-o", f"-j {_DISPATCH[Way.TO]}", settings)
@@ -178,11 +206,18 @@ def _allowed_sources(endpoints: Iterable[Endpoint], family: Family) -> Iterator[
             yield f"-i {endpoint.interface} {source}-j RETURN"
 
 
-def _tunnel_ends(family: Family, settings: IptablesSettings) -> str:
+def _tunnel_ends(family: Family, settings: IptablesSettings) -> Iterator[str]:
     """What comes out of the tunnel is taken for a workload's: only nodes may put something in."""
     hosts = set_name(family.version, ALL_HOSTS)
     port = f"-p 17 -m multiport --dports {settings.vxlan_port}"
-    return f"{port} -m set ! --match-set {hosts} src -j DROP"
+    yield f"{port} -m set ! --match-set {hosts} src -j DROP"
+    yield f"{port} -j RETURN"  # nodes reach each other whatever host endpoints say
+
+
+def _to_tunnel_ends(family: Family, settings: IptablesSettings) -> str:
+    hosts = set_name(family.version, ALL_HOSTS)
+    port = f"-p 17 -m multiport --dports {settings.vxlan_port}"
+    return f"{port} -m set --match-set {hosts} dst -j RETURN"
 
 
 def _workload_to_host(family: Family, settings: IptablesSettings) -> Iterator[str]:

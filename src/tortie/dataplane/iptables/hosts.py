@@ -1,0 +1,277 @@
+"""Host endpoints as chains: which interface is whose, and what is asked there at each stage. Pure.
+
+    raw PREROUTING     cali-from-host-endpoint → cali-fh-<name>    before connection tracking
+    raw OUTPUT         cali-to-host-endpoint   → cali-th-<name>
+    mangle PREROUTING  cali-from-host-endpoint → cali-fh-<name>    before destination NAT
+    filter FORWARD     cali-from-hep-forward   → cali-fhfw-<name>, then
+                       cali-to-hep-forward     → cali-thfw-<name>
+    filter INPUT       cali-from-host-endpoint → cali-fh-<name>
+    filter OUTPUT      cali-to-host-endpoint   → cali-th-<name>
+
+A table's rules reach only chains of the same table, so a policy that is asked early has its chains
+in raw or mangle, too. An early rule that allows sets the mark's early bit, which lets the packet
+pass this host endpoint's later stages; it is cleared where a packet comes in or begins.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from tortie.dataplane.iptables.chains import (
+    EARLY_CHAIN,
+    ESTABLISHED,
+    FILTER,
+    MANGLE,
+    RAW,
+    UNTRACKED_CHAIN,
+    Chain,
+    clearing,
+    marked,
+    policies_text,
+    policy_chains,
+    profiles_text,
+    tiers_text,
+)
+from tortie.dataplane.iptables.matches import chunks
+from tortie.dataplane.iptables.names import ChainName, Way, checked_interface, host_chain
+from tortie.dataplane.iptables.settings import IptablesSettings
+from tortie.dataplane.nftables.matches import net_text
+from tortie.dataplane.nftables.settings import Family
+from tortie.net import PortRange, Prefix
+from tortie.policy import Program, host_endpoint_of
+from tortie.policy.program import (
+    EVERY_INTERFACE,
+    EndpointId,
+    Failsafe,
+    HostEndpoint,
+    Policy,
+    PolicyId,
+    TierPolicies,
+)
+
+Addresses = Mapping[str, frozenset[Prefix]]  # of the node's interfaces, by name
+FROM_HOST, TO_HOST = ChainName("cali-from-host-endpoint"), ChainName("cali-to-host-endpoint")
+FROM_FORWARD, TO_FORWARD = ChainName("cali-from-hep-forward"), ChainName("cali-to-hep-forward")
+# Without these IPv6 finds no neighbour; nothing from beyond the link has a hop limit of 255.
+_DISCOVERY = (133, 134, 135, 136)
+
+
+class _Place(NamedTuple):
+    """One direction at one stage: the chain that is asked there, and those it leads to."""
+
+    table: str
+    base: ChainName
+    option: str
+    prefix: str
+
+
+_UNTRACKED_IN = _Place(RAW, FROM_HOST, "-i", "cali-fh-")
+_UNTRACKED_OUT = _Place(RAW, TO_HOST, "-o", "cali-th-")
+_PRE_DNAT = _Place(MANGLE, FROM_HOST, "-i", "cali-fh-")
+_FORWARD_IN = _Place(FILTER, FROM_FORWARD, "-i", "cali-fhfw-")
+_FORWARD_OUT = _Place(FILTER, TO_FORWARD, "-o", "cali-thfw-")
+_NORMAL_IN = _Place(FILTER, FROM_HOST, "-i", "cali-fh-")
+_NORMAL_OUT = _Place(FILTER, TO_HOST, "-o", "cali-th-")
+_PLACES = (
+    *(_UNTRACKED_IN, _UNTRACKED_OUT, _PRE_DNAT),
+    *(_FORWARD_IN, _FORWARD_OUT, _NORMAL_IN, _NORMAL_OUT),
+)
+
+
+class Hosts(NamedTuple):
+    """The node's host endpoints, and the addresses by which some of them are told."""
+
+    hosts: Mapping[EndpointId, HostEndpoint]
+    addresses: Addresses
+
+
+class _Owners(NamedTuple):
+    """Which host endpoint each interface is; `every` is that of all others, if there is one."""
+
+    named: Mapping[str, EndpointId]
+    every: EndpointId | None
+
+    @property
+    def used(self) -> list[EndpointId]:
+        """Those that are some interface's."""
+        return sorted({*self.named.values(), *filter(None, [self.every])})
+
+
+def host_chains(
+    known: Hosts,
+    policies: Mapping[PolicyId, Policy],
+    family: Family,
+    settings: IptablesSettings,
+) -> list[Chain]:
+    """Every chain of host endpoints; without any, the chains that are asked are empty.
+
+    Raises UnsafeName for an interface that can't be one, Unrenderable for an early policy.
+    """
+    found = _owners(known, settings)
+    dispatch = [
+        Chain(one.base, tuple(_dispatch(one, found, settings)), one.table) for one in _PLACES
+    ]
+    asked = [
+        Chain(
+            host_chain(place.prefix, one),
+            tuple(_asked(known.hosts[one], place, family, settings)),
+            place.table,
+        )
+        for one in found.used
+        for place in _PLACES
+    ]
+    early = [
+        chain._replace(table=table)
+        for table, name in _early_policies(known.hosts[one] for one in found.used)
+        for chain in policy_chains(policies[name], family, settings)
+    ]
+    return [*early, *asked, *dispatch]
+
+
+def is_host_chain(table: str, name: str) -> bool:
+    """Whether a chain is here because of host endpoints, by its name and table."""
+    if name.startswith(("cali-fh-", "cali-th-", "cali-fhfw-", "cali-thfw-")):
+        return True
+    return table in (RAW, MANGLE) and name.startswith(("cali-pi-", "cali-po-"))
+
+
+def _owners(known: Hosts, settings: IptablesSettings) -> _Owners:
+    """Who each interface is. One that is named need not be there yet: its packets will be asked."""
+    program = Program(host_endpoints=known.hosts)
+    names = {one.interface for one in known.hosts.values()} | known.addresses.keys()
+    every = host_endpoint_of(program, "", ())
+    found = {
+        name: host_endpoint_of(program, name, known.addresses.get(name, ()))
+        for name in sorted(names - {"", EVERY_INTERFACE})
+        if not settings.guards(name)
+    }
+    return _Owners({n: one for n, one in found.items() if one and one != every}, every)
+
+
+def _early_policies(hosts: Iterable[HostEndpoint]) -> list[tuple[str, PolicyId]]:
+    return sorted(
+        {
+            (table, name)
+            for host in hosts
+            for table, tiers in (
+                (RAW, (*host.untracked.ingress, *host.untracked.egress)),
+                (MANGLE, host.pre_dnat.ingress),
+            )
+            for tier in tiers
+            for name in tier.policies
+        }
+    )
+
+
+def _dispatch(place: _Place, found: _Owners, settings: IptablesSettings) -> Iterator[str]:
+    """An interface that is nobody's is not asked; workloads' have chains of their own."""
+    for name, one in found.named.items():
+        yield f"{place.option} {checked_interface(name)} -g {host_chain(place.prefix, one)}"
+    if found.every is not None:
+        for prefix in settings.interface_prefixes:
+            yield f"{place.option} {prefix}+ -j RETURN"
+        # The node's talk with itself goes out and comes in by the loopback, and concerns nobody.
+        yield f"{place.option} lo -j RETURN"
+        yield f"-g {host_chain(place.prefix, found.every)}"
+
+
+def _asked(
+    host: HostEndpoint, place: _Place, family: Family, settings: IptablesSettings
+) -> Iterator[str]:
+    """What is asked of a packet of this host endpoint at one stage."""
+    if place is _UNTRACKED_IN:
+        yield from _early(host.untracked.ingress, place, family, settings)
+    elif place is _UNTRACKED_OUT:
+        yield from _early(host.untracked.egress, place, family, settings)
+    elif place is _PRE_DNAT:
+        yield from _early(host.pre_dnat.ingress, place, family, settings)
+    elif place is _FORWARD_IN:
+        yield from _forwarded(host.forward.ingress, Way.TO, settings)
+    elif place is _FORWARD_OUT:
+        yield from _forwarded(host.forward.egress, Way.FROM, settings)
+    elif place is _NORMAL_IN:
+        yield from _normal(host, host.normal.ingress, Way.TO, family, settings)
+    else:
+        yield from _normal(host, host.normal.egress, Way.FROM, family, settings)
+
+
+def _early(
+    tiers: tuple[TierPolicies, ...], place: _Place, family: Family, settings: IptablesSettings
+) -> Iterator[str]:
+    """No default action and no profiles: what no rule decides goes on to the next stage."""
+    if not tiers:
+        return
+    untracked, inward = place.table == RAW, place is not _UNTRACKED_OUT
+    way = Way.TO if inward else Way.FROM
+    yield clearing(settings.marks.decided)
+    yield from _discovery(family)
+    if not untracked:
+        yield f"{marked(settings.early)} -j RETURN"
+        yield f"{ESTABLISHED} -j RETURN"
+    safe = settings.failsafes
+    yield from _failsafe(safe.inbound if inward else safe.outbound, inward, "--dports", family)
+    if untracked:  # the replies, which no tracking tells
+        yield from _failsafe(safe.outbound if inward else safe.inbound, inward, "--sports", family)
+    allowed = f"-g {UNTRACKED_CHAIN if untracked else EARLY_CHAIN}"
+    for number, tier in enumerate(tiers):
+        yield from policies_text(tier, way, settings, is_first=number == 0, allowed=allowed)
+
+
+def _forwarded(
+    tiers: tuple[TierPolicies, ...], way: Way, settings: IptablesSettings
+) -> Iterator[str]:
+    """Without policy for it, and by Pass out of the last tier, what is forwarded passes."""
+    if not tiers:
+        return
+    yield clearing(settings.marks.decided)
+    if way is Way.TO:  # what came in: the bit is its own
+        yield f"{marked(settings.early)} -j RETURN"
+    yield from _states(settings)
+    yield from tiers_text(tiers, way, settings)
+
+
+def _normal(
+    host: HostEndpoint,
+    tiers: tuple[TierPolicies, ...],
+    way: Way,
+    family: Family,
+    settings: IptablesSettings,
+) -> Iterator[str]:
+    inward = way is Way.TO
+    yield clearing(settings.marks.decided)
+    yield f"{marked(settings.early)} -j RETURN"
+    yield from _states(settings)
+    yield from _discovery(family)
+    safe = settings.failsafes
+    yield from _failsafe(safe.inbound if inward else safe.outbound, inward, "--dports", family)
+    yield from tiers_text(tiers, way, settings)
+    yield from profiles_text(host.profiles, way, settings)
+    yield "-j DROP"
+
+
+def _states(settings: IptablesSettings) -> Iterator[str]:
+    yield f"{ESTABLISHED} -j RETURN"
+    if settings.drop_invalid:
+        yield "-m conntrack --ctstate INVALID -j DROP"
+
+
+def _discovery(family: Family) -> Iterator[str]:
+    if family.version == 6:
+        for number in _DISCOVERY:
+            yield f"-p 58 -m hl --hl-eq 255 -m icmp6 --icmpv6-type {number} -j RETURN"
+
+
+def _failsafe(
+    ports: Iterable[Failsafe], inward: bool, option: str, family: Family
+) -> Iterator[str]:
+    """Rules that let failsafe ports leave the chain undecided."""
+    grouped: dict[tuple[int, Prefix | None], list[PortRange]] = {}
+    for one in ports:
+        if one.net is None or one.net.version == family.version:
+            wanted = PortRange(one.port, one.port)
+            grouped.setdefault((one.protocol, one.net), []).append(wanted)
+    for (protocol, net), numbers in grouped.items():
+        where = ""
+        if net is not None and net.length:
+            where = f" {'-s' if inward else '-d'} {net_text(net.network)}"
+        for chunk in chunks(tuple(numbers)):
+            yield f"-p {int(protocol)}{where} -m multiport {option} {chunk} -j RETURN"
