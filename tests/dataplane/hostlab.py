@@ -5,6 +5,7 @@ seen as it comes in instead, and sent twice: when the second is seen, what the n
 the first has reached the other end.
 """
 
+import select
 import socket
 import struct
 from contextlib import suppress
@@ -13,6 +14,7 @@ from types import TracebackType
 from dataplane.frames import datagram
 from dataplane.packets import UPLINK, PacketLab, Sent, arrived, packet_socket, wait_for
 from dataplane.programming import WORKLOADS
+from strategies.programs import OUTSIDE
 from tortie.linux.namespaces import in_namespace
 from tortie.net import Prefix, format_address, parse_network
 from tortie.net.protocols import ICMP, ICMPV6, SCTP, TCP, UDP
@@ -23,6 +25,7 @@ FAR = [parse_network("203.0.113.9"), parse_network("2001:db8:2::9")]
 NODE = [parse_network("192.0.2.10"), parse_network("2001:db8:1::10")]
 SIDE_NODE = [parse_network("192.0.2.20"), parse_network("2001:db8:1::20")]
 _SENTINEL_LINK = "sentinel-a"
+_SOLICITATION = (b"\x86\xdd", ICMPV6, 135)
 _HEADER_INCLUDED6 = 36  # IPV6_HDRINCL
 _PROTOCOLS = {4: (TCP, UDP, SCTP, ICMP, 99), 6: (TCP, UDP, SCTP, ICMPV6, 99)}
 
@@ -62,6 +65,33 @@ class HostLab(PacketLab):
             ]
             self._out = {version: _sending(version) for version in (4, 6)}
             self._tap = packet_socket(_SENTINEL_LINK)
+
+    def restore_routes(self) -> None:
+        """Put back what the kernel took away with an interface that was down."""
+        for link, own in ((UPLINK, NODE), (SIDE, SIDE_NODE)):
+            for address in own:
+                self.own(address, link)
+        self.ip(f"route replace default dev {UPLINK}", f"route replace ::/0 dev {UPLINK}")
+        self.know(OUTSIDE)
+
+    def connections(self) -> int:
+        """How many connections the node tracks."""
+        with self.inside(), open("/proc/sys/net/netfilter/nf_conntrack_count") as file:
+            return int(file.read())
+
+    def solicits(self, address: Prefix) -> bool:
+        """Whether the node asks its uplink for who has an IPv6 address."""
+        to = format_address(6, address.address)
+        with self.inside():
+            asker = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        with asker, suppress(PermissionError):
+            asker.sendto(b"x", (to, 53))
+        wire = self._sockets[UPLINK]
+        while select.select([wire], [], [], 5)[0]:
+            frame = wire.recv(4096)
+            if len(frame) > 54 and (frame[12:14], frame[20], frame[54]) == _SOLICITATION:
+                return True
+        return False
 
     def _send(self, sent: Sent) -> bytes:
         if sent.packet.path is not Path.FROM_HOST:

@@ -13,10 +13,23 @@ from dataplane.programming import between, whole, without_ways_back
 from strategies.host_programs import FAILSAFES, with_host_endpoints
 from strategies.loose_programs import UNKNOWN_PROTOCOL, loose_programs, with_open_peer
 from strategies.programs import ENDPOINTS, HOSTS4, HOSTS6, OUTSIDE, PORTS, programs
-from tortie.dataplane.nftables import NftablesDataplane, NftSettings
-from tortie.net import Prefix
+from tortie.dataplane.contract import Applied
+from tortie.dataplane.nftables import HostAction, NftablesDataplane, NftSettings
+from tortie.net import PortRange, Prefix, parse_network
 from tortie.net.protocols import ICMP, ICMPV6, SCTP, TCP, UDP
-from tortie.policy import Packet, Path, Program, evaluate, explain, host_endpoint_of
+from tortie.policy import Packet, Path, Program, ToHost, evaluate, explain, host_endpoint_of
+from tortie.policy.program import (
+    Action,
+    DefaultAction,
+    EndpointId,
+    HostEndpoint,
+    PeerMatch,
+    Policy,
+    PolicyId,
+    Rule,
+    TierPolicies,
+    Tiers,
+)
 
 pytestmark = pytest.mark.root
 
@@ -86,7 +99,17 @@ class World:
     def __init__(self, lab: HostLab) -> None:
         self.lab = lab
         self._program = Program()
+        self._settings = SETTINGS
         self._driver: NftablesDataplane | None = None
+
+    def use(self, settings: NftSettings) -> None:
+        """Begin anew with other settings."""
+        self.close()
+        self._settings = settings
+
+    def links_changed(self) -> Applied:
+        assert self._driver is not None
+        return self._driver.links_changed()
 
     def close(self) -> None:
         if self._driver is not None:
@@ -97,7 +120,7 @@ class World:
         if self._driver is None:
             self.lab.nft("flush", "ruleset")
             with self.lab.inside():
-                self._driver = NftablesDataplane(SETTINGS)
+                self._driver = NftablesDataplane(self._settings)
             self._driver.fold(whole(program))
             assert self._driver.resync().failed == ()
         else:
@@ -165,3 +188,146 @@ def test_rules_that_only_the_types_allow_get_it_too(world: World, program: Progr
 def test_without_host_endpoints_the_node_is_left_alone(world: World) -> None:
     world.agree(replace(with_open_peer(Program()), failsafes=FAILSAFES))
     assert "hep" not in world.lab.nft("list", "ruleset")
+
+
+ALLOW, DENY = Rule(Action.ALLOW), Rule(Action.DENY)
+HEP = EndpointId("HostEndpoint", "", "node-uplink")
+TCP_IN = replace(
+    Packet(4, OUTSIDE[0].address, NODE[0].address, TCP, 40000, 81), path=Path.TO_HOST, entered=HEP
+)
+
+
+def guarded(interface: str = UPLINK, *addresses: Prefix, **stages: Rule) -> Program:
+    """One host endpoint whose stages have a rule each, in both directions; pod-3 is open."""
+    policies, tiers = {}, {}
+    for stage, rule in stages.items():
+        name = PolicyId("GlobalNetworkPolicy", "", stage)
+        policies[name] = Policy(name, "default", (rule,), (rule,))
+        asked = (TierPolicies("default", DefaultAction.DENY, (name,)),)
+        tiers[stage] = Tiers(asked, () if stage == "pre_dnat" else asked)
+    program = with_open_peer(Program(policies=policies, failsafes=FAILSAFES))
+    return replace(program, host_endpoints={HEP: HostEndpoint(HEP, interface, addresses, **tiers)})
+
+
+def passes(world: World, *packets: Packet) -> list[bool]:
+    world.lab.forget_connections()
+    return world.lab.deliver(Sent(link_of(one, OWNERS), one) for one in packets)
+
+
+@pytest.fixture
+def clean(world: World) -> Iterator[World]:
+    """The world, whose driver begins anew before and after."""
+    world.close()
+    yield world
+    world.close()
+
+
+def test_an_interface_that_gets_the_expected_address_later_is_guarded_from_then(
+    clean: World,
+) -> None:
+    late = parse_network("192.0.2.99")
+    clean.program(guarded("", late))
+    assert passes(clean, TCP_IN) == [True]
+    clean.lab.own(late)
+    try:
+        assert clean.links_changed().failed == ()
+        assert passes(clean, TCP_IN) == [False]
+    finally:
+        clean.lab.ip(f"address delete {late} dev {UPLINK}")
+    clean.links_changed()
+    assert passes(clean, TCP_IN) == [True]
+
+
+@pytest.mark.parametrize("interface", [UPLINK, "*"])
+def test_an_interface_made_anew_is_guarded_without_news_of_it(clean: World, interface: str) -> None:
+    clean.program(guarded(interface))
+    clean.lab.ip(f"link set {UPLINK} down", f"link set {UPLINK} name elsewhere")
+    clean.lab.ip(f"link set elsewhere name {UPLINK}", f"link set {UPLINK} up")
+    clean.lab.restore_routes()
+    assert passes(clean, TCP_IN) == [False]
+
+
+def test_answers_pass_where_questions_do_not(clean: World) -> None:
+    asked = Packet(4, NODE[0].address, OUTSIDE[0].address, UDP, 4000, 53, path=Path.FROM_HOST)
+    answer = Packet(4, OUTSIDE[0].address, NODE[0].address, UDP, 53, 4000, path=Path.TO_HOST)
+    clean.program(guarded())
+    assert passes(clean, answer) == [False]
+    assert passes(clean, asked, answer) == [True, True]  # 53 is failsafe on the way out
+
+
+def test_before_tracking_each_direction_is_asked_for_itself(clean: World) -> None:
+    asked = Packet(4, NODE[0].address, OUTSIDE[0].address, UDP, 4000, 123, path=Path.FROM_HOST)
+    answer = Packet(4, OUTSIDE[0].address, NODE[0].address, UDP, 123, 4000, path=Path.TO_HOST)
+    clean.program(guarded(untracked=ALLOW))
+    assert passes(clean) == []
+    others = clean.lab.connections()  # of the lab's own packets
+    assert passes(clean, asked, answer) == [True, True]
+    assert clean.lab.connections() == others
+    to_123 = Rule(Action.ALLOW, protocol=UDP, destination=PeerMatch(ports=(PortRange(123, 123),)))
+    clean.program(guarded(untracked=to_123))
+    assert passes(clean, asked, answer) == [True, False]
+
+
+@pytest.mark.parametrize("stage", ["pre_dnat", "forward"])
+def test_only_early_policy_sees_where_a_packet_was_sent_to(clean: World, stage: str) -> None:
+    """Somebody's NAT leads port 81 of the node to pod-3."""
+    to_81 = Rule(Action.DENY, protocol=TCP, destination=PeerMatch(ports=(PortRange(81, 81),)))
+    program = guarded(**{stage: to_81})
+    if stage == "forward":
+        program = guarded(forward=to_81, pre_dnat=Rule(Action.PASS))
+    clean.program(program)
+    clean.lab.nft(
+        "add table ip theirs; add chain ip theirs c { type nat hook prerouting priority -100; }; "
+        f"add rule ip theirs c tcp dport 81 dnat to {str(HOSTS4[3]).partition('/')[0]}:80"
+    )
+    translated = replace(
+        TCP_IN,
+        destination=HOSTS4[3].address,
+        destination_port=80,
+        first_destination=TCP_IN.destination,
+        first_destination_port=81,
+        destination_endpoint=ENDPOINTS[3],
+        path=Path.FORWARD,
+    )
+    expected = evaluate(program, translated).allowed
+    try:
+        assert passes(clean, TCP_IN) == [expected]
+    finally:
+        clean.lab.nft("delete table ip theirs")
+    assert not expected
+
+
+@pytest.mark.parametrize("action", list(HostAction))
+def test_a_workload_reaches_its_node_by_the_action_whatever_host_endpoints_say(
+    clean: World, action: HostAction
+) -> None:
+    clean.use(replace(SETTINGS, endpoint_to_host=action))
+    program = replace(guarded("*"), to_host=ToHost(action.upper()))
+    packet = Packet(
+        4,
+        HOSTS4[3].address,
+        NODE[0].address,
+        UDP,
+        4000,
+        4001,
+        source_endpoint=ENDPOINTS[3],
+        path=Path.TO_HOST,
+    )
+    try:
+        clean.program(program)
+        assert passes(clean, packet) == [evaluate(program, packet).allowed]
+        assert passes(clean, packet) == [action is not HostAction.DROP]
+    finally:
+        clean.use(SETTINGS)
+
+
+def test_ipv6_neighbours_are_found_whatever_policy_says(clean: World) -> None:
+    clean.program(guarded("*", untracked=DENY, normal=DENY))
+    assert clean.lab.solicits(parse_network("2001:db8::77"))
+
+
+def test_what_goes_with_the_last_host_endpoint(clean: World) -> None:
+    clean.program(guarded(normal=DENY, untracked=ALLOW))
+    assert "cali-hep-INPUT" in clean.lab.nft("list", "ruleset")
+    clean.program(replace(guarded(), host_endpoints={}))
+    assert "hep" not in clean.lab.nft("list", "ruleset")
