@@ -1,9 +1,7 @@
 """Whole clusters to migrate, and what is done with them."""
 
-import asyncio
 import io
 from collections.abc import Sequence
-from pathlib import Path
 
 from tortie.api import (
     BlockAffinity,
@@ -126,26 +124,3 @@ async def contents(store: Datastore, without: Sequence[str] = ()) -> dict[object
             assert not listing.malformed
             found |= {one.key: digest_of(one) for one in listing.resources}
     return found
-
-
-def main(path: str, target: str) -> None:
-    """Import a file, as a process that can be killed."""
-    from tortie.datastore import open_datastore
-
-    data = Path(path).read_bytes()
-
-    async def run() -> None:
-        store = await open_datastore(target)
-        try:
-            _, differences = await imported(store, data)
-            assert not differences.problems
-        finally:
-            await store.close()
-
-    asyncio.run(run())
-
-
-if __name__ == "__main__":
-    import sys
-
-    main(*sys.argv[1:])

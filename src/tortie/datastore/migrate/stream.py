@@ -22,6 +22,7 @@ from tortie.api import DecodeError, Key, Resource, UnknownKind, decode, encode, 
 from tortie.datastore.contract import DatastoreError
 
 FORMAT = 1
+_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _END = "DatastoreExportEnd"
 LONGEST = 16 << 20  # bytes of one line: ten times what any store takes
 
@@ -136,7 +137,7 @@ class Reader:
             raise BadExport("the file is empty: it is no export")
         try:
             header = msgspec.json.decode(line, type=Header)
-        except msgspec.DecodeError:
+        except _NO_JSON:
             raise BadExport(
                 "line 1: this is no export of a datastore (those are made by `tortie datastore "
                 "migrate export`); manifests are put in by `tortie apply`"
@@ -161,7 +162,7 @@ class Reader:
     def _head(self, line: bytes) -> _Head:
         try:
             return msgspec.json.decode(line, type=_Head)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except _NO_JSON as error:
             raise self._bad(f"no JSON object: {error}") from None
 
     def _object(self, line: bytes, head: _Head) -> Resource:
@@ -182,7 +183,7 @@ class Reader:
     def _checked(self, line: bytes, counts: Counter[str], digest: str) -> End:
         try:
             end = msgspec.json.decode(line, type=End)
-        except msgspec.DecodeError as error:
+        except _NO_JSON as error:
             raise self._bad(f"the end mark can't be read: {error}") from None
         if end.counts != dict(counts) or end.objects != counts.total():
             raise self._bad(
