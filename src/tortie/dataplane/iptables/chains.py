@@ -128,7 +128,9 @@ def _targets(settings: IptablesSettings) -> dict[Action, str]:
 def marking_chains(settings: IptablesSettings) -> Iterator[Chain]:
     """The chains that a deciding rule goes to, in each table where policies are asked."""
     marks = settings.marks
-    early = f"-j MARK --set-xmark {settings.early:#x}/{settings.early | marks.decided:#x}"
+    early = (
+        f"-j MARK --set-xmark {settings.marks.early:#x}/{settings.marks.early | marks.decided:#x}"
+    )
     for table in (FILTER, RAW, MANGLE):
         yield Chain(ACCEPT_CHAIN, (_setting(marks.accept),), table)
         yield Chain(PASS_CHAIN, (_setting(marks.passed),), table)

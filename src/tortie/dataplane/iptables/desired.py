@@ -7,14 +7,12 @@ from collections.abc import Iterator, Set
 
 from msgspec.structs import replace
 
-from tortie.dataplane.iptables.hosts import Addresses, Hosts
+from tortie.dataplane.iptables.hosts import Hosts
 from tortie.dataplane.iptables.sets import ElementChange, FamilySet, SetType
 from tortie.dataplane.nftables import desired as nftables
 from tortie.engine.delta import Delta, SetContents
 from tortie.policy.program import (
     Endpoint,
-    EndpointId,
-    HostEndpoint,
     Member,
     PolicyId,
     SetId,
@@ -43,18 +41,11 @@ class Desired:
     def __init__(self) -> None:
         self.program = nftables.Desired()
         self.sets: dict[SetKey, FamilySet] = {}
-        self._hosts: dict[EndpointId, HostEndpoint] = {}
-        self.addresses: Addresses = {}  # of the node's interfaces, where a host endpoint asks
 
     @property
     def hosts(self) -> Hosts:
         """The node's host endpoints."""
-        return Hosts(self._hosts, self.addresses)
-
-    @property
-    def expects_addresses(self) -> bool:
-        """Whether some host endpoint is told by the addresses of its interface."""
-        return any(not host.interface for host in self._hosts.values())
+        return Hosts(self.program.hosts, self.program.addresses)
 
     def guarded(self) -> Iterator[Endpoint]:
         """The endpoints that have their interface."""
@@ -75,17 +66,9 @@ class Desired:
         rest = self.program.fold(replace(delta, sets={}, members={}, sets_removed=frozenset()))
         touched.policies, touched.profiles = rest.policies, rest.profiles
         touched.interfaces = rest.interfaces
-        touched.hosts = self._fold_hosts(delta)
+        # Early policies have chains of their own, which change with them.
+        touched.hosts = rest.hosts or bool(self.program.hosts and rest.policies)
         return touched
-
-    def _fold_hosts(self, delta: Delta) -> bool:
-        """Whether host endpoints may need other chains: early ones have policies of their own."""
-        for name in delta.host_endpoints_removed:
-            self._hosts.pop(name, None)
-        self._hosts.update(delta.host_endpoints)
-        policies = delta.policies or delta.policies_removed
-        own = delta.host_endpoints or delta.host_endpoints_removed
-        return bool(own or (self._hosts and policies))
 
     def _put_set(self, set_id: SetId, contents: SetContents, touched: Touched) -> None:
         for version in VERSIONS:

@@ -120,7 +120,7 @@ class IptablesDataplane:
 
     def _see_addresses(self, touched: Touched) -> None:
         """Look at the addresses of the node, if some host endpoint is told by them."""
-        desired = self._desired
+        desired = self._desired.program
         found = self._commands.addresses() if desired.expects_addresses else {}
         touched.hosts = touched.hosts or found != desired.addresses
         desired.addresses = found

@@ -34,12 +34,11 @@ from tortie.dataplane.iptables.chains import (
 from tortie.dataplane.iptables.matches import chunks
 from tortie.dataplane.iptables.names import ChainName, Way, checked_interface, host_chain
 from tortie.dataplane.iptables.settings import IptablesSettings
+from tortie.dataplane.nftables.hosts import Addresses, Owners, owners
 from tortie.dataplane.nftables.matches import net_text
 from tortie.dataplane.nftables.settings import Family
 from tortie.net import PortRange, Prefix
-from tortie.policy import Program, host_endpoint_of
 from tortie.policy.program import (
-    EVERY_INTERFACE,
     EndpointId,
     Failsafe,
     HostEndpoint,
@@ -48,7 +47,6 @@ from tortie.policy.program import (
     TierPolicies,
 )
 
-Addresses = Mapping[str, frozenset[Prefix]]  # of the node's interfaces, by name
 FROM_HOST, TO_HOST = ChainName("cali-from-host-endpoint"), ChainName("cali-to-host-endpoint")
 FROM_FORWARD, TO_FORWARD = ChainName("cali-from-hep-forward"), ChainName("cali-to-hep-forward")
 # Without these IPv6 finds no neighbour; nothing from beyond the link has a hop limit of 255.
@@ -84,18 +82,6 @@ class Hosts(NamedTuple):
     addresses: Addresses
 
 
-class _Owners(NamedTuple):
-    """Which host endpoint each interface is; `every` is that of all others, if there is one."""
-
-    named: Mapping[str, EndpointId]
-    every: EndpointId | None
-
-    @property
-    def used(self) -> list[EndpointId]:
-        """Those that are some interface's."""
-        return sorted({*self.named.values(), *filter(None, [self.every])})
-
-
 def host_chains(
     known: Hosts,
     policies: Mapping[PolicyId, Policy],
@@ -106,7 +92,7 @@ def host_chains(
 
     Raises UnsafeName for an interface that can't be one, Unrenderable for an early policy.
     """
-    found = _owners(known, settings)
+    found = owners(known.hosts, known.addresses, settings)
     dispatch = [
         Chain(one.base, tuple(_dispatch(one, found, settings)), one.table) for one in _PLACES
     ]
@@ -116,12 +102,12 @@ def host_chains(
             tuple(_asked(known.hosts[one], place, family, settings)),
             place.table,
         )
-        for one in found.used
+        for one in _used(found)
         for place in _PLACES
     ]
     early = [
         chain._replace(table=table)
-        for table, name in _early_policies(known.hosts[one] for one in found.used)
+        for table, name in _early_policies(known.hosts[one] for one in _used(found))
         for chain in policy_chains(policies[name], family, settings)
     ]
     return [*early, *asked, *dispatch]
@@ -134,17 +120,9 @@ def is_host_chain(table: str, name: str) -> bool:
     return table in (RAW, MANGLE) and name.startswith(("cali-pi-", "cali-po-"))
 
 
-def _owners(known: Hosts, settings: IptablesSettings) -> _Owners:
-    """Who each interface is. One that is named need not be there yet: its packets will be asked."""
-    program = Program(host_endpoints=known.hosts)
-    names = {one.interface for one in known.hosts.values()} | known.addresses.keys()
-    every = host_endpoint_of(program, "", ())
-    found = {
-        name: host_endpoint_of(program, name, known.addresses.get(name, ()))
-        for name in sorted(names - {"", EVERY_INTERFACE})
-        if not settings.guards(name)
-    }
-    return _Owners({n: one for n, one in found.items() if one and one != every}, every)
+def _used(found: Owners) -> list[EndpointId]:
+    """The host endpoints that are some interface's."""
+    return sorted({*found.named.values(), *filter(None, [found.every])})
 
 
 def _early_policies(hosts: Iterable[HostEndpoint]) -> list[tuple[str, PolicyId]]:
@@ -162,7 +140,7 @@ def _early_policies(hosts: Iterable[HostEndpoint]) -> list[tuple[str, PolicyId]]
     )
 
 
-def _dispatch(place: _Place, found: _Owners, settings: IptablesSettings) -> Iterator[str]:
+def _dispatch(place: _Place, found: Owners, settings: IptablesSettings) -> Iterator[str]:
     """An interface that is nobody's is not asked; workloads' have chains of their own."""
     for name, one in found.named.items():
         yield f"{place.option} {checked_interface(name)} -g {host_chain(place.prefix, one)}"
@@ -205,7 +183,7 @@ def _early(
     yield clearing(settings.marks.decided)
     yield from _discovery(family)
     if not untracked:
-        yield f"{marked(settings.early)} -j RETURN"
+        yield f"{marked(settings.marks.early)} -j RETURN"
         yield f"{ESTABLISHED} -j RETURN"
     safe = settings.failsafes
     yield from _failsafe(safe.inbound if inward else safe.outbound, inward, "--dports", family)
@@ -224,7 +202,7 @@ def _forwarded(
         return
     yield clearing(settings.marks.decided)
     if way is Way.TO:  # what came in: the bit is its own
-        yield f"{marked(settings.early)} -j RETURN"
+        yield f"{marked(settings.marks.early)} -j RETURN"
     yield from _states(settings)
     yield from tiers_text(tiers, way, settings)
 
@@ -238,7 +216,7 @@ def _normal(
 ) -> Iterator[str]:
     inward = way is Way.TO
     yield clearing(settings.marks.decided)
-    yield f"{marked(settings.early)} -j RETURN"
+    yield f"{marked(settings.marks.early)} -j RETURN"
     yield from _states(settings)
     yield from _discovery(family)
     safe = settings.failsafes

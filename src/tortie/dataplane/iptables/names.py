@@ -42,7 +42,6 @@ __all__ = [
 CHAIN_PREFIX = "cali-"
 _CHAIN_LIMIT = 28
 _REMEMBERED = 16_384
-_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*", re.ASCII)
 _OWN_SET = re.compile(r"cali[46][0t]")
 
 
@@ -65,9 +64,7 @@ def profile_chain(way: Way, profile: str) -> ChainName:
 @lru_cache(maxsize=_REMEMBERED)
 def host_chain(prefix: str, host: EndpointId) -> ChainName:
     """cali-fh-node1-eth0: the chain of one stage of a host endpoint; `prefix` tells which."""
-    if _SAFE.fullmatch(host.name):
-        return _within_limit(prefix, ChainName(prefix + host.name))
-    return ChainName(f"{prefix}_{_digest(repr(host.name))}"[:_CHAIN_LIMIT])
+    return _within_limit(prefix, names.host_chain(prefix, host))
 
 
 def branch_chain(way: Way, beginning: str) -> ChainName:

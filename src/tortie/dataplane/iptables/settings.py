@@ -54,12 +54,6 @@ class IptablesSettings(NftSettings, frozen=True):
         return Scratch(high, 1 << (self.mark_mask ^ high).bit_length() - 1)
 
     @property
-    def early(self) -> int:
-        """The mask's third bit: a host endpoint has allowed the packet before tracking or NAT."""
-        rest = self.mark_mask ^ self.marks.decided
-        return rest & -rest
-
-    @property
     def logged_as(self) -> str:
         """The prefix of logged packets, as long as the kernel keeps it."""
         return self.log_prefix[: _LOG_PREFIX_ROOM - len(_SEPARATOR)] + _SEPARATOR

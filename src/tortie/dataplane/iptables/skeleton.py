@@ -96,13 +96,13 @@ def static_chains(family: Family, settings: IptablesSettings) -> tuple[Chain, ..
         Chain(
             ChainName("cali-PREROUTING"),
             (
-                clearing(settings.early),
+                clearing(settings.marks.early),
                 *_each("-i", f"-j {_RPF}", settings),
                 f"-j {FROM_HOST}",
             ),
             RAW,
         ),
-        Chain(ChainName("cali-OUTPUT"), (clearing(settings.early), f"-j {TO_HOST}"), RAW),
+        Chain(ChainName("cali-OUTPUT"), (clearing(settings.marks.early), f"-j {TO_HOST}"), RAW),
         Chain(ChainName("cali-PREROUTING"), (f"-j {FROM_HOST}",), MANGLE),
         Chain(ChainName("cali-POSTROUTING"), (_nat_outgoing(family, settings),), NAT),
     )
