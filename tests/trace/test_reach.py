@@ -5,19 +5,40 @@ from itertools import pairwise
 from hypothesis import given, settings
 
 from strategies import clusters
+from tortie.api.manifests import read_manifests
 from tortie.net import PortRange, Prefix
 from tortie.net.protocols import ICMP, ICMPV6, TCP, UDP
-from tortie.policy import Packet, evaluate
+from tortie.policy import Packet
+from tortie.trace.classes import Ways
 from tortie.trace.cluster import Cluster, cluster_of
-from tortie.trace.reach import (
-    Party,
-    Probe,
-    as_words,
-    differences,
-    parties_of,
-    probes_of,
-    reach,
-    rules_of,
+from tortie.trace.judging import Way, judge
+from tortie.trace.parties import Party, Probe, parties_of, rules_of
+from tortie.trace.reach import as_words, differences, probes_of, reach
+from tortie.trace.sides import Sides
+
+ONE_ADDRESS = """
+apiVersion: v1
+kind: Namespace
+metadata: {name: a}
+---
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: default.p, namespace: a}
+spec:
+  selector: has(db)
+  ingress:
+  - {action: Deny, source: {nets: [10.0.0.7/32]}}
+  - {action: Allow, source: {selector: all()}}
+""" + "".join(
+    f"""
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}, namespace: a, labels: {{{name}: here}}}}
+spec: {{nodeName: n1, containers: [{{name: c}}]}}
+status: {{podIP: {address}}}
+"""
+    for name, address in (("other", "10.0.0.6"), ("denied", "10.0.0.7"), ("db", "10.0.0.8"))
 )
 
 
@@ -44,8 +65,9 @@ def packet(source: Party, destination: Party, left: Prefix, right: Prefix, probe
 
 def passes(found: Cluster, source: Party, destination: Party, probe: Probe) -> bool:
     families = {ICMP: (4,), ICMPV6: (6,)}.get(probe.protocol, (4, 6))
+    way = Way(source.node, destination.node)
     return any(
-        evaluate(found.program, packet(source, destination, left, right, probe)).allowed
+        judge(found, packet(source, destination, left, right, probe), way).allowed
         for left in source.addresses
         for right in destination.addresses
         if left.version == right.version and left.version in families
@@ -62,6 +84,30 @@ def test_every_pair_has_the_reach_that_its_own_packets_have(history: list) -> No
         source, destination = parties[told.source], parties[told.destination]
         expected = {probe for probe in probes if passes(found, source, destination, probe)}
         assert told.probes == expected
+
+
+@settings(deadline=None)
+@given(clusters.histories(clusters.policy_inputs))
+def test_both_ways_to_find_reach_agree(history: list) -> None:
+    resources = clusters.final(history).values()
+    found = cluster_of(each for each in resources if each.kind != "HostEndpoint")
+    probes = probes_of(rules_of(found.program), found)
+    ways, sides = Ways(found, probes), Sides(found, probes)
+    for source in parties_of(found):
+        for destination in parties_of(found):
+            if source.endpoint or destination.endpoint:
+                expected = sides.between(source, destination)
+                assert ways.between(source, destination) == expected
+
+
+def test_an_address_that_a_rule_names_is_told_from_others_of_its_sets() -> None:
+    found = cluster_of(resource for resource, _ in read_manifests("x.yaml", ONE_ADDRESS).resources)
+    probes = probes_of(rules_of(found.program), found)
+    parties = {party.name: party for party in parties_of(found)}
+    for kind in (Ways, Sides):
+        between = kind(found, probes).between
+        assert not between(parties["a/denied"], parties["a/db"])
+        assert between(parties["a/other"], parties["a/db"])
 
 
 @settings(deadline=None)

@@ -26,8 +26,9 @@ from tortie.policy import Verdict
 from tortie.selectors import SelectorError, parse
 from tortie.trace.cluster import Cluster
 from tortie.trace.ends import End, ServiceEnd, UnknownEnd, end_named, end_or_service
+from tortie.trace.parties import OUTSIDE, OUTSIDE_ADDRESSES, rules_of
 from tortie.trace.questions import NoQuestion, Port, parse_port, verdicts
-from tortie.trace.reach import OUTSIDE, OUTSIDE_ADDRESSES, probes_of, rules_of
+from tortie.trace.reach import probes_of
 
 
 class BadAssertions(ValueError):
