@@ -326,6 +326,21 @@ def test_ipv6_neighbours_are_found_whatever_policy_says(clean: World) -> None:
     assert clean.lab.solicits(parse_network("2001:db8::77"))
 
 
+@pytest.mark.parametrize("early", ["untracked", "pre_dnat"])
+def test_what_one_host_endpoint_allows_early_the_other_may_forbid(clean: World, early: str) -> None:
+    """The way in is `uplink`, the way out `side`."""
+    first = guarded(**{early: ALLOW, "forward": DENY})
+    second = EndpointId("HostEndpoint", "", "node-side")
+    shut = first.host_endpoints[HEP].forward
+    through = Packet(4, OUTSIDE[0].address, FAR[0].address, UDP, 4000, 4001, entered=HEP)
+    for forward in (Tiers(), shut):
+        side = HostEndpoint(second, SIDE, forward=forward)
+        program = replace(first, host_endpoints={**first.host_endpoints, second: side})
+        clean.program(program)
+        packet = replace(through, left=second)
+        assert passes(clean, packet) == [evaluate(program, packet).allowed] == [not forward.egress]
+
+
 def test_what_goes_with_the_last_host_endpoint(clean: World) -> None:
     clean.program(guarded(normal=DENY, untracked=ALLOW))
     assert "cali-hep-INPUT" in clean.lab.nft("list", "ruleset")
