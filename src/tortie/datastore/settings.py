@@ -4,10 +4,17 @@ Certificates and keys are PEM in memory, whether they came from files or inline,
 reads files and names the variable that was wrong.
 """
 
+import re
+
 from msgspec import Struct
 
 CRD_V1 = "crd.projectcalico.org/v1"
 CRD_V3 = "projectcalico.org/v3"
+
+
+def without_user(address: str) -> str:
+    """An address for people: there may be a password in it, though none belongs there."""
+    return re.sub(r"//.*@", "//...@", address)
 
 
 class SqliteSettings(Struct, frozen=True, kw_only=True):
@@ -31,7 +38,8 @@ class EtcdSettings(Struct, frozen=True, kw_only=True):
     key: bytes = b""
 
     def __repr__(self) -> str:
-        return f"EtcdSettings({', '.join(self.endpoints)})"  # never a password or key
+        shown = ", ".join(map(without_user, self.endpoints))  # never a password or key
+        return f"EtcdSettings({shown})"
 
 
 class KubernetesSettings(Struct, frozen=True, kw_only=True):
@@ -55,7 +63,21 @@ class KubernetesSettings(Struct, frozen=True, kw_only=True):
     api_group: str = CRD_V1  # CRD_V1 or CRD_V3
 
     def __repr__(self) -> str:
-        return f"KubernetesSettings({self.api_endpoint or self.kubeconfig or 'in the pod'})"
+        shown = without_user(self.api_endpoint) or self.kubeconfig or "in the pod"
+        return f"KubernetesSettings({shown})"
 
 
 DatastoreSettings = SqliteSettings | MemorySettings | EtcdSettings | KubernetesSettings
+
+
+def name_of(settings: DatastoreSettings) -> str:
+    """What to call it to a person, in the words of `--datastore`; without secrets."""
+    match settings:
+        case SqliteSettings(path=path):
+            return f"sqlite:{path}"
+        case MemorySettings():
+            return "memory:"
+        case EtcdSettings(endpoints=endpoints):
+            return f"etcd:{','.join(endpoints)}"
+        case KubernetesSettings():
+            return f"kubernetes:{settings.api_endpoint or settings.kubeconfig}"

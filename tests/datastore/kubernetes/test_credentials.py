@@ -10,10 +10,11 @@ import pytest
 
 from tortie.datastore import DatastoreError, Forbidden
 from tortie.datastore.kubernetes import credentials
-from tortie.datastore.kubernetes.access import Access, Plugin
+from tortie.datastore.kubernetes.access import Access, Plugin, find_access
 from tortie.datastore.kubernetes.credentials import Credentials
 from tortie.datastore.kubernetes.limiter import Limiter
 from tortie.datastore.kubernetes.tls import tls_context
+from tortie.datastore.settings import EtcdSettings, KubernetesSettings
 
 VERSION = "client.authentication.k8s.io/v1"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -52,6 +53,35 @@ def test_nothing_secret_is_shown(tmp_path: Path) -> None:
     path.write_text("hunter2")
     found = asyncio.run(Credentials(_access(token_file=str(path))).current())
     shown = repr(found) + repr(credentials.Pair(b"hunter2", b"hunter2"))
+    assert "hunter2" not in shown
+
+
+@pytest.mark.parametrize("token", ["hunter2\nx", "hunter2é", "hunter2\x00"])
+def test_a_token_that_no_header_can_hold_is_refused_unseen(token: str) -> None:
+    settings = KubernetesSettings(api_endpoint="https://127.0.0.1:1", token=token)
+    with pytest.raises(DatastoreError, match="the given token has characters") as found:
+        find_access(settings)
+    assert "hunter2" not in str(found.value)
+
+
+def test_neither_is_one_that_a_program_gave(tmp_path: Path) -> None:
+    access = _access(plugin=_program(tmp_path, {"token": "hunter2é"}))
+    with pytest.raises(Forbidden, match="gave a token with characters") as refused:
+        _header(Credentials(access))
+    assert "hunter2" not in str(refused.value)
+
+
+def test_white_space_around_a_token_is_none_of_it() -> None:
+    settings = KubernetesSettings(api_endpoint="https://127.0.0.1:1", token="hunter2\n")
+    assert find_access(settings).token == "hunter2"
+
+
+def test_a_password_in_an_address_is_never_shown() -> None:
+    address = "https://me:hunter2@127.0.0.1:x"
+    settings = KubernetesSettings(api_endpoint=address)
+    with pytest.raises(DatastoreError) as found:
+        find_access(settings)
+    shown = repr(settings) + repr(EtcdSettings(endpoints=(address,))) + str(found.value)
     assert "hunter2" not in shown
 
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tortie.datastore.contract import DatastoreError
-from tortie.datastore.settings import KubernetesSettings
+from tortie.datastore.settings import KubernetesSettings, without_user
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -129,7 +129,7 @@ def read_bytes(path: Path, whose: str) -> bytes:
 
 def checked(access: Access) -> Access:
     """The same, if its address can be one. Raises DatastoreError."""
-    wrong = f"{access.origin}: {access.server!r} is no API server's address"
+    wrong = f"{access.origin}: {without_user(access.server)!r} is no API server's address"
     try:
         parts = urlsplit(access.server if "://" in access.server else f"https://{access.server}")
         good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -148,4 +148,12 @@ def checked(access: Access) -> Access:
         and parts.hostname not in ("127.0.0.1", "::1", "localhost")
     ):
         raise DatastoreError(f"{wrong} to send credentials to: it is not encrypted, use https://")
-    return replace(access, server=parts.geturl().rstrip("/"))
+    token = access.token.strip()
+    if not is_token(token):
+        raise DatastoreError(f"{access.identity} has characters that no token has")
+    return replace(access, server=parts.geturl().rstrip("/"), token=token)
+
+
+def is_token(text: str) -> bool:
+    """Whether a header can hold it; else the error that says so would show it."""
+    return text.isascii() and (not text or text.isprintable())

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from tortie.datastore.contract import Forbidden, Unavailable
-from tortie.datastore.kubernetes.access import Access, Plugin
+from tortie.datastore.kubernetes.access import Access, Plugin, is_token
 from tortie.datastore.kubernetes.errors import one_line
 
 PLUGIN_SECONDS = 60.0
@@ -91,7 +91,7 @@ class _TokenFile:
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is no text"
             raise Forbidden(f"the token file {self._path} can't be read: {reason}") from None
-        if not self._token or not self._token.isascii() or not self._token.isprintable():
+        if not self._token or not is_token(self._token):
             self._seen = None
             raise Forbidden(f"the token file {self._path} holds no token")
         return self._token
@@ -207,6 +207,8 @@ class _Program:
             raise self._failed(f"did not print an ExecCredential of {self._plugin.api_version}")
         if status is None or not (status.token or status.client_certificate_data):
             raise self._failed("gave neither a token nor a certificate")
+        if not is_token(status.token):
+            raise self._failed("gave a token with characters that no token has")
         if bool(status.client_certificate_data) != bool(status.client_key_data):
             raise self._failed("gave a certificate without its key, or a key alone")
         return status
