@@ -9,16 +9,28 @@ from hypothesis import HealthCheck, Phase, given, settings
 from msgspec.structs import replace
 
 from dataplane.hostlab import FAR, NODE, SIDE, SIDE_NODE, HostLab, link_of
-from dataplane.iptables.worlds import World, new_driver
+from dataplane.iptables.worlds import World, saved
 from dataplane.packets import UPLINK, Sent
 from dataplane.programming import without_ways_back
 from strategies.host_programs import FAILSAFES, with_host_endpoints
 from strategies.loose_programs import UNKNOWN_PROTOCOL, loose_programs, with_open_peer
 from strategies.programs import ENDPOINTS, HOSTS4, HOSTS6, OUTSIDE, PORTS, programs
 from tortie.dataplane.iptables import Backend, IptablesSettings
-from tortie.net import Prefix
+from tortie.net import PortRange, Prefix, parse_network
 from tortie.net.protocols import ICMP, ICMPV6, SCTP, TCP, UDP
-from tortie.policy import Packet, Path, Program, host_endpoint_of
+from tortie.policy import Packet, Path, Program, evaluate, host_endpoint_of
+from tortie.policy.program import (
+    Action,
+    DefaultAction,
+    EndpointId,
+    HostEndpoint,
+    PeerMatch,
+    Policy,
+    PolicyId,
+    Rule,
+    TierPolicies,
+    Tiers,
+)
 
 pytestmark = pytest.mark.root
 
@@ -125,5 +137,102 @@ def test_rules_that_only_the_types_allow_get_it_too(world: HostWorld, program: P
 
 def test_without_host_endpoints_the_node_is_left_alone(world: HostWorld) -> None:
     world.agree(replace(with_open_peer(Program()), failsafes=FAILSAFES), PACKETS)
-    with new_driver(world.lab, world.settings) as driver:
-        assert driver.resync().failed == ()
+    assert ":cali-fh-" not in saved(world.lab, world.settings.backend)
+
+
+ALLOW = Rule(Action.ALLOW)
+HEP = EndpointId("HostEndpoint", "", "node-uplink")
+TO_NODE = Packet(4, OUTSIDE[0].address, NODE[0].address, TCP, 40000, 81, path=Path.TO_HOST)
+ASKED = Packet(4, NODE[0].address, OUTSIDE[0].address, UDP, 4000, 123, path=Path.FROM_HOST)
+ANSWER = Packet(4, OUTSIDE[0].address, NODE[0].address, UDP, 123, 4000, path=Path.TO_HOST)
+
+
+def guarded(interface: str = UPLINK, *addresses: Prefix, **stages: Rule) -> Program:
+    """One host endpoint whose stages have a rule each, in both directions; pod-3 is open."""
+    policies, tiers = {}, {}
+    for stage, rule in stages.items():
+        name = PolicyId("GlobalNetworkPolicy", "", stage)
+        policies[name] = Policy(name, "default", (rule,), (rule,))
+        asked = (TierPolicies("default", DefaultAction.DENY, (name,)),)
+        tiers[stage] = Tiers(asked, () if stage == "pre_dnat" else asked)
+    program = with_open_peer(Program(policies=policies, failsafes=FAILSAFES))
+    return replace(program, host_endpoints={HEP: HostEndpoint(HEP, interface, addresses, **tiers)})
+
+
+@pytest.fixture
+def clean(world: HostWorld) -> Iterator[HostWorld]:
+    """The world, whose driver begins anew before and after."""
+    world.close()
+    yield world
+    world.close()
+
+
+def test_an_interface_that_gets_the_expected_address_later_is_guarded_from_then(
+    clean: HostWorld,
+) -> None:
+    late = parse_network("192.0.2.99")
+    clean.program(guarded("", late))
+    assert clean.arrivals([TO_NODE]) == [True]
+    clean.lab.own(late)
+    try:
+        assert clean.driver.links_changed().failed == ()
+        assert clean.arrivals([TO_NODE]) == [False]
+    finally:
+        clean.lab.ip(f"address delete {late} dev {UPLINK}")
+    assert clean.driver.links_changed().failed == ()
+    assert clean.arrivals([TO_NODE]) == [True]
+
+
+def test_answers_pass_where_questions_do_not(clean: HostWorld) -> None:
+    dns = [replace(ASKED, destination_port=53), replace(ANSWER, source_port=53)]
+    clean.program(guarded())
+    assert clean.arrivals(dns[1:]) == [False]
+    assert clean.arrivals(dns) == [True, True]  # 53 is failsafe on the way out
+
+
+def test_before_tracking_each_direction_is_asked_for_itself(clean: HostWorld) -> None:
+    clean.program(guarded(untracked=ALLOW))
+    assert clean.arrivals([ASKED, ANSWER]) == [True, True]
+    with clean.lab.inside(), open("/proc/net/nf_conntrack") as file:
+        assert "port=123" not in file.read()
+    to_123 = Rule(Action.ALLOW, protocol=UDP, destination=PeerMatch(ports=(PortRange(123, 123),)))
+    clean.program(guarded(untracked=to_123))
+    assert clean.arrivals([ASKED, ANSWER]) == [True, False]
+
+
+@pytest.mark.parametrize("stage", ["pre_dnat", "forward"])
+def test_only_early_policy_sees_where_a_packet_was_sent_to(clean: HostWorld, stage: str) -> None:
+    """Somebody's NAT leads port 81 of the node to pod-3."""
+    to_81 = Rule(Action.ALLOW, protocol=TCP, destination=PeerMatch(ports=(PortRange(81, 81),)))
+    program = guarded(**{stage: to_81})
+    clean.program(program)
+    clean.lab.nft(
+        "add table ip theirs; add chain ip theirs c { type nat hook prerouting priority -100; }; "
+        f"add rule ip theirs c tcp dport 81 dnat to {str(HOSTS4[3]).partition('/')[0]}:80"
+    )
+    translated = replace(
+        TO_NODE,
+        destination=HOSTS4[3].address,
+        destination_port=80,
+        first_destination=TO_NODE.destination,
+        first_destination_port=81,
+        destination_endpoint=ENDPOINTS[3],
+        path=Path.FORWARD,
+        entered=HEP,
+    )
+    assert evaluate(program, translated).allowed == (stage == "pre_dnat")
+    try:
+        assert clean.arrivals([TO_NODE]) == [stage == "pre_dnat"]
+    finally:
+        clean.lab.nft("delete table ip theirs")
+
+
+def test_what_goes_with_the_last_host_endpoint(clean: HostWorld) -> None:
+    clean.program(guarded(normal=ALLOW, untracked=ALLOW, pre_dnat=ALLOW))
+    backend = clean.settings.backend
+    rules = saved(clean.lab, backend)
+    assert rules.count(":cali-pi-gnp/untracked ") == 4  # in filter and raw, of both versions
+    clean.program(replace(guarded(normal=ALLOW), host_endpoints={}))
+    rules = saved(clean.lab, backend)
+    assert ":cali-fh-" not in rules
+    assert ":cali-pi-gnp/untracked " not in rules

@@ -54,6 +54,12 @@ class World:
             self._driver.close()
         self._driver = None
 
+    @property
+    def driver(self) -> IptablesDataplane:
+        """The driver, which has a program in force."""
+        assert self._driver is not None
+        return self._driver
+
     def program(self, program: Program) -> None:
         """Have the driver change what is in force to `program`."""
         if self._driver is None:
