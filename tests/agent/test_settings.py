@@ -120,6 +120,24 @@ def test_a_fatal_value_after_a_restart_leaves_what_is_remembered_in_force():
     assert second.configuration.interface_prefix == "tap"
 
 
+def test_what_can_not_be_read_counts_as_what_must_not_be_used_where_it_may_be_for_this_node():
+    line = "FelixConfiguration({}) counts as absent, it was never read well: why"
+    ours = [line.format(name) for name in ("default", "node.n1", "some-selector")]
+    for one in ours:
+        with pytest.raises(SettingsError, match="never read well"):
+            settings().settle([one])
+    others = [line.format("node.n2"), "NetworkPolicy(default/a) counts as absent, why"]
+    found = settings()
+    settled(found, felix(interface_prefix="tap"))
+    key, _ = felix()
+    found.saw([(key, None)])
+    assert found.settle([*others, ours[0]]) == frozenset()
+    assert found.configuration.interface_prefix == "tap"
+    assert found.problems == (ours[0],)
+    assert found.settle(others) == {"InterfacePrefix"}
+    assert found.problems == ()
+
+
 def test_a_new_start_with_what_is_remembered_changes_nothing_when_the_picture_comes():
     first, said = settings(), felix(health_port=9199, interface_prefix="tap")
     assert settled(first, said) == {"HealthPort", "InterfacePrefix"}

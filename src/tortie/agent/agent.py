@@ -194,7 +194,7 @@ class Agent:
         Whoever may write policies of one namespace must not be able to stop a cluster's rollout.
         """
         answer = self.health.readiness()
-        lines = "".join(f"policy: {line}\n" for line in self.absent_policies())
+        lines = "".join(f"{_about(line)}: {line}\n" for line in self.absent_policies())
         return Answer(answer.status, answer.body + lines.encode())
 
     async def _finish_turn(self) -> None:
@@ -238,7 +238,7 @@ class Agent:
         if not self._pictured:
             return
         problems = self.settings.problems
-        changed = self.settings.settle()
+        changed = self.settings.settle(self.absent_policies())
         self._tell_problems(problems)
         await self._remember(changed)
         if changed:
@@ -332,6 +332,10 @@ class Agent:
                 self._changed.clear()
             except TimeoutError:
                 self._inbox.resync()
+
+
+def _about(line: str) -> str:
+    return "settings" if line.startswith("FelixConfiguration(") else "policy"
 
 
 def _later(seconds: float, work: Callable[[], None]) -> object:

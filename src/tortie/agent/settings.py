@@ -74,6 +74,7 @@ class Settings:
         self._configurations: dict[str, FelixConfiguration] = {}
         self._labels: Mapping[str, str] = {}
         self._touched = True
+        self._absent: tuple[str, ...] = ()
         self.told: tuple[Source, ...] = tuple(remembered)  # by the datastore, and in force
         alone = resolve(self._local)
         if alone.fatal:
@@ -108,21 +109,24 @@ class Settings:
             self._configurations[name] = value
         self._touched = True
 
-    def settle(self) -> frozenset[str]:
+    def settle(self, absent: Iterable[str] = ()) -> frozenset[str]:
         """Put in force what was seen; the names of the parameters that changed.
 
-        A configuration that the agent must not run with is not taken at all: the last good one
-        stays, and `problems` says why. Raises SettingsError where there was never a good one.
+        `absent` has a line, by its key, for what is stored and can't be read. A configuration that
+        the agent must not run with, or that may say what can't be read, is not taken at all: the
+        last good one stays, and `problems` says why. Raises SettingsError where there was never a
+        good one.
         """
-        if not self._touched:
+        unread = tuple(line for line in absent if self._may_be_for_us(line))
+        if not self._touched and unread == self._absent:
             return frozenset()
-        self._touched = False
+        self._touched, self._absent = False, unread
         told = tuple(from_resources(self._configurations.values(), self.node, self._labels))
         found = resolve([*self._local, *told])
-        self.problems = tuple(problem.text for problem in found.problems)
-        if found.fatal:
+        self.problems = (*unread, *(problem.text for problem in found.problems))
+        if unread or found.fatal:
             if not self.has_good:
-                raise SettingsError("\n".join(found.fatal))
+                raise SettingsError("\n".join((*unread, *found.fatal)))
             return frozenset()
         before, self.resolved = self.resolved, found
         self.told, self.has_good = told, True
@@ -131,6 +135,13 @@ class Settings:
             for name, setting in found.settings.items()
             if setting.value != before.settings[name].value
         )
+
+    def _may_be_for_us(self, line: str) -> bool:
+        """Whom a selector is for can't be known of what can't be read."""
+        kind, _, rest = line.partition("(")
+        name = rest.partition(")")[0]
+        is_others = name.startswith("node.") and name != f"node.{self.node}"
+        return kind == "FelixConfiguration" and not is_others
 
     def said(self) -> list[Said]:
         """What is not at its default, and who set it."""

@@ -121,11 +121,15 @@ class Translator:
         self._take(event)
 
     def absent_policies(self) -> list[str]:
-        """One line for each policy that is stored, but of which no good value was ever seen."""
+        """One line for each policy that is stored, but of which no good value was ever seen.
+
+        FelixConfigurations are told too: without one an agent may guard too little.
+        """
         return [
             self._warned[key][0]
             for key in sorted(self._unread)
-            if self._unread[key] is None and key.kind in POLICY_KINDS
+            if self._unread[key] is None
+            and (key.kind in POLICY_KINDS or key.kind == "FelixConfiguration")
         ]
 
     def _differs(self, key: Key, revision: int) -> bool:
