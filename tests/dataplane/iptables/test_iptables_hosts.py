@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from dataplane.hostlab import FAR, NODE, SIDE, SIDE_NODE, HostLab, link_of
 from dataplane.iptables.worlds import World, saved
 from dataplane.packets import UPLINK, Sent
-from dataplane.programming import without_ways_back
+from dataplane.programming import between, without_ways_back
 from strategies.host_programs import FAILSAFES, with_host_endpoints
 from strategies.loose_programs import UNKNOWN_PROTOCOL, loose_programs, with_open_peer
 from strategies.programs import ENDPOINTS, HOSTS4, HOSTS6, OUTSIDE, PORTS, programs
@@ -225,6 +225,38 @@ def test_only_early_policy_sees_where_a_packet_was_sent_to(clean: HostWorld, sta
         assert clean.arrivals([TO_NODE]) == [stage == "pre_dnat"]
     finally:
         clean.lab.nft("delete table ip theirs")
+
+
+def test_a_refused_host_endpoint_is_named_and_left_with_its_failsafe_ports(
+    clean: HostWorld,
+) -> None:
+    """A set that is not there makes iptables refuse the early policy's rule."""
+    failsafe = replace(TO_NODE, destination_port=80)
+    clean.program(replace(guarded(), host_endpoints={}))
+    unknown = Rule(Action.ALLOW, source=PeerMatch(sets=("s:never-given",)))
+    refused = guarded(untracked=unknown, normal=ALLOW)
+    failed = clean.driver.apply(between(clean.in_force, refused)).failed
+    assert "host endpoints" in [one.subject for one in failed]
+    assert clean.arrivals([TO_NODE, failsafe]) == [False, True]
+
+
+def test_a_refused_edit_leaves_the_host_endpoint_as_it_was(clean: HostWorld) -> None:
+    only_81 = Rule(Action.ALLOW, protocol=TCP, destination=PeerMatch(ports=(PortRange(81, 81),)))
+    before = guarded(normal=only_81)
+    clean.program(before)
+    unknown = Rule(Action.ALLOW, source=PeerMatch(sets=("s:never-given",)))
+    clean.driver.apply(between(before, guarded(normal=only_81, untracked=unknown)))
+    assert clean.arrivals([TO_NODE, replace(TO_NODE, destination_port=82)]) == [True, False]
+
+
+def test_an_impossible_interface_is_named_and_the_others_are_guarded(clean: HostWorld) -> None:
+    program = guarded()
+    odd = HostEndpoint(HEP._replace(name="odd"), 'eth0"; -F')
+    clean.program(replace(program, host_endpoints={}))
+    both = replace(program, host_endpoints={**program.host_endpoints, odd.id: odd})
+    failed = clean.driver.apply(between(clean.in_force, both)).failed
+    assert [one.subject for one in failed] == ["odd"]
+    assert clean.arrivals([TO_NODE]) == [False]
 
 
 def test_what_goes_with_the_last_host_endpoint(clean: HostWorld) -> None:

@@ -32,19 +32,28 @@ from tortie.dataplane.iptables.chains import (
     tiers_text,
 )
 from tortie.dataplane.iptables.matches import chunks
-from tortie.dataplane.iptables.names import ChainName, Way, checked_interface, host_chain
+from tortie.dataplane.iptables.names import (
+    ChainName,
+    UnsafeName,
+    Way,
+    checked_interface,
+    host_chain,
+)
 from tortie.dataplane.iptables.settings import IptablesSettings
 from tortie.dataplane.nftables.hosts import Addresses, Owners, owners
 from tortie.dataplane.nftables.matches import net_text
 from tortie.dataplane.nftables.settings import Family
 from tortie.net import PortRange, Prefix
 from tortie.policy.program import (
+    EVERY_INTERFACE,
+    DefaultAction,
     EndpointId,
     Failsafe,
     HostEndpoint,
     Policy,
     PolicyId,
     TierPolicies,
+    Tiers,
 )
 
 FROM_HOST, TO_HOST = ChainName("cali-from-host-endpoint"), ChainName("cali-to-host-endpoint")
@@ -90,7 +99,7 @@ def host_chains(
 ) -> list[Chain]:
     """Every chain of host endpoints; without any, the chains that are asked are empty.
 
-    Raises UnsafeName for an interface that can't be one, Unrenderable for an early policy.
+    No interface may be `impossible`. Raises Unrenderable for an early policy.
     """
     found = owners(known.hosts, known.addresses, settings)
     dispatch = [
@@ -111,6 +120,33 @@ def host_chains(
         for chain in policy_chains(policies[name], family, settings)
     ]
     return [*early, *asked, *dispatch]
+
+
+def impossible(host: HostEndpoint) -> str:
+    """Why a host endpoint's interface can have no rules; empty if it can."""
+    if host.interface in ("", EVERY_INTERFACE):
+        return ""
+    try:
+        checked_interface(host.interface)
+    except UnsafeName as error:
+        return str(error)
+    return ""
+
+
+def closed_host(host: HostEndpoint) -> HostEndpoint:
+    """What stands for one whose policy could not be programmed.
+
+    Only failsafe ports pass, and nothing is forwarded of which its policy would have been asked.
+    """
+    nobody = (TierPolicies("closed", DefaultAction.DENY, ()),)
+    return HostEndpoint(
+        host.id,
+        host.interface,
+        host.addresses,
+        forward=Tiers(
+            nobody if host.forward.ingress else (), nobody if host.forward.egress else ()
+        ),
+    )
 
 
 def is_host_chain(table: str, name: str) -> bool:

@@ -26,7 +26,13 @@ from tortie.dataplane.iptables.edits import (
     PutJump,
     PutSet,
 )
-from tortie.dataplane.iptables.hosts import Hosts, host_chains, is_host_chain
+from tortie.dataplane.iptables.hosts import (
+    Hosts,
+    closed_host,
+    host_chains,
+    impossible,
+    is_host_chain,
+)
 from tortie.dataplane.iptables.names import (
     ChainName,
     Unrenderable,
@@ -80,7 +86,7 @@ class Planner:
         owners += [self._profile(one) for one in sorted(touched.profiles)]
         ends = [unit for one in sorted(touched.interfaces) for unit in self._claimed(one)]
         ways = [self.ways_unit()] if touched.interfaces else []
-        ways += [self._host_endpoints()] if touched.hosts else []
+        ways += self._host_endpoints() if touched.hosts else []
         units = [*sets, *owners, *ends]
         coming = [one for one in units if not _only_drops(one)]
         going = [one for one in units if _only_drops(one)]
@@ -123,24 +129,39 @@ class Planner:
             ]
         return Unit("the ways to workloads", tuple(edits))
 
-    def _host_endpoints(self) -> Unit:
-        """All host endpoints at once: each interface is one's or another's."""
-        edits: list[Edit] = []
+    def _host_endpoints(self) -> list[Unit]:
+        """All host endpoints at once, since each interface is one's or another's."""
+        known = self._desired.hosts
+        bad = {name: why for name, host in known.hosts.items() if (why := impossible(host))}
+        usable = {name: host for name, host in known.hosts.items() if name not in bad}
+        units = [Unit(str(name), (), (), why) for name, why in sorted(bad.items())]
+        closed = tuple(self._closed_hosts(known._replace(hosts=usable)))
         try:
-            for family in FAMILIES:
-                chains = host_chains(
-                    self._desired.hosts, self._program.policies, family, self._settings
-                )
-                edits += self._changed(family, chains)
-                wanted = {(chain.table, chain.name) for chain in chains}
-                edits += [
-                    DropChain(family.version, *key)
-                    for key in self._mirrors[family.version].chains
-                    if is_host_chain(*key) and key not in wanted
-                ]
-        except (UnsafeName, Unrenderable) as error:
-            return Unit("host endpoints", (), (), str(error))
-        return Unit("host endpoints", tuple(edits))
+            edits = tuple(self._open_hosts(known._replace(hosts=usable)))
+        except Unrenderable as error:
+            return [*units, Unit("host endpoints", closed, (), str(error))]
+        return [*units, Unit("host endpoints", edits, closed)]
+
+    def _open_hosts(self, known: Hosts) -> Iterator[Edit]:
+        for family in FAMILIES:
+            mirror = self._mirrors[family.version]
+            chains = host_chains(known, self._program.policies, family, self._settings)
+            yield from self._changed(family, chains)
+            wanted = {(chain.table, chain.name) for chain in chains}
+            for key in mirror.chains:
+                if is_host_chain(*key) and key not in wanted:
+                    yield DropChain(family.version, *key)
+
+    def _closed_hosts(self, known: Hosts) -> Iterator[Edit]:
+        """Those that have chains keep them; new ones are left with their failsafe ports."""
+        without_policy = {name: closed_host(host) for name, host in known.hosts.items()}
+        for family in FAMILIES:
+            mirror = self._mirrors[family.version]
+            shut = known._replace(hosts=without_policy)
+            for chain in host_chains(shut, {}, family, self._settings):
+                key = (chain.table, chain.name)
+                if key not in mirror.chains or not is_host_chain(*key):
+                    yield PutChain(family.version, chain)
 
     def _set(self, key: SetKey) -> Unit:
         version, set_id = key
