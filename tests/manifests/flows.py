@@ -15,6 +15,7 @@ from tortie.api.crds import CUSTOM_KINDS
 from tortie.cni.records import Records
 from tortie.cni.workload import Workload
 from tortie.datastore import Datastore, NotFound
+from tortie.datastore.cluster import check_unlocked
 from tortie.fanout.rebalancing import watch_share
 from tortie.fanout.server_settings import ServerSettings
 from tortie.ipam import IPAM, AssignRequest
@@ -48,6 +49,7 @@ def scene() -> list[dict]:
 async def agent(admin: Datastore, store: Datastore, done: Done) -> None:
     """The node agent: which cluster, its Node, its address in the tunnel, and all it follows."""
     await store.identity()
+    await check_unlocked(store)
     await ensure_node(store, NODE, "172.16.1.1/24")
     await admin.create(_pool(vxlan_mode="Always"))
     await _half_released(admin)
@@ -79,6 +81,7 @@ async def fanout(admin: Datastore, store: Datastore, done: Done) -> None:
     """The fan-out server: its three streams, and how many servers and nodes there are."""
     share = asyncio.ensure_future(watch_share(store, ServerSettings(), lambda _: None))
     await store.identity()
+    await check_unlocked(store)
     streams = (BGP_KINDS, TUNNEL_KINDS, FELIX_KINDS)
     await asyncio.gather(*(_follow(admin, store, kinds, done) for kinds in streams))
     share.cancel()
