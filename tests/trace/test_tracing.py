@@ -5,6 +5,7 @@ from hypothesis import given, settings
 
 from strategies import brute_force, clusters
 from tortie.api.manifests import read_manifests
+from tortie.net import format_address
 from tortie.net.protocols import ICMP, ICMPV6, TCP, UDP
 from tortie.trace.cluster import Cluster, cluster_of
 from tortie.trace.completing import completed
@@ -118,6 +119,45 @@ def test_a_service_leads_to_the_port_of_its_pods(shop: Cluster) -> None:
 def test_a_name_of_nobody_is_told_with_what_is_like_it(shop: Cluster, end: str, hint: str) -> None:
     with pytest.raises(UnknownEnd, match=hint):
         end_or_service(shop, end)
+
+
+SLICED = """
+apiVersion: v1
+kind: Service
+metadata: {name: db, namespace: shop}
+spec: {clusterIP: 10.96.0.1, ports: [{port: 80}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: db-1, namespace: shop, labels: {kubernetes.io/service-name: db}}
+addressType: IPv4
+endpoints:
+- {addresses: [10.0.0.1], conditions: FIRST}
+- {addresses: [10.0.0.2], conditions: {ready: false}}
+- {addresses: [10.0.0.3], conditions: {ready: false, serving: true, terminating: true}}
+ports: [{port: 80}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "used"),
+    [
+        ("{}", ["10.0.0.1"]),
+        ("{ready: true}", ["10.0.0.1"]),
+        ("{ready: false, serving: true}", ["10.0.0.3"]),
+    ],
+)
+def test_a_service_leads_where_new_connections_go(first: str, used: list[str]) -> None:
+    found = read_manifests("x.yaml", SLICED.replace("FIRST", first))
+    cluster = cluster_of([resource for resource, _ in found.resources])
+    for name in ("svc/shop/db", "10.96.0.1"):
+        backends = end_or_service(cluster, name).backends
+        assert [format_address(each.version, each.address) for each in backends] == used
+
+
+def test_the_outside_is_an_end_like_others(shop: Cluster) -> None:
+    assert not ask(shop, "outside", "shop/db", parse_port("5432")).allowed
+    assert ask(shop, "shop/web", "outside", parse_port("443")).allowed
 
 
 def test_nothing_comes_from_a_service(shop: Cluster) -> None:

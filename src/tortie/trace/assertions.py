@@ -25,8 +25,14 @@ from tortie.net.protocols import ICMP
 from tortie.policy import Verdict
 from tortie.selectors import SelectorError, parse
 from tortie.trace.cluster import Cluster
-from tortie.trace.ends import End, ServiceEnd, UnknownEnd, end_named, end_or_service
-from tortie.trace.parties import OUTSIDE, OUTSIDE_ADDRESSES, rules_of
+from tortie.trace.ends import (
+    End,
+    ServiceEnd,
+    UnknownEnd,
+    end_named,
+    end_or_service,
+)
+from tortie.trace.parties import rules_of
 from tortie.trace.questions import NoQuestion, Port, parse_port, verdicts
 from tortie.trace.reach import probes_of
 
@@ -186,8 +192,6 @@ def _ends(cluster: Cluster, names: Names, find: Any) -> Iterator[Any]:
     for each in _many(names):
         if isinstance(each, Chosen):
             yield from _chosen(cluster, each)
-        elif each == OUTSIDE:
-            yield End(OUTSIDE, OUTSIDE_ADDRESSES)
         elif "*" in each:
             yield from _matching(cluster, each)
         else:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tortie.api import IPPool, IPPoolSpec, Key, Node, Resource, WorkloadEndpoint
 from tortie.api.calico.host_endpoint import HostEndpoint
-from tortie.api.kube.endpoint_slice import EndpointSlice
+from tortie.api.kube.endpoint_slice import EndpointConditions, EndpointSlice
 from tortie.api.kube.service import Service
 from tortie.engine import Engine, NodeState
 from tortie.kubernetes import conversion, converted_key
@@ -69,6 +69,7 @@ class Cluster(Struct, frozen=True):
     pools: tuple[Pool, ...]
     services: Mapping[str, tuple[Backend, ...]]
     warnings: tuple[str, ...]
+    service_addresses: Mapping[Prefix, str] = {}
 
     @property
     def program(self) -> Program:
@@ -110,6 +111,7 @@ def cluster_of(resources: Iterable[Resource]) -> Cluster:
         pools=tuple(_pools(values.values())),
         services=_services(values.values()),
         warnings=(*warnings, *engine.warnings()),
+        service_addresses=dict(_service_addresses(values.values())),
     )
 
 
@@ -203,13 +205,39 @@ def _services(values: Iterable[Resource]) -> dict[str, tuple[Backend, ...]]:
     return found
 
 
+def _service_addresses(values: Iterable[Resource]) -> Iterator[tuple[Prefix, str]]:
+    for value in values:
+        if isinstance(value, Service):
+            for address in _prefixes([value.spec.cluster_ip, *value.spec.cluster_ips]):
+                yield address, f"{value.metadata.namespace}/{value.metadata.name}"
+
+
 def _backends(service: Service, slices: Iterable[EndpointSlice]) -> Iterator[Backend]:
     """Ports of a service and its slices belong together by name (the API's rule)."""
+    pieces = [(piece, target) for piece in slices for target in piece.ports]
     for port in service.spec.ports:
-        for piece in slices:
-            for target in piece.ports:
-                if target.name == port.name and target.port is not None:
-                    for endpoint in piece.endpoints:
-                        address = parse_address(endpoint.addresses[0])
-                        protocol = port.protocol or "TCP"
-                        yield Backend(port.port, port.name, protocol, *address, target.port)
+        protocol = port.protocol or "TCP"
+        for family in ("IPv4", "IPv6"):
+            yield from _in_use(
+                (
+                    endpoint.conditions or EndpointConditions(),
+                    Backend(
+                        port.port,
+                        port.name,
+                        protocol,
+                        *parse_address(endpoint.addresses[0]),
+                        target.port,
+                    ),
+                )
+                for piece, target in pieces
+                if target.name == port.name and target.port and piece.address_type == family
+                for endpoint in piece.endpoints
+            )
+
+
+def _in_use(found: Iterable[tuple[EndpointConditions, Backend]]) -> list[Backend]:
+    """Where new connections go, as kube-proxy has it: to what is ready, else to what still serves
+    while it ends."""
+    found = list(found)
+    ready = [backend for state, backend in found if state.ready is not False]
+    return ready or [backend for state, backend in found if state.serving and state.terminating]

@@ -5,6 +5,8 @@ shop/web-1       a pod, or a workload of another orchestrator
 node-1           a node, by its main addresses
 shop/web         a service, where there is no pod of that name
 service/shop/web, web.shop.svc     a service, whatever else has its name
+10.96.0.10       a service, by its cluster IP
+outside          somebody of whom no policy speaks
 """
 
 from collections.abc import Mapping
@@ -15,6 +17,11 @@ from tortie.net import Prefix, format_address, parse_address
 from tortie.policy.program import EndpointId
 from tortie.trace.cluster import Backend, Cluster
 
+OUTSIDE = "outside"
+OUTSIDE_ADDRESSES = (  # of documentation (RFC 5737, RFC 3849): nobody has them
+    Prefix.single(4, 203 << 24 | 113 << 8 | 1),
+    Prefix.single(6, 0x20010DB8 << 96 | 1),
+)
 _SERVICE = "service/"
 _LIKE = 3  # names that an error suggests
 
@@ -68,11 +75,18 @@ def end_or_service(cluster: Cluster, text: str) -> End | ServiceEnd:
         return _service(cluster, text, text)
     if text in cluster.hosts:
         return _host(cluster, text)
+    return End(OUTSIDE, OUTSIDE_ADDRESSES) if text == OUTSIDE else _at(cluster, text)
+
+
+def _at(cluster: Cluster, text: str) -> End | ServiceEnd:
     try:
         version, address = parse_address(text)
     except ValueError:
         raise _unknown(cluster, text) from None
-    return _address(cluster, Prefix.single(version, address))
+    single = Prefix.single(version, address)
+    if single in cluster.service_addresses:
+        return _service(cluster, cluster.service_addresses[single], text)
+    return _address(cluster, single)
 
 
 def _service_named(text: str) -> str | None:

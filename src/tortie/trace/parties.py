@@ -8,13 +8,9 @@ from tortie.net.protocols import ICMP, ICMPV6
 from tortie.policy import Packet, Program
 from tortie.policy.program import Endpoint, EndpointId, Rule
 from tortie.trace.cluster import Cluster
+from tortie.trace.ends import OUTSIDE, OUTSIDE_ADDRESSES
 from tortie.trace.questions import SOURCE_PORT
 
-OUTSIDE = "outside"
-OUTSIDE_ADDRESSES = (
-    Prefix.single(4, 203 << 24 | 113 << 8 | 1),
-    Prefix.single(6, 0x20010DB8 << 96 | 1),
-)
 _ECHO = {ICMP: 8, ICMPV6: 128}
 
 

@@ -3,10 +3,10 @@
   tortie trace --from shop/web-1 --to shop/db --port 5432/tcp
   tortie trace --from 10.0.0.7 --to svc/shop/web --port 80 -f manifests/
 
-An end is namespace/pod, an address, a node, or (--to) a service. With -f the
-question is asked of files alone: pods get addresses, Deployments and their like
-count as a pod each, namespaces that are only named are there. Status 0 if it is
-allowed, 2 if it is denied, 1 where anything is wrong.
+An end is namespace/pod, an address, a node, "outside", or (--to) a service.
+With -f the question is asked of files alone: pods get addresses, Deployments
+and their like count as a pod each, namespaces that are only named are there.
+Status 0 if it is allowed, 2 if it is denied, 1 where anything is wrong.
 """
 
 import argparse
