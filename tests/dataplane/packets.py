@@ -173,6 +173,13 @@ class PacketLab:
             for frame in self._exchange(sent)
         ]
 
+    def ends_seen(self, sent: Iterable[Sent]) -> list[tuple[int, int] | None]:
+        """The IPv4 source addresses and ports with which the packets left."""
+        return [
+            None if frame is None else (int.from_bytes(frame[26:30]), int.from_bytes(frame[34:36]))
+            for frame in self._exchange(sent)
+        ]
+
     def _exchange(self, sent: Iterable[Sent]) -> list[bytes | None]:
         with _one_cpu():
             tokens = [self._send(one) for one in sent]

@@ -7,10 +7,17 @@ from msgspec.structs import replace
 
 from dataplane.packets import UPLINK, PacketLab, Sent
 from dataplane.programming import FIXED, WORKLOADS
-from strategies.programs import ENDPOINTS, HOSTS4, HOSTS6
-from tortie.dataplane.nftables import HostAction, NftablesDataplane, NftSettings
-from tortie.engine.delta import ALL_HOSTS, Delta, MemberChange, SetContents
-from tortie.net import Prefix, parse_network
+from strategies.programs import ENDPOINTS, HOSTS4, HOSTS6, OUTSIDE
+from tortie.dataplane.nftables import HostAction, LoopAction, NftablesDataplane, NftSettings
+from tortie.engine.delta import (
+    ALL_HOSTS,
+    MASQ_POOLS,
+    Delta,
+    MemberChange,
+    ServiceCidrs,
+    SetContents,
+)
+from tortie.net import PortRange, Prefix, parse_network
 from tortie.policy import Packet
 from tortie.policy.program import (
     Action,
@@ -481,3 +488,82 @@ def test_neighbour_discovery_reaches_the_host_and_pings_do_not(
     lab.deliver([Sent("cali0", packet)])
     counted = lab.nft("list", "chain", "ip6", "watch", "in")
     assert f"packets {int(passes)} " in counted
+
+
+MASQUERADED = Delta(
+    sets={**FIXED, MASQ_POOLS: nets(parse_network("10.65.0.0/16"))},
+    profiles={"open": Profile("open", (Rule(Action.ALLOW),), (Rule(Action.ALLOW),))},
+    endpoints={ENDPOINTS[0]: endpoint(0, profiles=("open",))},
+)
+TO_OUTSIDE = Sent("cali0", Packet(4, HOSTS4[0].address, OUTSIDE[0].address, 17, 1000, 53))
+NODE = parse_network("203.0.113.1")
+OTHER = parse_network("192.0.2.77")
+
+
+@pytest.mark.parametrize(
+    ("settings", "address", "ports"),
+    [
+        (NftSettings(), None, range(65536)),
+        (NftSettings(nat_ports=PortRange(40000, 40009)), None, range(40000, 40010)),
+        (NftSettings(nat_ports=PortRange(40000, 40000)), None, range(40000, 40001)),
+        (NftSettings(nat_address=OTHER), OTHER, None),
+        (
+            NftSettings(nat_address=OTHER, nat_ports=PortRange(40000, 40009)),
+            OTHER,
+            range(40000, 40010),
+        ),
+        (NftSettings(nat_interface=UPLINK), None, None),
+        (NftSettings(nat_interface="up+"), None, None),
+        (NftSettings(nat_interface="eth0"), HOSTS4[0], range(1000, 1001)),
+    ],
+)
+def test_what_leaves_the_pools_bears_the_address_and_ports_of_the_settings(
+    lab: PacketLab, settings: NftSettings, address: Prefix | None, ports: range | None
+) -> None:
+    lab.own(NODE)
+    lab.know([OUTSIDE[0]])
+    with new_driver(lab, settings) as driver:
+        assert driver.apply(MASQUERADED).failed == ()
+        (seen,) = lab.ends_seen([TO_OUTSIDE])
+        assert seen is not None
+        if address is None:  # which of its own, the kernel chooses
+            assert seen[0] not in (HOSTS4[0].address, OTHER.address)
+        else:
+            assert seen[0] == address.address
+        assert ports is None or seen[1] in ports
+        before = driver.generation()
+        assert driver.resync().failed == ()
+        assert driver.generation() == before
+
+
+@pytest.mark.parametrize("action", [LoopAction.DISABLED, LoopAction.DROP])
+def test_what_is_on_its_way_to_a_services_address_does_not_go_round(
+    lab: PacketLab, action: LoopAction
+) -> None:
+    services = ServiceCidrs((parse_network("198.51.100.4/30"),), (parse_network("2001:db8::/32"),))
+    lab.own(NODE)
+    lab.know(OUTSIDE)
+    six = Packet(6, HOSTS6[0].address, OUTSIDE[1].address, 17, 1000, 53)
+    packets = [TO_OUTSIDE, Sent("cali0", six)]
+    with new_driver(lab, NftSettings(service_loops=action)) as driver:
+        driver.apply(MASQUERADED)
+        assert lab.deliver(packets) == [True, True]
+        assert driver.apply(Delta(service_cidrs=services)).failed == ()
+        lab.forget_connections()
+        assert lab.deliver(packets) == [action is LoopAction.DISABLED] * 2
+        with new_driver(lab, NftSettings(service_loops=action)) as fresh:
+            before = fresh.generation()
+            fresh.resync()
+            assert fresh.generation() == before
+        assert driver.apply(Delta(service_cidrs=ServiceCidrs())).failed == ()
+        lab.forget_connections()
+        assert lab.deliver(packets) == [True, True]
+
+
+def test_what_is_on_its_way_to_a_services_address_may_be_refused(lab: PacketLab) -> None:
+    services = ServiceCidrs(load_balancer=tuple(map(parse_network, ("192.0.2.0/24", "fd01::/64"))))
+    with new_driver(lab, NftSettings(service_loops=LoopAction.REJECT)) as driver:
+        driver.apply(MASQUERADED)
+        assert driver.apply(Delta(service_cidrs=services)).failed == ()
+    for family in ("ip", "ip6"):
+        assert "reject" in lab.nft("list", "chain", family, "calico", "cali-cidr-block")

@@ -7,7 +7,7 @@ from msgspec import structs
 from tortie.dataplane.composite import Dataplane
 from tortie.dataplane.drift import Drift, DriftWatch
 from tortie.dataplane.iptables import Backend, Firewall, IptablesSettings, policy_driver
-from tortie.dataplane.nftables import HostAction, NftSettings
+from tortie.dataplane.nftables import HostAction, LoopAction, NftSettings
 from tortie.dataplane.routes import RouteDriver, RouteSettings
 from tortie.dataplane.tunnels import VxlanDriver, VxlanSettings
 from tortie.engine import Engine
@@ -79,6 +79,10 @@ def nft_settings(config: Configuration) -> NftSettings:
         drop_invalid=not config.disable_conntrack_invalid_check,
         log_prefix=config.log_prefix,
         masquerade_to_hosts=config.nat_outgoing_exclusions != "IPPoolsAndHostIPs",
+        nat_ports=config.nat_port_range,
+        nat_address=config.nat_outgoing_address,
+        nat_interface=config.iptables_nat_outgoing_interface_filter,
+        service_loops=LoopAction(config.service_loop_prevention.lower()),
         failsafes=Failsafes(
             config.failsafe_inbound_host_ports, config.failsafe_outbound_host_ports
         ),

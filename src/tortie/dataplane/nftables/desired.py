@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 from tortie.dataplane.nftables.hosts import Addresses
 from tortie.dataplane.nftables.sets import Element, Layout, member_element
 from tortie.dataplane.nftables.settings import FAMILIES
-from tortie.engine.delta import Delta, MemberChange, SetContents
+from tortie.engine.delta import Delta, MemberChange, ServiceCidrs, SetContents
 from tortie.net.cover import MaximalPrefixes
 from tortie.policy.program import (
     Endpoint,
@@ -106,6 +106,7 @@ class Touched:
         self.policies: set[PolicyId] = set()
         self.profiles: set[str] = set()
         self.interfaces: set[str] = set()
+        self.services = False  # their addresses
         self.hosts = False  # host endpoints, or the addresses of the node's interfaces
 
 
@@ -118,6 +119,7 @@ class Desired:
         self.profiles: dict[str, Profile] = {}
         self.endpoints: dict[EndpointId, Endpoint] = {}
         self.hosts: dict[EndpointId, HostEndpoint] = {}
+        self.services = ServiceCidrs()
         self.addresses: Addresses = {}  # of the node's interfaces, where a host endpoint asks
         self.interfaces: dict[str, EndpointId] = {}  # whose policy guards each
         self._claims: dict[str, set[EndpointId]] = {}
@@ -151,6 +153,8 @@ class Desired:
         self._fold_profiles(delta, touched)
         self._fold_endpoints(delta, touched)
         self._fold_hosts(delta, touched)
+        if delta.service_cidrs is not None:
+            self.services, touched.services = delta.service_cidrs, True
         return touched
 
     @property

@@ -172,7 +172,8 @@ class NftablesDataplane:
         mirror = self._mirrors[edit.family.version]
         match edit:
             case PutChain(chain=chain):
-                return not mirror.exists or not mirror.chains.get(chain.name)
+                held = mirror.chains.get(chain.name)
+                return not mirror.exists or held is None or bool(chain.rules and not held)
             case PutSet(name=name):
                 return not mirror.exists or name not in mirror.sets
             case _:

@@ -56,6 +56,7 @@ from tortie.dataplane.nftables.skeleton import (
     SOURCE_NETS,
     SOURCES,
     TO_MAP,
+    loop_chain,
     static_chains,
 )
 from tortie.dataplane.nftables.transaction import Mirrors
@@ -82,7 +83,12 @@ class Planner:
 
     def __init__(self, desired: Desired, mirrors: Mirrors, settings: NftSettings) -> None:
         self._desired, self._mirrors, self._settings = desired, mirrors, settings
-        self._static = {one.version: static_chains(one, settings) for one in FAMILIES}
+        self._static = {
+            one.version: (*static_chains(one, settings), self._loops(one)) for one in FAMILIES
+        }
+
+    def _loops(self, family: Family) -> Chain:
+        return loop_chain(self._desired.services, family, self._settings)
 
     def units(self, touched: Touched) -> list[Unit]:
         """The units for what a fold touched."""
@@ -94,6 +100,7 @@ class Planner:
         dropped = [unit for unit in owners if _only_drops(unit)]
         endpoints = [unit for one in sorted(touched.interfaces) for unit in self._claimed(one)]
         hosts = [self._hosts()] if touched.hosts else []
+        hosts += [self._services()] if touched.services else []
         ordered = [*coming, *put, *endpoints, *hosts, *dropped, *going]
         return [unit for unit in ordered if unit.edits or unit.problem]
 
@@ -235,6 +242,10 @@ class Planner:
         """The chains of the node's host endpoints. Raises UnsafeName."""
         desired = self._desired
         return host_chains(desired.hosts, desired.addresses, family, self._settings)
+
+    def _services(self) -> Unit:
+        edits = [edit for one in FAMILIES for edit in self._changed(one, [self._loops(one)])]
+        return Unit("services' addresses", tuple(edits))
 
     def _hosts(self) -> Unit:
         """All host endpoints at once: each interface is one's or another's."""

@@ -25,7 +25,7 @@ from tortie.dataplane.nftables.names import (
 from tortie.dataplane.nftables.plan import Unit
 from tortie.dataplane.nftables.sets import Layout
 from tortie.dataplane.nftables.settings import FAMILIES, NftSettings
-from tortie.dataplane.nftables.skeleton import FIXED_SETS, static_chains
+from tortie.dataplane.nftables.skeleton import FIXED_SETS, loop_chain, static_chains
 
 _UNKNOWN = ("?",)
 
@@ -73,6 +73,7 @@ def strays(
     for family in FAMILIES:
         mirror = mirrors[family.version]
         static = {one.name for one in static_chains(family, settings)}
+        static.add(loop_chain(desired.services, family, settings).name)
         chains = {one for one in mirror.chains.keys() - owned - static if not is_host_chain(one)}
         sets = mirror.sets.keys() - set(_owned_sets(desired, family.version))
         edits: list[Edit] = [DropChain(family, one) for one in sorted(chains)]

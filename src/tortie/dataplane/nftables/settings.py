@@ -7,6 +7,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from tortie.dataplane.nftables.names import checked_interface
+from tortie.net import PortRange, Prefix
 from tortie.policy.program import DEFAULT_FAILSAFES, Failsafes
 
 
@@ -16,6 +17,14 @@ class HostAction(StrEnum):
     ACCEPT = "accept"
     DROP = "drop"
     RETURN = "return"  # the machine's own firewall decides
+
+
+class LoopAction(StrEnum):
+    """What becomes of a packet on its way to a service's address that no NAT took."""
+
+    DISABLED = "disabled"
+    DROP = "drop"
+    REJECT = "reject"
 
 
 class Family(NamedTuple):
@@ -56,8 +65,11 @@ class NftSettings(Struct, frozen=True):
     [DefaultEndpointToHostAction], `allow_vxlan` and `allow_ipip` [Allow…PacketsFromWorkloads],
     `vxlan_port` [VXLANPort], `drop_invalid` [not DisableConntrackInvalidCheck], `log_prefix`
     [LogPrefix], `masquerade_to_hosts` [NATOutgoingExclusions is IPPoolsOnly], `openstack`: DHCP
-    and DNS from workloads to the host pass; `failsafes` [Failsafe{In,Out}boundHostPorts]. Raises
-    ValueError where a value can't be used.
+    and DNS from workloads to the host pass; `failsafes` [Failsafe{In,Out}boundHostPorts];
+    `nat_ports` [NATPortRange], `nat_address` [NATOutgoingAddress, IPv4], `nat_interface`
+    [NATOutgoingInterfaceFilter: a name, or with "+" behind it what names begin with] of what leaves
+    pools with natOutgoing; `service_loops` [ServiceLoopPrevention]. Raises ValueError where a value
+    can't be used.
     """
 
     interface_prefixes: tuple[str, ...] = ("cali",)
@@ -71,6 +83,10 @@ class NftSettings(Struct, frozen=True):
     masquerade_to_hosts: bool = True
     openstack: bool = False
     failsafes: Failsafes = DEFAULT_FAILSAFES
+    nat_ports: PortRange | None = None
+    nat_address: Prefix | None = None
+    nat_interface: str = ""
+    service_loops: LoopAction = LoopAction.DROP
 
     def __post_init__(self) -> None:
         if not self.interface_prefixes:
@@ -81,6 +97,8 @@ class NftSettings(Struct, frozen=True):
             raise ValueError(
                 f"mark_mask {self.mark_mask:#x}: give a 32-bit mask of three bits or more"
             )
+        if self.nat_interface:
+            checked_interface(self.nat_interface.removesuffix("+"))
         if not 1 <= self.vxlan_port <= 65535:
             raise ValueError(f"vxlan_port {self.vxlan_port}: give a port from 1 to 65535")
         if not re.fullmatch(r"[A-Za-z0-9_.:/ -]{0,100}", self.log_prefix, re.ASCII):

@@ -13,15 +13,19 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from tortie.dataplane.nftables.chains import ACCEPT_CHAIN, TUNNELS_CHAIN, Chain
+from tortie.dataplane.nftables.matches import disjoint_nets, net_text
 from tortie.dataplane.nftables.names import ChainName, SetName, set_name
-from tortie.dataplane.nftables.settings import Family, HostAction, NftSettings
-from tortie.engine.delta import ALL_HOSTS, ALL_POOLS, MASQ_POOLS
+from tortie.dataplane.nftables.settings import Family, HostAction, LoopAction, NftSettings
+from tortie.engine.delta import ALL_HOSTS, ALL_POOLS, MASQ_POOLS, ServiceCidrs
 from tortie.linux.netlink.nfnetlink import Hook
+from tortie.net import format_address
+from tortie.net.protocols import PORT_PROTOCOLS
 
 FROM_MAP, TO_MAP = SetName("cali-from-wl"), SetName("cali-to-wl")
 SOURCES, SOURCE_NETS = SetName("cali-sources"), SetName("cali-source-nets")
 _DISPATCH_FROM, _DISPATCH_TO = ChainName("cali-from-wl-dispatch"), ChainName("cali-to-wl-dispatch")
 _RPF, _TO_HOST = ChainName("cali-rpf"), ChainName("cali-wl-to-host")
+_LOOPS = ChainName("cali-cidr-block")
 
 _RAW = Hook("filter", 0, -300, True)
 _INPUT = Hook("filter", 1, 0, True)
@@ -54,11 +58,16 @@ def static_chains(family: Family, settings: NftSettings) -> tuple[Chain, ...]:
         Chain(
             ChainName("cali-FORWARD"),
             _each("iifname", f"jump {_DISPATCH_FROM}", settings)
-            + _each("oifname", f"jump {_DISPATCH_TO}", settings),
+            + _each("oifname", f"jump {_DISPATCH_TO}", settings)
+            + _loops(settings),
             _FORWARD,
         ),
         Chain(ChainName("cali-POSTROUTING"), tuple(_nat_outgoing(family, settings)), _SOURCE_NAT),
     )
+
+
+def _loops(settings: NftSettings) -> tuple[str, ...]:
+    return () if settings.service_loops is LoopAction.DISABLED else (f"jump {_LOOPS}",)
 
 
 def _each(field: str, statement: str, settings: NftSettings) -> tuple[str, ...]:
@@ -126,4 +135,28 @@ def _nat_outgoing(family: Family, settings: NftSettings) -> Iterator[str]:
     outside = f"{family.nft} saddr @{masquerading} {family.nft} daddr != @{pools}"
     if not settings.masquerade_to_hosts:
         outside += f" {family.nft} daddr != @{hosts}"
-    yield f"{outside} counter masquerade fully-random"
+    if settings.nat_interface:
+        outside += f' oifname "{settings.nat_interface.replace("+", "*")}"'
+    address = settings.nat_address
+    if address is None or address.version != family.version:
+        action, where = "masquerade", ""
+    else:
+        action, where = "snat", f" to {format_address(address.version, address.address)}"
+    if settings.nat_ports is not None:
+        first, last = map(int, settings.nat_ports)
+        ports = f":{first}-{last}" if first != last else f":{first}"
+        for protocol in PORT_PROTOCOLS:
+            to = f"{where}{ports}" if where else f" to {ports}"
+            yield f"{outside} meta l4proto {int(protocol)} counter {action}{to} fully-random"
+    yield f"{outside} counter {action}{where} fully-random"
+
+
+def loop_chain(services: ServiceCidrs, family: Family, settings: NftSettings) -> Chain:
+    """Where what is forwarded to a service's address ends: nothing has it, so that it would go to
+    and fro between this node and its router until it is worn out.
+    """
+    nets = disjoint_nets((net for cidrs in services for net in cidrs), family)
+    listed = ", ".join(map(net_text, nets))
+    rule = f"{family.nft} daddr {{ {listed} }} counter {settings.service_loops}"
+    is_asked = nets and settings.service_loops is not LoopAction.DISABLED
+    return Chain(_LOOPS, (rule,) if is_asked else ())

@@ -179,7 +179,9 @@ class DataplaneParameters(ProcessParameters, frozen=True, kw_only=True):
             "MTUIfacePattern", EXPRESSION, "^((en|wl|ww|sl|ib)[Pcopsvx].*|(eth|wlan|wwan).*)"
         ),
     ]
-    nat_outgoing_address: Annotated[Prefix | None, Parameter("NATOutgoingAddress", address(4))]
+    nat_outgoing_address: Annotated[
+        Prefix | None, Parameter("NATOutgoingAddress", address(4), used=True)
+    ]
     nat_outgoing_exclusions: Annotated[
         str,
         Parameter(
@@ -189,7 +191,7 @@ class DataplaneParameters(ProcessParameters, frozen=True, kw_only=True):
             used=True,
         ),
     ]
-    nat_port_range: Annotated[PortRange | None, Parameter("NATPortRange", PORT_RANGE)]
+    nat_port_range: Annotated[PortRange | None, Parameter("NATPortRange", PORT_RANGE, used=True)]
     nftables_flow_table_data_iface_pattern: Annotated[
         str,
         Parameter(
@@ -245,7 +247,8 @@ class DataplaneParameters(ProcessParameters, frozen=True, kw_only=True):
         tuple[TableRange, ...], Parameter("RouteTableRanges", TABLE_RANGES, fatal=True)
     ]
     service_loop_prevention: Annotated[
-        str, Parameter("ServiceLoopPrevention", one_of("Disabled", "Drop", "Reject"), "Drop")
+        str,
+        Parameter("ServiceLoopPrevention", one_of("Disabled", "Drop", "Reject"), "Drop", used=True),
     ]
     sidecar_acceleration_enabled: Annotated[
         bool, Parameter("SidecarAccelerationEnabled", BOOLEAN, "false")

@@ -52,7 +52,10 @@ class FilterParameters(DataplaneParameters, frozen=True, kw_only=True):
         Parameter("IptablesMarkMask", MASK, "0xffff0000", required=True, fatal=True, used=True),
     ]
     iptables_nat_outgoing_interface_filter: Annotated[
-        str, Parameter("IptablesNATOutgoingInterfaceFilter", matching(r"^[a-zA-Z0-9:._+-]{1,15}$"))
+        str,
+        Parameter(
+            "IptablesNATOutgoingInterfaceFilter", matching(r"^[a-zA-Z0-9:._+-]{1,15}$"), used=True
+        ),
     ]
     iptables_post_write_check_interval_secs: Annotated[
         float,
