@@ -111,7 +111,7 @@ def test_a_file_stands_over_the_environment_and_an_option_over_both(
     )
     monkeypatch.setenv("ETCD_ENDPOINTS", "http://127.0.0.1:1")
     said = tortie("-l", "debug", "get", "tiers")
-    assert said.err.startswith(f"debug: datastore EtcdSettings({etcd.endpoint}) (from /")
+    assert said.err.startswith(f"debug: datastore etcd:{etcd.endpoint} (from /")
     assert "127.0.0.1:1 can't be reached" in refused(
         tortie, "--datastore", "etcd:http://127.0.0.1:1"
     )

@@ -41,7 +41,9 @@ class Chosen(NamedTuple):
     @property
     def name(self) -> str:
         """What to call it to a person; without secrets."""
-        return f"sqlite:{self.path}" if self.path else str(self.settings)
+        from tortie.datastore.settings import name_of
+
+        return name_of(self.settings)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -51,12 +53,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_common_options(group)
 
 
-def add_datastore_options(group: argparse._ActionsContainer) -> None:
-    """The three that choose a datastore."""
+def add_datastore_options(group: argparse._ActionsContainer, otherwise: str = "") -> None:
+    """The three that choose a datastore; `otherwise` is what is taken without them."""
+    otherwise = otherwise or f"-c, ${VARIABLE}, {DEFAULT_FILE}, the environment, {DEFAULT}"
     group.add_argument(
         "--datastore",
         metavar="WHICH",
-        help=f"{FORMS} (else -c, ${VARIABLE}, {DEFAULT_FILE}, the environment, {DEFAULT})",
+        help=f"{FORMS} (else {otherwise})",
     )
     group.add_argument(
         "-c", "--config", metavar="FILE", help=f"a {_KIND} (default: {DEFAULT_FILE}, if there)"
@@ -87,9 +90,7 @@ def chosen_datastore(options: argparse.Namespace) -> Chosen:
     """Where a command is to work. Raises UserError, ConfigurationError."""
     from tortie.datastore.configuration import settings_of
 
-    fields = _fields(options)
-    if options.context:
-        fields = _with_context(fields, options.context)
+    fields = chosen_fields(options)
     chosen = Chosen(settings_of(fields), fields.origin)
     if options.context and not hasattr(chosen.settings, "context"):
         raise UserError(
@@ -123,6 +124,12 @@ def add_daemons_option(parser: argparse.ArgumentParser, prefix: str) -> None:
         metavar="WHICH",
         help=f"{FORMS} (else ${VARIABLE}, {prefix}*, the environment as for `get`, {DEFAULT})",
     )
+
+
+def chosen_fields(options: argparse.Namespace) -> "Fields":
+    """What the first source that says anything says. Raises ConfigurationError."""
+    fields = _fields(options)
+    return _with_context(fields, options.context) if options.context else fields
 
 
 def _fields(options: argparse.Namespace) -> "Fields":

@@ -96,7 +96,7 @@ def _at_once(coroutine: Coroutine[Any, Any, int]) -> int:
 
 
 @asynccontextmanager
-async def opened(wanted: str | DatastoreSettings) -> AsyncIterator[Datastore]:
+async def opened(wanted: str | Path | DatastoreSettings) -> AsyncIterator[Datastore]:
     """The datastore for the length of the block, made where there is none.
 
     Raises DatastoreError.

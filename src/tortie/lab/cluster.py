@@ -11,9 +11,19 @@ from typing import NamedTuple, cast
 
 from msgspec.structs import replace
 
-from tortie.api import IPPool, IPPoolSpec, Namespace, ObjectMeta, Pod, Resource
+from tortie.api import (
+    IPPool,
+    IPPoolSpec,
+    Namespace,
+    ObjectMeta,
+    Pod,
+    Resource,
+)
+from tortie.api.kube.node import KubernetesNode
 from tortie.cni.install import install_plugin
 from tortie.datastore import AlreadyExists, Datastore, open_datastore, update_with
+from tortie.datastore.configuration import Fields, settings_of
+from tortie.datastore.settings import KubernetesSettings
 from tortie.lab import containers, fabric, nodes, probing
 from tortie.lab.errors import LabError
 from tortie.lab.journal import LABS, Journal, Workload
@@ -22,6 +32,7 @@ from tortie.lab.plan import POOL_CIDR, Plan, Station, plan_lab
 from tortie.lab.pods import name_of, parties, schedule
 from tortie.lab.processes import end
 from tortie.lab.progress import Progress
+from tortie.lab.served import ensure_relay, keep, servers_of, store_of
 
 APPLY_TIMEOUT = 30.0  # seconds
 _AT_ONCE = 4  # workloads that are being started
@@ -45,20 +56,32 @@ class Lab:
 
     @classmethod
     async def create(
-        cls, name: str, node_count: int, progress: Progress, labs: Path = LABS
+        cls,
+        name: str,
+        node_count: int,
+        progress: Progress,
+        labs: Path = LABS,
+        served: Fields | None = None,
     ) -> "Lab":
-        """A lab that is to be brought up (or completed), with its datastore."""
+        """A lab that is to be brought up (or completed), with its datastore.
+
+        `served`: not one of its own. Raises LabError where the lab is on another.
+        """
         plan = plan_lab(name, node_count)
         journal = Journal(name, labs)
+        if served is not None:
+            servers_of(settings_of(served))  # before anything is made
         journal.create(node_count)
-        return cls(plan, journal, await open_datastore(journal.store_path), progress)
+        if served is not None:
+            keep(journal, served)
+        return cls(plan, journal, await open_datastore(store_of(journal)), progress)
 
     @classmethod
     async def load(cls, name: str, progress: Progress, labs: Path = LABS) -> "Lab":
         """A lab that is up. Raises LabError where there is none of that name."""
         journal = Journal(name, labs)
         plan = plan_lab(name, journal.nodes())
-        return cls(plan, journal, await open_datastore(journal.store_path), progress)
+        return cls(plan, journal, await open_datastore(store_of(journal)), progress)
 
     async def close(self) -> None:
         """Let go of the datastore; the lab stays up."""
@@ -66,10 +89,19 @@ class Lab:
 
     async def raise_fabric(self) -> None:
         """Network, outside hosts and agents, as far as they are missing."""
+        if isinstance(store_of(self.journal), KubernetesSettings):
+            for node in self.plan.nodes:  # as kubelets would
+                await _ensure(self.store, KubernetesNode(metadata=ObjectMeta(name=node.name)))
         await asyncio.to_thread(fabric.ensure_router, self.plan, self.journal)
         install_plugin(self.journal.plugins)
         for node in self.plan.nodes:
-            await asyncio.to_thread(self._raise_node, node)
+            self._progress.doing(node.name, "network")
+            await asyncio.to_thread(fabric.ensure_node, self.plan, node, self.journal)
+        environment = nodes.pythons_environment()
+        await asyncio.to_thread(ensure_relay, self.plan, self.journal, environment)
+        for node in self.plan.nodes:
+            self._progress.doing(node.name, "agent starts")
+            await asyncio.to_thread(nodes.ensure_agent, self.journal, node)
         for host in self.plan.outside:
             await asyncio.to_thread(fabric.ensure_outside, self.plan, host, self.journal)
             await asyncio.to_thread(containers.ensure_host_process, self.journal, host)
@@ -79,6 +111,23 @@ class Lab:
         await _ensure(self.store, Namespace(metadata=ObjectMeta(name="default")))
         if not (await self.store.list("IPPool")).resources:
             await _ensure(self.store, default_pool())
+
+    async def placed(self, resources: Iterable[Resource]) -> list[Resource]:
+        """The resources to apply, with a node for each new Pod that names none.
+
+        The Kubernetes API takes a Pod's node with the Pod; later only a scheduler may name it.
+        """
+        there, resources = await self.pods(), list(resources)
+        given = [each for each in resources if isinstance(each, Pod)]
+        new = {name_of(pod): pod for pod in given if name_of(pod) not in there}
+        nodes_named = [node.name for node in self.plan.nodes]
+        chosen = schedule([*there.values(), *new.values()], nodes_named)
+        return [
+            _on(each, chosen[name_of(each)])
+            if isinstance(each, Pod) and name_of(each) in new and name_of(each) in chosen
+            else each
+            for each in resources
+        ]
 
     async def await_agents(self) -> None:
         """Return once every agent is ready. Raises LabError."""
@@ -151,12 +200,6 @@ class Lab:
             raise LabError(f"lab {self.plan.name!r}: {what}; it has {', '.join(known)}")
         return known[fitting[0]]
 
-    def _raise_node(self, node: Station) -> None:
-        self._progress.doing(node.name, "network")
-        fabric.ensure_node(self.plan, node, self.journal)
-        self._progress.doing(node.name, "agent starts")
-        nodes.ensure_agent(self.journal, node)
-
     def _controls(self) -> dict[str, Path]:
         running = self.journal.workloads()
         return {
@@ -191,8 +234,7 @@ class Lab:
 
     async def _assign(self, pod: Pod, node: str) -> Pod:
         def assigned(current: Resource) -> Pod:
-            there = cast(Pod, current)
-            return replace(there, spec=replace(there.spec, node_name=node))
+            return _on(cast(Pod, current), node)
 
         return cast(Pod, await update_with(self.store, pod.key, assigned))
 
@@ -209,6 +251,10 @@ def default_pool() -> IPPool:
     """Calico's default pool, with VXLAN between subnets and NAT to the outside."""
     spec = IPPoolSpec(cidr=POOL_CIDR, vxlan_mode="CrossSubnet", nat_outgoing=True, block_size=26)
     return IPPool(metadata=ObjectMeta(name="default-ipv4-ippool"), spec=spec)
+
+
+def _on(pod: Pod, node: str) -> Pod:
+    return replace(pod, spec=replace(pod.spec, node_name=node))
 
 
 async def _ensure(store: Datastore, resource: Resource) -> None:

@@ -10,6 +10,7 @@ down is atomic and needs no lock.
                             kernel later gave the same PID is taken for it
     workloads/ID.json       a pod: its names, its node, its namespace
     nodes/NAME/             a node's sockets
+    datastore.cfg           which datastore, where it is not store.db (see `tortie.lab.served`)
     logs/, cni/, store.db
 """
 
@@ -74,6 +75,7 @@ class Journal:
         self.name = name
         self.path = labs / name
         self.store_path = self.path / "store.db"
+        self.datastore_file = self.path / "datastore.cfg"
         self.plugins = self.path / "cni"
 
     @property

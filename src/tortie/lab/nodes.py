@@ -10,6 +10,7 @@ from tortie.lab.errors import LabError
 from tortie.lab.journal import Journal, Process
 from tortie.lab.plan import Station
 from tortie.lab.processes import is_alive, resident_bytes, spawn
+from tortie.lab.served import agents_datastore
 from tortie.lab.wire import ask
 
 START_TIMEOUT = 30.0  # seconds, on a busy machine
@@ -41,7 +42,9 @@ def ensure_agent(journal: Journal, node: Station) -> Process:
     if process is not None and is_alive(process):
         return process
     journal.node_dir(node.name)
-    return spawn(journal, role(node), node.namespace, _command(journal, node), _environment())
+    return spawn(
+        journal, role(node), node.namespace, _command(journal, node), _environment(journal)
+    )
 
 
 async def await_ready(journal: Journal, node: Station, patience: float = START_TIMEOUT) -> None:
@@ -110,18 +113,22 @@ def _command(journal: Journal, node: Station) -> list[str]:
     return [
         *(sys.executable, "-m", "tortie.cli", "agent"),
         *("--node", node.name),
-        *("--datastore", f"sqlite:{journal.store_path}"),
         *("--run-dir", str(journal.node_dir(node.name))),
         *("--address", str(node.address)),
     ]
 
 
-def _environment() -> dict[str, str]:
-    """The agent's environment: none of ours, but where Python finds things, and FELIX_*."""
+def pythons_environment() -> dict[str, str]:
+    """What of our environment a process needs to find Python and its libraries."""
     kept = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LANG", "LD_LIBRARY_PATH")
+    return {key: os.environ[key] for key in kept if key in os.environ}
+
+
+def _environment(journal: Journal) -> dict[str, str]:
+    """The agent's environment: none of ours but FELIX_*, and which datastore is the lab's."""
     ours = {name: value for name, value in os.environ.items() if name.startswith("FELIX_")}
     ours.pop("FELIX_FELIXHOSTNAME", None)  # would be every node's name
-    return {**{key: os.environ[key] for key in kept if key in os.environ}, **_SETTINGS, **ours}
+    return {**pythons_environment(), **_SETTINGS, **ours, **agents_datastore(journal)}
 
 
 def _last_words(journal: Journal, node: Station) -> str:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from tortie.lab.journal import Journal, Process
@@ -25,15 +25,17 @@ _PATIENCE = 5.0  # seconds from SIGTERM to SIGKILL
 def spawn(
     journal: Journal,
     role: str,
-    netns: str,
+    netns: str | None,
     command: Sequence[str],
     environment: Mapping[str, str] | None = None,
 ) -> Process:
-    """Start a command inside a named namespace; its output goes to the role's log.
+    """Start a command inside a named namespace, or (None) in our own.
 
+    Its output goes to the role's log.
     It is written down before it runs. Any earlier process of the role must have ended.
     """
-    with journal.log(role).open("ab") as log, in_namespace(path_of(netns)):
+    place = in_namespace(path_of(netns)) if netns else nullcontext()
+    with journal.log(role).open("ab") as log, place:
         child = subprocess.Popen(
             [sys.executable, "-I", "-S", str(_LAUNCHER), *command],
             stdin=subprocess.PIPE,

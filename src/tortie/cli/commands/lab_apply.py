@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
 async def _apply(options: argparse.Namespace) -> int:
     async with changing(options.name) as lab:
         manifests = await checked(lab.store, lab.plan, options.filename, options.namespace)
-        resources = [located.resource for located in manifests.resources]
+        resources = await lab.placed(located.resource for located in manifests.resources)
         done, seconds = await timed(lab, lambda store: writing.apply_all(store, resources))
         changes = await lab.reconcile()
         await lab.await_applied()

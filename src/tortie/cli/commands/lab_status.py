@@ -8,6 +8,7 @@ from tortie.cli.terminal import paint, table
 from tortie.lab.cluster import Lab
 from tortie.lab.nodes import NodeStatus
 from tortie.lab.pods import ports_of
+from tortie.lab.served import name_of_store
 
 _NODE = ("NODE", "ADDRESS", "AGENT", "REVISION", "ENDPOINTS", "POLICIES", "MEMORY")
 _STYLES = {"ready": "green", "waiting": "yellow", "down": "red"}
@@ -59,7 +60,7 @@ def _print_tables(lab: Lab, statuses: list[NodeStatus], workloads: list[dict[str
     ]
     rows = (tuple(record.values()) for record in [*workloads, *hosts])
     print("\n" + table(("WORKLOAD", "NODE", "ADDRESS", "PORTS"), rows))
-    print(f"\ndatastore: {lab.journal.store_path}\nlogs: {lab.journal.path / 'logs'}")
+    print(f"\ndatastore: {name_of_store(lab.journal)}\nlogs: {lab.journal.path / 'logs'}")
 
 
 def _row(status: NodeStatus) -> tuple[str, ...]:
@@ -83,7 +84,7 @@ def _print_json(lab: Lab, statuses: list[NodeStatus], workloads: list[dict[str, 
     ]
     content = {
         "name": lab.plan.name,
-        "datastore": str(lab.journal.store_path),
+        "datastore": name_of_store(lab.journal),
         "nodes": nodes,
         "workloads": workloads,
     }
