@@ -5,11 +5,14 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tortie.api import ObjectMeta
+from tortie.api.calico.felix_configuration import FelixConfiguration, FelixConfigurationSpec
 from tortie.api.manifests import Manifests
 from tortie.cli import sources, writing
 from tortie.cli.commands.lab_up import bring_up
@@ -77,6 +80,46 @@ def test_the_examples_do_what_their_matrices_say(
                 assert await play(lab, EXAMPLES / name) == []
             assert "-A cali-FORWARD" in rules_of(lab, "node-1", f"iptables-{backend}-save")
             assert "calico" not in rules_of(lab, "node-1", "nft list tables")
+        finally:
+            await lab.close()
+
+    asyncio.run(run())
+
+
+def settled_on(lab: Lab, node: str) -> set[str]:
+    """Which firewalls have rules of ours on a node."""
+    found = {"nftables"} if "calico" in rules_of(lab, node, "nft list tables") else set()
+    saved = {one: rules_of(lab, node, f"iptables-{one}-save") for one in Backend}
+    return found | {str(one) for one, text in saved.items() if "cali-FORWARD" in text}
+
+
+def wait_for(lab: Lab, firewall: str) -> None:
+    end = time.monotonic() + 30
+    while any((last := settled_on(lab, node)) != {firewall} for node in ("node-1", "node-2")):
+        assert time.monotonic() < end, last
+        time.sleep(0.1)
+
+
+async def until_settled(lab: Lab, firewall: str) -> None:
+    """Every node has rules in this firewall, and in no other."""
+    await asyncio.to_thread(wait_for, lab, firewall)
+    await lab.await_applied()
+
+
+def test_nodes_go_to_another_firewall_when_the_configuration_says_so(labs: Path) -> None:
+    async def run() -> None:
+        lab = await Lab.create(f"change-{os.getpid()}", 2, Silent(), labs)
+        try:
+            await bring_up(lab, read(EXAMPLES / "cluster.yaml"))
+            await until_settled(lab, "nftables")
+            spec = FelixConfigurationSpec(nftables_mode="Disabled", iptables_backend="Legacy")
+            chosen = FelixConfiguration(metadata=ObjectMeta(name="default"), spec=spec)
+            await writing.apply_all(lab.store, [chosen])
+            await until_settled(lab, "legacy")
+            assert await play(lab, EXAMPLES / FOLDERS[0]) == []
+            await writing.delete_all(lab.store, [chosen.key])
+            await until_settled(lab, "nftables")
+            assert await play(lab, EXAMPLES / FOLDERS[0]) == []
         finally:
             await lab.close()
 
