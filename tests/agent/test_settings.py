@@ -179,6 +179,8 @@ def test_a_file_that_can_not_be_read_stops_the_start(tmp_path, text):
     [
         ({}, "n1", "n1"),
         ({"FELIX_FelixHostname": "n2"}, "n1", "n2"),
+        ({"FELIX_FELIXHOSTNAME": "N2"}, "n1", "n2"),
+        ({}, "HOST.Example", "host.example"),
         ({"FELIX_FELIXHOSTNAME": ""}, "n1", "n1"),
     ],
 )

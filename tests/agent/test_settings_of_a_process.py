@@ -11,7 +11,9 @@ from agent.test_process import only_port, page
 from cni.node import BOUND, until
 from cni.traffic import Flow, reaches
 from tortie.api import Key, ObjectMeta
+from tortie.api.calico.felix.dataplane import ProtoPort
 from tortie.api.calico.felix_configuration import FelixConfiguration, FelixConfigurationSpec
+from tortie.api.calico.host_endpoint import HostEndpoint, HostEndpointSpec
 from tortie.datastore import AlreadyExists
 
 pytestmark = pytest.mark.root
@@ -119,6 +121,22 @@ def test_live_changes_take_effect_while_policy_holds_without_a_gap(node):
         assert len(node.log.read_text().splitlines()) == lines
     assert node.ask("status")["process"] == process
     assert "starting anew" not in node.log.read_text()
+
+
+def test_failsafe_ports_are_those_that_are_said_last(node):
+    """A host endpoint without policy lets in what is failsafe, and nothing else."""
+    spec = HostEndpointSpec(node="n1", interface_name="eth0", expected_ips=("172.31.0.2",))
+    node.put(HostEndpoint(metadata=ObjectMeta(name="host"), spec=spec))
+    node.start_ready()
+    default = node.ruleset()
+    node.applied(
+        say(node, felix(failsafe_inbound_host_ports=(ProtoPort(protocol="UDP", port=5353),)))
+    )
+    said_so = node.ruleset()
+    assert "5353" in said_so
+    assert "6443" in said_so  # outbound ones are as they were
+    node.applied(say(node, felix()))
+    assert node.ruleset() == default
 
 
 def test_what_needs_a_new_start_gets_one_in_place_without_a_gap_in_policy(node):

@@ -12,7 +12,7 @@ import pytest
 
 from tortie.daemon.health import Health
 from tortie.daemon.http import Answer, HttpServer
-from tortie.daemon.log import configure_logs
+from tortie.daemon.log import configure_logs, set_severity
 from tortie.daemon.watchdog import LoopWatchdog
 
 
@@ -133,3 +133,22 @@ def test_logs_are_json_lines_at_the_severity_asked_for():
     entry = json.loads(line)
     assert (entry["event"], entry["level"]) == ("seen", "error")
     assert entry["subject"] == "NetworkPolicy(a/b)"
+
+
+def test_another_severity_counts_for_loggers_that_were_used_before():
+    import structlog
+
+    out = io.StringIO()
+    configure_logs("INFO", out)
+    try:
+        log = structlog.get_logger("x")
+        log.info("first")
+        set_severity("ERROR")
+        log.warning("unseen")
+        set_severity("")  # turned off: only what ends the process is said
+        log.error("unseen")
+        set_severity("DEBUG")
+        log.debug("last")
+    finally:
+        structlog.reset_defaults()
+    assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == ["first", "last"]

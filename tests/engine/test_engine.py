@@ -497,3 +497,11 @@ def test_other_source_addresses_count_only_where_the_agent_is_told_to_allow_them
     engine = Engine("n1", spoofing=spoofing)
     (found,) = engine.apply([(endpoint_.key, endpoint_)]).endpoints.values()
     assert found.allowed_sources == ((parse_network("192.0.2.0/24"),) if spoofing else ())
+    told = engine.apply(())
+    assert not told
+    engine.allow_spoofing(not spoofing)
+    (found,) = engine.apply(()).endpoints.values()
+    assert found.allowed_sources == (() if spoofing else (parse_network("192.0.2.0/24"),))
+    engine.apply([(endpoint_.key, None)])
+    engine.allow_spoofing(spoofing)
+    assert not engine.apply(())

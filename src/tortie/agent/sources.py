@@ -12,6 +12,7 @@ from tortie.engine.configuration.parameters import BY_NAME
 DEFAULT_FILE = "/etc/calico/felix.cfg"
 
 _NODE = "felixhostname"
+_STARTER = "the command line or the machine's name"
 # The datastore's and the fan-out's are read, and checked, by those who open them; the first two
 # are ours, not Calico's.
 _ELSEWHERE = frozenset(
@@ -37,14 +38,13 @@ def local_sources(environ: Mapping[str, str], node: str, file: str = "") -> Loca
     interfaces than are there.
     """
     variables, read = from_environment(environ), _file(file)
-    named = Source(Origin.FILE, "the command line or the machine's name", {"FelixHostname": node})
-    sources = (variables, read, named)
-    _check_node(next(found for each in sources if (found := _node_of(each))))
+    named = next(filter(None, map(_node_of, (variables, read))), (node, _STARTER))
+    override = Source(Origin.OVERRIDE, named[1], {"FelixHostname": _node_name(*named)})
     present = {name.casefold() for name in variables.texts}
     filled = {
         f"FELIX_{name}": text for name, text in read.texts.items() if name.casefold() not in present
     }
-    return Local(tuple(map(_without_others, sources)), {**environ, **filled})
+    return Local((override, *map(_without_others, (variables, read))), {**environ, **filled})
 
 
 def _file(path: str) -> Source:
@@ -65,15 +65,15 @@ def _file(path: str) -> Source:
 def _node_of(source: Source) -> tuple[str, str] | None:
     """The name, and who said it."""
     for name, text in source.texts.items():
-        if name.casefold() == _NODE and (text.strip() or source.title.startswith("the command")):
+        if name.casefold() == _NODE and text.strip():
             return text.strip(), source.title
     return None
 
 
-def _check_node(found: tuple[str, str]) -> None:
-    name, title = found
+def _node_name(text: str, title: str) -> str:
+    """As Nodes have it: a machine may write its own name in capitals."""
     try:
-        values.node_name(name)
+        return values.node_name(text)
     except ValueError as problem:
         raise SettingsError(f"{title}: the node's name: {problem}; set it with --node") from None
 

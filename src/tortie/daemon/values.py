@@ -3,14 +3,12 @@ is allowed."""
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 SEVERITIES = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "FATAL")
 _TRUE = frozenset({"true", "1", "yes", "y", "t"})
 _FALSE = frozenset({"false", "0", "no", "n", "f"})
 _HOST = re.compile(r"[a-zA-Z0-9:._+-]{1,64}")
-_PREFIXES = re.compile(r"[a-zA-Z0-9_-]{1,15}(,[a-zA-Z0-9_-]{1,15})*")
-_LOG_PREFIX = re.compile(r"[A-Za-z0-9_.:/ -]{1,100}")
 _NODE = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
@@ -20,11 +18,6 @@ def boolean(text: str) -> bool:
     if folded not in _TRUE | _FALSE:
         raise ValueError("use true or false")
     return folded in _TRUE
-
-
-def inverted_boolean(text: str) -> bool:
-    """For a parameter whose name says "Disable…"."""
-    return not boolean(text)
 
 
 def integer(lowest: int, highest: int) -> Callable[[str], int]:
@@ -54,12 +47,6 @@ def one_of(*allowed: str) -> Callable[[str], str]:
     return read
 
 
-def choice(meanings: Mapping[str, bool]) -> Callable[[str], bool]:
-    """A reader of one of two words that switch something."""
-    word = one_of(*meanings)
-    return lambda text: meanings[word(text)]
-
-
 def seconds(text: str) -> float:
     """A time in seconds, fractions allowed; 0 turns the thing off."""
     try:
@@ -84,17 +71,3 @@ def node_name(text: str) -> str:
     if not _NODE.fullmatch(folded):
         raise ValueError(f"{text!r} is not a node name: use letters, digits, '-' and '.'")
     return folded
-
-
-def interface_prefixes(text: str) -> tuple[str, ...]:
-    """What the names of workloads' interfaces begin with."""
-    if not _PREFIXES.fullmatch(text):
-        raise ValueError('use prefixes of interface names, such as "cali" or "cali,tap"')
-    return tuple(text.split(","))
-
-
-def log_prefix(text: str) -> str:
-    """What the kernel's log lines of LOG rules begin with."""
-    if not _LOG_PREFIX.fullmatch(text):
-        raise ValueError("use up to 100 letters, digits, spaces and _ . : / -")
-    return text
