@@ -1,7 +1,10 @@
 """`tortie datastore migrate`: from one datastore to another, step by step."""
 
 import os
+import pty
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -88,3 +91,35 @@ def test_what_is_not_there_is_not_made_to_be_locked(tortie: Tortie):
     assert said.status == 1
     assert "there is no datastore at none.db" in said.err
     assert not os.path.exists("none.db")
+
+
+def test_on_a_terminal_there_is_a_bar(exported: Tortie):
+    assert exported("datastore", "migrate", "lock").status == 0
+    reader, terminal = pty.openpty()
+    command = [
+        sys.executable,
+        "-m",
+        "tortie.cli",
+        "datastore",
+        "migrate",
+        "export",
+        "-o",
+        "b.jsonl",
+    ]
+    environ = {k: v for k, v in os.environ.items() if k != "NO_COLOR"} | {"TERM": "xterm"}
+    shown = b""
+    with subprocess.Popen(command, stderr=terminal, env=environ) as process:
+        os.close(terminal)
+        while part := _read(reader):
+            shown += part
+        assert process.wait(60) == 0
+    os.close(reader)
+    assert b"exporting IPPool" in shown
+    assert "━".encode() in shown
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:  # the other end of a terminal is closed
+        return b""

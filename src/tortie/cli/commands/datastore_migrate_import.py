@@ -51,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _import(store: "Datastore", file: IO[bytes], options: argparse.Namespace) -> int:
+    from tortie.datastore import DatastoreError
     from tortie.datastore.migrate.importing import carry_out, prepare
 
     with shown() as progress:
@@ -68,8 +69,14 @@ async def _import(store: "Datastore", file: IO[bytes], options: argparse.Namespa
         print(_counts(prepared))
         print("nothing stands against it; nothing was written")
         return 0
-    with shown() as progress:
-        differences = await carry_out(store, file, prepared, progress)
+    try:
+        with shown() as progress:
+            differences = await carry_out(store, file, prepared, progress)
+    except DatastoreError as error:
+        raise UserError(
+            f"{error}. The datastore stays locked, with part of the file: mend that, then run the "
+            "same import again, and it goes on"
+        ) from None
     if differences.problems:
         _tell("differs", differences.problems)
         raise UserError(

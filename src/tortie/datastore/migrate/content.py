@@ -31,8 +31,6 @@ def bare(resource: Resource) -> Resource:
             uid="",
             resource_version="",
             creation_timestamp=None,
-            deletion_timestamp=None,
-            deletion_grace_period_seconds=None,
             generation=None,
             managed_fields=None,
             self_link=None,

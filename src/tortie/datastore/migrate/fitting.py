@@ -4,9 +4,7 @@ import re
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from msgspec.structs import replace
-
-from tortie.api import IPAMHandle, Resource
+from tortie.api import IPAMHandle, Resource, with_metadata
 from tortie.datastore.contract import Invalid
 from tortie.datastore.migrate.content import bare
 from tortie.datastore.migrate.survey import Target
@@ -28,9 +26,9 @@ def fitted(resource: Resource, target: Target, uids: Collection[str]) -> Fitted:
     found = bare(resource)
     if target is not Target.KUBERNETES:
         return Fitted(found, ())
+    found = _new(found)
     if isinstance(found, IPAMHandle):
-        name = found.metadata.name.lower()
-        found = replace(found, metadata=replace(found.metadata, name=name))
+        found = with_metadata(found, name=found.metadata.name.lower())
     kept, lost = _owners(found.metadata.owner_references, uids)
     notes = tuple(
         f"{resource.key}: its owner {owner} is not in the file, so it will have none: Kubernetes "
@@ -39,7 +37,14 @@ def fitted(resource: Resource, target: Target, uids: Collection[str]) -> Fitted:
     )
     if not lost:
         return Fitted(found, ())
-    return Fitted(replace(found, metadata=replace(found.metadata, owner_references=kept)), notes)
+    return Fitted(with_metadata(found, owner_references=kept), notes)
+
+
+def _new(resource: Resource) -> Resource:
+    """No object begins with its deletion: an API server takes that from nobody."""
+    return with_metadata(
+        resource, deletion_timestamp=None, deletion_grace_period_seconds=None, generate_name=None
+    )
 
 
 def _owners(owners: Any, uids: Collection[str]) -> tuple[list[Any] | None, list[str]]:
