@@ -81,7 +81,7 @@ def left_of(lab: PacketLab, choice: Choice) -> bool:
     return "cali" in rules
 
 
-@pytest.mark.parametrize(("old", "new"), permutations(CHOICES, 2))
+@pytest.mark.parametrize(("old", "new"), list(permutations(CHOICES, 2)))
 def test_policy_holds_at_every_moment_of_a_change(lab: PacketLab, old: Choice, new: Choice) -> None:
     take_over(lab, old)
     errors: list[BaseException] = []
