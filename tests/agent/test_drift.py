@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.test_process import only_port, page
-from cni.node import until
+from cni.node import RealNode, until
 from cni.traffic import Flow, reaches
 
 pytestmark = pytest.mark.root
@@ -34,13 +34,12 @@ def tables(node):
 
 
 def network(node):
-    """Routes of ours, the tunnel device's addresses and entries."""
-    routes = run(node, "ip", "route", "show", "table", "main")
+    """The tunnel device's addresses and entries."""
     device = json.loads(run(node, "ip", "-j", "address", "show", "vxlan.calico"))[0]
     addresses = sorted(one["local"] for one in device["addr_info"] if one["scope"] == "global")
     entries = run(node, "bridge", "fdb", "show", "dev", "vxlan.calico")
     neighbours = run(node, "ip", "neighbour", "show", "dev", "vxlan.calico")
-    return routes, addresses, sorted(entries.splitlines()), sorted(neighbours.splitlines())
+    return addresses, sorted(entries.splitlines()), sorted(neighbours.splitlines())
 
 
 def contest(node, driver):
@@ -202,3 +201,24 @@ def test_routes_are_put_back_and_others_are_left_alone(busy):
     for number in range(50):
         run(node, "ip", "route", "replace", "blackhole", f"192.0.2.{number}", "proto", "bird")
     assert contest(node, "routes")["changes"] == before
+
+
+def test_the_tunnel_is_put_back(tmp_path):
+    node = RealNode(tmp_path, vxlan="Always")
+    try:
+        node.start_ready()
+        until(lambda: "vxlan.calico" in run(node, "ip", "-br", "link"), "the tunnel device")
+        until(lambda: network(node)[0], "its address")
+        healthy = network(node)
+        (address,), mac = healthy[0], "02:00:00:00:00:09"
+        for damage in (
+            ["ip", "address", "delete", f"{address}/32", "dev", "vxlan.calico"],
+            ["ip", "address", "add", "10.99.0.1/32", "dev", "vxlan.calico"],
+            ["bridge", "fdb", "add", mac, "dev", "vxlan.calico", "dst", "192.0.2.1"],
+            ["ip", "neighbour", "add", "10.9.9.9", "lladdr", mac, "dev", "vxlan.calico"],
+            ["ip", "link", "delete", "vxlan.calico"],
+        ):
+            run(node, *damage)
+            repaired(lambda: network(node) == healthy, " ".join(damage))
+    finally:
+        node.close()
