@@ -3,7 +3,7 @@ is allowed."""
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 SEVERITIES = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "FATAL")
 _TRUE = frozenset({"true", "1", "yes", "y", "t"})
@@ -45,6 +45,12 @@ def one_of(*allowed: str) -> Callable[[str], str]:
         raise ValueError(f"use one of {', '.join(allowed)}")
 
     return read
+
+
+def choice(meanings: Mapping[str, bool]) -> Callable[[str], bool]:
+    """A reader of one of some words that switch something."""
+    word = one_of(*meanings)
+    return lambda text: meanings[word(text)]
 
 
 def seconds(text: str) -> float:
