@@ -16,7 +16,7 @@ from tortie.datastore.cluster import CLUSTER
 from tortie.datastore.memory import MemoryDatastore
 from tortie.datastore.migrate.locking import is_locked, mark_on
 
-_POLICIES = 1_500
+_POLICIES = 600
 _KILLS = int(os.environ.get("TORTIE_IMPORT_KILLS", "20"))
 _SECONDS = 60
 
