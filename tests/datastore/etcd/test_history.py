@@ -179,6 +179,26 @@ def test_operations_under_way_end_when_the_store_is_closed(etcd: EtcdServer) -> 
     asyncio.run(body())
 
 
+@pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 20, 50])
+def test_a_watch_ends_with_the_store_however_far_it_had_come(
+    shared_etcd: EtcdServer, turns: int
+) -> None:
+    async def body() -> None:
+        store = await EtcdDatastore.open(shared_etcd.client)
+        waiting = asyncio.ensure_future(anext(store.watch(KINDS, await store.revision())))
+        for _ in range(turns):  # of the event loop: it is not connected yet
+            await asyncio.sleep(0)
+        await store.close()
+        done, _ = await asyncio.wait([waiting], timeout=10)
+        assert done
+        assert isinstance(waiting.exception(), StopAsyncIteration)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.wait(others or [waiting], timeout=5)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(body())
+
+
 def test_what_is_leased_goes_with_its_lease(etcd: EtcdServer) -> None:
     async def scenario(store: EtcdDatastore) -> None:
         async with await store.lease(30) as lease:

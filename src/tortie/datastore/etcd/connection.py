@@ -7,7 +7,9 @@ each names the revision that it replaces, so that a second one does nothing and 
 
 import asyncio
 import random
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Protocol
 
 import grpc
 import grpc.aio
@@ -24,6 +26,14 @@ ANSWER_SECONDS = 4.0  # of one member, for one object
 PATIENCE_SECONDS = 8.0  # of one operation; an election takes one or two
 _LONGEST_PAUSE = 0.5
 _LEADER = ("hasleader", "true")  # a member that lost the others says so instead of waiting
+
+
+class _Ends(Protocol):
+    """A call, or a task."""
+
+    def cancel(self) -> bool:
+        """End it."""
+        ...
 
 
 class Answer(NamedTuple):
@@ -92,6 +102,7 @@ class Connection:
         self._has_users = bool(settings.username)
         self._login = asyncio.Lock()
         self._closed = False
+        self._under_way: set[_Ends] = set()
         self._cluster = 0
         self.floor = 0
         """Revisions below this are of another life of the store: it was restored from a copy."""
@@ -180,9 +191,21 @@ class Connection:
             self.floor = header.revision
         self._cluster = header.cluster_id
 
+    @contextmanager
+    def ending(self, one: "_Ends") -> Iterator[None]:
+        """Have it end with this, and with `close`: gRPC forgets calls that have only just begun."""
+        self._under_way.add(one)
+        try:
+            yield
+        finally:
+            self._under_way.discard(one)
+            one.cancel()
+
     async def close(self) -> None:
         """End all connections and whatever waits on them."""
         self._closed = True
+        for one in tuple(self._under_way):
+            one.cancel()
         for member in self._members:
             await member.channel.close(None)
 

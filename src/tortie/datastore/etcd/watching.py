@@ -15,7 +15,7 @@ from typing import NamedTuple
 import grpc
 import grpc.aio
 
-from tortie.datastore.contract import Batch, Gone, Rewound
+from tortie.datastore.contract import Batch, Closed, Gone, Rewound
 from tortie.datastore.etcd import errors, reading, requests
 from tortie.datastore.etcd import rpc_pb2 as pb
 from tortie.datastore.etcd.connection import Connection, Patience
@@ -55,6 +55,8 @@ async def watch(
                         yield batch
         except grpc.RpcError as error:
             anew = await _overcome(connection, patience, member, error, anew)
+        except Closed:
+            return
         except (asyncio.CancelledError, grpc.aio.UsageError):
             if not connection.was_closed():
                 raise
@@ -105,8 +107,11 @@ async def _answers(
     """What one member tells, put together from its fragments; an empty answer once it listens."""
     metadata = await connection.metadata(member)
     call = member.stream(WATCH)(metadata=metadata)
-    try:
-        await call.write(requests.watch(WATCHED, since))
+    with connection.ending(call):
+        # A call that is cancelled before it is connected never lets its writer go.
+        asking = asyncio.ensure_future(call.write(requests.watch(WATCHED, since)))
+        with connection.ending(asking):
+            await asking
         parts: list[pb.WatchResponse] = []
         while isinstance(answer := await call.read(), pb.WatchResponse):
             _check(connection, answer, since, metadata)
@@ -120,8 +125,6 @@ async def _answers(
                 yield _whole(parts)
                 parts = []
         raise _Ended("the member ended the watch", metadata)
-    finally:
-        call.cancel()
 
 
 def _check(
