@@ -2,7 +2,7 @@
 
 import pytest
 
-from tortie.api import Key, Pod, Resource
+from tortie.api import IPPool, IPPoolSpec, Key, ObjectMeta, Pod, Resource
 from tortie.api.manifests import read_manifests
 from tortie.kubernetes import convert
 from tortie.trace.completing import NODE, completed
@@ -37,6 +37,32 @@ def test_a_pod_of_a_file_runs_somewhere_with_an_address_of_each_family() -> None
     assert pod.spec.node_name == NODE
     assert [":" in each.ip for each in pod.status.pod_ips] == [False, True]
     assert convert(pod).spec.profiles == ("kns.shop", "ksa.shop.default")
+
+
+@pytest.mark.parametrize(
+    ("cidrs", "addresses"),
+    [
+        (("10.0.0.0/16",), ["10.0.0.1"]),
+        (("fd00::/48",), ["fd00::1"]),
+        (("10.0.0.0/16", "fd00::/48", "10.9.0.0/16"), ["10.0.0.1", "fd00::1"]),
+    ],
+)
+def test_pods_get_addresses_of_the_pools(cidrs: tuple[str, ...], addresses: list[str]) -> None:
+    pools = [
+        IPPool(metadata=ObjectMeta(name=f"p{number}"), spec=IPPoolSpec(cidr=cidr))
+        for number, cidr in enumerate(cidrs)
+    ]
+    pod = by_key(completed([*read(POD), *pools]))[Key("Pod", "shop", "web")]
+    assert [each.ip for each in pod.status.pod_ips] == addresses
+
+
+def test_a_full_pool_gives_no_addresses_and_a_taken_one_is_nobodys() -> None:
+    pool = IPPool(metadata=ObjectMeta(name="p"), spec=IPPoolSpec(cidr="10.0.0.0/30"))
+    running = POD.replace("spec: {", "spec: {nodeName: n1, ") + "status: {podIP: 10.0.0.1}\n"
+    more = [POD.replace("name: web", f"name: {name}") for name in ("one", "two")]
+    found = by_key(completed([*read(running, *more), pool]))
+    assert found[Key("Pod", "shop", "one")].status.pod_ip == "10.0.0.2"
+    assert found[Key("Pod", "shop", "two")].status is None
 
 
 def test_pods_get_addresses_of_their_own() -> None:

@@ -1,17 +1,22 @@
 """What a folder of manifests leaves to a cluster: namespaces, nodes, addresses, endpoints.
 
 A Pod in a file has no address, and policy is about addresses. So each gets one of a network that
-nobody else can have (RFC 2544's 198.18.0.0/15, RFC 5180's 2001:2::/48), a Service without slices
-gets the pods that it selects, and a namespace that only a name speaks of is there, bare.
+nobody else can have (RFC 2544's 198.18.0.0/15, RFC 5180's 2001:2::/48), or, where there are
+IPPools, one of these: rules may speak of their networks, and they may be of one family only. A
+Service without slices gets the pods that it selects, and a namespace that only a name speaks of is
+there, bare.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
 from typing import Literal
 
 from msgspec.structs import replace
 
 from tortie.api import (
     KINDS,
+    IPPool,
     Key,
     Namespace,
     ObjectMeta,
@@ -28,12 +33,11 @@ from tortie.api.kube.endpoint_slice import (
 from tortie.api.kube.pod import PodIP, PodStatus
 from tortie.api.kube.service import Service, ServicePort
 from tortie.kubernetes.names import POD_IP, POD_IPS
-from tortie.net import format_address
+from tortie.net import Prefix, format_address, parse_network
 
 NODE = "unscheduled"  # where a pod runs that no scheduler has seen
 DEFAULT_ACCOUNT = "default"
-_FIRST4 = 198 << 24 | 18 << 16 | 1
-_FIRST6 = 0x20010002 << 96 | 1
+_NOBODYS = (parse_network("198.18.0.0/15"), parse_network("2001:2::/48"))
 _NAME_LABEL = "kubernetes.io/metadata.name"
 
 
@@ -46,14 +50,15 @@ def completed(resources: Iterable[Resource], cluster: Iterable[Resource] = ()) -
     new = {resource.key: resource for resource in resources}
     found = there | new
     pods = [each for each in new.values() if isinstance(each, Pod)]
-    found.update((pod.key, pod) for pod in _addressed(pods, there))
+    found.update((pod.key, pod) for pod in _addressed(pods, there, _free(found)))
     found.update([(each.key, each) for each in _slices(found)])
     found.update([(each.key, each) for each in _namespaces(found)])
     return [_labelled(each) if isinstance(each, Namespace) else each for each in found.values()]
 
 
-def _addressed(pods: Sequence[Pod], there: Mapping[Key, Resource]) -> Iterator[Pod]:
-    number = 0
+def _addressed(
+    pods: Sequence[Pod], there: Mapping[Key, Resource], free: Sequence[Iterator[str]]
+) -> Iterator[Pod]:
     for pod in pods:
         running = there.get(pod.key)
         if pod.spec.host_network or (_has_address(pod) and pod.spec.node_name):
@@ -61,19 +66,54 @@ def _addressed(pods: Sequence[Pod], there: Mapping[Key, Resource]) -> Iterator[P
         elif isinstance(running, Pod):
             yield replace(running, metadata=replace(running.metadata, labels=pod.metadata.labels))
         else:
-            number += 1
-            yield _started(pod, number)
+            yield _started(pod, [address for each in free for address in islice(each, 1)])
 
 
-def _started(pod: Pod, number: int) -> Pod:
-    """A pod as kubelet would report it, with an address of each family."""
-    addresses = (format_address(4, _FIRST4 + number), format_address(6, _FIRST6 + number))
+def _free(found: Mapping[Key, Resource]) -> list[Iterator[str]]:
+    """Addresses that nobody has yet, for each family that pods would have."""
+    pods = (each for each in found.values() if isinstance(each, Pod) and each.status is not None)
+    taken = {address for pod in pods for address in _reported(pod.status)}
+    pools = [each for each in found.values() if isinstance(each, IPPool)]
+    networks = [
+        net
+        for pool in sorted(pools, key=lambda pool: pool.metadata.name)
+        for net in _readable(pool.spec.cidr)
+        if not pool.spec.disabled
+    ]
+    if not networks:
+        return [_of_network(net, taken) for net in _NOBODYS]
+    families = sorted({net.version for net in networks})
+    return [_of_family(family, networks, taken) for family in families]
+
+
+def _of_family(family: int, networks: Sequence[Prefix], taken: Container[str]) -> Iterator[str]:
+    for net in networks:
+        if net.version == family:
+            yield from _of_network(net, taken)
+
+
+def _readable(cidr: str) -> Iterator[Prefix]:
+    with suppress(ValueError):  # of a cluster that has such a pool: the engine has a warning for it
+        yield parse_network(cidr)
+
+
+def _of_network(net: Prefix, taken: Container[str]) -> Iterator[str]:
+    addresses = (format_address(net.version, each) for each in range(net.address + 1, net.last))
+    return (address for address in addresses if address not in taken)
+
+
+def _reported(status: PodStatus | None) -> list[str]:
+    return [] if status is None else [status.pod_ip, *(each.ip for each in status.pod_ips)]
+
+
+def _started(pod: Pod, addresses: Sequence[str]) -> Pod:
+    """A pod as kubelet would report it, with these addresses; none are left for a full pool's."""
     spec = replace(
         pod.spec,
         node_name=pod.spec.node_name or NODE,
         service_account_name=pod.spec.service_account_name or DEFAULT_ACCOUNT,
     )
-    if _has_address(pod):
+    if _has_address(pod) or not addresses:
         return replace(pod, spec=spec)
     ips = tuple(PodIP(ip=address) for address in addresses)
     status = PodStatus(phase="Running", pod_ip=addresses[0], pod_ips=ips)

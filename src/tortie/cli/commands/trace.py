@@ -4,8 +4,9 @@
   tortie trace --from 10.0.0.7 --to svc/shop/web --port 80 -f manifests/
 
 An end is namespace/pod, an address, a node, "outside", or (--to) a service.
-With -f the question is asked of files alone: pods get addresses, Deployments
-and their like count as a pod each, namespaces that are only named are there.
+With -f the question is asked of files alone: pods get addresses (of the
+families that the IPPools have, else of both), Deployments and their like count
+as a pod each, namespaces that are only named are there.
 Status 0 if it is allowed, 2 if it is denied, 1 where anything is wrong.
 """
 
