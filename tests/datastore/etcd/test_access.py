@@ -1,6 +1,10 @@
 """Who is let in, and what those read who are not: one line that names what to do."""
 
 import asyncio
+import socket
+import ssl
+import struct
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from datetime import timedelta
@@ -17,6 +21,8 @@ from strategies.datastore import first_events, network_set
 from tortie.api import Key
 from tortie.datastore import DatastoreError, Forbidden, NotFound, Unavailable
 from tortie.datastore.etcd import EtcdDatastore
+from tortie.datastore.etcd.diagnosis import why_unreachable
+from tortie.datastore.etcd.endpoints import Endpoint
 from tortie.datastore.settings import EtcdSettings
 
 MISSING = Key("Tier", "", "missing")
@@ -97,6 +103,24 @@ def test_a_servers_certificate_has_to_be_for_its_address_and_of_today(
 ) -> None:
     with etcd_server(OddPki(tmp_path, name, lifetime)) as server:
         refused(server.client, Unavailable, match)
+
+
+def test_a_handshake_that_is_reset_is_told_as_one_that_is_ended() -> None:
+    """A server without TLS may do that, by what it had read until then."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        endpoint = Endpoint(*("https://a", *server.getsockname()))
+        done = threading.Thread(target=_reset, args=(server,))
+        done.start()
+        found = why_unreachable(endpoint, ssl.create_default_context(), EtcdSettings(endpoints=()))
+        done.join()
+    assert "if it has no TLS, write its endpoint with http" in str(found)
+
+
+def _reset(server: socket.socket) -> None:
+    peer, _ = server.accept()
+    with peer:
+        peer.recv(1)
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def test_tls_on_one_side_only_is_told(etcd: EtcdServer, etcd_tls: EtcdServer) -> None:

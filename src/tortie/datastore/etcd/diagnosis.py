@@ -46,8 +46,10 @@ def _tls_failure(
     settings: EtcdSettings,
     raw: socket.socket,
 ) -> Unavailable | Forbidden | None:
+    shaken = False
     try:
         with context.wrap_socket(raw, server_hostname=endpoint.host) as secured:
+            shaken = True
             secured.settimeout(_SILENCE)
             secured.recv(1)  # in TLS 1.3 a refused client certificate is told after the handshake
     except ssl.SSLCertVerificationError as error:
@@ -57,18 +59,24 @@ def _tls_failure(
         )
     except ssl.SSLError as error:
         return _alert(endpoint, error, settings.certificate)
-    except (TimeoutError, ConnectionError):
+    except ConnectionError:  # as a server without TLS ends it, if it has not read all of ours
+        return None if shaken else _ended(endpoint)
+    except TimeoutError:
         pass
     return None
+
+
+def _ended(endpoint: Endpoint) -> Unavailable:
+    return Unavailable(
+        f"etcd at {endpoint.url} ends the TLS handshake: if it has no TLS, write its endpoint "
+        "with http"
+    )
 
 
 def _alert(endpoint: Endpoint, error: ssl.SSLError, certificate: bytes) -> Unavailable | Forbidden:
     said = (error.reason or str(error)).replace("_", " ").lower()
     if "wrong version number" in said or "eof" in said or "record layer" in said:
-        return Unavailable(
-            f"etcd at {endpoint.url} ends the TLS handshake: if it has no TLS, write its endpoint "
-            "with http"
-        )
+        return _ended(endpoint)
     if "alert" in said or "certificate" in said:
         return Forbidden(f"etcd at {endpoint.url} {_refused(certificate, said)}")
     return Unavailable(f"etcd at {endpoint.url} fails in TLS: {said}")
