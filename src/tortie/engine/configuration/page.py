@@ -32,15 +32,16 @@ This page is made by `python -m tortie.engine.configuration.page` and not edited
 Each parameter is read from the first of these that sets it:
 
 1. the environment: `FELIX_<name>`, in any case;
-2. the file `felix.cfg`: `<name> = <value>` in its section `[global]`;
+2. the file `/etc/calico/felix.cfg`: `<name> = <value>` in its section `[global]`;
 3. the FelixConfiguration `node.<node>`;
 4. FelixConfigurations whose `nodeSelector` matches the Node's labels, the oldest first;
 5. the FelixConfiguration `default`;
 6. its default.
 
 `none` turns a parameter off that has a default, unless it is *required*. A bad value is named, and
-the default is used; where it says *stops the agent*, the agent does not run with it. *Node only*:
-the datastore may not set it. Durations are seconds in the environment and the file, and such as
+the default is used; where it says *stops the agent*, the agent does not start with it, and one that
+runs keeps the last good settings. docs/agent.md says what takes effect at once. *Node only*: the
+datastore may not set it. Durations are seconds in the environment and the file, and such as
 `1m30s` in a FelixConfiguration. **Not used yet** means that it is read and checked, and nothing
 acts on it.
 """
