@@ -4,7 +4,7 @@ import asyncio
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -61,6 +61,7 @@ def pool(name, cidr="10.0.0.0/16"):
     return IPPool(metadata=ObjectMeta(name=name), spec=IPPoolSpec(cidr=cidr))
 
 
+@settings(deadline=None)
 @given(st.permutations(cluster()))
 def test_what_restricts_is_written_before_what_it_restricts(resources):
     ranks = [ORDER.index(entry.key.kind) for entry in plan(resources).writes]
@@ -74,6 +75,7 @@ def test_sets_come_before_policies_and_policies_before_workloads():
     assert set(ORDER) == set(KINDS)
 
 
+@settings(deadline=None)
 @given(st.sets(st.sampled_from("abcd")), st.sets(st.sampled_from("abcd")), st.booleans())
 def test_only_equal_objects_may_be_there_before(file, there, resumed):
     found = plan([pool(n) for n in file], [pool(n) for n in there], resumed=resumed)

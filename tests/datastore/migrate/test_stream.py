@@ -4,7 +4,7 @@ import io
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strategies.migrations import cluster
@@ -27,6 +27,7 @@ def read(data):
     return [line.resource for line in reader.lines()]
 
 
+@settings(deadline=None)
 @given(st.lists(any_resource(), max_size=4))
 def test_what_was_written_is_read(resources):
     named = [with_metadata(one, name=f"n{at}") for at, one in enumerate(resources)]
@@ -37,12 +38,14 @@ WHOLE = written(cluster())
 LINES = WHOLE.splitlines(keepends=True)
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(WHOLE) - 1))
 def test_a_file_that_is_cut_anywhere_is_refused(length):
     with pytest.raises(BadExport):
         read(WHOLE[:length])
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(WHOLE) - 1), st.integers(1, 255))
 def test_a_changed_byte_is_noticed(at, change):
     with pytest.raises(BadExport):
