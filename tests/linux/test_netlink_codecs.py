@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strategies import netlink as some
@@ -84,6 +84,7 @@ BUILT = {
 
 
 @pytest.mark.parametrize("reader", BUILT)
+@settings(deadline=None)  # of a clock: the machine may be busy
 @given(data=st.data())
 def test_a_damaged_message_is_read_or_refused(reader: str, data: st.DataObject) -> None:
     payload = bytearray(data.draw(BUILT[reader]))
