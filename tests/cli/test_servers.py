@@ -216,3 +216,19 @@ def test_a_command_loads_no_more_than_its_datastore_needs(
     loaded = set(ran.stderr.splitlines()[-1].split())
     wanted = {"etcd": {"grpc"}, "kubernetes": {"httpx"}}.get(location.partition(":")[0], set())
     assert loaded & {"grpc", "httpx", "cryptography"} == wanted
+
+
+def test_the_fan_out_server_reads_typhas_names_and_names_the_wrong_one() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "tortie.cli", "fanout"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={"PATH": os.environ["PATH"], "TYPHA_DATASTORETYPE": "etcdv3", "ETCD_ENDPOINTS": "x"},
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[-1] == (
+        "tortie fanout: $ETCD_ENDPOINTS: 'x' is no endpoint: write http://HOST:PORT or"
+        " https://HOST:PORT"
+    )

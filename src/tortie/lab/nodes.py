@@ -101,7 +101,7 @@ def _status(node: Station, process: Process, reply: Mapping[str, Any]) -> NodeSt
     return NodeStatus(
         node,
         "ready" if ready else "waiting",
-        failures or ("" if ready else "not in sync yet"),
+        failures or ("" if ready else str(reply.get("waiting_for") or "not in sync yet")),
         int(reply.get("revision", 0)),
         int(reply.get("endpoints", 0)),
         int(reply.get("policies", 0)),
