@@ -50,8 +50,6 @@ spec: {cidr: 10.65.0.0/16, vxlanMode: MODE}
 
 def cluster(mode: str = "Never", interface: str = "eth0") -> Cluster:
     text = NODES + GUARDED.replace("INTERFACE", interface) + POOL.replace("MODE", mode)
-    if interface == "eth0":  # the address finds it: traces don't know interfaces
-        text = text.replace("interfaceName: eth0, ", "")
     found = read_manifests("hosts.yaml", text)
     assert found.errors == ()
     made = cluster_of(completed([resource for resource, _ in found.resources]))
@@ -110,3 +108,29 @@ def test_reach_counts_host_endpoints_on_the_way() -> None:
         for change in differences(cluster("Always"), cluster("Never"))
     }
     assert changes == {("shop/p2", "shop/p1"), ("shop/p3", "shop/p1")}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "interfaceName: eth0, expectedIPs: [172.16.0.1]",
+        "interfaceName: eth0",
+        "expectedIPs: [172.16.0.1]",
+        "interfaceName: '*'",
+    ],
+)
+def test_policy_of_a_nodes_interface_is_asked_however_that_is_named(names: str) -> None:
+    written = "interfaceName: INTERFACE, expectedIPs: [172.16.0.1]"
+    found = read_manifests("hosts.yaml", NODES + GUARDED.replace(written, names))
+    assert found.errors == ()
+    made = cluster_of(completed([resource for resource, _ in found.resources]))
+    assert ask(made, "192.0.2.1", "n1", parse_port("80")).allowed
+    assert not ask(made, "192.0.2.1", "n1", parse_port("81")).allowed
+    assert not ask(made, "n2", "shop/p1", parse_port("81")).allowed
+
+
+def test_one_of_another_interface_of_the_node_is_not_asked() -> None:
+    elsewhere = GUARDED.replace("INTERFACE", "eth1").replace("[172.16.0.1]", "[10.1.2.3]")
+    found = read_manifests("hosts.yaml", NODES + elsewhere)
+    made = cluster_of(completed([resource for resource, _ in found.resources]))
+    assert ask(made, "192.0.2.1", "n1", parse_port("81")).allowed

@@ -5,17 +5,18 @@ packet leaves or comes in. Within a tunnel a packet comes in by the tunnel's dev
 host endpoint of every interface sees it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from tortie.net import Prefix
-from tortie.policy import Packet, Verdict, evaluate
+from tortie.policy import Packet, Program, Verdict, evaluate
 from tortie.policy.packet import Path, host_endpoint_of
-from tortie.policy.program import EndpointId
+from tortie.policy.program import EVERY_INTERFACE, EndpointId
 from tortie.trace.cluster import Cluster, Host
 
+_TUNNELS = ("vxlan.calico", "vxlan-v6.calico", "tunl0", "wireguard.cali", "wg-v6.cali", "lo")
 _MAIN = ""  # the interface that has a node's main address, whatever it is called
 
 
@@ -62,8 +63,28 @@ def _path(packet: Packet, way: Way, node: str) -> Path:
 
 
 def _host_endpoint(cluster: Cluster, node: str, interface: str) -> EndpointId | None:
-    addresses = cluster.hosts.get(node, Host()).addresses if interface == _MAIN else ()
-    return host_endpoint_of(cluster.program_of(node), interface, addresses)
+    program = cluster.program_of(node)
+    if interface != _MAIN:
+        return host_endpoint_of(program, interface, ())
+    addresses = cluster.hosts.get(node, Host()).addresses
+    return host_endpoint_of(program, _main_interface(program, addresses), addresses)
+
+
+def _main_interface(program: Program, addresses: Collection[Prefix]) -> str:
+    """What a host endpoint calls the interface that has these addresses; "" if none does.
+
+    No resource tells an interface's name. So it is the one of a host endpoint that expects one of
+    the addresses, or else of one that expects none: policy for a node's interface is most likely
+    meant for this one, and a trace must not leave it out.
+    """
+    named = [
+        host
+        for _, host in sorted(program.host_endpoints.items())
+        if host.interface not in ("", EVERY_INTERFACE, *_TUNNELS)
+    ]
+    expecting = [host for host in named if not set(addresses).isdisjoint(host.addresses)]
+    silent = [host for host in named if not host.addresses]
+    return next((host.interface for host in (*expecting, *silent)), _MAIN)
 
 
 def _interface(cluster: Cluster, packet: Packet, way: Way) -> str:
