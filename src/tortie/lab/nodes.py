@@ -98,10 +98,11 @@ async def await_revision(journal: Journal, node: Station, revision: int, patienc
 def _status(node: Station, process: Process, reply: Mapping[str, Any]) -> NodeStatus:
     ready = bool(reply.get("ready"))
     failures = "; ".join(map(str, reply.get("failures", ())))
+    waiting = "; ".join(map(str, reply.get("waiting_for", ())))
     return NodeStatus(
         node,
         "ready" if ready else "waiting",
-        failures or ("" if ready else str(reply.get("waiting_for") or "not in sync yet")),
+        failures or waiting or ("" if ready else "not in sync yet"),
         int(reply.get("revision", 0)),
         int(reply.get("endpoints", 0)),
         int(reply.get("policies", 0)),
