@@ -166,7 +166,9 @@ class KubernetesDatastore:
         except Closed:
             return
         if since > now:
-            raise Rewound(f"revision {since} is not of this store, which is at {now}: list again")
+            raise Rewound(
+                f"revision {since} is not of this datastore, which is at {now}: list again"
+            )
         followed = [kind for kind in kinds if not DERIVED.get(kind, {""}) <= set(kinds)]
         places = [place for kind in followed for place in self._places.sources(kind)]
         streams = [Stream(self._client, place, since) for place in places]
