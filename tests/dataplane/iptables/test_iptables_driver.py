@@ -23,7 +23,7 @@ from tortie.dataplane.iptables import Backend, IptablesDataplane, IptablesSettin
 from tortie.dataplane.iptables.names import set_name
 from tortie.dataplane.nftables import HostAction
 from tortie.engine.delta import ALL_HOSTS, Delta
-from tortie.net import parse_network
+from tortie.net import PortRange, parse_network
 from tortie.policy import Packet
 from tortie.policy.program import (
     Action,
@@ -489,6 +489,41 @@ def test_pools_with_nat_outgoing_are_masqueraded_to_the_outside_only(
     sources = lab.sources_seen([Sent("cali0", inward), Sent("cali0", outward)])
     assert sources[0] == HOSTS4[0].address
     assert sources[1] not in (None, HOSTS4[0].address)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({"nat_ports": PortRange(5000, 5010)}, None),
+        ({"nat_address": parse_network("203.0.113.77")}, "203.0.113.77"),
+        (
+            {"nat_address": parse_network("203.0.113.77"), "nat_ports": PortRange(5000, 5000)},
+            "203.0.113.77",
+        ),
+        ({"nat_interface": "up+"}, None),
+        ({"nat_interface": "eth0"}, "10.65.0.1"),
+    ],
+)
+def test_what_leaves_pools_has_the_chosen_address(
+    lab: PacketLab, backend: Backend, chosen: dict[str, object], expected: str | None
+) -> None:
+    """None: an address of the node."""
+    pool = nets(parse_network("10.65.0.0/16"))
+    delta = friends_only(HOSTS4[0])
+    outside = parse_network("198.51.100.9")
+    lab.know([outside])
+    lab.own(parse_network("203.0.113.1"))
+    with new_driver(lab, IptablesSettings(backend=backend, **chosen)) as driver:
+        applied = driver.apply(
+            replace(delta, sets={**delta.sets, "masq-ipam-pools": pool, "all-ipam-pools": pool})
+        )
+    assert applied.failed == ()
+    outward = Packet(4, HOSTS4[0].address, outside.address, 17, 1000, 53)
+    (source,) = lab.sources_seen([Sent("cali0", outward)])
+    if expected is None:
+        assert source not in (None, HOSTS4[0].address)
+    else:
+        assert source == parse_network(expected).address
 
 
 def test_answers_pass_where_questions_do_not(lab: PacketLab, driver: IptablesDataplane) -> None:

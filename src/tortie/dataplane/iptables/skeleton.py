@@ -40,6 +40,8 @@ from tortie.dataplane.nftables import HostAction
 from tortie.dataplane.nftables.matches import disjoint_nets, net_text
 from tortie.dataplane.nftables.settings import Family
 from tortie.engine.delta import ALL_HOSTS, ALL_POOLS, MASQ_POOLS
+from tortie.net import format_address
+from tortie.net.protocols import PORT_PROTOCOLS
 from tortie.policy.program import Endpoint
 
 FIXED_SETS = (MASQ_POOLS, ALL_POOLS, ALL_HOSTS)  # what the static chains look into
@@ -104,7 +106,7 @@ def static_chains(family: Family, settings: IptablesSettings) -> tuple[Chain, ..
         ),
         Chain(ChainName("cali-OUTPUT"), (clearing(settings.marks.early), f"-j {TO_HOST}"), RAW),
         Chain(ChainName("cali-PREROUTING"), (f"-j {FROM_HOST}",), MANGLE),
-        Chain(ChainName("cali-POSTROUTING"), (_nat_outgoing(family, settings),), NAT),
+        Chain(ChainName("cali-POSTROUTING"), tuple(_nat_outgoing(family, settings)), NAT),
     )
 
 
@@ -234,10 +236,25 @@ def _workload_to_host(family: Family, settings: IptablesSettings) -> Iterator[st
     yield f"-j {settings.endpoint_to_host.upper()}"
 
 
-def _nat_outgoing(family: Family, settings: IptablesSettings) -> str:
+def _nat_outgoing(family: Family, settings: IptablesSettings) -> Iterator[str]:
     """Packets of pools with natOutgoing to where no pool is leave with the node's address."""
     masquerading, pools, hosts = (set_name(family.version, one) for one in FIXED_SETS)
     outside = f"-m set --match-set {masquerading} src -m set ! --match-set {pools} dst"
     if not settings.masquerade_to_hosts:
         outside += f" -m set ! --match-set {hosts} dst"
-    return f"{outside} -j MASQUERADE --random-fully"
+    if settings.nat_interface:
+        outside = f"-o {settings.nat_interface} {outside}"
+    if settings.nat_ports is not None:
+        first, last = map(int, settings.nat_ports)
+        for protocol in sorted(PORT_PROTOCOLS):
+            yield f"-p {protocol} {outside} {_nat(family, settings, f'{first}-{last}')}"
+    yield f"{outside} {_nat(family, settings)}"
+
+
+def _nat(family: Family, settings: IptablesSettings, ports: str = "") -> str:
+    address = settings.nat_address
+    if address is None or address.version != family.version:
+        chosen = f" --to-ports {ports}" if ports else ""
+        return f"-j MASQUERADE{chosen} --random-fully"
+    chosen = f":{ports}" if ports else ""
+    return f"-j SNAT --to-source {format_address(4, address.address)}{chosen} --random-fully"
