@@ -22,7 +22,8 @@ from strategies.programs import ENDPOINTS, HOSTS4, HOSTS6
 from tortie.dataplane.iptables import Backend, IptablesDataplane, IptablesSettings
 from tortie.dataplane.iptables.names import set_name
 from tortie.dataplane.nftables import HostAction
-from tortie.engine.delta import ALL_HOSTS, Delta
+from tortie.dataplane.nftables.settings import LoopAction
+from tortie.engine.delta import ALL_HOSTS, Delta, ServiceCidrs
 from tortie.net import PortRange, parse_network
 from tortie.policy import Packet
 from tortie.policy.program import (
@@ -524,6 +525,24 @@ def test_what_leaves_pools_has_the_chosen_address(
         assert source not in (None, HOSTS4[0].address)
     else:
         assert source == parse_network(expected).address
+
+
+@pytest.mark.parametrize("action", LoopAction)
+def test_packets_to_services_that_nothing_has_do_not_go_round(
+    lab: PacketLab, backend: Backend, action: LoopAction
+) -> None:
+    outside = parse_network("198.51.100.9")
+    lab.know([outside])
+    services = ServiceCidrs(cluster=(parse_network("198.51.100.8/29"),))
+    chosen = IptablesSettings(backend=backend, service_loops=action)
+    lost = Packet(4, HOSTS4[0].address, outside.address, 17, 1000, 53)
+    with new_driver(lab, chosen) as driver:
+        assert driver.apply(friends_only(HOSTS4[0])).failed == ()
+        assert lab.deliver([Sent("cali0", lost)]) == [True]
+        lab.forget_connections()
+        assert driver.apply(Delta(service_cidrs=services)).failed == ()
+        assert lab.deliver([Sent("cali0", lost)]) == [action is LoopAction.DISABLED]
+        assert reaches(lab, 0, 1)
 
 
 def test_answers_pass_where_questions_do_not(lab: PacketLab, driver: IptablesDataplane) -> None:

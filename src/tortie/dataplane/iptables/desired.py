@@ -32,6 +32,7 @@ class Touched:
         self.policies: set[PolicyId] = set()
         self.profiles: set[str] = set()
         self.interfaces: set[str] = set()
+        self.services = False  # their addresses
         self.hosts = False  # host endpoints, or what decides which interface is whose
 
 
@@ -65,7 +66,7 @@ class Desired:
                     touched.sets.add((version, set_id))
         rest = self.program.fold(replace(delta, sets={}, members={}, sets_removed=frozenset()))
         touched.policies, touched.profiles = rest.policies, rest.profiles
-        touched.interfaces = rest.interfaces
+        touched.interfaces, touched.services = rest.interfaces, rest.services
         # Early policies have chains of their own, which change with them.
         touched.hosts = rest.hosts or bool(self.program.hosts and rest.policies)
         return touched

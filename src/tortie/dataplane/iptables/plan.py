@@ -49,10 +49,12 @@ from tortie.dataplane.iptables.skeleton import (
     FIXED_SETS,
     JUMPS,
     is_branch,
+    loop_chain,
     static_chains,
     workload_chains,
 )
 from tortie.dataplane.nftables.settings import FAMILIES, Family
+from tortie.engine.delta import ServiceCidrs
 from tortie.policy.program import Endpoint, PolicyId
 
 EVERYTHING = "everything"
@@ -87,6 +89,7 @@ class Planner:
         ends = [unit for one in sorted(touched.interfaces) for unit in self._claimed(one)]
         ways = [self.ways_unit()] if touched.interfaces else []
         ways += self._host_endpoints() if touched.hosts else []
+        ways += [self._services()] if touched.services else []
         units = [*sets, *owners, *ends]
         coming = [one for one in units if not _only_drops(one)]
         going = [one for one in units if _only_drops(one)]
@@ -107,6 +110,7 @@ class Planner:
             edits += _jumps(family, mirror)
             empty = workload_chains((), (), family)
             empty += host_chains(Hosts({}, {}), {}, family, self._settings)
+            empty.append(loop_chain(ServiceCidrs(), family, self._settings))
             edits += [
                 PutChain(family.version, chain)
                 for chain in empty
@@ -128,6 +132,15 @@ class Planner:
                 if is_branch(name) and name not in wanted
             ]
         return Unit("the ways to workloads", tuple(edits))
+
+    def _services(self) -> Unit:
+        """The chain of services' addresses."""
+        services = self._program.services
+        edits: list[Edit] = []
+        for family in FAMILIES:
+            chain = loop_chain(services, family, self._settings)
+            edits += self._changed(family, [chain])
+        return Unit("services' addresses", tuple(edits))
 
     def _host_endpoints(self) -> list[Unit]:
         """All host endpoints at once, since each interface is one's or another's."""

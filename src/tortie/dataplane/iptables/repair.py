@@ -23,6 +23,7 @@ from tortie.dataplane.iptables.skeleton import (
     FIXED_SETS,
     JUMPS,
     is_branch,
+    loop_chain,
     static_chains,
     workload_chains,
 )
@@ -37,7 +38,7 @@ def everything(desired: Desired, found: SetSnapshot) -> Touched:
     touched.policies.update(desired.program.policies)
     touched.profiles.update(desired.program.profiles)
     touched.interfaces.update(desired.program.interfaces)
-    touched.hosts = True
+    touched.hosts = touched.services = True
     for key, wanted in desired.sets.items():
         name = set_name(*key)
         if found.types.get(name) is not wanted.type:
@@ -63,6 +64,7 @@ def strays(desired: Desired, mirrors: Mirrors, settings: IptablesSettings) -> li
             *static_chains(family, settings),
             *workload_chains((), (), family),
             *host_chains(Hosts({}, {}), {}, family, settings),
+            loop_chain(desired.program.services, family, settings),
         )
         kept = {(one.table, one.name) for one in static} | owned
         rules: list[Edit] = [

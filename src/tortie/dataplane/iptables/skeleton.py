@@ -38,8 +38,8 @@ from tortie.dataplane.iptables.names import (
 from tortie.dataplane.iptables.settings import IptablesSettings
 from tortie.dataplane.nftables import HostAction
 from tortie.dataplane.nftables.matches import disjoint_nets, net_text
-from tortie.dataplane.nftables.settings import Family
-from tortie.engine.delta import ALL_HOSTS, ALL_POOLS, MASQ_POOLS
+from tortie.dataplane.nftables.settings import Family, LoopAction
+from tortie.engine.delta import ALL_HOSTS, ALL_POOLS, MASQ_POOLS, ServiceCidrs
 from tortie.net import format_address
 from tortie.net.protocols import PORT_PROTOCOLS
 from tortie.policy.program import Endpoint
@@ -49,7 +49,7 @@ _DISPATCH = {Way.FROM: ChainName("cali-from-wl-dispatch"), Way.TO: ChainName("ca
 _ROOTS = {Way.FROM: ChainName("cali-from-wl-ifaces"), Way.TO: ChainName("cali-to-wl-ifaces")}
 _OPTIONS = {Way.FROM: "-i", Way.TO: "-o"}
 _RPF, _RPF_SKIP = ChainName("cali-rpf"), ChainName("cali-rpf-skip")
-_TO_HOST = ChainName("cali-wl-to-host")
+_TO_HOST, _LOOPS = ChainName("cali-wl-to-host"), ChainName("cali-cidr-block")
 _FLAT = 12  # so many interfaces are asked one by one; more are told apart by their letters
 
 # Neighbour discovery and multicast listener messages, without which IPv6 finds no neighbour.
@@ -119,6 +119,17 @@ def workload_chains(
     return [*ways, Chain(_RPF_SKIP, (*_allowed_sources(endpoints, family), "-j DROP"), RAW)]
 
 
+def loop_chain(services: ServiceCidrs, family: Family, settings: IptablesSettings) -> Chain:
+    """Where what is forwarded to a service's address ends: nothing has it, so that it would go to
+    and fro between this node and its router until it is worn out.
+    """
+    nets = disjoint_nets((net for cidrs in services for net in cidrs), family)
+    if settings.service_loops is LoopAction.DISABLED:
+        return Chain(_LOOPS, ())
+    action = settings.service_loops.upper()
+    return Chain(_LOOPS, tuple(f"-d {net_text(net)} -j {action}" for net in nets if net.length))
+
+
 def is_branch(chain: str) -> bool:
     """Whether a chain leads to workloads' chains, by its name."""
     return chain.startswith(("cali-td-", "cali-fd-"))
@@ -135,6 +146,8 @@ def _forward(settings: IptablesSettings) -> Iterator[str]:
     yield clearing(settings.marks.decided)
     yield from _each("-i", f"-j {_DISPATCH[Way.FROM]}", settings)
     yield from _each("-o", f"-j {_DISPATCH[Way.TO]}", settings)
+    if settings.service_loops is not LoopAction.DISABLED:
+        yield f"-j {_LOOPS}"
     yield f"{marked(settings.marks.accept)} -j ACCEPT"
 
 
