@@ -3,6 +3,7 @@
 import asyncio
 import os
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import structlog
@@ -127,6 +128,8 @@ def test_a_plugin_gets_nothing_written_before_the_datastore_is_known(tmp_path):
         allegiance, calls = Allegiance(str(tmp_path), "memory:"), []
 
         class Recorder:
+            records = SimpleNamespace(store=MemoryDatastore())
+
             async def add(self, request):
                 calls.append(request)
                 raise NotReady("enough")

@@ -127,8 +127,11 @@ class Agent:
                 tasks.create_task(self._turns())
                 tasks.create_task(self._beat())
                 tasks.create_task(self._refresh())
-        except* (OtherDatastore, SettingsError, Restart) as found:
-            raise found.exceptions[0] from None
+        except ExceptionGroup as group:  # `except*` wraps what it raises on early Python 3.11
+            ends = group.subgroup((OtherDatastore, SettingsError, Restart))
+            if ends is None:
+                raise
+            raise ends.exceptions[0] from None
         finally:
             self._waiters.close()
             await self._finish_turn()
