@@ -24,7 +24,9 @@ LIVE = frozenset(
         *("AllowIPIPPacketsFromWorkloads", "AllowVXLANPacketsFromWorkloads"),
         *("DefaultEndpointToHostAction", "DisableConntrackInvalidCheck"),
         *("FailsafeInboundHostPorts", "FailsafeOutboundHostPorts"),
-        *("LogPrefix", "LogSeverityScreen", "NATOutgoingExclusions", "RouteRefreshInterval"),
+        *("IptablesNATOutgoingInterfaceFilter", "LogPrefix", "LogSeverityScreen"),
+        *("NATOutgoingAddress", "NATOutgoingExclusions", "NATPortRange"),
+        *("RouteRefreshInterval", "ServiceLoopPrevention"),
         *("VXLANMTU", "VXLANPort", "VXLANVNI", "WorkloadSourceSpoofing"),
     }
 )
