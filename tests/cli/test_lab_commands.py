@@ -249,11 +249,14 @@ def test_two_labs_live_side_by_side(small: str, tmp_path: Path) -> None:
     assert len(reached(small)) == 2
 
 
-IN_BACKGROUND = ["env", "--ignore-signal=INT"]  # as a script's shell starts it
+# Whatever whoever runs the tests ignores; in the background, as a script's shell starts it.
+IN_FOREGROUND = ["env", "--default-signal=INT,HUP,TERM"]
+IN_BACKGROUND = ["env", "--default-signal=HUP,TERM", "--ignore-signal=INT"]
 
 
 @pytest.mark.parametrize(
-    ("signal_number", "started_by"), [(2, []), (15, []), (15, IN_BACKGROUND), (1, IN_BACKGROUND)]
+    ("signal_number", "started_by"),
+    [(2, IN_FOREGROUND), (15, IN_FOREGROUND), (15, IN_BACKGROUND), (1, IN_BACKGROUND)],
 )
 def test_the_demonstration_leaves_nothing_when_it_is_interrupted(
     signal_number: int, started_by: list[str]
