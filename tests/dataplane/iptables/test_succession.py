@@ -82,8 +82,8 @@ def left_of(lab: PacketLab, choice: Choice) -> bool:
 
 
 AT_ONE_STEP = 1
-"""Allowed packets that a change may lose: one that is on its way between two tables while the
-second is written. Seen in about one change in thirty, from nftables to iptables-legacy."""
+"""Allowed packets that a change may lose. Measured: one in 4 of 30 changes from nftables to
+iptables, none in 60 others. Why is not known; it should be 0."""
 
 
 @pytest.mark.parametrize(("old", "new"), list(permutations(CHOICES, 2)))
