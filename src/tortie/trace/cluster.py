@@ -1,21 +1,23 @@
 """A cluster as one policy program in which every endpoint of every node has its say."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from tortie.api import IPPool, IPPoolSpec, Key, Node, Resource, WorkloadEndpoint
+from tortie.api.calico.felix_configuration import FelixConfiguration
 from tortie.api.calico.host_endpoint import HostEndpoint
 from tortie.api.kube.endpoint_slice import EndpointConditions, EndpointSlice
 from tortie.api.kube.service import Service
 from tortie.engine import Engine, NodeState
+from tortie.engine.configuration import from_resources, resolve
 from tortie.kubernetes import conversion, converted_key
 from tortie.net import Prefix, parse_address, parse_prefix
-from tortie.policy import Program
-from tortie.policy.program import EndpointId
+from tortie.policy import Program, ToHost
+from tortie.policy.program import EndpointId, Failsafes
 from tortie.policy.program import HostEndpoint as ProgrammedHost
 
 _EVERYWHERE = "everywhere"  # the one node of the program; real nodes' names are kept beside it
@@ -60,7 +62,7 @@ class Pool(NamedTuple):
 class Cluster(Struct, frozen=True):
     """All that a question can be about. `services` are by "namespace/name".
 
-    `programs` differ by node in the host endpoints only; that of "" has none.
+    `programs` differ by node in host endpoints and what FelixConfigurations say; "" has neither.
     """
 
     programs: Mapping[str, Program]
@@ -70,6 +72,11 @@ class Cluster(Struct, frozen=True):
     services: Mapping[str, tuple[Backend, ...]]
     warnings: tuple[str, ...]
     service_addresses: Mapping[Prefix, str] = {}
+
+    @property
+    def has_host_endpoints(self) -> bool:
+        """Whether the way between two nodes counts."""
+        return any(program.host_endpoints for program in self.programs.values())
 
     @property
     def program(self) -> Program:
@@ -148,8 +155,8 @@ def _workloads(endpoints: Iterable[WorkloadEndpoint], state: NodeState) -> Itera
         yield Workload(shown, name, value.spec.node, addresses, value.metadata.labels)
 
 
-def _programs(values: Iterable[Resource], program: Program) -> dict[str, Program]:
-    """The program of each node that has host endpoints, and (for "") of one that has none."""
+def _programs(values: Collection[Resource], program: Program) -> dict[str, Program]:
+    """The program of each node with host endpoints or settings, and (for "") of one without."""
     of_node: defaultdict[str, dict[EndpointId, ProgrammedHost]] = defaultdict(dict)
     for value in values:
         if isinstance(value, HostEndpoint):
@@ -157,7 +164,22 @@ def _programs(values: Iterable[Resource], program: Program) -> dict[str, Program
             if name in program.host_endpoints:
                 of_node[value.spec.node][name] = program.host_endpoints[name]
     of_node[""] = {}
-    return {node: replace(program, host_endpoints=found) for node, found in of_node.items()}
+    configurations = [each for each in values if isinstance(each, FelixConfiguration)]
+    labels = {n.metadata.name: n.metadata.labels for n in values if isinstance(n, Node)}
+    if configurations:
+        of_node.update({node: of_node[node] for node in labels})
+    programs = {}
+    for node, found in of_node.items():
+        config = resolve(from_resources(configurations, node, labels.get(node, {}))).configuration
+        programs[node] = replace(
+            program,
+            host_endpoints=found,
+            failsafes=Failsafes(
+                config.failsafe_inbound_host_ports, config.failsafe_outbound_host_ports
+            ),
+            to_host=ToHost(config.default_endpoint_to_host_action.upper()),
+        )
+    return programs
 
 
 def _host(node: Node) -> Host:

@@ -54,7 +54,7 @@ def differences(before: Cluster, after: Cluster) -> list[Change]:
 def reach(cluster: Cluster, probes: Iterable[Probe]) -> Iterator[Reach]:
     """What every party may open to every other."""
     probes = tuple(probes)
-    found = Ways(cluster, probes) if len(cluster.programs) > 1 else Sides(cluster, probes)
+    found = Ways(cluster, probes) if cluster.has_host_endpoints else Sides(cluster, probes)
     parties = parties_of(cluster)
     for source in parties:
         for destination in parties:
