@@ -3,7 +3,7 @@
 It belongs to the network namespace in which it was made, and to one thread.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from tortie.dataplane.nftables.edits import (
@@ -21,6 +21,7 @@ from tortie.dataplane.nftables.names import (
 )
 from tortie.dataplane.nftables.sets import (
     Element,
+    Layout,
     found_elements,
     interface_of,
     layout_of,
@@ -30,6 +31,7 @@ from tortie.dataplane.nftables.settings import FAMILIES, Family
 from tortie.linux.libnftables import Nftables
 from tortie.linux.links import Links
 from tortie.linux.netlink import nfnetlink
+from tortie.linux.netlink.nfdump import settled
 from tortie.linux.netlink.nfnetlink import SetFlag, SetRef
 from tortie.linux.netlink.sockets import DumpInterrupted, NetlinkError, NetlinkSocket, Request
 from tortie.linux.netlink.wire import NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, parse_acknowledgement
@@ -169,18 +171,25 @@ class Kernel:
             mirror.sets[name] = layout
             if layout is None:
                 continue
-            raw = (
-                self._elements(SetRef(family.number, TABLE, found.name)) if found.size != 0 else ()
-            )
-            elements = found_elements(layout, raw)
+            elements = found_elements(layout, self._elements(family, found, layout))
             if name in INTERFACE_SETS:
                 _by_interface(name, elements, mirror)
             else:
                 snapshot.elements[family.version, name] = elements
 
-    def _elements(self, target: SetRef) -> Iterator[nfnetlink.Element]:
-        for message in self._socket.dump(nfnetlink.get_elements(target)):
-            yield from nfnetlink.parse_elements(message)
+    def _elements(
+        self, family: Family, found: nfnetlink.Set, layout: Layout
+    ) -> frozenset[nfnetlink.Element]:
+        if found.size == 0:
+            return frozenset()
+        target = SetRef(family.number, TABLE, found.name)
+        if layout.is_interval:
+            return self._dumped(target)
+        return settled(lambda: self._dumped(target), found.size, target)
+
+    def _dumped(self, target: SetRef) -> frozenset[nfnetlink.Element]:
+        messages = self._socket.dump(nfnetlink.get_elements(target))
+        return frozenset(one for each in messages for one in nfnetlink.parse_elements(each))
 
 
 def _by_interface(name: SetName, elements: set[Element], mirror: TableMirror) -> None:
