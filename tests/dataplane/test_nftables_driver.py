@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from dataplane.packets import UPLINK, PacketLab, Sent
 from dataplane.programming import FIXED, WORKLOADS
 from strategies.programs import ENDPOINTS, HOSTS4, HOSTS6, OUTSIDE
-from tortie.dataplane.nftables import HostAction, LoopAction, NftablesDataplane, NftSettings
+from tortie.dataplane.nftables import NftablesDataplane, NftSettings
+from tortie.dataplane.policy.settings import HostAction, LoopAction
 from tortie.engine.delta import (
     ALL_HOSTS,
     MASQ_POOLS,

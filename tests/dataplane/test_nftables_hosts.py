@@ -14,7 +14,8 @@ from strategies.host_programs import FAILSAFES, with_host_endpoints
 from strategies.loose_programs import UNKNOWN_PROTOCOL, loose_programs, with_open_peer
 from strategies.programs import ENDPOINTS, HOSTS4, HOSTS6, OUTSIDE, PORTS, programs
 from tortie.dataplane.contract import Applied
-from tortie.dataplane.nftables import HostAction, NftablesDataplane, NftSettings
+from tortie.dataplane.nftables import NftablesDataplane, NftSettings
+from tortie.dataplane.policy.settings import HostAction
 from tortie.net import PortRange, Prefix, parse_network
 from tortie.net.protocols import ICMP, ICMPV6, SCTP, TCP, UDP
 from tortie.policy import Packet, Path, Program, ToHost, evaluate, explain, host_endpoint_of

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from strategies.loose_programs import loose_rules
 from tortie.api.calico.rule import HttpMatch
-from tortie.dataplane.nftables import HostAction, NftSettings
+from tortie.dataplane.nftables import NftSettings
 from tortie.dataplane.nftables.chains import Chain, endpoint_chains, policy_chains, render_rule
 from tortie.dataplane.nftables.desired import Desired, ElementChange, FamilySet
 from tortie.dataplane.nftables.edits import (
@@ -18,7 +18,7 @@ from tortie.dataplane.nftables.edits import (
     PutSet,
     TableMirror,
 )
-from tortie.dataplane.nftables.matches import conditions, disjoint_nets, merged_ranges
+from tortie.dataplane.nftables.matches import conditions
 from tortie.dataplane.nftables.names import (
     ChainName,
     SetName,
@@ -31,9 +31,11 @@ from tortie.dataplane.nftables.names import (
     set_name,
 )
 from tortie.dataplane.nftables.sets import Element, Layout, elements_text, member_element
-from tortie.dataplane.nftables.settings import FAMILIES, IPV4, IPV6
 from tortie.dataplane.nftables.skeleton import static_chains
 from tortie.dataplane.nftables.transaction import transaction_text
+from tortie.dataplane.policy.families import FAMILIES, IPV4, IPV6
+from tortie.dataplane.policy.nets import disjoint_nets, merged_ranges
+from tortie.dataplane.policy.settings import HostAction
 from tortie.engine.delta import Delta, MemberChange, SetContents
 from tortie.net import PortRange, Prefix, parse_network
 from tortie.policy.program import (

@@ -7,7 +7,8 @@ from msgspec import structs
 from tortie.dataplane.composite import Dataplane
 from tortie.dataplane.drift import Drift, DriftWatch
 from tortie.dataplane.iptables import Backend, Firewall, IptablesSettings, policy_driver
-from tortie.dataplane.nftables import HostAction, LoopAction, NftSettings
+from tortie.dataplane.nftables import NftSettings
+from tortie.dataplane.policy.settings import HostAction, LoopAction
 from tortie.dataplane.routes import RouteDriver, RouteSettings
 from tortie.dataplane.tunnels import VxlanDriver, VxlanSettings
 from tortie.engine import Engine

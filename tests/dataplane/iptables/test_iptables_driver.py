@@ -21,8 +21,7 @@ from dataplane.programming import FIXED, WORKLOADS
 from strategies.programs import ENDPOINTS, HOSTS4, HOSTS6
 from tortie.dataplane.iptables import Backend, IptablesDataplane, IptablesSettings
 from tortie.dataplane.iptables.names import set_name
-from tortie.dataplane.nftables import HostAction
-from tortie.dataplane.nftables.settings import LoopAction
+from tortie.dataplane.policy.settings import HostAction, LoopAction
 from tortie.engine.delta import ALL_HOSTS, Delta, ServiceCidrs
 from tortie.net import PortRange, parse_network
 from tortie.policy import Packet

@@ -27,7 +27,7 @@ from tortie.dataplane.iptables.reading import count_foreign_rules, read_sets, re
 from tortie.dataplane.iptables.restore import table_text
 from tortie.dataplane.iptables.sets import FamilySet, elements_of
 from tortie.dataplane.iptables.skeleton import workload_chains
-from tortie.dataplane.nftables.settings import FAMILIES, IPV4, IPV6
+from tortie.dataplane.policy.families import FAMILIES, IPV4, IPV6
 from tortie.net import PortRange, parse_network
 from tortie.policy.program import Action, PeerMatch, PolicyId, Rule, SetKind
 

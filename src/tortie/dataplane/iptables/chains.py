@@ -24,8 +24,8 @@ from tortie.dataplane.iptables.names import (
     profile_chain,
 )
 from tortie.dataplane.iptables.settings import IptablesSettings
-from tortie.dataplane.nftables.matches import disjoint_nets, net_text
-from tortie.dataplane.nftables.settings import Family
+from tortie.dataplane.policy.families import Family
+from tortie.dataplane.policy.nets import disjoint_nets, net_text
 from tortie.net import Prefix
 from tortie.policy.program import (
     Action,

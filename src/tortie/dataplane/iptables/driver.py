@@ -27,7 +27,7 @@ from tortie.dataplane.iptables.reading import SetSnapshot, read_sets, read_table
 from tortie.dataplane.iptables.repair import everything, removal, strays
 from tortie.dataplane.iptables.restore import by_table, sets_text, table_text
 from tortie.dataplane.iptables.settings import Backend, IptablesSettings
-from tortie.dataplane.nftables.settings import FAMILIES
+from tortie.dataplane.policy.families import FAMILIES
 from tortie.engine.delta import Delta
 
 

@@ -40,9 +40,9 @@ from tortie.dataplane.iptables.names import (
     host_chain,
 )
 from tortie.dataplane.iptables.settings import IptablesSettings
-from tortie.dataplane.nftables.hosts import Addresses, Owners, owners
-from tortie.dataplane.nftables.matches import net_text
-from tortie.dataplane.nftables.settings import Family
+from tortie.dataplane.policy.families import Family
+from tortie.dataplane.policy.interfaces import Addresses, Owners, owners
+from tortie.dataplane.policy.nets import net_text
 from tortie.net import PortRange, Prefix
 from tortie.policy.program import (
     EVERY_INTERFACE,

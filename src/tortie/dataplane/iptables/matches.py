@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from tortie.dataplane.iptables.names import Unrenderable, set_name
-from tortie.dataplane.nftables.matches import disjoint_nets, merged_ranges, net_text
-from tortie.dataplane.nftables.settings import Family
+from tortie.dataplane.policy.families import Family
+from tortie.dataplane.policy.nets import disjoint_nets, merged_ranges, net_text
 from tortie.net import PortRange
 from tortie.net.protocols import PORT_PROTOCOLS
 from tortie.policy.program import IcmpMatch, PeerMatch, Rule

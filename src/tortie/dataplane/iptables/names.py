@@ -1,7 +1,7 @@
-"""Names of chains and sets within the limits of iptables and ipset, from those of nftables.
+"""Names of chains and sets within the limits of iptables and ipset.
 
-What is safe there is safe here. Chains have 28 characters at most: a longer name keeps its prefix
-and becomes "_" and a hash of the whole.
+What is safe in any firewall is safe here. Chains have 28 characters at most: a longer name keeps
+its prefix and becomes "_" and a hash of the whole.
 """
 
 import re
@@ -9,8 +9,8 @@ from base64 import urlsafe_b64encode
 from functools import lru_cache
 from hashlib import sha256
 
-from tortie.dataplane.nftables import names
-from tortie.dataplane.nftables.names import (
+from tortie.dataplane.policy import names
+from tortie.dataplane.policy.names import (
     ChainName,
     SetName,
     UnsafeName,

@@ -53,7 +53,7 @@ from tortie.dataplane.iptables.skeleton import (
     static_chains,
     workload_chains,
 )
-from tortie.dataplane.nftables.settings import FAMILIES, Family
+from tortie.dataplane.policy.families import FAMILIES, Family
 from tortie.engine.delta import ServiceCidrs
 from tortie.policy.program import Endpoint, PolicyId
 

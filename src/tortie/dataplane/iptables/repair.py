@@ -27,7 +27,7 @@ from tortie.dataplane.iptables.skeleton import (
     static_chains,
     workload_chains,
 )
-from tortie.dataplane.nftables.settings import FAMILIES
+from tortie.dataplane.policy.families import FAMILIES
 
 Mirrors = Mapping[int, Mirror]
 

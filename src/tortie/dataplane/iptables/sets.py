@@ -8,7 +8,7 @@ from collections.abc import Iterable, Set
 from enum import Enum
 from typing import NamedTuple
 
-from tortie.dataplane.nftables.matches import net_text
+from tortie.dataplane.policy.nets import net_text
 from tortie.net import Prefix, format_address
 from tortie.net.addresses import WIDTH
 from tortie.policy.program import IPPort, Member, SetKind

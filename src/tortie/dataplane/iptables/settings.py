@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import NamedTuple
 
-from tortie.dataplane.nftables import NftSettings
+from tortie.dataplane.policy.settings import PolicySettings
 
 _LOG_PREFIX_ROOM = 29  # the kernel's LOG target keeps no more
 _SEPARATOR = ": "
@@ -23,8 +23,8 @@ class Scratch(NamedTuple):
     part: int
 
 
-class IptablesSettings(NftSettings, frozen=True):
-    """The nftables driver's settings, and these (Felix's names in brackets).
+class IptablesSettings(PolicySettings, frozen=True):
+    """The settings of every policy driver, and these (Felix's names in brackets).
 
     `mark_mask` is [IptablesMarkMask] here, and must have five bits: three for verdicts and two that
     rules use while they are matched. `backend` [IptablesBackend]: None detects it. `lock_seconds`:

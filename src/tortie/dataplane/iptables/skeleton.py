@@ -36,9 +36,9 @@ from tortie.dataplane.iptables.names import (
     set_name,
 )
 from tortie.dataplane.iptables.settings import IptablesSettings
-from tortie.dataplane.nftables import HostAction
-from tortie.dataplane.nftables.matches import disjoint_nets, net_text
-from tortie.dataplane.nftables.settings import Family, LoopAction
+from tortie.dataplane.policy.families import Family
+from tortie.dataplane.policy.nets import disjoint_nets, net_text
+from tortie.dataplane.policy.settings import HostAction, LoopAction
 from tortie.engine.delta import ALL_HOSTS, ALL_POOLS, MASQ_POOLS, ServiceCidrs
 from tortie.net import format_address
 from tortie.net.protocols import PORT_PROTOCOLS

@@ -8,6 +8,6 @@ hold both to the same packets.
 """
 
 from tortie.dataplane.nftables.driver import NftablesDataplane
-from tortie.dataplane.nftables.settings import HostAction, LoopAction, NftSettings
+from tortie.dataplane.nftables.settings import NftSettings
 
-__all__ = ["HostAction", "LoopAction", "NftSettings", "NftablesDataplane"]
+__all__ = ["NftSettings", "NftablesDataplane"]

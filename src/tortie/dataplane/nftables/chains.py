@@ -23,7 +23,8 @@ from tortie.dataplane.nftables.names import (
     policy_chain,
     profile_chain,
 )
-from tortie.dataplane.nftables.settings import Family, NftSettings
+from tortie.dataplane.nftables.settings import NftSettings
+from tortie.dataplane.policy.families import Family
 from tortie.linux.netlink.nfnetlink import Hook
 from tortie.policy.program import (
     Action,

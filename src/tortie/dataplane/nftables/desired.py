@@ -7,9 +7,9 @@ needs. `fold` says what it touched, so that the cost of a change does not grow w
 from collections.abc import Iterable, Iterator, Set
 from typing import NamedTuple, TypeVar
 
-from tortie.dataplane.nftables.hosts import Addresses
 from tortie.dataplane.nftables.sets import Element, Layout, member_element
-from tortie.dataplane.nftables.settings import FAMILIES
+from tortie.dataplane.policy.families import FAMILIES
+from tortie.dataplane.policy.interfaces import Addresses
 from tortie.engine.delta import Delta, MemberChange, ServiceCidrs, SetContents
 from tortie.net.cover import MaximalPrefixes
 from tortie.policy.program import (

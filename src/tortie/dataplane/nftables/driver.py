@@ -18,8 +18,9 @@ from tortie.dataplane.nftables.kernel import Kernel
 from tortie.dataplane.nftables.plan import EVERYTHING, Planner, Unit
 from tortie.dataplane.nftables.repair import everything, strays
 from tortie.dataplane.nftables.sets import Layout
-from tortie.dataplane.nftables.settings import FAMILIES, NftSettings
+from tortie.dataplane.nftables.settings import NftSettings
 from tortie.dataplane.nftables.transaction import transaction_text
+from tortie.dataplane.policy.families import FAMILIES
 from tortie.engine.delta import Delta
 from tortie.linux.libnftables import NftError
 from tortie.linux.netlink.sockets import NetlinkError, NetlinkLost

@@ -5,8 +5,8 @@ from typing import NamedTuple
 from tortie.dataplane.nftables.chains import CT_MAP, Chain, rule_comments
 from tortie.dataplane.nftables.names import ChainName, SetName
 from tortie.dataplane.nftables.sets import Element, Layout
-from tortie.dataplane.nftables.settings import Family
 from tortie.dataplane.nftables.skeleton import FROM_MAP, SOURCE_NETS, SOURCES, TO_MAP
+from tortie.dataplane.policy.families import Family
 from tortie.linux.netlink.nfnetlink import Hook
 
 INTERFACE_SETS: dict[SetName, Layout] = {

@@ -25,33 +25,25 @@ from tortie.dataplane.nftables.chains import (
     profiles_text,
     tiers_text,
 )
-from tortie.dataplane.nftables.matches import net_text
 from tortie.dataplane.nftables.names import ChainName, Way, checked_interface, host_chain, set_name
-from tortie.dataplane.nftables.settings import Family, NftSettings
+from tortie.dataplane.nftables.settings import NftSettings
+from tortie.dataplane.policy.families import Family
+from tortie.dataplane.policy.interfaces import Addresses, Owners, owners
+from tortie.dataplane.policy.nets import net_text
 from tortie.engine.delta import ALL_HOSTS
 from tortie.linux.netlink.nfnetlink import Hook
 from tortie.net import Prefix
-from tortie.policy import Program, host_endpoint_of
 from tortie.policy.program import (
-    EVERY_INTERFACE,
     EndpointId,
     Failsafe,
     HostEndpoint,
     TierPolicies,
 )
 
-Addresses = Mapping[str, frozenset[Prefix]]  # of the node's interfaces, by name
 EARLY_CHAIN, UNTRACKED_CHAIN = ChainName("cali-hep-early"), ChainName("cali-hep-untracked")
 _LOOPBACK = "lo"
 # Neighbour discovery, without which IPv6 finds no neighbour; nothing from beyond the link has 255.
 _DISCOVERY = "ip6 hoplimit 255 icmpv6 type { 133, 134, 135, 136 }"
-
-
-class Owners(NamedTuple):
-    """Which host endpoint each interface is; `every` is that of all others, if there is one."""
-
-    named: Mapping[str, EndpointId]
-    every: EndpointId | None
 
 
 class _Place(NamedTuple):
@@ -88,21 +80,6 @@ _PLACES = (
     _NORMAL_IN,
     _NORMAL_OUT,
 )
-
-
-def owners(
-    hosts: Mapping[EndpointId, HostEndpoint], addresses: Addresses, settings: NftSettings
-) -> Owners:
-    """Who each interface is. One that is named need not be there yet: its packets will be asked."""
-    program = Program(host_endpoints=hosts)
-    names = {one.interface for one in hosts.values()} | addresses.keys()
-    every = host_endpoint_of(program, "", ())
-    found = {
-        name: host_endpoint_of(program, name, addresses.get(name, ()))
-        for name in sorted(names - {"", EVERY_INTERFACE})
-        if not settings.guards(name)
-    }
-    return Owners({n: one for n, one in found.items() if one not in (None, every)}, every)
 
 
 def host_chains(

@@ -27,7 +27,7 @@ from tortie.dataplane.nftables.sets import (
     layout_of,
     requests,
 )
-from tortie.dataplane.nftables.settings import FAMILIES, Family
+from tortie.dataplane.policy.families import FAMILIES, Family
 from tortie.linux.libnftables import Nftables
 from tortie.linux.links import Links
 from tortie.linux.netlink import nfnetlink

@@ -16,8 +16,9 @@ from itertools import product
 from typing import NamedTuple
 
 from tortie.dataplane.nftables.names import set_name
-from tortie.dataplane.nftables.settings import Family
-from tortie.net import PortRange, Prefix, format_address
+from tortie.dataplane.policy.families import Family
+from tortie.dataplane.policy.nets import disjoint_nets, merged_ranges, net_text
+from tortie.net import PortRange
 from tortie.net.protocols import PORT_PROTOCOLS
 from tortie.policy.program import IcmpMatch, PeerMatch, Rule
 
@@ -188,32 +189,6 @@ def _in_ranges(end: str, ranges: tuple[PortRange, ...]) -> _Either:
     listed = _braced(_range_text(one) for one in merged)
     excluded = f"{merged[0].first}-{merged[0].last}" if len(merged) == 1 else listed
     return _Either(f"th {end}port {listed}", f"th {end}port != {excluded}")
-
-
-def merged_ranges(ranges: Iterable[PortRange]) -> list[PortRange]:
-    """The same ports in order, without overlaps and neighbours: nft refuses overlaps in a set."""
-    merged: list[PortRange] = []
-    for one in sorted(ranges):
-        if merged and one.first <= merged[-1].last + 1:
-            merged[-1] = PortRange(merged[-1].first, max(merged[-1].last, one.last))
-        else:
-            merged.append(one)
-    return merged
-
-
-def disjoint_nets(nets: Iterable[Prefix], family: Family) -> list[Prefix]:
-    """The family's nets in order, without those inside others."""
-    kept: list[Prefix] = []
-    for net in sorted(one.network for one in nets if one.version == family.version):
-        if not (kept and kept[-1].contains(net)):
-            kept.append(net)
-    return kept
-
-
-def net_text(net: Prefix) -> str:
-    """An address or net in nft's grammar."""
-    address = format_address(net.version, net.address)
-    return address if net.is_single else f"{address}/{int(net.length)}"
 
 
 def _range_text(one: PortRange) -> str:

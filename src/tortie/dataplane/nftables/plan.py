@@ -31,7 +31,6 @@ from tortie.dataplane.nftables.edits import (
     PutTable,
 )
 from tortie.dataplane.nftables.hosts import host_chains
-from tortie.dataplane.nftables.matches import disjoint_nets
 from tortie.dataplane.nftables.names import (
     ChainName,
     UnsafeName,
@@ -49,7 +48,7 @@ from tortie.dataplane.nftables.sets import (
     dispatch_element,
     source_element,
 )
-from tortie.dataplane.nftables.settings import FAMILIES, IPV4, IPV6, Family, NftSettings
+from tortie.dataplane.nftables.settings import NftSettings
 from tortie.dataplane.nftables.skeleton import (
     FIXED_SETS,
     FROM_MAP,
@@ -60,6 +59,8 @@ from tortie.dataplane.nftables.skeleton import (
     static_chains,
 )
 from tortie.dataplane.nftables.transaction import Mirrors
+from tortie.dataplane.policy.families import FAMILIES, IPV4, IPV6, Family
+from tortie.dataplane.policy.nets import disjoint_nets
 from tortie.net import Prefix
 from tortie.policy.program import Endpoint, PolicyId, SetId
 

@@ -24,8 +24,9 @@ from tortie.dataplane.nftables.names import (
 )
 from tortie.dataplane.nftables.plan import Unit
 from tortie.dataplane.nftables.sets import Layout
-from tortie.dataplane.nftables.settings import FAMILIES, NftSettings
+from tortie.dataplane.nftables.settings import NftSettings
 from tortie.dataplane.nftables.skeleton import FIXED_SETS, loop_chain, static_chains
+from tortie.dataplane.policy.families import FAMILIES
 
 _UNKNOWN = ("?",)
 

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from tortie.dataplane.nftables.names import TABLE, SetName, checked_interface
-from tortie.dataplane.nftables.settings import Family
+from tortie.dataplane.policy.families import Family
 from tortie.linux.netlink import nfnetlink
 from tortie.linux.netlink.nfnetlink import SetFlag, SetRef
 from tortie.linux.netlink.sockets import Request

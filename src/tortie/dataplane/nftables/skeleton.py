@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from tortie.dataplane.nftables.chains import ACCEPT_CHAIN, TUNNELS_CHAIN, Chain
-from tortie.dataplane.nftables.matches import disjoint_nets, net_text
 from tortie.dataplane.nftables.names import ChainName, SetName, set_name
-from tortie.dataplane.nftables.settings import Family, HostAction, LoopAction, NftSettings
+from tortie.dataplane.nftables.settings import NftSettings
+from tortie.dataplane.policy.families import Family
+from tortie.dataplane.policy.nets import disjoint_nets, net_text
+from tortie.dataplane.policy.settings import HostAction, LoopAction
 from tortie.engine.delta import ALL_HOSTS, ALL_POOLS, MASQ_POOLS, ServiceCidrs
 from tortie.linux.netlink.nfnetlink import Hook
 from tortie.net import format_address

@@ -24,8 +24,8 @@ from tortie.dataplane.nftables.edits import (
 )
 from tortie.dataplane.nftables.names import TABLE, SetName
 from tortie.dataplane.nftables.sets import Element, Layout, declaration, elements_text
-from tortie.dataplane.nftables.settings import Family
 from tortie.dataplane.nftables.skeleton import HOOK_NAMES
+from tortie.dataplane.policy.families import Family
 
 
 class _Phase(IntEnum):

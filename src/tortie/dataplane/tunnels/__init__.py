@@ -1,8 +1,9 @@
-"""The tunnel between nodes: the VXLAN device and what it knows of the other ends.
+"""The tunnels between nodes: the VXLAN devices, what they know of the other ends, and tunl0.
 
-What comes in: this node's tunnel end and the others', from the engine's deltas. What goes out: the
-device, its address, and a forwarding and a neighbour entry for each other node. It never learns
-from packets: what is not programmed is not reached. Routes into the tunnel belong to `routes`.
+What comes in: this node's tunnel ends and the others', from the engine's deltas. What goes out: the
+devices, their addresses, and for VXLAN a forwarding and a neighbour entry for each other node. They
+never learn from packets: what is not programmed is not reached. Routes into the tunnels belong to
+`routes`.
 """
 
 from tortie.dataplane.tunnels.driver import VxlanDriver

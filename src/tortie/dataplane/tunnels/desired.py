@@ -16,21 +16,27 @@ class Clash(NamedTuple):
 
 
 class DesiredTunnels:
-    """This node's tunnel end, and the others' by node."""
+    """This node's tunnel end, and the others' by node, for packets of one IP version."""
 
-    def __init__(self) -> None:
+    def __init__(self, version: int = 4) -> None:
+        self._version = version
         self.local: Vtep | None = None
         self._remote: dict[str, Vtep] = {}
         self._by_key: defaultdict[str | Prefix, set[str]] = defaultdict(set)
 
     def fold(self, delta: Delta) -> set[str | Prefix]:
         """Take a delta in; returns the MACs and tunnel addresses whose entries may differ."""
-        if delta.local_vtep is not None:
-            (self.local,) = delta.local_vtep
+        local = local_end(delta, self._version)
+        if local is not None:
+            (self.local,) = local
+        if self._version == 4:
+            vteps, removed = delta.vteps, delta.vteps_removed
+        else:
+            vteps, removed = delta.vteps_v6, delta.vteps_v6_removed
         touched: set[str | Prefix] = set()
-        for node in delta.vteps_removed | delta.vteps.keys():
+        for node in removed | vteps.keys():
             touched.update(self._drop(node))
-        for vtep in delta.vteps.values():
+        for vtep in vteps.values():
             touched.update(self._add(vtep))
         return touched
 
@@ -65,6 +71,11 @@ class DesiredTunnels:
         if self.local and key in _keys(self.local):
             nodes = [self.local.node, *(node for node in nodes if node != self.local.node)]
         return Clash(nodes[1], nodes[0], str(key)) if len(nodes) > 1 else None
+
+
+def local_end(delta: Delta, version: int) -> tuple[Vtep | None] | None:
+    """What a delta says of this node's own tunnel end; None: nothing new."""
+    return delta.local_vtep if version == 4 else delta.local_vtep_v6
 
 
 def _keys(vtep: Vtep) -> tuple[str | Prefix, ...]:

@@ -3,17 +3,16 @@
 from typing import NamedTuple
 
 from tortie.dataplane.tunnels.desired import tunnel_address, underlay_address
-from tortie.dataplane.tunnels.settings import OVERHEAD, VxlanSettings
+from tortie.dataplane.tunnels.settings import VXLAN_OVERHEAD, VxlanSettings
+from tortie.dataplane.tunnels.underlay import Refused, inner_mtu, underlay_of
 from tortie.engine.delta import Vtep
+from tortie.linux.ethtool import set_checksum_offload
 from tortie.linux.links import Links
+from tortie.linux.netlink.rtaddress import IFA_F_NODAD
 from tortie.linux.netlink.rtnetlink import Link, Vxlan
 from tortie.net import Prefix
 
 _LINK_LOCAL = Prefix(6, 0xFE80 << 112, 10)
-
-
-class Refused(Exception):
-    """The device can't be made as it should be; the message says why and what to do."""
 
 
 class Wanted(NamedTuple):
@@ -24,26 +23,17 @@ class Wanted(NamedTuple):
     mac: str
     mtu: int
     address: Prefix
+    checksum_offload: bool = True
 
 
 def wanted_device(vtep: Vtep, links: Links, settings: VxlanSettings) -> Wanted:
     """The device for this node's tunnel end. Raises Refused where the underlay is not there."""
-    parent = _underlay(vtep, links)
-    mtu = settings.mtu or parent.mtu - OVERHEAD[vtep.underlay.version]
+    parent = underlay_of(vtep.underlay, links)
+    overhead = VXLAN_OVERHEAD[vtep.underlay.version]
+    mtu = inner_mtu(parent, overhead, settings.version, settings.mtu)
     vxlan = Vxlan(settings.vni, settings.port, underlay_address(vtep), parent.index, learning=False)
-    return Wanted(parent, vxlan, vtep.mac.lower(), mtu, tunnel_address(vtep))
-
-
-def _underlay(vtep: Vtep, links: Links) -> Link:
-    """The interface that has the underlay's address."""
-    address = underlay_address(vtep)
-    for found in links.addresses():
-        if (found.prefix.version, found.prefix.address) == address[:2]:
-            return next(link for link in links.list() if link.index == found.index)
-    raise Refused(
-        f"no interface of this node has its address {address}, so that the tunnel has nothing to "
-        "run over; give an interface that address or correct the Node resource"
-    )
+    offload = settings.checksum_offload
+    return Wanted(parent, vxlan, vtep.mac.lower(), mtu, tunnel_address(vtep), offload)
 
 
 def ensure(name: str, wanted: Wanted, links: Links) -> Link:
@@ -70,15 +60,23 @@ def _adjust(found: Link, wanted: Wanted, links: Links) -> Link:
         links.set_mac(name, wanted.mac)
     if found.mtu != wanted.mtu:
         links.set_mtu(name, wanted.mtu)
-    held = {address.prefix for address in links.addresses(name)}
-    if wanted.address not in held:
-        links.add_address(name, wanted.address)
-    for prefix in held - {wanted.address}:
-        if not _LINK_LOCAL.contains(prefix.network):
-            links.delete_address(name, prefix)
+    hold_only(name, wanted.address, links)
+    if not wanted.checksum_offload:  # else it is as its owner wants it
+        set_checksum_offload(name, False)
     if not found.up:
         links.set_up(name)
     return links.get(name)
+
+
+def hold_only(name: str, address: Prefix | None, links: Links) -> None:
+    """Have an interface hold this one address, beside its link-local ones."""
+    held = {one.prefix for one in links.addresses(name)}
+    if address is not None and address not in held:
+        # Nobody else can be asked who has it: without the flag an IPv6 one waits for a second.
+        links.add_address(name, address, flags=IFA_F_NODAD if address.version == 6 else 0)
+    for prefix in held - {address}:
+        if not _LINK_LOCAL.contains(prefix.network):
+            links.delete_address(name, prefix)
 
 
 def remove(name: str, links: Links) -> None:

@@ -4,9 +4,10 @@ import errno
 from collections.abc import Callable, Sequence
 
 from tortie.dataplane.contract import Applied, Failure
-from tortie.dataplane.tunnels.desired import DesiredTunnels, underlay_address
-from tortie.dataplane.tunnels.device import Refused, ensure, remove, wanted_device
+from tortie.dataplane.tunnels.desired import DesiredTunnels, local_end, underlay_address
+from tortie.dataplane.tunnels.device import ensure, remove, wanted_device
 from tortie.dataplane.tunnels.settings import VxlanSettings
+from tortie.dataplane.tunnels.underlay import Refused
 from tortie.engine.delta import Delta
 from tortie.linux.links import Links
 from tortie.linux.neighbours import Entry, Neighbours, deleting, setting
@@ -19,13 +20,13 @@ _NOT_THERE = frozenset({errno.ENOENT, errno.ENODEV, errno.EADDRNOTAVAIL})
 
 
 class VxlanDriver:
-    """The tunnel of one node, in the network namespace of the thread that first uses it.
+    """One node's VXLAN tunnel for packets of one IP version, in the network namespace of the thread that first uses it.
 
     Raises NetlinkError or TimeoutError when the kernel can't be asked; what it refuses is a
     Failure. After an exception the next call reads everything back.
     """
 
-    name = "vxlan"
+    name = "vxlan"  # "vxlan-v6" is the other one's
 
     def __init__(
         self,
@@ -33,9 +34,10 @@ class VxlanDriver:
         open_socket: Callable[[], NetlinkSocket] = NetlinkSocket,
     ) -> None:
         self._settings = settings or VxlanSettings()
+        self.name = driver_name(self._settings.version)
         self._open_socket = open_socket
         self._socket: NetlinkSocket | None = None
-        self._desired = DesiredTunnels()
+        self._desired = DesiredTunnels(self._settings.version)
         self._device: Link | None = None
         self._parent: Link | None = None
         self._known: dict[Key, Entry] = {}
@@ -63,7 +65,7 @@ class VxlanDriver:
     def fold(self, delta: Delta) -> None:
         """Take the delta into the desired state; touch nothing."""
         self._pending |= self._desired.fold(delta)
-        if delta.local_vtep is not None:
+        if local_end(delta, self._settings.version) is not None:
             self._synced = False  # another device is needed, or none
 
     def apply(self, delta: Delta) -> Applied:
@@ -150,7 +152,7 @@ class VxlanDriver:
             device = ensure(name, wanted, self._links)
         except NetlinkLost:
             raise
-        except (Refused, NetlinkError, ValueError) as error:
+        except (Refused, OSError, ValueError) as error:
             self._failures[name] = Failure(self.name, name, str(error))
             return None
         self._parent = wanted.parent
@@ -245,6 +247,11 @@ class VxlanDriver:
         if clash:
             reason = f"its tunnel has {clash.what}, which is node {clash.other}'s already"
             self._failures[key] = Failure(self.name, f"node {clash.node}", reason)
+
+
+def driver_name(version: int) -> str:
+    """What the driver for packets of an IP version is called."""
+    return "vxlan" if version == 4 else "vxlan-v6"
 
 
 def _key(entry: Entry) -> Key:

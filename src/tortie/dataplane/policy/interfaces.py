@@ -1,0 +1,33 @@
+"""Which host endpoint each interface of the node is. Pure."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from tortie.dataplane.policy.settings import PolicySettings
+from tortie.net import Prefix
+from tortie.policy import Program, host_endpoint_of
+from tortie.policy.program import EVERY_INTERFACE, EndpointId, HostEndpoint
+
+Addresses = Mapping[str, frozenset[Prefix]]  # of the node's interfaces, by name
+
+
+class Owners(NamedTuple):
+    """Which host endpoint each interface is; `every` is that of all others, if there is one."""
+
+    named: Mapping[str, EndpointId]
+    every: EndpointId | None
+
+
+def owners(
+    hosts: Mapping[EndpointId, HostEndpoint], addresses: Addresses, settings: PolicySettings
+) -> Owners:
+    """Who each interface is. One that is named need not be there yet: its packets will be asked."""
+    program = Program(host_endpoints=hosts)
+    names = {one.interface for one in hosts.values()} | addresses.keys()
+    every = host_endpoint_of(program, "", ())
+    found = {
+        name: host_endpoint_of(program, name, addresses.get(name, ()))
+        for name in sorted(names - {"", EVERY_INTERFACE})
+        if not settings.guards(name)
+    }
+    return Owners({n: one for n, one in found.items() if one not in (None, every)}, every)

@@ -1,0 +1,105 @@
+"""What an operator can choose about the rendered tables, checked before any of it is text."""
+
+import re
+from enum import StrEnum
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from tortie.dataplane.policy.names import checked_interface
+from tortie.net import PortRange, Prefix
+from tortie.policy.program import DEFAULT_FAILSAFES, Failsafes
+
+
+class HostAction(StrEnum):
+    """What becomes of a packet from a workload to the host itself that its policy allows."""
+
+    ACCEPT = "accept"
+    DROP = "drop"
+    RETURN = "return"  # the machine's own firewall decides
+
+
+class LoopAction(StrEnum):
+    """What becomes of a packet on its way to a service's address that no NAT took."""
+
+    DISABLED = "disabled"
+    DROP = "drop"
+    REJECT = "reject"
+
+
+class Marks(NamedTuple):
+    """Bits of the packet's mark. `decided` is accept and pass together.
+
+    `early`: a host endpoint has allowed the packet before tracking or NAT.
+    """
+
+    accept: int
+    passed: int
+    early: int
+
+    @property
+    def decided(self) -> int:
+        """The bits that say a policy has spoken."""
+        return self.accept | self.passed
+
+
+class PolicySettings(Struct, frozen=True):
+    """What every policy driver is told. Names in brackets are Felix's.
+
+    `interface_prefixes` [InterfacePrefix], `mark_mask`, `endpoint_to_host`
+    [DefaultEndpointToHostAction], `allow_vxlan` and `allow_ipip` [Allow…PacketsFromWorkloads],
+    `vxlan_port` [VXLANPort], `drop_invalid` [not DisableConntrackInvalidCheck], `log_prefix`
+    [LogPrefix], `masquerade_to_hosts` [NATOutgoingExclusions is IPPoolsOnly], `openstack`: DHCP
+    and DNS from workloads to the host pass; `failsafes` [Failsafe{In,Out}boundHostPorts];
+    `nat_ports` [NATPortRange], `nat_address` [NATOutgoingAddress, IPv4], `nat_interface`
+    [NATOutgoingInterfaceFilter: a name, or with "+" behind it what names begin with] of what leaves
+    pools with natOutgoing; `service_loops` [ServiceLoopPrevention]. Raises ValueError where a value
+    can't be used.
+    """
+
+    interface_prefixes: tuple[str, ...] = ("cali",)
+    mark_mask: int = 0xFFFF0000
+    endpoint_to_host: HostAction = HostAction.DROP
+    allow_vxlan: bool = False
+    allow_ipip: bool = False
+    vxlan_port: int = 4789
+    drop_invalid: bool = True
+    log_prefix: str = "calico-packet"
+    masquerade_to_hosts: bool = True
+    openstack: bool = False
+    failsafes: Failsafes = DEFAULT_FAILSAFES
+    nat_ports: PortRange | None = None
+    nat_address: Prefix | None = None
+    nat_interface: str = ""
+    service_loops: LoopAction = LoopAction.DROP
+
+    def __post_init__(self) -> None:
+        if not self.interface_prefixes:
+            raise ValueError("interface_prefixes is empty: no interface would be guarded")
+        for prefix in self.interface_prefixes:
+            checked_interface(prefix)
+        if self.mark_mask.bit_count() < 3 or not 0 < self.mark_mask < 1 << 32:
+            raise ValueError(
+                f"mark_mask {self.mark_mask:#x}: give a 32-bit mask of three bits or more"
+            )
+        if self.nat_interface:
+            checked_interface(self.nat_interface.removesuffix("+"))
+        if not 1 <= self.vxlan_port <= 65535:
+            raise ValueError(f"vxlan_port {self.vxlan_port}: give a port from 1 to 65535")
+        if not re.fullmatch(r"[A-Za-z0-9_.:/ -]{0,100}", self.log_prefix, re.ASCII):
+            raise ValueError(
+                f"log_prefix {self.log_prefix!r}: use up to 100 letters, digits, ' _.:/-'"
+            )
+
+    @property
+    def marks(self) -> Marks:
+        """The mask's three lowest bits."""
+        accept = self.mark_mask & -self.mark_mask
+        rest = self.mark_mask ^ accept
+        passed = rest & -rest
+        rest ^= passed
+        return Marks(accept, passed, rest & -rest)
+
+    def guards(self, interface: str) -> bool:
+        """Whether the tables look at this interface's packets at all."""
+        return interface.startswith(self.interface_prefixes)
