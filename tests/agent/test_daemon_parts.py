@@ -9,7 +9,8 @@ import stat
 import pytest
 
 from tortie.agent.control import ControlServer
-from tortie.agent.runlock import AlreadyRunning, RunLock
+from tortie.agent.runlock import AlreadyRunning, NamespaceLock, RunLock
+from tortie.linux.namespaces import create_named, delete_named, in_namespace
 
 
 def test_one_run_directory_has_one_agent(tmp_path):
@@ -21,6 +22,27 @@ def test_one_run_directory_has_one_agent(tmp_path):
     assert "\n" not in str(caught.value)
     lock.release()
     RunLock(run_dir).release()
+
+
+@pytest.mark.root
+def test_one_network_namespace_has_one_agent():
+    first, second = f"tortie-lock-a-{os.getpid()}", f"tortie-lock-b-{os.getpid()}"
+    paths = create_named(first), create_named(second)
+    try:
+        with in_namespace(paths[0]):
+            lock = NamespaceLock()
+            with pytest.raises(AlreadyRunning) as caught:
+                NamespaceLock()
+        assert f"(process {os.getpid()})" in str(caught.value)
+        assert "\n" not in str(caught.value)
+        with in_namespace(paths[1]):
+            NamespaceLock().release()
+        lock.release()
+        with in_namespace(paths[0]):
+            NamespaceLock().release()
+    finally:
+        delete_named(first)
+        delete_named(second)
 
 
 def talk(path, *lines):

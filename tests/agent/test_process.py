@@ -139,6 +139,18 @@ def test_a_second_agent_on_the_same_run_directory_refuses_in_one_line(node):
     assert node.is_ready()
 
 
+def test_a_second_agent_in_the_same_network_namespace_refuses_in_one_line(node, tmp_path):
+    node.start_ready()
+    command = [*node.command(), "--run-dir", str(tmp_path / "another")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=BOUND, check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert f"(process {node.agent.pid})" in line
+    assert "network namespace" in line
+    node.kill()  # a killed one leaves nothing behind that hinders the next
+    node.start_ready()
+
+
 def test_settings_that_it_must_not_run_with_stop_the_start_and_are_all_named(node):
     environ = {
         "FELIX_INTERFACEPREFIX": "a/b",

@@ -1,17 +1,22 @@
-"""One agent per run directory.
+"""One agent per run directory, and one per network namespace.
 
-The lock is the kernel's (flock): it is gone the moment its process is, kill -9 included, so there
-is never a stale lock to clear.
+Both locks are the kernel's (flock; a name among the namespace's abstract sockets): they are gone
+the moment their process is, kill -9 included, so there is never a stale lock to clear.
 """
 
 import errno
 import fcntl
 import os
+import socket
+import struct
 from contextlib import suppress
+
+_NAME = "\0tortie-agent"  # abstract names are each network namespace's own
+_CREDENTIALS = struct.Struct("3i")  # process, user, group
 
 
 class AlreadyRunning(Exception):
-    """Another agent holds the run directory."""
+    """Another agent holds the run directory, or programs the same network namespace."""
 
 
 class RunLock:
@@ -42,6 +47,43 @@ class RunLock:
     def release(self) -> None:
         """Let another agent start."""
         os.close(self._file)
+
+
+class NamespaceLock:
+    """Holds the calling thread's network namespace from its making until `release`.
+
+    Two agents with run directories of their own would undo each other's rules and routes for ever.
+    Raises AlreadyRunning with the other's process id.
+    """
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._socket.bind(_NAME)
+            self._socket.listen(1)  # so that a later one can ask whose it is
+        except OSError as problem:
+            self._socket.close()
+            if problem.errno != errno.EADDRINUSE:
+                raise
+            raise AlreadyRunning(
+                f"another agent (process {_holder()}) already programs this network namespace:"
+                " stop it first, or run this one in a namespace of its own"
+            ) from None
+
+    def release(self) -> None:
+        """Let another agent start."""
+        self._socket.close()
+
+
+def _holder() -> str:
+    """The process that holds the namespace, as this one's PID namespace numbers it."""
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asker:
+        asker.settimeout(1)
+        asker.connect(_NAME)
+        found = asker.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        process, _, _ = _CREDENTIALS.unpack(found)
+        return str(process) if process else "of another container"
+    return "unknown"
 
 
 def _check_ours(run_dir: str) -> None:

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ from tortie.agent.drivers import (
 )
 from tortie.agent.pipeline import Pipeline
 from tortie.agent.remembered import Remembered
-from tortie.agent.runlock import AlreadyRunning, RunLock
+from tortie.agent.runlock import AlreadyRunning, NamespaceLock, RunLock
 from tortie.agent.service import serve
 from tortie.agent.settings import Restart, Settings, SettingsError
 from tortie.agent.sources import DEFAULT_FILE, local_sources
@@ -90,7 +90,7 @@ def run_agent(args: argparse.Namespace) -> int:
     try:
         local = local_sources(os.environ, _node(args), getattr(args, "config_file", None) or "")
         fanout = client_settings(local.environ)
-        lock = RunLock(_run_dir(args))
+        locks = _locks(_run_dir(args))
     except (SettingsError, FanoutSettingsError, AlreadyRunning, OSError) as problem:
         return _refuse(problem)
     try:
@@ -106,8 +106,16 @@ def run_agent(args: argparse.Namespace) -> int:
     except (DatastoreError, OtherDatastore, NftError, OSError, ValueError) as problem:
         return _refuse(problem)
     finally:
-        lock.release()
+        locks.close()
     return 0
+
+
+def _locks(run_dir: str) -> ExitStack:
+    """No other agent has this directory, or this network namespace, until it is closed."""
+    with ExitStack() as held:
+        held.callback(RunLock(run_dir).release)
+        held.callback(NamespaceLock().release)
+        return held.pop_all()
 
 
 class _Given(NamedTuple):
