@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import NamedTuple
 
@@ -17,10 +18,10 @@ from strategies.ipam import (
     configuration,
     pool,
 )
+from tortie.api import IPAMConfiguration
 from tortie.datastore import DatastoreError, retry
 from tortie.datastore.memory import MemoryDatastore
 from tortie.ipam import IPAM, AssignRequest, FixedRequest, IpamError
-from tortie.ipam.block import is_empty
 from tortie.net import Prefix, parse_network
 
 POOL = pool("p", "10.0.0.0/28", block_size=30)  # four blocks of four
@@ -52,22 +53,33 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 @given(
     nodes=st.lists(st.lists(commands, min_size=1, max_size=6), min_size=1, max_size=3),
     strict=st.booleans(),
+    cooling=st.sampled_from([None, 600]),
     trouble=st.sampled_from([0.0, 0.05, 0.3]),
     seed=st.integers(0, 2**32),
 )
 def test_no_interleaving_doubles_or_loses_an_address(
-    nodes: list[list[Command]], strict: bool, trouble: float, seed: int
+    nodes: list[list[Command]], strict: bool, cooling: int | None, trouble: float, seed: int
 ) -> None:
-    asyncio.run(_world(nodes, strict, trouble, Random(seed)))
+    asyncio.run(
+        _world(
+            nodes,
+            configuration(strict_affinity=strict, ip_cooldown_seconds=cooling),
+            trouble,
+            Random(seed),
+        )
+    )
     event(f"nodes: {len(nodes)}, trouble: {trouble}")
 
 
-async def _world(nodes: list[list[Command]], strict: bool, trouble: float, chance: Random) -> None:
+async def _world(
+    nodes: list[list[Command]], config: IPAMConfiguration, trouble: float, chance: Random
+) -> None:
     inner = MemoryDatastore()
     await inner.create(POOL)
-    await inner.create(configuration(strict_affinity=strict))
+    await inner.create(config)
     store = SteppedStore(inner)
-    actors = [Actor(store, f"n{number}") for number in range(len(nodes))]
+    clock = Ticks()
+    actors = [Actor(store, clock, f"n{number}") for number in range(len(nodes))]
     tasks = [
         asyncio.ensure_future(actor.play(script, actors))
         for actor, script in zip(actors, nodes, strict=True)
@@ -98,22 +110,36 @@ async def _settle() -> None:
         await asyncio.sleep(0)
 
 
+class Ticks:
+    """A clock that goes on by a minute with each look: empty blocks soon count as unused."""
+
+    def __init__(self) -> None:
+        self._now = datetime(2024, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> str:
+        self._now += timedelta(minutes=1)
+        return self._now.isoformat()
+
+
 class Actor:
     """A node's agent. `held` is what it was told that its handles have."""
 
-    def __init__(self, store: SteppedStore, node: str) -> None:
+    def __init__(self, store: SteppedStore, clock: Ticks, node: str) -> None:
+        self._clock = clock
         self.held: defaultdict[str, set[Prefix]] = defaultdict(set)
         self.handles: set[str] = set()
         self._store = store
         self._node = node
-        self._ipam = IPAM(store)
+        self._ipam = IPAM(store, clock)
 
     async def play(self, script: list[Command], actors: "list[Actor]") -> None:
         for command in script:
             try:
                 await self._do(command, actors)
             except Crash:
-                self._ipam = IPAM(self._store)  # a new process knows nothing of the old
+                self._ipam = IPAM(
+                    self._store, self._clock
+                )  # a new process knows nothing of the old
             except (IpamError, DatastoreError):
                 continue
 
@@ -147,14 +173,14 @@ class Actor:
 
 
 async def _check_end(store: MemoryDatastore, actors: list[Actor]) -> None:
-    ipam = IPAM(store)
+    ipam = IPAM(store, lambda: "9999-01-01T00:00:00Z")  # everything has cooled down
     for actor in actors:
         for handle, addresses in actor.held.items():
             assert addresses <= set(await ipam.addresses_of(handle)), "lost while held"
     for actor in actors:
         for handle in actor.handles:
-            await ipam.release_by_handle(handle)
-    assert all(is_empty(block.spec) for block in await blocks_in(store))
+            await IPAM(store).release_by_handle(handle)
+    await ipam.release_cooled()
     assert (await store.list("IPAMHandle")).resources == ()
     for actor in actors:
         await ipam.release_node(actor._node)

@@ -1,20 +1,18 @@
 """Assigning, releasing, borrowing, claiming: over a store in memory."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import cast
 
 import pytest
 from msgspec.structs import replace
 
-from strategies.ipam import blocks_in, check_consistent, configuration, pool
+from strategies.ipam import ask, blocks_in, configuration, pool, run
 from tortie.api import BlockAffinity, IPAMBlock, Namespace, Node, NodeSpec, ObjectMeta
 from tortie.datastore import Datastore, NotFound
 from tortie.datastore.memory import MemoryDatastore
 from tortie.ipam import (
     IPAM,
     AlreadyAssigned,
-    AssignRequest,
     Exhausted,
     FixedRequest,
     IpamError,
@@ -25,23 +23,6 @@ from tortie.ipam.names import affinity_key, block_key, handle_key
 from tortie.net import Prefix, parse_network
 
 V4, V6 = pool("v4", "10.0.0.0/24", block_size=28), pool("v6", "fd00::/120", block_size=124)
-
-
-def run(*resources: object, scenario: Callable[[Datastore, IPAM], Awaitable[None]]) -> None:
-    """Run a scenario over these resources; blocks and handles must agree at its end."""
-
-    async def body() -> None:
-        store = MemoryDatastore()
-        for resource in resources:
-            await store.create(resource)  # type: ignore[arg-type]
-        await scenario(store, IPAM(store))
-        await check_consistent(store)
-
-    asyncio.run(body())
-
-
-def ask(node: str = "n1", handle: str = "h1", **more: object) -> AssignRequest:
-    return AssignRequest(node=node, handle=handle, **more)  # type: ignore[arg-type]
 
 
 def test_an_address_is_recorded_with_block_affinity_and_handle() -> None:

@@ -18,7 +18,9 @@ from tortie.api import (
     Resource,
 )
 from tortie.datastore import Batch, Datastore, Listing, Unavailable
+from tortie.datastore.memory import MemoryDatastore
 from tortie.datastore.values import in_pages
+from tortie.ipam import IPAM, AssignRequest
 
 
 def pool(name: str, cidr: str, **spec: Any) -> IPPool:
@@ -31,6 +33,24 @@ def configuration(**spec: Any) -> IPAMConfiguration:
     return IPAMConfiguration(
         metadata=ObjectMeta(name="default"), spec=IPAMConfigurationSpec(**spec)
     )
+
+
+def run(*resources: Resource, scenario: Callable[[Datastore, IPAM], Awaitable[None]]) -> None:
+    """Run a scenario over these resources; blocks and handles must agree at its end."""
+
+    async def body() -> None:
+        store = MemoryDatastore()
+        for resource in resources:
+            await store.create(resource)
+        await scenario(store, IPAM(store))
+        await check_consistent(store)
+
+    asyncio.run(body())
+
+
+def ask(node: str = "n1", handle: str = "h1", **more: Any) -> AssignRequest:
+    """A request."""
+    return AssignRequest(node=node, handle=handle, **more)
 
 
 async def blocks_in(store: Datastore) -> list[IPAMBlock]:
@@ -48,7 +68,7 @@ async def check_consistent(store: Datastore) -> None:
     for block in await blocks_in(store):
         check_block(block)
         for index in block.spec.allocations:
-            if index is not None:
+            if index is not None and not block.spec.attributes[index].released_at:
                 handle_id = block.spec.attributes[index].handle_id
                 assert handle_id is not None
                 held[handle_id, block.spec.cidr] += 1
@@ -67,7 +87,9 @@ def check_block(block: IPAMBlock) -> None:
     assert used == set(range(len(spec.attributes)))
     assert len(set(map(str, spec.attributes))) == len(spec.attributes)
     assert set(spec.sequence_number_for_allocation) == {
-        str(ordinal) for ordinal, index in enumerate(spec.allocations) if index is not None
+        str(ordinal)
+        for ordinal, index in enumerate(spec.allocations)
+        if index is not None and not spec.attributes[index].released_at
     }
     assert all(n < spec.sequence_number for n in spec.sequence_number_for_allocation.values())
 

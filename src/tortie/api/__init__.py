@@ -18,6 +18,7 @@ from tortie.api.registry import KINDS, Kind, UnknownKind, kind_named, kind_of_ma
 if TYPE_CHECKING:
     from tortie.api.calico.global_network_policy import GlobalNetworkPolicy, GlobalNetworkPolicySpec
     from tortie.api.calico.ip_pool import IPPool, IPPoolSpec
+    from tortie.api.calico.ip_reservation import IPReservation, IPReservationSpec
     from tortie.api.calico.ipam import (
         AllocationAttribute,
         BlockAffinity,
@@ -90,6 +91,8 @@ __all__ = [
     "IPBlock",
     "IPPool",
     "IPPoolSpec",
+    "IPReservation",
+    "IPReservationSpec",
     "IcmpFields",
     "IngressRule",
     "Key",
@@ -143,6 +146,10 @@ _MODULES = {
     "calico.ip_pool": (
         "IPPool",
         "IPPoolSpec",
+    ),
+    "calico.ip_reservation": (
+        "IPReservation",
+        "IPReservationSpec",
     ),
     "calico.ipam": (
         "AllocationAttribute",

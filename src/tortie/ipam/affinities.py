@@ -8,6 +8,7 @@ claim goes. Whoever finds a half-done claim of its own node finishes it.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal, cast
 
 from msgspec.structs import replace
@@ -68,6 +69,30 @@ class Affinities:
                 return
             await pause(attempt)
         raise Conflict(f"the claim of {node} to {cidr} changed under {ATTEMPTS} attempts: retry")
+
+    async def release_empty(self, node: str, cidr: Prefix) -> bool:
+        """Give up a block of another node if nobody uses it; whether that was so.
+
+        An assignment that its node has under way fails to write the block, and looks again.
+        """
+        claim = cast(BlockAffinity | None, await self._get(affinity_key(node, cidr)))
+        block = await self.block(cidr)
+        if claim is None or claim.spec.state != "confirmed":
+            return False
+        if block is None or not belongs(block, node) or not is_empty(block.spec):
+            return False
+        going = claim
+        try:
+            going = cast(
+                BlockAffinity, await self._store.update(_in_state(claim, "pendingDeletion"))
+            )
+            await self._store.delete(block.key, _revision(block))
+        except (Conflict, NotFound):
+            with suppress(Conflict, NotFound):  # its node has seen to it meanwhile
+                await self._store.update(_in_state(going, "confirmed"))
+            return False
+        await self._dropped(going)
+        return True
 
     async def block(self, cidr: Prefix) -> IPAMBlock | None:
         """The block, whoever's it is. Raises IpamError for one that does not add up."""

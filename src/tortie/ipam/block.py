@@ -2,9 +2,12 @@
 
 Ordinal i is the block's first address + i. It stands either in `unallocated` (a queue: what was
 released last is given out last) or has in `allocations` the index of its holder in `attributes`.
+An address that cools down has an attribute without a handle, with the time of its release: whoever
+knows nothing of cooling takes it for held.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -14,6 +17,8 @@ from tortie.ipam.types import ReleaseRequest
 from tortie.net import Prefix, parse_network
 from tortie.net.addresses import WIDTH
 
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
 
 class Taken(NamedTuple):
     """A block after addresses were taken from it, or given back to it."""
@@ -22,9 +27,14 @@ class Taken(NamedTuple):
     addresses: tuple[Prefix, ...]
 
 
+def size_of(cidr: Prefix) -> int:
+    """How many addresses a CIDR has."""
+    return 1 << (WIDTH[cidr.version] - cidr.length)
+
+
 def empty_block(cidr: Prefix, affinity: str, strict: bool, now: str) -> IPAMBlockSpec:
     """A block that nobody holds an address of."""
-    size = 1 << (WIDTH[cidr.version] - cidr.length)
+    size = size_of(cidr)
     return IPAMBlockSpec(
         cidr=str(cidr),
         affinity=affinity,
@@ -41,26 +51,31 @@ def holder(handle: str, attributes: Mapping[str, str]) -> AllocationAttribute:
     return AllocationAttribute(handle_id=handle, secondary=dict(attributes))
 
 
-def take(block: IPAMBlockSpec, count: int, by: AllocationAttribute) -> Taken:
-    """Up to `count` addresses, those free the longest first."""
-    ordinals = block.unallocated[:count]
+def take(
+    block: IPAMBlockSpec, count: int, by: AllocationAttribute, but: Collection[int] = ()
+) -> Taken:
+    """Up to `count` addresses, those free the longest first; none of the ordinals `but`."""
+    ordinals = [ordinal for ordinal in block.unallocated if ordinal not in but][:count]
     if not ordinals:
         return Taken(block, ())
     return Taken(_allocate(block, ordinals, by), _addresses(block, ordinals))
 
 
 def take_address(block: IPAMBlockSpec, address: Prefix, by: AllocationAttribute) -> IPAMBlockSpec:
-    """This address, which must be free. Raises ValueError if it is held."""
+    """This address, which must be free or cooling down. Raises ValueError if it is held."""
     ordinal = ordinal_of(block, address)
-    if block.allocations[ordinal] is not None:
+    if holder_of(block, address) is not None:
         raise ValueError(f"{address} is held already")
+    if block.allocations[ordinal] is not None:
+        block = _free(block, (ordinal,))
     return _allocate(block, (ordinal,), by)
 
 
 def holder_of(block: IPAMBlockSpec, address: Prefix) -> AllocationAttribute | None:
     """Who holds an address; None: nobody."""
     index = block.allocations[ordinal_of(block, address)]
-    return None if index is None else block.attributes[index]
+    found = None if index is None else block.attributes[index]
+    return None if found is None or found.released_at else found
 
 
 def held_by(block: IPAMBlockSpec, handle: str) -> tuple[Prefix, ...]:
@@ -68,17 +83,50 @@ def held_by(block: IPAMBlockSpec, handle: str) -> tuple[Prefix, ...]:
     return _addresses(block, _ordinals_of(block, handle))
 
 
-def release_handle(block: IPAMBlockSpec, handle: str) -> Taken:
-    """Give back all addresses of a handle."""
-    ordinals = _ordinals_of(block, handle)
-    return Taken(_free(block, ordinals), _addresses(block, ordinals))
+def release_handle(block: IPAMBlockSpec, handle: str, cooling_since: str = "") -> Taken:
+    """Give back all addresses of a handle, to cool down from a time on (RFC 3339) where given."""
+    return _given_back(block, _ordinals_of(block, handle), cooling_since)
 
 
-def release(block: IPAMBlockSpec, requests: Iterable[ReleaseRequest]) -> Taken:
+def release(
+    block: IPAMBlockSpec, requests: Iterable[ReleaseRequest], cooling_since: str = ""
+) -> Taken:
     """Give back addresses; those that are free, or since then another's, are left as they are."""
     found = (ordinal_of(block, request.address) for request in requests if _applies(block, request))
-    ordinals = list(dict.fromkeys(found))  # twice in the queue would be given out twice
-    return Taken(_free(block, ordinals), _addresses(block, ordinals))
+    # Twice in the queue would be given out twice.
+    return _given_back(block, list(dict.fromkeys(found)), cooling_since)
+
+
+def cooling(block: IPAMBlockSpec) -> dict[int, str]:
+    """The ordinals that cool down, each with the time of its release."""
+    since = [attribute.released_at or "" for attribute in block.attributes]
+    return {
+        ordinal: since[index]
+        for ordinal, index in enumerate(block.allocations)
+        if index is not None and since[index]
+    }
+
+
+def cooled(block: IPAMBlockSpec, now: str, seconds: int) -> IPAMBlockSpec:
+    """The block with what was released `seconds` before `now`, or earlier, free again.
+
+    A time that can't be read counts as long ago.
+    """
+    done = [one for one, since in cooling(block).items() if is_past(since, now, seconds)]
+    return _free(block, done) if done else block
+
+
+def is_past(since: str, now: str, seconds: int) -> bool:
+    """Whether at least that many seconds lie between two times."""
+    return _time(since) + timedelta(seconds=seconds) <= _time(now)
+
+
+def _time(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return _LONG_AGO
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def touched(block: IPAMBlockSpec) -> IPAMBlockSpec:
@@ -95,7 +143,7 @@ def is_sound(block: IPAMBlockSpec) -> bool:
     free = [ordinal for ordinal, index in enumerate(block.allocations) if index is None]
     indices = {index for index in block.allocations if index is not None}
     return (
-        len(block.allocations) == 1 << (WIDTH[cidr.version] - cidr.length)
+        len(block.allocations) == size_of(cidr)
         and sorted(block.unallocated) == free
         and all(0 <= index < len(block.attributes) for index in indices)
     )
@@ -130,7 +178,7 @@ def _ordinals_of(block: IPAMBlockSpec, handle: str) -> list[int]:
     wanted = {
         index
         for index, attribute in enumerate(block.attributes)
-        if (attribute.handle_id or "").lower() == handle.lower()
+        if (attribute.handle_id or "").lower() == handle.lower() and not attribute.released_at
     }
     return [ordinal for ordinal, index in enumerate(block.allocations) if index in wanted]
 
@@ -156,8 +204,29 @@ def _allocate(
     )
 
 
+def _given_back(block: IPAMBlockSpec, ordinals: Sequence[int], cooling_since: str) -> Taken:
+    """The block is changed in any case, so that whoever read it before can't write it."""
+    addresses = _addresses(block, ordinals)
+    if not cooling_since or not ordinals:
+        return Taken(_free(block, ordinals), addresses)
+    moment = AllocationAttribute(released_at=cooling_since)
+    known = moment in block.attributes
+    attributes = block.attributes if known else (*block.attributes, moment)
+    allocations = _mapped(block.allocations, set(ordinals), attributes.index(moment))
+    changed = replace(block, attributes=attributes)
+    return Taken(_forgetting(changed, ordinals, allocations), addresses)
+
+
 def _free(block: IPAMBlockSpec, ordinals: Sequence[int]) -> IPAMBlockSpec:
     allocations = _mapped(block.allocations, set(ordinals), None)
+    queue = (*block.unallocated, *ordinals)
+    return _forgetting(replace(block, unallocated=queue), ordinals, allocations)
+
+
+def _forgetting(
+    block: IPAMBlockSpec, ordinals: Sequence[int], allocations: Sequence[int | None]
+) -> IPAMBlockSpec:
+    """With these allocations, without the attributes that none of them names any more."""
     kept = sorted({index for index in allocations if index is not None})
     places = {old: new for new, old in enumerate(kept)}
     gone = {str(ordinal) for ordinal in ordinals}
@@ -165,7 +234,6 @@ def _free(block: IPAMBlockSpec, ordinals: Sequence[int]) -> IPAMBlockSpec:
         touched(block),
         attributes=tuple(block.attributes[index] for index in kept),
         allocations=tuple(None if index is None else places[index] for index in allocations),
-        unallocated=(*block.unallocated, *ordinals),
         sequence_number_for_allocation={
             ordinal: since
             for ordinal, since in block.sequence_number_for_allocation.items()

@@ -32,5 +32,11 @@ def owner(node: str) -> str:
     return f"host:{node}"
 
 
+def node_of(affinity: str | None) -> str:
+    """The node that a block belongs to; empty: none."""
+    kind, _, name = (affinity or "").partition(":")
+    return name if kind == "host" else ""
+
+
 def _dashed(cidr: Prefix) -> str:
     return str(cidr).replace(".", "-").replace(":", "-").replace("/", "-")

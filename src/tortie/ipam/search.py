@@ -1,4 +1,8 @@
-"""Where the addresses of one request come from: own blocks, new blocks, other nodes' blocks."""
+"""Where the addresses of one request come from.
+
+The node's own blocks, then new ones, then blocks that other nodes have and don't use, then single
+addresses of other nodes' blocks.
+"""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
@@ -9,9 +13,10 @@ from tortie.datastore import Datastore
 from tortie.ipam.affinities import Affinities, belongs
 from tortie.ipam.block import Taken, is_sound, take
 from tortie.ipam.errors import Exhausted
-from tortie.ipam.names import owner
+from tortie.ipam.names import node_of, owner
 from tortie.ipam.pools import Range, blocks_for
 from tortie.ipam.taking import Blocks
+from tortie.ipam.terms import Terms
 from tortie.net import Prefix, parse_network
 
 MOST_BLOCKS = 20  # of a node, where the configuration says 0
@@ -34,57 +39,79 @@ class Search:
         self._blocks = blocks
         self._affinities = affinities
 
-    async def find(self, ask: Ask, config: IPAMConfigurationSpec, into: list[Prefix]) -> None:
+    async def find(self, ask: Ask, terms: Terms, into: list[Prefix]) -> None:
         """Add the addresses to `into`, as they are taken. Raises Exhausted."""
         end = len(into) + ask.number
-        async with aclosing(self._places(ask, config)) as places:
+        async with aclosing(self._places(ask, terms)) as places:
             async for cidr, block in places:
-                choose = _choice(ask, config.strict_affinity, end - len(into))
+                choose = _choice(ask, terms, end - len(into))
                 into += await self._blocks.take(cidr, block, ask.by, choose)
                 if len(into) >= end:
                     return
-        raise _exhausted(ask, config, end - len(into))
+        raise _exhausted(ask, terms.config, end - len(into))
 
     async def _places(
-        self, ask: Ask, config: IPAMConfigurationSpec
+        self, ask: Ask, terms: Terms
     ) -> AsyncGenerator[tuple[Prefix, IPAMBlock], None]:
         """Blocks that may have free addresses."""
         for cidr, known in list(self._blocks.last.items()):
             if belongs(known, ask.node) and _is_within(cidr, ask.ranges):
                 yield cidr, known
-        own = await self._affinities.blocks_of(ask.node, config.strict_affinity)
+        own = await self._affinities.blocks_of(ask.node, terms.config.strict_affinity)
         for block in own:
             cidr = parse_network(block.spec.cidr)
-            if block.spec.unallocated and _is_within(cidr, ask.ranges):
+            if _is_within(cidr, ask.ranges) and terms.has_room(block.spec):
                 yield cidr, block
-        async for new in self._new(ask, config, {parse_network(block.spec.cidr) for block in own}):
+        async for new in self._new(ask, terms, {parse_network(block.spec.cidr) for block in own}):
             yield parse_network(new.spec.cidr), new
-        if not config.strict_affinity:
-            async for block in self._others(ask):
+        if not terms.config.strict_affinity:
+            async for block in self._others(ask, terms):
                 yield parse_network(block.spec.cidr), block
 
-    async def _new(
-        self, ask: Ask, config: IPAMConfigurationSpec, own: set[Prefix]
-    ) -> AsyncIterator[IPAMBlock]:
-        most = config.max_blocks_per_host or MOST_BLOCKS
+    async def _new(self, ask: Ask, terms: Terms, own: set[Prefix]) -> AsyncIterator[IPAMBlock]:
+        """Blocks that the node gets now, as many as it may have."""
+        most = terms.config.max_blocks_per_host or MOST_BLOCKS
         owned = sum(cidr.version == ask.ranges[0].cidr.version for cidr in own)
-        if not config.auto_allocate_blocks or owned >= most:
+        if not terms.config.auto_allocate_blocks or owned >= most:
             return
         others = [block for block in await self._all() if not belongs(block, ask.node)]
+        for claims in (self._unclaimed(ask, terms, own, others), self._unused(ask, terms, others)):
+            async with aclosing(claims):
+                async for block in claims:
+                    owned += 1
+                    yield block
+                    if owned >= most:
+                        return
+
+    async def _unclaimed(
+        self, ask: Ask, terms: Terms, own: set[Prefix], others: Sequence[IPAMBlock]
+    ) -> AsyncGenerator[IPAMBlock, None]:
         # One that names the node without a claim, as a crash can leave it, is claimed anew.
         taken = own | {parse_network(block.spec.cidr) for block in others}
         for pool in ask.ranges:
             for cidr in blocks_for(ask.node, pool):
-                if cidr in taken:
-                    continue
-                block = await self._affinities.claim(ask.node, cidr, config.strict_affinity)
-                if block is not None:
-                    owned += 1
-                    yield block
-                if owned >= most:
-                    return
+                if cidr not in taken and not terms.is_reserved(cidr):
+                    block = await self._claimed(ask, terms, cidr)
+                    if block is not None:
+                        yield block
 
-    async def _others(self, ask: Ask) -> AsyncIterator[IPAMBlock]:
+    async def _unused(
+        self, ask: Ask, terms: Terms, others: Sequence[IPAMBlock]
+    ) -> AsyncGenerator[IPAMBlock, None]:
+        """Blocks that another node has, empty, and not only since a moment ago."""
+        for block in others:
+            cidr, node = parse_network(block.spec.cidr), node_of(block.spec.affinity)
+            if not node or not _is_within(cidr, ask.ranges) or not terms.is_left_empty(block.spec):
+                continue
+            if await self._affinities.release_empty(node, cidr):
+                claimed = await self._claimed(ask, terms, cidr)
+                if claimed is not None:
+                    yield claimed
+
+    async def _claimed(self, ask: Ask, terms: Terms, cidr: Prefix) -> IPAMBlock | None:
+        return await self._affinities.claim(ask.node, cidr, terms.config.strict_affinity)
+
+    async def _others(self, ask: Ask, terms: Terms) -> AsyncIterator[IPAMBlock]:
         everything = {parse_network(block.spec.cidr): block for block in await self._all()}
         for pool in ask.ranges:
             start = next(blocks_for(ask.node, pool))
@@ -92,7 +119,7 @@ class Search:
             # Each node begins at a place of its own, as with new blocks.
             for cidr in sorted(inside, key=lambda cidr: cidr < start):
                 block = everything[cidr]
-                if not belongs(block, ask.node) and block.spec.unallocated:
+                if not belongs(block, ask.node) and terms.has_room(block.spec):
                     yield block
 
     async def _all(self) -> list[IPAMBlock]:
@@ -101,14 +128,15 @@ class Search:
         return [block for block in blocks if is_sound(block.spec)]
 
 
-def _choice(ask: Ask, strict: bool, number: int) -> Callable[[IPAMBlockSpec], Taken]:
+def _choice(ask: Ask, terms: Terms, number: int) -> Callable[[IPAMBlockSpec], Taken]:
     """What to take of a block: looked at again whenever the block turns out to have changed."""
 
     def choose(spec: IPAMBlockSpec) -> Taken:
         own = spec.affinity == owner(ask.node)
-        if spec.deleted or (not own and (strict or spec.strict_affinity)):
+        if spec.deleted or (not own and (terms.config.strict_affinity or spec.strict_affinity)):
             return Taken(spec, ())
-        return take(spec, number, ask.by)
+        reserved = terms.reserved_in(parse_network(spec.cidr))
+        return take(terms.cooled(spec), number, ask.by, reserved)
 
     return choose
 

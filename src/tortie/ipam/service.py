@@ -13,6 +13,7 @@ from tortie.api import (
     IPAMConfiguration,
     IPAMConfigurationSpec,
     IPPool,
+    IPReservation,
     Key,
 )
 from tortie.datastore import Datastore, DatastoreError, NotFound
@@ -33,6 +34,7 @@ from tortie.ipam.pools import (
 )
 from tortie.ipam.search import Ask, Search
 from tortie.ipam.taking import Blocks
+from tortie.ipam.terms import Terms, reserved_by
 from tortie.ipam.types import Assignment, AssignRequest, FixedRequest, ReleaseRequest
 from tortie.net import Prefix, parse_network
 
@@ -53,6 +55,7 @@ class IPAM:
 
     def __init__(self, store: Datastore, clock: Callable[[], str] = _now) -> None:
         self._store = store
+        self._clock = clock
         self._affinities = Affinities(store, clock)
         self._blocks = Blocks(store, self._affinities)
         self._search = Search(store, self._blocks, self._affinities)
@@ -63,8 +66,8 @@ class IPAM:
         Raises NoPool, Exhausted. After DatastoreError, `release_by_handle` gives back what may
         have been taken.
         """
-        pools, config, _ = await asyncio.gather(
-            self._pools(), self._configuration(), check_unlocked(self._store)
+        pools, terms, _ = await asyncio.gather(
+            self._pools(), self._terms(), check_unlocked(self._store)
         )
         taken: list[Prefix] = []
         try:
@@ -76,11 +79,11 @@ class IPAM:
                     ranges = select(pools, await self._query(request, version, requested, pools))
                     by = holder(request.handle, request.attributes)
                     ask = Ask(request.node, count, ranges, by)
-                    await self._search.find(ask, config, taken)
+                    await self._search.find(ask, terms, taken)
         except (IpamError, DatastoreError):
             with suppress(DatastoreError):  # the first error counts; the handle tells of the rest
-                await self.release(
-                    ReleaseRequest(address=address, handle=request.handle) for address in taken
+                await self._let_go(
+                    [ReleaseRequest(address=one, handle=request.handle) for one in taken], ""
                 )
             raise
         return Assignment(tuple(taken))
@@ -122,14 +125,15 @@ class IPAM:
 
     async def release_by_handle(self, handle: str) -> tuple[Prefix, ...]:
         """Give back all that a handle holds; returns it. A handle that holds nothing is fine."""
-        await check_unlocked(self._store)
+        since = await self._cooling_since()
         freed: list[Prefix] = []
         for attempt in range(ATTEMPTS):
             found = await self._blocks.handles.get(handle)
             if found is None:
                 return tuple(freed)
             for text in found.spec.block:
-                freed += await self._blocks.release_handle(parse_network(text), handle)
+                cidr = parse_network(text)
+                freed += await self._blocks.release_handle(cidr, handle, since)
             if await self._blocks.handles.deleted(found):
                 return tuple(freed)
             await pause(attempt)
@@ -143,11 +147,16 @@ class IPAM:
         ]
         if not requests:
             return ()
-        await check_unlocked(self._store)
-        freed: list[Prefix] = []
-        for cidr, group in (await self._by_block(requests)).items():
-            freed += await self._blocks.release(cidr, group)
-        return tuple(freed)
+        return await self._let_go(requests, await self._cooling_since())
+
+    async def release_cooled(self) -> None:
+        """Have what has cooled down free, and blocks gone that nobody has or uses any more."""
+        terms, blocks, _ = await asyncio.gather(
+            self._terms(), self._store.list("IPAMBlock"), check_unlocked(self._store)
+        )
+        for block in cast(tuple[IPAMBlock, ...], blocks.resources):
+            if is_sound(block.spec) and terms.cooled(block.spec) != block.spec:
+                await self._blocks.rewrite(parse_network(block.spec.cidr), terms.cooled)
 
     async def release_node(self, node: str) -> None:
         """Give up all blocks of a node that is gone. Addresses in use stay with their handles."""
@@ -178,6 +187,14 @@ class IPAM:
                 f"{request.address}: its block {cidr} is just being given up by another: retry"
             )
 
+    async def _let_go(
+        self, requests: Sequence[ReleaseRequest], cooling_since: str
+    ) -> tuple[Prefix, ...]:
+        freed: list[Prefix] = []
+        for cidr, group in (await self._by_block(requests)).items():
+            freed += await self._blocks.release(cidr, group, cooling_since)
+        return tuple(freed)
+
     async def _by_block(
         self, requests: Sequence[ReleaseRequest]
     ) -> dict[Prefix, list[ReleaseRequest]]:
@@ -193,6 +210,17 @@ class IPAM:
 
     async def _pools(self) -> tuple[IPPool, ...]:
         return cast(tuple[IPPool, ...], (await self._store.list("IPPool")).resources)
+
+    async def _cooling_since(self) -> str:
+        config, _ = await asyncio.gather(self._configuration(), check_unlocked(self._store))
+        return Terms(config, (), self._clock()).cooling_since
+
+    async def _terms(self) -> Terms:
+        config, reservations = await asyncio.gather(
+            self._configuration(), self._store.list("IPReservation")
+        )
+        reserved = reserved_by(cast(tuple[IPReservation, ...], reservations.resources))
+        return Terms(config, reserved, self._clock())
 
     async def _configuration(self) -> IPAMConfigurationSpec:
         try:

@@ -56,13 +56,15 @@ class Blocks:
             found = None
         raise _contended(cidr)
 
-    async def release(self, cidr: Prefix, requests: Sequence[ReleaseRequest]) -> tuple[Prefix, ...]:
+    async def release(
+        self, cidr: Prefix, requests: Sequence[ReleaseRequest], cooling_since: str = ""
+    ) -> tuple[Prefix, ...]:
         """Give back addresses of one block; returns those that were held as the requests say."""
         for attempt in range(ATTEMPTS):
             current = await self._affinities.block(cidr)
             if current is None:
                 return ()
-            freed = algebra.release(current.spec, requests)
+            freed = algebra.release(current.spec, requests, cooling_since)
             if not freed.addresses:
                 return ()
             if await self._write_back(current, freed.block):
@@ -71,15 +73,29 @@ class Blocks:
             await pause(attempt)
         raise _contended(cidr)
 
-    async def release_handle(self, cidr: Prefix, handle: str) -> tuple[Prefix, ...]:
+    async def release_handle(
+        self, cidr: Prefix, handle: str, cooling_since: str = ""
+    ) -> tuple[Prefix, ...]:
         """Give back what a handle holds of one block. The handle itself stays as it is."""
         for attempt in range(ATTEMPTS):
             current = await self._affinities.block(cidr)
             if current is None:
                 return ()
-            freed = algebra.release_handle(current.spec, handle)  # changes the block in any case
+            # This changes the block in any case.
+            freed = algebra.release_handle(current.spec, handle, cooling_since)
             if await self._write_back(current, freed.block):
                 return freed.addresses
+            await pause(attempt)
+        raise _contended(cidr)
+
+    async def rewrite(self, cidr: Prefix, change: Callable[[IPAMBlockSpec], IPAMBlockSpec]) -> None:
+        """Write a block as `change` makes it of what is there, if that is another."""
+        for attempt in range(ATTEMPTS):
+            current = await self._affinities.block(cidr)
+            if current is None or (spec := change(current.spec)) == current.spec:
+                return
+            if await self._write_back(current, spec):
+                return
             await pause(attempt)
         raise _contended(cidr)
 
