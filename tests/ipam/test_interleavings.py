@@ -139,7 +139,7 @@ class Actor:
             except Crash:
                 self._ipam = IPAM(
                     self._store, self._clock
-                )  # a new process knows nothing of the old
+                )  # a new process
             except (IpamError, DatastoreError):
                 continue
 
