@@ -5,7 +5,7 @@ firewall, all at once. They are measured in turn, round by round, so that noise 
 what is compared is compared within a round, and the median over the rounds is told.
 
 All policies apply to the server, each has ten rules, and only the last rule of the last policy
-allows what is sent: a first packet is asked all of them. "beside" are policies that apply to others.
+allows what is sent: a first packet is asked all of them. "beside": policies that apply to others.
 """
 
 import json
