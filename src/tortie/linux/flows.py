@@ -1,8 +1,8 @@
-"""Connections that the kernel tracks: forgetting those of an address."""
+"""Connections that the kernel tracks: those of an address, their end, their marks."""
 
 import errno
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from tortie.linux.netlink.ctnetlink import (
     Flow,
@@ -10,6 +10,7 @@ from tortie.linux.netlink.ctnetlink import (
     get_flow_count,
     get_flows,
     get_flows_of,
+    mark_flow,
     parse_flow,
     parse_flow_count,
 )
@@ -32,14 +33,31 @@ class Flows:
 
     def forget(self, addresses: Collection[Prefix]) -> None:
         """End the tracking of every connection that one of these single addresses has part in."""
+        self.delete(self.of(addresses))
+
+    def of(self, addresses: Collection[Prefix]) -> list[Flow]:
+        """The connections that one of these single addresses has part in."""
         if not addresses:
-            return
+            return []
         wanted = frozenset((one.version, one.address) for one in addresses)
-        doomed = {
-            flow.name: flow for flow in self._candidates(addresses) if _concerns(flow, wanted)
-        }
-        errors = self._sock.batch([delete_flow(flow) for flow in doomed.values()])
-        for error in errors.values():
+        found = {flow.name: flow for flow in self._candidates(addresses) if _concerns(flow, wanted)}
+        return list(found.values())
+
+    def all(self) -> Iterator[Flow]:
+        """Every connection, one after the other."""
+        for version in (4, 6):
+            yield from map(parse_flow, self._sock.dump(get_flows(version)))
+
+    def delete(self, flows: Iterable[Flow]) -> None:
+        """End the tracking of these; those that have ended by themselves are no error."""
+        self._batch([delete_flow(flow) for flow in flows])
+
+    def mark(self, flows: Iterable[Flow], value: int, mask: int) -> None:
+        """Give the bits `mask` of these connections' marks a value."""
+        self._batch([mark_flow(flow, value, mask) for flow in flows])
+
+    def _batch(self, requests: list[Request]) -> None:
+        for error in self._sock.batch(requests).values():
             if error.errno != errno.ENOENT:
                 raise error
 
@@ -67,4 +85,5 @@ def _packed(address: Prefix) -> bytes:
 
 def _concerns(flow: Flow, addresses: frozenset[tuple[int, int]]) -> bool:
     """Whether one of them began the flow, was called, or is who answers."""
-    return any((flow.version, end) in addresses for end in (*flow.original, flow.reply[0]))
+    ends = (flow.original.source, flow.original.destination, flow.reply.source)
+    return any((flow.version, end) in addresses for end in ends)

@@ -1,4 +1,4 @@
-"""Connection tracking over netlink: flows by address, and their deletion.
+"""Connection tracking over netlink: flows by address, their deletion, their marks.
 
 From linux/netfilter/nfnetlink_conntrack.h. A flow has two tuples: the packets of who began it, and
 the answers to them, which after address translation are not the mirror image.
@@ -13,31 +13,51 @@ from tortie.linux.netlink.wire import (
     Message,
     attribute,
     attribute_map,
+    be32,
     nested,
     read_be,
     u32,
 )
 from tortie.net import Prefix
 
-_GET, _DELETE, _STATISTICS = 1 << 8 | 1, 1 << 8 | 2, 1 << 8 | 5  # of NFNL_SUBSYS_CTNETLINK
+_NEW, _GET, _DELETE, _STATISTICS = (1 << 8 | one for one in (0, 1, 2, 5))  # …SUBSYS_CTNETLINK
 _ENTRIES = 1  # CTA_STATS_GLOBAL_ENTRIES
-_ORIGINAL, _REPLY, _ID, _ZONE, _FILTER = 1, 2, 12, 18, 25  # CTA_…
-_IP, _BY_SOURCE = 1, 1  # CTA_TUPLE_IP, CTA_FILTER_F_CTA_IP_SRC
+_ORIGINAL, _REPLY, _MARK, _ID, _MASTER, _ZONE, _MARK_MASK, _FILTER = 1, 2, 8, 12, 14, 18, 21, 25
+_IP, _PROTOCOL, _BY_SOURCE = 1, 2, 1  # CTA_TUPLE_IP, CTA_TUPLE_PROTO, CTA_FILTER_F_CTA_IP_SRC
 _SOURCE = {4: 1, 6: 3}  # CTA_IP_V4_SRC, CTA_IP_V6_SRC; a destination's number is one more
+_NUMBER, _SOURCE_PORT, _DESTINATION_PORT = 1, 2, 3  # CTA_PROTO_…
+_ICMP_TYPE = {4: 5, 6: 8}  # CTA_PROTO_ICMP_TYPE, CTA_PROTO_ICMPV6_TYPE; a code's number is one more
 _FAMILY = {4: FAMILY_IP, 6: FAMILY_IP6}
 _VERSION = {FAMILY_IP: 4, FAMILY_IP6: 6}
 
 
-class Flow(NamedTuple):
-    """One connection. `original` and `reply` are (source, destination) as integers.
+class Side(NamedTuple):
+    """One direction of a connection: addresses as integers; ports, or ICMP's type and code."""
 
-    `name` is what tells the kernel which one is meant: attributes as they came.
+    source: int
+    destination: int
+    protocol: int
+    source_port: int | None = None
+    destination_port: int | None = None
+    icmp_type: int | None = None
+    icmp_code: int | None = None
+
+
+class Flow(NamedTuple):
+    """One connection: `original` are the packets of who began it, `reply` the answers to them.
+
+    `mark` is the connection's, `zone` tells apart connections that other programs keep. `master`:
+    the connection that this one is related to. `name` is what tells the kernel which one is meant:
+    attributes as they came.
     """
 
     version: int
-    original: tuple[int, int]
-    reply: tuple[int, int]
+    original: Side
+    reply: Side
     name: bytes
+    mark: int = 0
+    zone: int = 0
+    master: Side | None = None
 
 
 def get_flow_count() -> Request:
@@ -80,6 +100,13 @@ def delete_flow(flow: Flow) -> Request:
     return Request(_DELETE, payload, 0, "deleting a connection")
 
 
+def mark_flow(flow: Flow, value: int, mask: int) -> Request:
+    """Give these bits of the flow's mark this value; ENOENT where it has ended by itself."""
+    payload = GENERIC.pack(_FAMILY[flow.version], 0, 0) + flow.name
+    payload += attribute(_MARK, be32(value)) + attribute(_MARK_MASK, be32(mask))
+    return Request(_NEW, payload, 0, "marking a connection")
+
+
 def parse_flow(message: Message) -> Flow:
     """One flow of a dump. Raises MalformedMessage."""
     version = _VERSION.get(message.payload[0] if message.payload else 0)
@@ -89,10 +116,34 @@ def parse_flow(message: Message) -> Flow:
     original = found.get(_ORIGINAL, b"")
     name = nested(_ORIGINAL, original)
     name += b"".join(attribute(one, found[one]) for one in (_ID, _ZONE) if one in found)
-    return Flow(version, _ends(original, version), _ends(found.get(_REPLY, b""), version), name)
+    return Flow(
+        version,
+        _side(original, version),
+        _side(found.get(_REPLY, b""), version),
+        name,
+        read_be(found.get(_MARK, b"")),
+        read_be(found.get(_ZONE, b"")),
+        _side(found[_MASTER], version) if _MASTER in found else None,
+    )
 
 
-def _ends(flow_tuple: bytes, version: int) -> tuple[int, int]:
-    addresses = attribute_map(attribute_map(flow_tuple).get(_IP, b""))
-    source = _SOURCE[version]
-    return read_be(addresses.get(source, b"")), read_be(addresses.get(source + 1, b""))
+def _side(flow_tuple: bytes, version: int) -> Side:
+    parts = attribute_map(flow_tuple)
+    addresses, protocol = (
+        attribute_map(parts.get(_IP, b"")),
+        attribute_map(parts.get(_PROTOCOL, b"")),
+    )
+    source, icmp = _SOURCE[version], _ICMP_TYPE[version]
+
+    def number(attribute: int) -> int | None:
+        return read_be(protocol[attribute]) if attribute in protocol else None
+
+    return Side(
+        read_be(addresses.get(source, b"")),
+        read_be(addresses.get(source + 1, b"")),
+        number(_NUMBER) or 0,
+        number(_SOURCE_PORT),
+        number(_DESTINATION_PORT),
+        number(icmp),
+        number(icmp + 1),
+    )
