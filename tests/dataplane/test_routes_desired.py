@@ -126,7 +126,9 @@ def test_a_change_of_policy_alone_touches_nothing() -> None:
         (3, 5, 254, True),
         (3, 3, 254, False),  # `ip route add default dev eth0`
         (3, 0, 254, False),
-        (4, 5, 254, False),
+        (4, 5, 254, True),  # RemoveExternalRoutes
+        (4, 3, 254, False),
+        (2, 5, 254, False),  # the kernel's own: fe80::/64
         (80, 5, 100, False),
     ],
 )
@@ -135,6 +137,13 @@ def test_what_is_ours_is_known_by_protocol_and_interface(
 ) -> None:
     route = KernelRoute(ADDRESSES[0], protocol=protocol, oif=interface, table=table)
     assert is_ours(route, {3: "eth0", 5: "calia"}, SETTINGS) is ours
+
+
+def test_others_routes_to_workloads_stay_where_that_is_wanted() -> None:
+    settings = RouteSettings(remove_external=False)
+    for protocol, ours in ((4, False), (3, True)):
+        route = KernelRoute(ADDRESSES[0], protocol=protocol, oif=5)
+        assert is_ours(route, {5: "calia"}, settings) is ours
 
 
 def test_what_the_kernel_adds_by_itself_is_no_difference() -> None:

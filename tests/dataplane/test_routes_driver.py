@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from tortie.dataplane.routes import RouteDriver
+from tortie.dataplane.routes import RouteDriver, RouteSettings
 from tortie.engine.delta import Delta, Route, RouteKind, Vtep
 from tortie.linux import namespaces, sysctl
 from tortie.linux.libnftables import Nftables
@@ -22,6 +22,7 @@ from tortie.net import Prefix, parse_network, parse_prefix
 from tortie.policy.program import Endpoint, EndpointId
 
 pytestmark = pytest.mark.root
+NO_DAD = 0x02
 
 
 class Node:
@@ -348,7 +349,49 @@ def test_foreign_routes_are_left_alone(node: Node) -> None:
     node.driver.resync()
     node.driver.apply(Delta(endpoints_removed=frozenset({endpoint("a").id})))
     assert set(node.kernel(protocol=3)) == {"0.0.0.0/0"}
-    assert set(node.kernel(protocol=4)) == {"10.88.0.0/16", "10.65.0.9/32"}
+    assert set(node.kernel(protocol=4)) == {"10.88.0.0/16"}  # nobody else routes to workloads
+
+
+def test_others_routes_to_workloads_stay_without_removal(node: Node) -> None:
+    node.workload("calia")
+    driver = RouteDriver(RouteSettings(remove_external=False))
+    driver.apply(with_endpoints(endpoint("a", "10.65.0.2")))
+    node.shell("ip", "route", "add", "10.65.0.9/32", "dev", "calia", "proto", "static")
+    assert driver.resync().failed == ()
+    assert set(node.kernel(protocol=4)) == {"10.65.0.9/32"}
+    driver.close()
+
+
+def test_the_node_calls_workloads_from_the_address_that_is_set(node: Node) -> None:
+    node.workload("calia")
+    node.links.add_address("eth0", parse_prefix("172.16.1.77/24"))
+    node.links.add_address("eth0", parse_prefix("fd00:1::77/64"), flags=NO_DAD)
+    sources = {"source4": parse_prefix("172.16.1.77"), "source6": parse_prefix("fd00:1::77")}
+    driver = RouteDriver(RouteSettings(**sources))
+    a = endpoint("a", "10.65.0.2", "fd00:65::2")
+    assert driver.apply(with_endpoints(a)).failed == ()
+    found = node.kernel(protocol=3)
+    assert found["10.65.0.2/32"].source == sources["source4"].address
+    assert found["fd00:65::2/128"].source == sources["source6"].address
+    again = RouteDriver(RouteSettings(**sources))
+    again.fold(with_endpoints(a))
+    assert again.resync().failed == ()
+    assert again.written == 0
+    for each in (driver, again):
+        each.close()
+
+
+def test_where_another_one_makes_all_routes_none_is_touched(node: Node) -> None:
+    node.workload("calia")
+    node.shell("ip", "route", "add", "10.9.0.0/16", "via", "172.16.1.9", "proto", "80")
+    driver = RouteDriver(RouteSettings(disabled=True))
+    a = endpoint("a", "10.65.0.2")
+    assert driver.apply(with_endpoints(a)).failed == ()
+    driver.apply(with_routes(BLOCK))
+    assert set(node.kernel(protocol=80)) == {"10.9.0.0/16"}
+    assert node.kernel(protocol=3) == {}
+    assert driver.ready(a.id)
+    driver.close()
 
 
 def test_a_foreign_route_in_the_way_is_named_and_the_others_are_written(node: Node) -> None:

@@ -1,16 +1,25 @@
 """The drivers of one node, set up as its configuration says."""
 
-from collections.abc import Callable, Collection
+import os
+import re
+from collections.abc import Callable, Collection, Mapping
 
 from msgspec import structs
 
 from tortie.dataplane.composite import Dataplane
-from tortie.dataplane.drift import Drift, DriftWatch
+from tortie.dataplane.drift import Drift, DriftWatch, Owners
 from tortie.dataplane.iptables import Backend, Firewall, IptablesSettings, policy_driver
 from tortie.dataplane.nftables import NftSettings
 from tortie.dataplane.policy.settings import HostAction, LoopAction
 from tortie.dataplane.routes import RouteDriver, RouteSettings
-from tortie.dataplane.tunnels import VxlanDriver, VxlanSettings
+from tortie.dataplane.tunnels import (
+    VXLAN_V6,
+    IpipDriver,
+    IpipSettings,
+    VxlanDriver,
+    VxlanSettings,
+    driver_name,
+)
 from tortie.engine import Engine
 from tortie.engine.configuration import Configuration
 from tortie.policy.program import Failsafes
@@ -27,13 +36,17 @@ class Drivers:
         self._policy = policy_driver(
             firewall(config), nft_settings(config), iptables_settings(config)
         )
-        self._vxlan = VxlanDriver(vxlan_settings(config))
+        self._vxlan = VxlanDriver(vxlan_settings(config, 4))
+        self._vxlan6 = VxlanDriver(vxlan_settings(config, 6))
+        self._ipip = IpipDriver(ipip_settings(config))
         self._routes = RouteDriver(route_settings(config))
-        self.dataplane = Dataplane(self._policy, self._routes, [self._vxlan])
+        self._tunnels = (self._vxlan, self._vxlan6, self._ipip)
+        self.dataplane = Dataplane(self._policy, self._routes, self._tunnels)
 
     def close(self) -> None:
         """Let go of the kernel's sockets; what is programmed stays in force."""
-        for driver in (self._policy, self._vxlan, self._routes):
+        self._policy.close()
+        for driver in (*self._tunnels, self._routes):
             driver.close()
 
     def configure(self, config: Configuration) -> Collection[str]:
@@ -42,7 +55,9 @@ class Drivers:
             self._policy.name: self._policy.configure(
                 nft_settings(config), iptables_settings(config)
             ),
-            self._vxlan.name: self._vxlan.configure(vxlan_settings(config)),
+            self._vxlan.name: self._vxlan.configure(vxlan_settings(config, 4)),
+            self._vxlan6.name: self._vxlan6.configure(vxlan_settings(config, 6)),
+            self._ipip.name: self._ipip.configure(ipip_settings(config)),
         }
         return [name for name, is_other in told.items() if is_other]
 
@@ -66,7 +81,9 @@ def watch_drift(
     config: Configuration, dataplane: Dataplane, handler: Callable[[Drift], None]
 ) -> DriftWatch:
     """Tells `handler` what others change of what the drivers own. Raises OSError."""
-    return DriftWatch(handler, dataplane.ports, route_settings(config))
+    devices = {vxlan_settings(config, version).device: driver_name(version) for version in (4, 6)}
+    devices[ipip_settings(config).device] = IpipDriver.name
+    return DriftWatch(handler, dataplane.ports, route_settings(config), Owners(devices, {}))
 
 
 def nft_settings(config: Configuration) -> NftSettings:
@@ -116,13 +133,52 @@ def route_settings(config: Configuration) -> RouteSettings:
         priority4=config.ipv4_normal_route_priority,
         priority6=config.ipv6_normal_route_priority,
         interface_prefixes=interface_prefixes(config),
+        source4=config.device_route_source_address,
+        source6=config.device_route_source_address_ipv6,
+        remove_external=config.remove_external_routes,
+        programs_ipip=config.program_cluster_routes in ("Enabled", "EnabledIPIPOnly"),
+        programs_plain=config.program_cluster_routes in ("Enabled", "EnabledNoEncapOnly"),
+        disabled=config.route_sync_disabled,
         ip_forwarding=config.ip_forwarding != "Disabled",
     )
 
 
-def vxlan_settings(config: Configuration) -> VxlanSettings:
-    """What the tunnel is told."""
-    return VxlanSettings(vni=config.vxlan_vni, port=config.vxlan_port, mtu=config.vxlan_mtu)
+def vxlan_settings(config: Configuration, version: int) -> VxlanSettings:
+    """What the VXLAN tunnel of an IP version is told."""
+    return structs.replace(
+        VxlanSettings() if version == 4 else VXLAN_V6,
+        vni=config.vxlan_vni,
+        port=config.vxlan_port,
+        mtu=config.vxlan_mtu if version == 4 else config.vxlan_mtu_v6,
+        checksum_offload=not is_checksum_offload_broken(
+            os.uname().release, dict(config.feature_detect_override)
+        ),
+    )
+
+
+def is_checksum_offload_broken(release: str, overrides: Mapping[str, str]) -> bool:
+    """Felix's feature ChecksumOffloadBroken: kernels before 5.7 send wrong checksums from VXLAN."""
+    told = overrides.get("ChecksumOffloadBroken", "").lower()
+    if told in ("true", "false"):
+        return told == "true"
+    found = re.match(r"(\d+)\.(\d+)", release)
+    return found is None or (int(found[1]), int(found[2])) < (5, 7)
+
+
+def ipip_settings(config: Configuration) -> IpipSettings:
+    """What the IPIP tunnel is told."""
+    return IpipSettings(node=config.felix_hostname, mtu=config.ip_in_ip_mtu)
+
+
+def mtus(config: Configuration) -> Mapping[str, int]:
+    """What is set of the tunnels' MTUs, by their drivers' names; 0: not set."""
+    return {
+        "ipip": config.ip_in_ip_mtu,
+        "vxlan": config.vxlan_mtu,
+        "vxlan-v6": config.vxlan_mtu_v6,
+        "wireguard": config.wireguard_mtu,
+        "wireguard-v6": config.wireguard_mtu_v6,
+    }
 
 
 def interface_prefixes(config: Configuration) -> tuple[str, ...]:

@@ -27,7 +27,8 @@ LIVE = frozenset(
         *("IptablesNATOutgoingInterfaceFilter", "LogPrefix", "LogSeverityScreen"),
         *("NATOutgoingAddress", "NATOutgoingExclusions", "NATPortRange"),
         *("RouteRefreshInterval", "ServiceLoopPrevention"),
-        *("VXLANMTU", "VXLANPort", "VXLANVNI", "WorkloadSourceSpoofing"),
+        *("IpInIpMtu", "MTUIfacePattern"),
+        *("VXLANMTU", "VXLANMTUV6", "VXLANPort", "VXLANVNI", "WorkloadSourceSpoofing"),
     }
 )
 """What takes effect while the agent runs."""
@@ -35,6 +36,8 @@ LIVE = frozenset(
 RESTART = frozenset(
     {
         *("DataplaneWatchdogTimeout", "DeviceRouteProtocol", "IPForwarding", "InterfacePrefix"),
+        *("DeviceRouteSourceAddress", "DeviceRouteSourceAddressIPv6", "ProgramClusterRoutes"),
+        *("FeatureDetectOverride", "RemoveExternalRoutes", "RouteSyncDisabled"),
         *("HealthEnabled", "HealthHost", "HealthPort"),
         *("IPv4NormalRoutePriority", "IPv6NormalRoutePriority"),
         *("PrometheusMetricsEnabled", "PrometheusMetricsHost", "PrometheusMetricsPort"),

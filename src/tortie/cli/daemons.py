@@ -5,9 +5,10 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import structlog
@@ -21,9 +22,10 @@ from tortie.agent.drivers import (
     allows_spoofing,
     configuring,
     interface_prefixes,
+    mtus,
     watch_drift,
 )
-from tortie.agent.pipeline import Pipeline
+from tortie.agent.pipeline import KeyValue, Pipeline
 from tortie.agent.remembered import Remembered
 from tortie.agent.runlock import AlreadyRunning, NamespaceLock, RunLock
 from tortie.agent.service import serve
@@ -59,7 +61,7 @@ from tortie.linux.netlink.monitor import (
 )
 from tortie.linux.netlink.rtlink import Link
 from tortie.linux.netlink.sockets import NetlinkSocket
-from tortie.node.mtu import PodMtu
+from tortie.node.mtu import MtuFile, PodMtu
 from tortie.node.resource import check_address, register
 from tortie.node.tunnels import TunnelAddresses
 from tortie.sync import Backoff, Syncer, SyncWarning
@@ -166,20 +168,21 @@ class _Node:
         self._store = store
         self._allegiance = allegiance
         self._address = given.address
-        self._mtu = PodMtu()
+        self._mtu = PodMtu(config.mtu_iface_pattern)
+        self._mtu_file = MtuFile(Path(given.run_dir) / "mtu")
         self._monitor = Monitor(self._link_event, LINK_GROUPS + ADDRESS_GROUPS)
         self._workload_prefixes = interface_prefixes(config)
         self._drift = watch_drift(config, drivers.dataplane, self._drifted)
         source = self._source(fanout)
         self._ipam = IPAM(store)
-        self._tunnels = TunnelAddresses(store, self._ipam, self._name)
+        self._tunnels = TunnelAddresses(store, self._ipam, self._name, self._tell_mtu)
         engine = Engine(self._name, spoofing=allows_spoofing(config))
         pipeline = Pipeline(engine, drivers.dataplane, configure=configuring(engine, drivers))
         self._agent = Agent(
             given.settings,
             source,
             pipeline,
-            [self._tunnels.saw],
+            [self._tunnels.saw, self._saw_settings],
             absent_policies=source.absent_policies,
             keep=given.remembered.keep,
         )
@@ -249,15 +252,32 @@ class _Node:
             await register(self._store, self._name, self._address, told)
 
     def _pod_mtu(self) -> int:
-        return self._mtu.through_vxlan() if self._tunnels.in_use else self._mtu.without_tunnel()
+        config = self._agent.config
+        self._mtu.configure(config.mtu_iface_pattern)
+        return self._mtu.through(self._tunnels.in_use, mtus(config))
+
+    def _tell_mtu(self) -> None:
+        """After what may have changed it: a link, a pool, a setting."""
+        mtu = self._pod_mtu()
+        try:
+            if self._mtu_file.tell(mtu):
+                _log.info("the MTU of new workloads changes", mtu=mtu)
+        except OSError as problem:
+            self._agent.warn(f"can't write the MTU of workloads to a file: {problem}")
+
+    def _saw_settings(self, updates: Sequence[KeyValue]) -> None:
+        if any(key.kind == "FelixConfiguration" for key, _ in updates):
+            self._tell_mtu()
 
     def _link_event(self, event: Event) -> None:
         match event:
             case LinkChanged(link, LinkState.GONE):
                 self._mtu.link_gone(link.name)
+                self._tell_mtu()
                 self._agent.link_changed(link.name, LinkState.GONE)
             case LinkChanged(link, state):
                 self._mtu.link_changed(link)
+                self._tell_mtu()
                 self._agent.link_changed(link.name, state)
             case AddressChanged(address, _):
                 self._address_event(address.index)

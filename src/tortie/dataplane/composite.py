@@ -184,7 +184,7 @@ def _without_departures(delta: Delta) -> Delta:
     return Delta(
         endpoints=delta.endpoints,
         routes=delta.routes,
-        vteps=delta.vteps,
-        vteps_removed=delta.vteps_removed,
         local_vtep=delta.local_vtep,
+        local_vtep_v6=delta.local_vtep_v6,
+        encapsulation=delta.encapsulation,
     )

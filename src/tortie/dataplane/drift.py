@@ -1,21 +1,20 @@
 """Who else changes what the drivers own, told as it happens; repair is the drivers' business.
 
 Three kinds of state, each known by what marks it as ours: the tables named `calico`, routes of our
-protocols or in the place of ours, the tunnel device's addresses and entries. What goes with a link
+protocols or in the place of ours, the tunnel devices' addresses and entries. What goes with a link
 comes with news of links; sysctls give no notification and wait for the timer.
 """
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
 from tortie.dataplane.nftables.driver import NftablesDataplane
 from tortie.dataplane.nftables.names import TABLE
 from tortie.dataplane.routes import RouteDriver, RouteSettings
-from tortie.dataplane.tunnels import VxlanDriver
 from tortie.linux.netlink.nftevents import Transaction, TransactionMonitor
-from tortie.linux.netlink.rtforeign import ForeignChange, ForeignMonitor, What
+from tortie.linux.netlink.rtforeign import ForeignChange, ForeignMonitor
 from tortie.linux.netlink.rtroute import KernelRoute
 
 _LOST = "notifications were lost"
@@ -26,6 +25,18 @@ class Drift(NamedTuple):
 
     driver: str
     by: str
+
+
+class Owners(NamedTuple):
+    """Which driver of a tunnel owns which device, and which routing table."""
+
+    devices: Mapping[str, str]
+    tables: Mapping[int, str]
+
+    @property
+    def drivers(self) -> tuple[str, ...]:
+        """All of them."""
+        return tuple(dict.fromkeys((*self.devices.values(), *self.tables.values())))
 
 
 class DriftWatch:
@@ -41,8 +52,10 @@ class DriftWatch:
         handler: Callable[[Drift], None],
         ports: Callable[..., frozenset[int]],
         routes: RouteSettings,
+        tunnels: Owners,
     ) -> None:
         self._handler, self._ports, self._routes = handler, ports, routes
+        self._tunnels = tunnels
         self._firewall = TransactionMonitor(
             TABLE, ports(NftablesDataplane.name), self._transaction, self._firewall_lost
         )
@@ -70,17 +83,23 @@ class DriftWatch:
         self._handler(Drift(NftablesDataplane.name, _LOST))
 
     def _network_lost(self) -> None:
-        for name in (RouteDriver.name, VxlanDriver.name):
+        for name in (RouteDriver.name, *self._tunnels.drivers):
             self._handler(Drift(name, _LOST))
 
     def _change(self, found: ForeignChange) -> None:
-        if found.port in self._ports(RouteDriver.name, VxlanDriver.name):
+        if found.port in self._ports(RouteDriver.name, *self._tunnels.drivers):
             return
-        if found.route is not None:
-            if self._concerns(found.route):
-                self._handler(Drift(RouteDriver.name, _sender(found.port)))
-        elif self._is_tunnel(found):
-            self._handler(Drift(VxlanDriver.name, _sender(found.port)))
+        driver = self._concerned(found)
+        if driver:
+            self._handler(Drift(driver, _sender(found.port)))
+
+    def _concerned(self, found: ForeignChange) -> str:
+        """The driver whose state it is; "" for none's."""
+        if found.route is None:
+            return self._tunnels.devices.get(_interface(found.link), "")
+        if found.route.table in self._tunnels.tables:
+            return self._tunnels.tables[found.route.table]
+        return RouteDriver.name if self._concerns(found.route) else ""
 
     def _concerns(self, route: KernelRoute) -> bool:
         """Whether it is one of ours, or came in the place of one."""
@@ -93,11 +112,6 @@ class DriftWatch:
             return True
         # Of a foreign protocol, only one that took another's place gets here.
         return route.priority == settings.priority(route.destination.version)
-
-    def _is_tunnel(self, found: ForeignChange) -> bool:
-        name = _interface(found.link)
-        devices = (self._routes.vxlan_device4, self._routes.vxlan_device6)
-        return found.what is not What.ROUTE and name in devices
 
 
 def _interface(index: int) -> str:

@@ -91,6 +91,17 @@ class Links:
         """Make a bridge without ports."""
         self.create(NewLink(name, "bridge"))
 
+    def create_ipip(self, name: str) -> None:
+        """Make an IPIP device whose routes say where packets go; no error where it is there.
+
+        Loading the kernel's module makes a tunl0 in every namespace by itself.
+        """
+        try:
+            self.create(NewLink(name, "ipip"))
+        except NetlinkError as error:
+            if error.errno != errno.EEXIST:
+                raise
+
     def delete(self, name: str) -> bool:
         """Delete an interface; returns False when there was none."""
         request = Request(RTM_DELLINK, build_link_query(name=name), about=f"deleting {name}")

@@ -1,16 +1,14 @@
-"""The node's own address inside the VXLAN network: there when a pool needs one, else gone.
+"""The node's own addresses inside the tunnels: each there when a pool needs it, else gone.
 
-The address comes from IPAM under the handle vxlan-tunnel-addr-<node>, so that no workload gets
-it, and is published in the Node, from where every other node learns it.
+An address comes from IPAM under a handle of its own, such as vxlan-tunnel-addr-<node>, so that no
+workload gets it, and is published in the Node, from where every other node learns it.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from hashlib import sha1
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import structlog
-from msgspec.structs import replace
 
 from tortie.agent.backoff import Backoff
 from tortie.agent.pipeline import KeyValue
@@ -18,23 +16,30 @@ from tortie.api import IPPool, Key, Node, Resource
 from tortie.datastore import Datastore, DatastoreError, NotFound, update_with
 from tortie.ipam import IPAM, AssignRequest, IpamError
 from tortie.net import Prefix, format_address, parse_network
+from tortie.node.ends import ENDS, End
 
 _log = structlog.get_logger(__name__)
 
 
 class TunnelAddresses:
-    """Keeps one node's VXLAN address right. Runs beside the agent and sees its updates."""
+    """Keeps one node's addresses in tunnels right. Runs beside the agent and sees its updates."""
 
-    def __init__(self, store: Datastore, ipam: IPAM, node: str) -> None:
+    def __init__(
+        self,
+        store: Datastore,
+        ipam: IPAM,
+        node: str,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`changed` is called when other tunnels are in use than before."""
+        self._changed = changed
         self._store = store
         self._ipam = ipam
         self._node = Key("Node", "", node)
-        self._handle = f"vxlan-tunnel-addr-{node}"
-        self._attributes = {"node": node, "type": "vxlanTunnelAddress"}
         self._due = asyncio.Event()
         self._backoff = Backoff()
         self._told = ""
-        self.in_use = False  # whether a pool uses VXLAN
+        self.in_use: frozenset[str] = frozenset()  # names of the ends that are asked for
 
     def saw(self, updates: Sequence[KeyValue]) -> None:
         """The agent's observer: a pool or our node changed."""
@@ -55,7 +60,7 @@ class TunnelAddresses:
                 self._tell(str(problem))
                 self._backoff.schedule(self._due.set)
             except Exception:  # a defect here must not end the agent, whose policy is right
-                _log.exception("setting the tunnel's address met a defect, will retry")
+                _log.exception("setting the tunnels' addresses met a defect, will retry")
                 self._backoff.schedule(self._due.set)
             else:
                 self._told = ""
@@ -65,59 +70,71 @@ class TunnelAddresses:
         """Once, not at each attempt: a datastore may be away for long."""
         if reason != self._told:
             self._told = reason
-            _log.warning("can't set the tunnel's address, will retry", reason=reason)
+            _log.warning("can't set the tunnels' addresses, will retry", reason=reason)
 
     async def reconcile(self) -> None:
-        """Make address and Node as the pools want them. Raises DatastoreError, IpamError."""
-        pools = vxlan_pools((await self._store.list("IPPool")).resources)
-        self.in_use = bool(pools)
+        """Make addresses and Node as the pools want them. Raises DatastoreError, IpamError.
+
+        One end's trouble (a full pool) does not stop the others.
+        """
+        pools = (await self._store.list("IPPool")).resources
         node = cast(Node, await self._store.get(self._node))
-        held = await self._ipam.addresses_of(self._handle)
+        wanted = {end: end.pools(pools, node) for end in ENDS}
+        in_use = frozenset(end.name for end, asking in wanted.items() if asking)
+        if in_use != self.in_use:
+            self.in_use = in_use
+            self._changed()
+        problems = [
+            problem
+            for end, asking in wanted.items()
+            if (problem := await self._settle(end, asking)) is not None
+        ]
+        if problems:
+            raise problems[0]
+
+    async def _settle(self, end: End, pools: Sequence[IPPool]) -> IpamError | None:
+        held = await self._ipam.addresses_of(self._handle(end))
+        if not pools and not held:
+            await self._publish(end, "")  # what a former life left there
+            return None
         if not _is_within(held, pools):
-            await self._withdraw()
-            held = await self._assign(pools) if pools else ()
+            await self._publish(end, "")  # first: else others send to what is somebody else's
+            await self._ipam.release_by_handle(self._handle(end))
+            try:
+                held = await self._assign(end, pools) if pools else ()
+            except IpamError as problem:
+                return problem
         if held:
-            await self._publish(format_address(4, held[0].address), tunnel_mac(node))
+            await self._publish(end, format_address(end.version, held[0].address))
+        return None
 
-    async def _withdraw(self) -> None:
-        """First from the Node, then from IPAM: else others send to what is somebody else's."""
-        await self._publish("", "")
-        await self._ipam.release_by_handle(self._handle)
+    def _handle(self, end: End) -> str:
+        return f"{end.handle}-{self._node.name}"
 
-    async def _assign(self, pools: Sequence[IPPool]) -> tuple[Prefix, ...]:
+    async def _assign(self, end: End, pools: Sequence[IPPool]) -> tuple[Prefix, ...]:
+        cidrs = tuple(pool.spec.cidr for pool in pools)
         request = AssignRequest(
             node=self._node.name,
-            handle=self._handle,
-            pools4=tuple(pool.spec.cidr for pool in pools),
+            handle=self._handle(end),
+            count4=int(end.version == 4),
+            count6=int(end.version == 6),
+            pools4=cidrs if end.version == 4 else (),
+            pools6=cidrs if end.version == 6 else (),
             use="Tunnel",
-            attributes=self._attributes,
+            attributes={"node": self._node.name, "type": end.attribute},
         )
         return (await self._ipam.auto_assign(request)).ips
 
-    async def _publish(self, address: str, mac: str) -> None:
+    async def _publish(self, end: End, address: str) -> None:
         def change(current: Resource) -> Resource | None:
             node = cast(Node, current)
-            wanted = replace(node.spec, ipv4_vxlan_tunnel_addr=address, vxlan_tunnel_mac_addr=mac)
-            if wanted == node.spec:
+            wanted = end.publish(node, address)
+            if wanted == node:
                 return None
-            _log.info("the tunnel's address changes", address=address or "none")
-            return replace(node, spec=wanted)
+            _log.info("a tunnel's address changes", tunnel=end.name, address=address or "none")
+            return wanted
 
         await update_with(self._store, self._node, change)
-
-
-def vxlan_pools(pools: Iterable[Resource]) -> list[IPPool]:
-    """The IPv4 pools that traffic between nodes of goes through VXLAN."""
-    return [pool for pool in cast(Iterable[IPPool], pools) if _uses_vxlan(pool)]
-
-
-def _uses_vxlan(pool: IPPool) -> bool:
-    if pool.spec.vxlan_mode not in ("Always", "CrossSubnet"):
-        return False
-    try:
-        return parse_network(pool.spec.cidr).version == 4
-    except ValueError:  # whoever reads pools for policy tells of it
-        return False
 
 
 def _is_within(held: Sequence[Prefix], pools: Sequence[IPPool]) -> bool:
@@ -125,11 +142,3 @@ def _is_within(held: Sequence[Prefix], pools: Sequence[IPPool]) -> bool:
         parse_network(pool.spec.cidr).contains(Prefix.single(held[0].version, held[0].address))
         for pool in pools
     )
-
-
-def tunnel_mac(node: Node) -> str:
-    """The MAC that the Node has, else one made of its name: the same after every restart."""
-    if node.spec.vxlan_tunnel_mac_addr:
-        return node.spec.vxlan_tunnel_mac_addr
-    digest = sha1(node.metadata.name.encode(), usedforsecurity=False).digest()
-    return ":".join(f"{byte:02x}" for byte in (0x66, *digest[:5]))

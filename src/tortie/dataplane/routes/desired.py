@@ -10,6 +10,7 @@ from tortie.dataplane.routes.settings import RouteSettings
 from tortie.engine.delta import Delta, Route, RouteKind
 from tortie.linux.netlink.rtnetlink import (
     RTN_BLACKHOLE,
+    RTPROT_KERNEL,
     SCOPE_LINK,
     SCOPE_UNIVERSE,
     KernelRoute,
@@ -117,13 +118,17 @@ class DesiredRoutes:
         for version in (4, 6):
             if interface == self._settings.vxlan_device(version):
                 found |= self._kinds.get((RouteKind.VXLAN, version), set())
+        if interface == self._settings.ipip_device:
+            found |= self._kinds.get((RouteKind.IPIP, 4), set())
         return found
 
     def direct(self) -> set[Prefix]:
         """The destinations whose interface is the kernel's choice, by the gateway."""
-        return self._kinds.get((RouteKind.DIRECT, 4), set()) | self._kinds.get(
-            (RouteKind.DIRECT, 6), set()
-        )
+        found: set[Prefix] = set()
+        for kind in (RouteKind.DIRECT, RouteKind.PLAIN):
+            for version in (4, 6):
+                found |= self._kinds.get((kind, version), set())
+        return found
 
     def owner(self, destination: Prefix) -> EndpointId | None:
         """Which endpoint has this address; the lowest id where several claim it."""
@@ -156,6 +161,7 @@ def device_route(destination: Prefix, index: int, settings: RouteSettings) -> Ke
         table=settings.table,
         priority=settings.priority(destination.version),
         oif=index,
+        source=settings.source(destination.version),
     )
 
 
@@ -172,15 +178,26 @@ def cluster_route(
     )
     if route.kind is RouteKind.BLACKHOLE:
         return _with(plain, type=RTN_BLACKHOLE)
-    if route.kind is RouteKind.DIRECT:
+    if route.kind is RouteKind.DIRECT or (
+        route.kind is RouteKind.PLAIN and settings.programs_plain
+    ):
         return _with(plain, gateway=route.gateway)
-    if route.kind is not RouteKind.VXLAN:
-        return None  # of a tunnel that is not made here, or BGP's business
-    device = links.get(settings.vxlan_device(version))
+    device = links.get(_tunnel(route, settings))
     if device is None:
         return None
-    # The tunnel's addresses are on no subnet of the device, so the kernel has to be told.
+    # The other end's address is on no subnet of the device, so the kernel has to be told.
     return _with(plain, gateway=route.gateway, oif=device.index, onlink=True)
+
+
+def _tunnel(route: Route, settings: RouteSettings) -> str:
+    """The device that a route needs; "" where the route is not made here.
+
+    A plain one is BGP's business then, and one beyond our subnet (ROUTED) always: what is between
+    has to know the way, and the node's own default route leads there.
+    """
+    if route.kind is RouteKind.VXLAN:
+        return settings.vxlan_device(route.destination.version)
+    return settings.ipip_device if route.kind is RouteKind.IPIP and settings.programs_ipip else ""
 
 
 def as_wanted(route: KernelRoute, settings: RouteSettings) -> KernelRoute:
@@ -198,8 +215,10 @@ def is_ours(route: KernelRoute, names: Mapping[int, str], settings: RouteSetting
         return False
     if route.protocol == settings.cluster_protocol:
         return True
-    device = names.get(route.oif, "")
-    return route.protocol == settings.device_protocol and settings.is_workload(device)
+    if not settings.is_workload(names.get(route.oif, "")):
+        return False
+    foreign = settings.remove_external and route.protocol != RTPROT_KERNEL
+    return foreign or route.protocol == settings.device_protocol
 
 
 def _needs_same(old: Endpoint | None, new: Endpoint) -> bool:

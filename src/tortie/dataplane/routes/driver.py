@@ -17,7 +17,7 @@ from tortie.linux.links import Links
 from tortie.linux.netlink.rtnetlink import KernelRoute, Link
 from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.net import Prefix
-from tortie.policy.program import EndpointId
+from tortie.policy.program import Endpoint, EndpointId
 
 _FEW = 64  # up to here, asking for interfaces one by one is cheaper than listing them
 
@@ -71,10 +71,10 @@ class RouteDriver:
         touched = self._desired.fold(delta)
         self._pending |= touched.destinations
         self._unseen |= touched.interfaces
-        if delta.local_vtep is not None:  # the device may be another one now
-            self._unseen |= self._tunnels()
+        if _moves_tunnels(delta):  # a device may be another one now
+            self._unseen |= self._settings.tunnels
         elif delta.routes:
-            self._unseen |= self._tunnels() - self._links.keys()
+            self._unseen |= self._settings.tunnels - self._links.keys()
 
     def apply(self, delta: Delta) -> Applied:
         """Take the delta in, write what follows from it, and try again what failed."""
@@ -92,7 +92,7 @@ class RouteDriver:
         if not self._synced:
             return self.resync()
         depending = self._desired.through(name)
-        if depending or name in self._desired.interfaces or name in self._tunnels():
+        if depending or name in self._desired.interfaces or name in self._settings.tunnels:
             self._unseen.add(name)
         elif not self._settings.is_workload(name):
             depending = self._desired.direct()
@@ -114,8 +114,11 @@ class RouteDriver:
             link is not None
             and link.running
             and self._sysctls.done(endpoint, link.index)
-            and all(self._holds(address.network, endpoint_id) for address in endpoint.addresses)
+            and (self._settings.disabled or self._all_held(endpoint))
         )
+
+    def _all_held(self, endpoint: Endpoint) -> bool:
+        return all(self._holds(one.network, endpoint.id) for one in endpoint.addresses)
 
     def _holds(self, destination: Prefix, endpoint_id: EndpointId) -> bool:
         wanted = self._desired.route(destination, self._links)
@@ -144,9 +147,11 @@ class RouteDriver:
 
     def _read_and_settle(self, table: RouteTable, links: Links) -> None:
         found = links.list()
-        watched = self._desired.interfaces.keys() | self._tunnels()
+        watched = self._desired.interfaces.keys() | self._settings.tunnels
         self._links = {link.name: link for link in found if link.up and link.name in watched}
-        strays = table.read(self._wanted, {link.index: link.name for link in found})
+        strays: list[KernelRoute] = []
+        if not self._settings.disabled:
+            strays = table.read(self._wanted, {link.index: link.name for link in found})
         self._unseen.clear()
         self._sysctls.forget()
         self._configure(self._desired.interfaces)
@@ -166,11 +171,10 @@ class RouteDriver:
 
     def _look_and_settle(self, destinations: set[Prefix], table: RouteTable, links: Links) -> None:
         self._refresh_links(links)
+        if self._settings.disabled:
+            return
         table.look_again(destinations, self._wanted, self._names())
         self._write_pending(table)
-
-    def _tunnels(self) -> set[str]:
-        return {self._settings.vxlan_device4, self._settings.vxlan_device6}
 
     def _names(self) -> dict[int, str]:
         return {link.index: link.name for link in self._links.values()}
@@ -205,6 +209,8 @@ class RouteDriver:
 
     def _write_pending(self, table: RouteTable) -> None:
         pending, self._pending = self._pending, set()
+        if self._settings.disabled:
+            pending = set()
         if self._settings.ip_forwarding:
             self._sysctls.forward({4} | {destination.version for destination in pending})
         for destination in pending:
@@ -248,6 +254,14 @@ class RouteDriver:
             if rivals and destination not in self._failures:
                 reason = f"{destination} belongs to {self._desired.owner(destination)} already"
                 self._failures[destination] = Failure(self.name, str(rivals[0]), reason)
+
+
+def _moves_tunnels(delta: Delta) -> bool:
+    return (
+        delta.local_vtep is not None
+        or delta.local_vtep_v6 is not None
+        or delta.encapsulation is not None
+    )
 
 
 def _find(links: Links, name: str) -> Link | None:

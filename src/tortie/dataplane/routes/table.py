@@ -52,8 +52,9 @@ class RouteTable:
 
     def _read_ours(self, names: Names) -> Iterable[KernelRoute]:
         settings = self._settings
+        protocols = {0} if settings.remove_external else settings.protocols  # 0: whoever's
         for version in (4, 6):
-            for protocol in {settings.device_protocol, settings.cluster_protocol}:
+            for protocol in protocols:
                 for route in self._routes.list(version, table=settings.table, protocol=protocol):
                     if is_ours(route, names, settings):
                         yield as_wanted(route, settings)

@@ -6,7 +6,15 @@ never learn from packets: what is not programmed is not reached. Routes into the
 `routes`.
 """
 
-from tortie.dataplane.tunnels.driver import VxlanDriver
-from tortie.dataplane.tunnels.settings import VxlanSettings
+from tortie.dataplane.tunnels.driver import VxlanDriver, driver_name
+from tortie.dataplane.tunnels.ipip import IpipDriver
+from tortie.dataplane.tunnels.settings import VXLAN_V6, IpipSettings, VxlanSettings
 
-__all__ = ["VxlanDriver", "VxlanSettings"]
+__all__ = [
+    "VXLAN_V6",
+    "IpipDriver",
+    "IpipSettings",
+    "VxlanDriver",
+    "VxlanSettings",
+    "driver_name",
+]

@@ -20,7 +20,9 @@ _NOT_THERE = frozenset({errno.ENOENT, errno.ENODEV, errno.EADDRNOTAVAIL})
 
 
 class VxlanDriver:
-    """One node's VXLAN tunnel for packets of one IP version, in the network namespace of the thread that first uses it.
+    """One node's VXLAN tunnel for packets of one IP version.
+
+    It works in the network namespace of the thread that first uses it.
 
     Raises NetlinkError or TimeoutError when the kernel can't be asked; what it refuses is a
     Failure. After an exception the next call reads everything back.
@@ -150,7 +152,7 @@ class VxlanDriver:
             before = self._device_seen()
             wanted = wanted_device(self._desired.local, self._links, self._settings)
             device = ensure(name, wanted, self._links)
-        except NetlinkLost:
+        except (NetlinkLost, TimeoutError):
             raise
         except (Refused, OSError, ValueError) as error:
             self._failures[name] = Failure(self.name, name, str(error))

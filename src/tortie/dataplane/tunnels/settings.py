@@ -25,8 +25,9 @@ VXLAN_V6 = VxlanSettings(version=6, device="vxlan-v6.calico")
 
 
 class IpipSettings(Struct, frozen=True):
-    """The IPIP device. `mtu` is IpInIpMtu; 0: what the underlay carries, less 20."""
+    """The IPIP device of `node`. `mtu` is IpInIpMtu; 0: what the underlay carries, less 20."""
 
+    node: str
     device: str = "tunl0"
     mtu: int = 0
 

@@ -66,10 +66,10 @@ class DataplaneParameters(ProcessParameters, frozen=True, kw_only=True):
         int, Parameter("DeviceRouteProtocol", integer(1, 255), "3", required=True, used=True)
     ]
     device_route_source_address: Annotated[
-        Prefix | None, Parameter("DeviceRouteSourceAddress", address(4))
+        Prefix | None, Parameter("DeviceRouteSourceAddress", address(4), used=True)
     ]
     device_route_source_address_ipv6: Annotated[
-        Prefix | None, Parameter("DeviceRouteSourceAddressIPv6", address(6))
+        Prefix | None, Parameter("DeviceRouteSourceAddressIPv6", address(6), used=True)
     ]
     disable_conntrack_invalid_check: Annotated[
         bool, Parameter("DisableConntrackInvalidCheck", BOOLEAN, "false", used=True)
@@ -176,7 +176,10 @@ class DataplaneParameters(ProcessParameters, frozen=True, kw_only=True):
     mtu_iface_pattern: Annotated[
         str,
         Parameter(
-            "MTUIfacePattern", EXPRESSION, "^((en|wl|ww|sl|ib)[Pcopsvx].*|(eth|wlan|wwan).*)"
+            "MTUIfacePattern",
+            EXPRESSION,
+            "^((en|wl|ww|sl|ib)[Pcopsvx].*|(eth|wlan|wwan).*)",
+            used=True,
         ),
     ]
     nat_outgoing_address: Annotated[
@@ -229,9 +232,12 @@ class DataplaneParameters(ProcessParameters, frozen=True, kw_only=True):
             "ProgramClusterRoutes",
             one_of("Disabled", "EnabledIPIPOnly", "EnabledNoEncapOnly", "Enabled"),
             "EnabledIPIPOnly",
+            used=True,
         ),
     ]
-    remove_external_routes: Annotated[bool, Parameter("RemoveExternalRoutes", BOOLEAN, "true")]
+    remove_external_routes: Annotated[
+        bool, Parameter("RemoveExternalRoutes", BOOLEAN, "true", used=True)
+    ]
     require_mtu_file: Annotated[bool, Parameter("RequireMTUFile", BOOLEAN, "false")]
     route_refresh_interval: Annotated[
         float, Parameter("RouteRefreshInterval", SECONDS, "90", used=True)
@@ -239,7 +245,9 @@ class DataplaneParameters(ProcessParameters, frozen=True, kw_only=True):
     route_source: Annotated[
         str, Parameter("RouteSource", one_of("CalicoIPAM", "WorkloadIPs"), "CalicoIPAM")
     ]
-    route_sync_disabled: Annotated[bool, Parameter("RouteSyncDisabled", BOOLEAN, "false")]
+    route_sync_disabled: Annotated[
+        bool, Parameter("RouteSyncDisabled", BOOLEAN, "false", used=True)
+    ]
     route_table_range: Annotated[
         TableRange | None, Parameter("RouteTableRange", TABLE_RANGE, fatal=True)
     ]

@@ -20,7 +20,9 @@ class OverlayParameters(BpfParameters, frozen=True, kw_only=True):
     vxlan_mtu: Annotated[
         int, Parameter("VXLANMTU", integer(0, 65535), "0", yaml="vxlanMTU", used=True)
     ]
-    vxlan_mtu_v6: Annotated[int, Parameter("VXLANMTUV6", integer(), "0", yaml="vxlanMTUV6")]
+    vxlan_mtu_v6: Annotated[
+        int, Parameter("VXLANMTUV6", integer(), "0", yaml="vxlanMTUV6", used=True)
+    ]
     vxlan_port: Annotated[
         int, Parameter("VXLANPort", integer(1, 65535), "4789", required=True, used=True)
     ]
@@ -35,7 +37,7 @@ class OverlayParameters(BpfParameters, frozen=True, kw_only=True):
     ip_in_ip_enabled: Annotated[
         bool | None, Parameter("IpInIpEnabled", BOOLEAN, yaml="ipipEnabled")
     ]
-    ip_in_ip_mtu: Annotated[int, Parameter("IpInIpMtu", integer(), "0", yaml="ipipMTU")]
+    ip_in_ip_mtu: Annotated[int, Parameter("IpInIpMtu", integer(), "0", yaml="ipipMTU", used=True)]
 
     # Overlay: Wireguard
     wireguard_enabled: Annotated[bool, Parameter("WireguardEnabled", BOOLEAN, "false")]

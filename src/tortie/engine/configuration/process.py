@@ -85,7 +85,7 @@ class ProcessParameters(Struct, frozen=True, kw_only=True):
 
     # Process: Feature detection/overrides
     feature_detect_override: Annotated[
-        tuple[tuple[str, str], ...], Parameter("FeatureDetectOverride", PAIRS)
+        tuple[tuple[str, str], ...], Parameter("FeatureDetectOverride", PAIRS, used=True)
     ]
     feature_gates: Annotated[tuple[tuple[str, str], ...], Parameter("FeatureGates", PAIRS)]
 

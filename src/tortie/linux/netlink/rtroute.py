@@ -9,14 +9,15 @@ from tortie.linux.netlink.wire import MalformedMessage, attribute, attribute_map
 from tortie.net import Prefix, format_address
 
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
-RTN_UNICAST, RTN_LOCAL, RTN_BLACKHOLE = 1, 2, 6
+RTN_UNICAST, RTN_LOCAL, RTN_BLACKHOLE, RTN_THROW = 1, 2, 6, 9
 SCOPE_UNIVERSE, SCOPE_LINK = 0, 253
 TABLE_MAIN = 254
+RTPROT_KERNEL = 2
 RTM_F_CLONED, RTM_F_FIB_MATCH = 0x200, 0x2000
 _ONLINK = 4
 
 _HEADER = struct.Struct("=BBBBBBBBI")
-_DST, _OIF, _GATEWAY, _PRIORITY, _MULTIPATH, _TABLE = 1, 4, 5, 6, 9, 15
+_DST, _OIF, _GATEWAY, _PRIORITY, _SOURCE, _MULTIPATH, _TABLE = 1, 4, 5, 6, 7, 9, 15
 _U32_ATTRIBUTE = struct.Struct("=HHI")
 _PROTOCOLS = {2: "kernel", 3: "boot", 4: "static", 9: "ra", 12: "bird", 16: "dhcp"}
 _TYPES = {2: "local", 6: "blackhole", 7: "unreachable", 8: "prohibit", 9: "throw"}
@@ -26,8 +27,9 @@ class KernelRoute(Struct, frozen=True):
     """A route as the kernel holds it.
 
     `oif` is an interface index (0: none, or the kernel's choice), `gateway` an address as int of
-    the destination's family. `multipath` holds several next hops as the kernel wrote them; we make
-    no such routes, but must not take one for a simple one.
+    the destination's family, `source` likewise what the node's own packets come from. `multipath`
+    holds several next hops as the kernel wrote them; we make no such routes, but must not take one
+    for a simple one.
     """
 
     destination: Prefix
@@ -40,6 +42,7 @@ class KernelRoute(Struct, frozen=True):
     gateway: int | None = None
     onlink: bool = False
     multipath: bytes = b""
+    source: int | None = None
 
     def __str__(self) -> str:
         words = [_TYPES.get(self.type, ""), str(self.destination)]
@@ -67,6 +70,8 @@ def build_route(route: KernelRoute) -> bytes:
         parts.append(_U32_ATTRIBUTE.pack(8, _OIF, route.oif))
     if route.gateway is not None:
         parts.append(attribute(_GATEWAY, route.gateway.to_bytes(size)))
+    if route.source is not None:
+        parts.append(attribute(_SOURCE, route.source.to_bytes(size)))
     if route.multipath:
         parts.append(attribute(_MULTIPATH, route.multipath))
     return b"".join(parts)
@@ -103,7 +108,7 @@ def parse_route(payload: bytes) -> KernelRoute:
     if version is None or length > BYTES[version] * 8:
         raise MalformedMessage(f"a route of family {family} with a prefix of /{length}")
     found = attribute_map(payload, _HEADER.size)
-    gateway = found.get(_GATEWAY)
+    gateway, source = found.get(_GATEWAY), found.get(_SOURCE)
     return KernelRoute(
         Prefix(version, _address(found[_DST], version) if _DST in found else 0, length),
         kind,
@@ -115,6 +120,7 @@ def parse_route(payload: bytes) -> KernelRoute:
         None if gateway is None else _address(gateway, version),
         bool(flags & _ONLINK),
         found.get(_MULTIPATH, b""),
+        None if source is None else _address(source, version),
     )
 
 
