@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import NamedTuple
 
-from tortie.dataplane.policy.settings import PolicySettings
+from tortie.dataplane.policy.settings import Marks, PolicySettings
 
 _LOG_PREFIX_ROOM = 29  # the kernel's LOG target keeps no more
 _SEPARATOR = ": "
@@ -46,6 +46,13 @@ class IptablesSettings(PolicySettings, frozen=True):
             raise ValueError(f"MaxIpsetSize {self.max_set_size}: give a size from 1 to {1 << 31}")
         if not 1 <= self.lock_seconds <= 3600:
             raise ValueError(f"lock_seconds {self.lock_seconds}: give from 1 to 3600 seconds")
+
+    @property
+    def marks(self) -> Marks:
+        """As everywhere, without the two bits that rules use while they are matched."""
+        found, scratch = super().marks, self.scratch.so_far | self.scratch.part
+        kept = (found.wireguard & ~scratch, found.endpoints & ~scratch)
+        return found._replace(wireguard=kept[0], endpoints=kept[1])
 
     @property
     def scratch(self) -> Scratch:

@@ -30,12 +30,19 @@ class LoopAction(StrEnum):
 class Marks(NamedTuple):
     """Bits of the packet's mark. `decided` is accept and pass together.
 
-    `early`: a host endpoint has allowed the packet before tracking or NAT.
+    `early`: a host endpoint has allowed the packet before tracking or NAT. `ended` is a bit of the
+    connection's mark: policy denies now what it allowed when the connection began. `wireguard`:
+    WireGuard has it already. `endpoints`: which endpoint a packet came from, where it passes
+    through the node itself on its way (kube-proxy in IPVS mode). A mask of few bits leaves the
+    last ones at 0.
     """
 
     accept: int
     passed: int
     early: int
+    ended: int = 0
+    wireguard: int = 0
+    endpoints: int = 0
 
     @property
     def decided(self) -> int:
@@ -53,8 +60,8 @@ class PolicySettings(Struct, frozen=True):
     and DNS from workloads to the host pass; `failsafes` [Failsafe{In,Out}boundHostPorts];
     `nat_ports` [NATPortRange], `nat_address` [NATOutgoingAddress, IPv4], `nat_interface`
     [NATOutgoingInterfaceFilter: a name, or with "+" behind it what names begin with] of what leaves
-    pools with natOutgoing; `service_loops` [ServiceLoopPrevention]. Raises ValueError where a value
-    can't be used.
+    pools with natOutgoing; `service_loops` [ServiceLoopPrevention]; `end_denied_flows`
+    [EndDeniedFlows]. Raises ValueError where a value can't be used.
     """
 
     interface_prefixes: tuple[str, ...] = ("cali",)
@@ -72,6 +79,7 @@ class PolicySettings(Struct, frozen=True):
     nat_address: Prefix | None = None
     nat_interface: str = ""
     service_loops: LoopAction = LoopAction.DROP
+    end_denied_flows: bool = False
 
     def __post_init__(self) -> None:
         if not self.interface_prefixes:
@@ -81,6 +89,10 @@ class PolicySettings(Struct, frozen=True):
         if self.mark_mask.bit_count() < 3 or not 0 < self.mark_mask < 1 << 32:
             raise ValueError(
                 f"mark_mask {self.mark_mask:#x}: give a 32-bit mask of three bits or more"
+            )
+        if self.end_denied_flows and not self.marks.ended:
+            raise ValueError(
+                f"mark_mask {self.mark_mask:#x}: EndDeniedFlows needs four bits or more"
             )
         if self.nat_interface:
             checked_interface(self.nat_interface.removesuffix("+"))
@@ -93,12 +105,12 @@ class PolicySettings(Struct, frozen=True):
 
     @property
     def marks(self) -> Marks:
-        """The mask's three lowest bits."""
-        accept = self.mark_mask & -self.mark_mask
-        rest = self.mark_mask ^ accept
-        passed = rest & -rest
-        rest ^= passed
-        return Marks(accept, passed, rest & -rest)
+        """The mask's bits from the lowest one on; the rest tells endpoints apart."""
+        rest, bits = self.mark_mask, []
+        for _ in range(5):
+            bits.append(rest & -rest)
+            rest ^= bits[-1]
+        return Marks(*bits, endpoints=rest)
 
     def guards(self, interface: str) -> bool:
         """Whether the tables look at this interface's packets at all."""
