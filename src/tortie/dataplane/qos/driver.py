@@ -1,0 +1,234 @@
+"""Limits of bandwidth into the kernel: looks at an interface, makes the steps, looks again.
+
+Nothing is remembered of the kernel: limits change seldom and few interfaces have any, so that what
+others do between two looks can't lead astray.
+"""
+
+import errno
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from tortie.dataplane.contract import Applied, Failure
+from tortie.dataplane.qos import plan
+from tortie.dataplane.qos.desired import IFB_PREFIX, DesiredShapes, Shape, ifb_name
+from tortie.dataplane.qos.plan import HANDLE, PRIORITY, Seen, Step
+from tortie.engine.delta import Delta
+from tortie.linux.links import Links
+from tortie.linux.netlink.rtnetlink import Link, NewLink
+from tortie.linux.netlink.rttc import ROOT, Filter, Qdisc
+from tortie.linux.netlink.sockets import NetlinkError, NetlinkLost, NetlinkSocket
+from tortie.linux.shaping import Shaping, has_hooks
+
+_ROUNDS = 5  # a device is made, then looked at; somebody else may come between
+_NOT_THERE = frozenset({errno.ENOENT, errno.ENODEV})
+
+
+class Everything(NamedTuple):
+    """All links and queues of the namespace, read at once."""
+
+    links: Mapping[str, Link]
+    queues: Mapping[int, tuple[Qdisc, ...]]
+
+
+class QosDriver:
+    """The bandwidth of one node, in the network namespace of the thread that first uses it.
+
+    Raises NetlinkError or TimeoutError when the kernel can't be asked; what it refuses is a
+    Failure of the endpoint.
+    """
+
+    name = "qos"
+
+    def __init__(self, open_socket: Callable[[], NetlinkSocket] = NetlinkSocket) -> None:
+        self._open_socket = open_socket
+        self._socket: NetlinkSocket | None = None
+        self._desired = DesiredShapes()
+        self._touched: set[str] = set()
+        self._failures: dict[str, Failure] = {}
+        self.ports: frozenset[int] = frozenset()  # from which it writes now
+        self.written = 0  # steps
+
+    def close(self) -> None:
+        """Close the socket. The limits stay in force."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+            self.ports = frozenset()
+
+    def fold(self, delta: Delta) -> None:
+        """Take the delta into the desired state; touch nothing."""
+        self._touched |= self._desired.fold(delta)
+
+    def apply(self, delta: Delta) -> Applied:
+        """Take the delta in and write what follows from it."""
+        self.fold(delta)
+        if not self._touched:
+            return self._applied()
+        return self._guarded(self._settle_touched)
+
+    def resync(self) -> Applied:
+        """Look at every interface: adopt, repair, and remove what no endpoint asks for."""
+        return self._guarded(self._settle_everything)
+
+    def link_changed(self, name: str, event: str) -> Applied:
+        """An interface is now "up", "down" or "gone"."""
+        interface = self._desired.behind(name)
+        if not interface or event == "address":
+            return self._applied()
+        self._touched.add(interface)
+        return self._guarded(self._settle_touched)
+
+    def _guarded(self, work: Callable[[], None]) -> Applied:
+        try:
+            work()
+        except (OSError, ValueError):
+            self.close()  # half-read answers go with it
+            raise
+        return self._applied()
+
+    def _applied(self) -> Applied:
+        return Applied(tuple(self._failures.values()))
+
+    def _opened(self) -> NetlinkSocket:
+        if self._socket is None:
+            self._socket = self._open_socket()
+            self.ports = frozenset((self._socket.port,))
+        return self._socket
+
+    @property
+    def _links(self) -> Links:
+        return Links(self._opened())
+
+    @property
+    def _shaping(self) -> Shaping:
+        return Shaping(self._opened())
+
+    def _settle_touched(self) -> None:
+        for interface in sorted(self._touched | self._failures.keys()):
+            self._settle(interface)
+        self._touched.clear()
+
+    def _settle_everything(self) -> None:
+        whole = self._everything()
+        wanted = self._desired.interfaces
+        for interface in sorted(wanted | _with_ours(whole) | self._failures.keys()):
+            self._settle(interface, whole)
+        needed = {ifb_name(interface) for interface in wanted}
+        for link in whole.links.values():
+            if link.kind == "ifb" and link.name.startswith(IFB_PREFIX) and link.name not in needed:
+                self.written += self._links.delete(link.name)
+        self._touched.clear()
+
+    def _everything(self) -> Everything:
+        queues: dict[int, tuple[Qdisc, ...]] = {}
+        for one in self._shaping.qdiscs():
+            queues[one.link] = (*queues.get(one.link, ()), one)
+        return Everything({link.name: link for link in self._links.list()}, queues)
+
+    def _settle(self, interface: str, whole: Everything | None = None) -> None:
+        """Look and make steps until there are none; one interface's trouble stays its own."""
+        shape, trouble = self._desired.shape(interface), "it does not stay as it is made"
+        for _ in range(_ROUNDS):
+            try:
+                todo = plan.steps(shape, ifb_name(interface), self._look(interface, shape, whole))
+                if not todo:
+                    self._failures.pop(interface, None)
+                    return
+                whole = None
+                self._make(todo, interface)
+            except NetlinkLost:
+                raise
+            except NetlinkError as error:
+                trouble = str(error)
+        owner = self._desired.owner(interface)
+        subject = str(owner) if owner else f"interface {interface}"
+        self._failures[interface] = Failure(self.name, subject, f"bandwidth: {trouble}")
+
+    def _look(self, interface: str, shape: Shape, whole: Everything | None) -> Seen:
+        link, ifb = (self._find(one, whole) for one in (interface, ifb_name(interface)))
+        if link is None:
+            return Seen(ifb=ifb)
+        queues = self._queues(link, whole)
+        hooks = has_hooks(queues)
+        incoming = tuple(self._shaping.filters(link.index)) if hooks else ()
+        outgoing = tuple(self._shaping.filters(link.index, outgoing=True)) if hooks else ()
+        return Seen(
+            link=link,
+            queues=queues,
+            hooks=hooks,
+            incoming=incoming,
+            outgoing=outgoing,
+            links=self._targets(incoming) if shape.egress else (),
+            ifb=ifb,
+            ifb_queues=self._queues(ifb, whole) if ifb else (),
+        )
+
+    def _find(self, name: str, whole: Everything | None) -> Link | None:
+        if whole is not None:
+            return whole.links.get(name)
+        try:
+            return self._links.find(name)
+        except ValueError:  # a name that no interface can have: the policy's driver says so
+            return None
+
+    def _queues(self, link: Link, whole: Everything | None) -> tuple[Qdisc, ...]:
+        if whole is not None:
+            return whole.queues.get(link.index, ())
+        return tuple(self._shaping.qdiscs(link.index))
+
+    def _targets(self, filters: Iterable[Filter]) -> tuple[tuple[int, str], ...]:
+        """The links that somebody else's filters send to."""
+        others = {one.redirect for one in filters if one.priority != PRIORITY and one.redirect}
+        if not others:
+            return ()
+        return tuple((link.index, link.name) for link in self._links.list() if link.index in others)
+
+    def _make(self, todo: list[Step], interface: str) -> None:
+        for step in todo:
+            try:
+                self._do(step, interface)
+            except NetlinkError as error:
+                if error.errno not in _NOT_THERE or not _removes(step):
+                    raise
+            self.written += 1
+
+    def _do(self, step: Step, interface: str) -> None:
+        shaping, links = self._shaping, self._links
+        match step:
+            case plan.PutBucket(link, bucket):
+                shaping.put_bucket(link, HANDLE, bucket)
+            case plan.DropBucket(link):
+                shaping.delete_root(link, HANDLE)
+            case plan.MakeIfb():
+                name = ifb_name(interface)
+                if links.find(name) is None:
+                    links.create(NewLink(name, "ifb", up=True))
+                else:
+                    links.set_up(name)
+            case plan.DropIfb(name):
+                links.delete(name)
+            case plan.AddHooks(link):
+                shaping.add_hooks(link)
+            case plan.DropHooks(link):
+                shaping.delete_hooks(link)
+            case plan.Redirect(link, to):
+                shaping.add_redirect(link, PRIORITY, to)
+            case plan.DropFilter(link, priority):
+                shaping.delete_filter(link, priority)
+
+
+def _removes(step: Step) -> bool:
+    return isinstance(step, plan.DropBucket | plan.DropFilter | plan.DropHooks | plan.DropIfb)
+
+
+def _with_ours(whole: Everything) -> set[str]:
+    """The interfaces on which something of ours may be, by their queues."""
+    return {
+        link.name
+        for link in whole.links.values()
+        if link.kind != "ifb"
+        and any(
+            (one.parent == ROOT and one.handle == HANDLE) or one.kind == "clsact"
+            for one in whole.queues.get(link.index, ())
+        )
+    }
