@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -15,8 +16,10 @@ from tortie.linux.libnftables import Nftables
 from tortie.linux.links import Links
 from tortie.linux.namespaces import create_named, delete_named, in_namespace
 from tortie.linux.netlink.ctnetlink import get_flows, get_flows_of, parse_flow
+from tortie.linux.netlink.rtroute import RTN_LOCAL
 from tortie.linux.netlink.sockets import NETLINK_NETFILTER, NetlinkSocket
 from tortie.linux.netlink.wire import MalformedMessage, Message
+from tortie.linux.routes import Routes
 from tortie.net import Prefix, parse_prefix
 
 A, B, C = "10.9.0.1", "10.9.0.2", "10.9.0.3"
@@ -45,10 +48,20 @@ def namespace() -> Iterator[Path]:
             links.set_up("lo")
             for address in ("10.0.0.1/8", A, C, A6, B6):
                 links.add_address("lo", parse_prefix(address), flags=NO_DAD)
+            _until_local(Routes(sock))
             nft.run(RULES)
         yield path
     finally:
         delete_named(name)
+
+
+def _until_local(routes: Routes) -> None:
+    """An IPv6 address's route comes a little later, from a queue of the kernel's."""
+    for address in (A6, B6):
+        deadline = time.monotonic() + 10
+        while (found := routes.lookup(parse_prefix(address))) is None or found.type != RTN_LOCAL:
+            assert time.monotonic() < deadline, f"{address} did not become the node's own"
+            time.sleep(0.001)
 
 
 def track(path: Path, source: str, destination: str) -> None:
