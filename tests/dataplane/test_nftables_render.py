@@ -10,7 +10,6 @@ from strategies.loose_programs import loose_rules
 from tortie.api.calico.rule import HttpMatch
 from tortie.dataplane.nftables import NftSettings
 from tortie.dataplane.nftables.chains import Chain, endpoint_chains, policy_chains, render_rule
-from tortie.dataplane.nftables.desired import Desired, ElementChange, FamilySet
 from tortie.dataplane.nftables.edits import (
     DropSet,
     EditElements,
@@ -19,6 +18,7 @@ from tortie.dataplane.nftables.edits import (
     TableMirror,
 )
 from tortie.dataplane.nftables.matches import conditions
+from tortie.dataplane.nftables.members import FamilySet
 from tortie.dataplane.nftables.names import (
     ChainName,
     SetName,
@@ -30,9 +30,11 @@ from tortie.dataplane.nftables.names import (
     profile_chain,
     set_name,
 )
+from tortie.dataplane.nftables.plan import NftDesired
 from tortie.dataplane.nftables.sets import Element, Layout, elements_text, member_element
 from tortie.dataplane.nftables.skeleton import static_chains
 from tortie.dataplane.nftables.transaction import transaction_text
+from tortie.dataplane.policy.desired import Desired, ElementChange
 from tortie.dataplane.policy.families import FAMILIES, IPV4, IPV6
 from tortie.dataplane.policy.nets import disjoint_nets, merged_ranges
 from tortie.dataplane.policy.settings import HostAction
@@ -261,7 +263,7 @@ def test_ranges_are_merged_and_nets_made_disjoint() -> None:
 
 def test_a_set_changes_its_layout_with_its_first_prefix() -> None:
     one, wide = net("10.0.0.1"), net("10.0.0.0/8")
-    made = FamilySet(SetKind.NET, [one])
+    made = FamilySet(IPV4, SetKind.NET, [one])
     assert made.layout is Layout.ADDRESSES
     assert made.change({wide}, set()) is None
     assert made.layout is Layout.NETS
@@ -274,7 +276,7 @@ def test_a_set_changes_its_layout_with_its_first_prefix() -> None:
 
 def test_two_changes_of_one_set_in_one_delta_add_up() -> None:
     a, b, c = net("10.0.0.1"), net("10.0.0.2"), net("10.0.0.3")
-    desired = Desired()
+    desired: NftDesired = Desired(FamilySet)
     desired.fold(Delta(sets={"s": SetContents(SetKind.NET, frozenset({a}))}))
     touched = desired.fold(
         Delta(
@@ -289,7 +291,7 @@ def test_two_changes_of_one_set_in_one_delta_add_up() -> None:
 @given(st.lists(st.sets(st.sampled_from(NETS), max_size=6), max_size=8))
 def test_changes_of_elements_lead_from_one_content_to_the_next(contents: list[set[Prefix]]) -> None:
     """What the kernel holds after each change is what a new set would be given."""
-    made = FamilySet(SetKind.NET)
+    made = FamilySet(IPV4, SetKind.NET)
     kernel: set[Element] = set()
     for wanted in contents:
         change = made.change(wanted - made.members, made.members - wanted)

@@ -169,7 +169,7 @@ _nets = st.frozensets(
 def test_changes_of_a_set_come_to_its_members(
     first: frozenset, changes: list[tuple[frozenset, frozenset]]
 ) -> None:
-    kept = FamilySet(4, SetKind.NET, first)
+    kept = FamilySet(IPV4, SetKind.NET, first)
     kernel, members = set(kept.elements()), set(first)
     for added, removed in changes:
         change = kept.change(added, removed - added)

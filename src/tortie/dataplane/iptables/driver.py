@@ -1,18 +1,9 @@
-"""The iptables driver: deltas into tables of rules and sets of ipset.
-
-`apply` plans against a mirror of what is there and reads nothing. `resync` reads rules and sets
-once, adopts what is as it should be and writes only the difference: with nothing to repair no
-command writes at all, so a restart leaves rules, counters and connections alone.
-"""
+"""The iptables driver: deltas into tables of rules and sets of ipset."""
 
 from collections.abc import Iterable, Sequence
-from types import TracebackType
-from typing import Self
 
-from tortie.dataplane.contract import Applied, Failure
 from tortie.dataplane.iptables.backends import detect
 from tortie.dataplane.iptables.commands import Commands, Refused
-from tortie.dataplane.iptables.desired import Desired, Touched
 from tortie.dataplane.iptables.edits import (
     DropSet,
     Edit,
@@ -22,16 +13,20 @@ from tortie.dataplane.iptables.edits import (
     PutJump,
     PutSet,
 )
-from tortie.dataplane.iptables.plan import EVERYTHING, Planner, Unit
+from tortie.dataplane.iptables.plan import IptablesDesired, IptablesPlanner
 from tortie.dataplane.iptables.reading import SetSnapshot, read_sets, read_tables
 from tortie.dataplane.iptables.repair import everything, removal, strays
 from tortie.dataplane.iptables.restore import by_table, sets_text, table_text
+from tortie.dataplane.iptables.sets import Element, FamilySet
 from tortie.dataplane.iptables.settings import Backend, IptablesSettings
+from tortie.dataplane.policy.desired import Desired, Touched
+from tortie.dataplane.policy.driver import PolicyDataplane
 from tortie.dataplane.policy.families import FAMILIES
-from tortie.engine.delta import Delta
+from tortie.dataplane.policy.interfaces import Addresses
+from tortie.dataplane.policy.plan import EVERYTHING, Unit
 
 
-class IptablesDataplane:
+class IptablesDataplane(PolicyDataplane[IptablesSettings, Edit, SetSnapshot, Element]):
     """Policy, source checks and NAT of one node. For one thread; owns chains `cali-…`, their jumps
     and the sets `cali40…`, `cali60…`.
 
@@ -40,26 +35,14 @@ class IptablesDataplane:
     """
 
     name = "iptables"
+    refusals = (Refused,)
 
     def __init__(self, settings: IptablesSettings | None = None) -> None:
-        self._settings = settings or IptablesSettings()
+        self._desired: IptablesDesired = Desired(FamilySet)
+        super().__init__(settings or IptablesSettings(), self._desired)
         backend = self._settings.backend or detect()
         self._commands = Commands(backend, self._settings.lock_seconds)
-        self._desired = Desired()
         self._mirrors: dict[int, Mirror] = {}
-        self._written = 0
-        self._is_synced = self._has_policy = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Let go of the namespace; rules and sets stay in force."""
@@ -67,108 +50,13 @@ class IptablesDataplane:
 
     @property
     def backend(self) -> Backend:
-        """Which iptables this is."""
+        """Which iptables this is; other settings leave it: another one is another driver's."""
         return self._commands.backend
 
     @property
     def ports(self) -> frozenset[int]:
         """None: the commands are processes of their own."""
         return frozenset()
-
-    @property
-    def written(self) -> int:
-        """How many chains, jumps and sets it wrote or removed."""
-        return self._written
-
-    def configure(self, settings: IptablesSettings) -> bool:
-        """Whether these are other settings; the next write is then a resync that takes them.
-
-        The backend stays as it was found: another one is another driver's business.
-        """
-        if settings == self._settings:
-            return False
-        self._settings, self._is_synced = settings, False
-        return True
-
-    def fold(self, delta: Delta) -> None:
-        """Take the delta into the desired state; touch nothing."""
-        self._desired.fold(delta)
-        self._has_policy, self._is_synced = True, False
-
-    def apply(self, delta: Delta) -> Applied:
-        """Take the delta into the desired state and write the difference.
-
-        Before the first `resync`, and after a `fold` alone, this is a resync.
-        """
-        touched = self._desired.fold(delta)
-        self._has_policy = True
-        if not self._is_synced:
-            return self.resync()
-        self._see_addresses(touched)
-        return self._change(touched)
-
-    def links_changed(self) -> Applied:
-        """The node's interfaces or their addresses changed: one may be another host endpoint now.
-
-        An interface that a host endpoint names has its rules before it is there.
-        """
-        touched = Touched()
-        self._see_addresses(touched)
-        if not (self._is_synced and touched.hosts):
-            return Applied()
-        return self._change(touched)
-
-    def _see_addresses(self, touched: Touched) -> None:
-        """Look at the addresses of the node, if some host endpoint is told by them."""
-        desired = self._desired.program
-        found = self._commands.addresses() if desired.expects_addresses else {}
-        touched.hosts = touched.hosts or found != desired.addresses
-        desired.addresses = found
-
-    def _change(self, touched: Touched) -> Applied:
-        self._is_synced = False  # until all is written: any exception leaves it so
-        try:
-            units = self._planner().units(touched)
-            self._write(_edited(units))
-        except Refused:
-            # Somebody may have changed the tables, or one object is at fault: look, then search.
-            return self.resync()
-        self._is_synced = True
-        return Applied(self._problems(units))
-
-    def resync(self) -> Applied:
-        """Read rules and sets, adopt what is right, repair the rest, remove what is stray.
-
-        Before any delta this is `guard`.
-        """
-        if not self._has_policy:
-            return self.guard()
-        self._is_synced = False
-        found = self._read()
-        planner = self._planner()
-        base = planner.static_unit()
-        units = [base] if base.edits else []
-        touched = everything(self._desired, found)
-        self._see_addresses(touched)
-        units += planner.units(touched)
-        units += strays(self._desired, self._mirrors, self._settings)
-        failed = self._search(_edited(units))
-        self._is_synced = True
-        return Applied((*failed, *self._problems(units)))
-
-    def guard(self) -> Applied:
-        """Make what is not there; an earlier process's stays as it left it.
-
-        Whatever is desired is left aside: it may be half of the picture. A chain without rules
-        counts as not there: a flushed table has all its chains, and lets everything through.
-        """
-        self._is_synced = False
-        self._read()
-        base = self._planner().static_unit()
-        edits = tuple(edit for edit in base.edits if self._is_missing(edit))
-        if edits:
-            self._write([base._replace(edits=edits)])
-        return Applied()
 
     def is_there(self) -> bool:
         """Whether rules of ours are in this backend's tables."""
@@ -202,6 +90,21 @@ class IptablesDataplane:
             mirror.sets = {name: one for name, one in found.types.items() if name.startswith(own)}
         return found
 
+    def _addresses(self) -> Addresses:
+        return self._commands.addresses()
+
+    def _compare(self, found: SetSnapshot) -> Touched[Element]:
+        return everything(self._desired, found)
+
+    def _planner(self) -> IptablesPlanner:
+        return IptablesPlanner(self._desired, self._mirrors, self._settings)
+
+    def _base(self, _: SetSnapshot | None) -> Unit[Edit]:
+        return self._planner().static_unit()
+
+    def _strays(self) -> list[Unit[Edit]]:
+        return strays(self._desired, self._mirrors, self._settings)
+
     def _is_missing(self, edit: Edit) -> bool:
         mirror = self._mirrors[edit.version]
         match edit:
@@ -210,10 +113,7 @@ class IptablesDataplane:
             case _:
                 return isinstance(edit, PutSet | PutJump)
 
-    def _planner(self) -> Planner:
-        return Planner(self._desired, self._mirrors, self._settings)
-
-    def _write(self, units: Sequence[Unit]) -> None:
+    def _write(self, units: Sequence[Unit[Edit]]) -> None:
         """All units, in the order that leaves no rule without its set. Raises Refused."""
         edits = [edit for unit in units for edit in unit.edits]
         sets = [edit for edit in edits if isinstance(edit, PutSet | EditSet)]
@@ -236,41 +136,3 @@ class IptablesDataplane:
         for edit in edits:
             self._written += 1
             self._mirrors[edit.version].note(edit)
-
-    def _search(self, units: Sequence[Unit]) -> list[Failure]:
-        """Write the units; where they are refused, halve until each bad one stands alone.
-
-        Raises what was refused of the base itself: without it there is no policy at all.
-        """
-        if not units:
-            return []
-        try:
-            self._write(units)
-        except Refused as error:
-            if len(units) == 1:
-                return [self._give_up_on(units[0], error)]
-            half = len(units) // 2
-            return self._search(units[:half]) + self._search(units[half:])
-        return []
-
-    def _give_up_on(self, unit: Unit, error: Exception) -> Failure:
-        if unit.subject == EVERYTHING:
-            raise error
-        if not unit.fallback:
-            return self._failure(unit.subject, str(error))
-        try:
-            self._write([unit._replace(edits=unit.fallback)])
-        except Refused as second:
-            return self._failure(unit.subject, f"{error}; and it could not be closed: {second}")
-        return self._failure(unit.subject, str(error))
-
-    def _problems(self, units: Iterable[Unit]) -> tuple[Failure, ...]:
-        """The units that could not even be rendered."""
-        return tuple(self._failure(one.subject, one.problem) for one in units if one.problem)
-
-    def _failure(self, subject: str, message: str) -> Failure:
-        return Failure(self.name, subject, " ".join(message.split()))
-
-
-def _edited(units: Iterable[Unit]) -> list[Unit]:
-    return [one for one in units if one.edits]

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from tortie.dataplane.iptables.chains import Chain, rule_comments
+from tortie.dataplane.iptables.chains import FILTER, Chain, rule_comments
 from tortie.dataplane.iptables.names import ChainName, SetName
 from tortie.dataplane.iptables.sets import Element, SetType
 from tortie.dataplane.iptables.skeleton import Jump
@@ -89,6 +89,10 @@ class Mirror:
     def holds(self, chain: Chain) -> bool:
         """Whether the chain is there as it should be."""
         return self.chains.get((chain.table, chain.name)) == rule_comments(chain)
+
+    def has(self, name: ChainName) -> bool:
+        """Whether there is a chain of a policy, profile or workload with this name."""
+        return (FILTER, name) in self.chains
 
     def note(self, edit: Edit) -> None:
         """Take in an edit that is in force now."""

@@ -13,16 +13,19 @@ from tortie.dataplane.policy import names
 from tortie.dataplane.policy.names import (
     ChainName,
     SetName,
+    Unrenderable,
     UnsafeName,
     Way,
     checked_interface,
     endpoint_chain,
     set_name,
 )
+from tortie.dataplane.policy.plan import OwnerNames
 from tortie.policy.program import EndpointId, PolicyId
 
 __all__ = [
     "CHAIN_PREFIX",
+    "OWNERS",
     "ChainName",
     "SetName",
     "Unrenderable",
@@ -45,10 +48,6 @@ _REMEMBERED = 16_384
 _OWN_SET = re.compile(r"cali[46][0t]")
 
 
-class Unrenderable(ValueError):
-    """A rule that iptables can't say. Its policy is closed: half of it might open more."""
-
-
 @lru_cache(maxsize=_REMEMBERED)
 def policy_chain(way: Way, policy: PolicyId) -> ChainName:
     """cali-pi-np/shop/web: the chain of one policy's ingress (pi) or egress (po) rules."""
@@ -65,6 +64,9 @@ def profile_chain(way: Way, profile: str) -> ChainName:
 def host_chain(prefix: str, host: EndpointId) -> ChainName:
     """cali-fh-node1-eth0: the chain of one stage of a host endpoint; `prefix` tells which."""
     return _within_limit(prefix, names.host_chain(prefix, host))
+
+
+OWNERS = OwnerNames(policy_chain, profile_chain)
 
 
 def branch_chain(way: Way, beginning: str) -> ChainName:

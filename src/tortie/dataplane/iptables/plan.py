@@ -1,21 +1,14 @@
-"""From what is desired, what was touched and what is there: the edits still to make. Pure.
+"""What iptables' tables need beside what every firewall does: jumps, ways, host endpoints. Pure."""
 
-Edits come in units, one for each object that a person would name, in an order in which each unit
-can be written alone: sets, policies and profiles, endpoints, the way to them, then what goes. When
-the whole is refused, the units are tried by halves until the bad one is found.
-"""
-
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
 
 from tortie.dataplane.iptables.chains import (
+    FILTER,
     Chain,
-    closed_endpoint_chains,
     endpoint_chains,
     policy_chains,
     profile_chains,
 )
-from tortie.dataplane.iptables.desired import Desired, SetKey, Touched
 from tortie.dataplane.iptables.edits import (
     DropChain,
     DropSet,
@@ -33,71 +26,70 @@ from tortie.dataplane.iptables.hosts import (
     impossible,
     is_host_chain,
 )
-from tortie.dataplane.iptables.names import (
-    ChainName,
-    Unrenderable,
-    UnsafeName,
-    Way,
-    endpoint_chain,
-    policy_chain,
-    profile_chain,
-    set_name,
-)
-from tortie.dataplane.iptables.sets import SetType
+from tortie.dataplane.iptables.names import OWNERS, ChainName, Unrenderable, set_name
+from tortie.dataplane.iptables.sets import Element, FamilySet, SetType
 from tortie.dataplane.iptables.settings import IptablesSettings
 from tortie.dataplane.iptables.skeleton import (
-    FIXED_SETS,
     JUMPS,
     is_branch,
     loop_chain,
     static_chains,
     workload_chains,
 )
+from tortie.dataplane.policy.desired import FIXED_SETS, Desired, ElementChange, SetKey, Touched
 from tortie.dataplane.policy.families import FAMILIES, Family
+from tortie.dataplane.policy.plan import EVERYTHING, Planner, Unit, set_subject
 from tortie.engine.delta import ServiceCidrs
-from tortie.policy.program import Endpoint, PolicyId
+from tortie.policy.program import Endpoint, Policy, Profile
 
-EVERYTHING = "everything"
+IptablesDesired = Desired[FamilySet, Element]
 Mirrors = Mapping[int, Mirror]  # by IP version
 
 
-class Unit(NamedTuple):
-    """The edits for one object. `fallback`: what to do instead if they are refused.
-
-    `problem` is set where the object can't even be rendered; the edits then close it.
-    """
-
-    subject: str
-    edits: tuple[Edit, ...]
-    fallback: tuple[Edit, ...] = ()
-    problem: str = ""
-
-
-class Planner:
+class IptablesPlanner(Planner[Edit, Chain, Element]):
     """Plans against the mirrors as they are at each call."""
 
-    def __init__(self, desired: Desired, mirrors: Mirrors, settings: IptablesSettings) -> None:
-        self._desired, self._mirrors, self._settings = desired, mirrors, settings
-        self._program = desired.program
+    names = OWNERS
+    drops = (DropChain, DropSet)
 
-    def units(self, touched: Touched) -> list[Unit]:
-        """The units for what a fold touched."""
-        sets = [self._set(key) for key in sorted(touched.sets)]
-        sets += [self._elements(key, touched) for key in sorted(touched.elements)]
-        owners = [self._policy(one) for one in sorted(touched.policies)]
-        owners += [self._profile(one) for one in sorted(touched.profiles)]
-        ends = [unit for one in sorted(touched.interfaces) for unit in self._claimed(one)]
+    def __init__(
+        self, desired: IptablesDesired, mirrors: Mirrors, settings: IptablesSettings
+    ) -> None:
+        super().__init__(desired, mirrors, settings)
+        self._desired: IptablesDesired = desired
+        self._mirrors: Mirrors = mirrors
+        self._settings: IptablesSettings = settings
+
+    def _put(self, family: Family, chain: Chain) -> Edit:
+        return PutChain(family.version, chain)
+
+    def _drop(self, family: Family, name: ChainName) -> Edit:
+        return DropChain(family.version, FILTER, name)
+
+    def _policy_chains(self, policy: Policy, family: Family) -> list[Chain]:
+        return policy_chains(policy, family, self._settings)
+
+    def _profile_chains(self, profile: Profile, family: Family) -> list[Chain]:
+        return profile_chains(profile, family, self._settings)
+
+    def _closed_chain(self, name: ChainName) -> Chain:
+        return Chain(name, ("-j DROP",))
+
+    def _loops(self, family: Family) -> Chain:
+        return loop_chain(self._desired.services, family, self._settings)
+
+    def _open(self, endpoint: Endpoint) -> Iterator[Edit]:
+        for family in FAMILIES:
+            yield from self._changed(family, endpoint_chains(endpoint, family, self._settings))
+
+    def _ways(self, touched: Touched[Element]) -> list[Unit[Edit]]:
         ways = [self.ways_unit()] if touched.interfaces else []
-        ways += self._host_endpoints() if touched.hosts else []
-        ways += [self._services()] if touched.services else []
-        units = [*sets, *owners, *ends]
-        coming = [one for one in units if not _only_drops(one)]
-        going = [one for one in units if _only_drops(one)]
-        # An endpoint that goes is let go of by the ways to all of them, a set by the policies.
-        going.sort(key=_is_about_sets)
-        return [one for one in (*coming, *ways, *going) if one.edits or one.problem]
+        # Early policies have chains of their own, which change with them.
+        if touched.hosts or (self._desired.hosts and touched.policies):
+            ways += self._host_endpoints()
+        return ways
 
-    def static_unit(self) -> Unit:
+    def static_unit(self) -> Unit[Edit]:
         """The jumps and what they lead to before any workload. Without it nothing is safe."""
         edits: list[Edit] = []
         for family in FAMILIES:
@@ -118,7 +110,7 @@ class Planner:
             ]
         return Unit(EVERYTHING, tuple(edits))
 
-    def ways_unit(self) -> Unit:
+    def ways_unit(self) -> Unit[Edit]:
         """The chains by which packets come to workloads' chains, for all of them."""
         edits: list[Edit] = []
         guarded = [one for one in self._desired.guarded() if not self._refusal(one)]
@@ -133,21 +125,14 @@ class Planner:
             ]
         return Unit("the ways to workloads", tuple(edits))
 
-    def _services(self) -> Unit:
-        """The chain of services' addresses."""
-        services = self._program.services
-        edits: list[Edit] = []
-        for family in FAMILIES:
-            chain = loop_chain(services, family, self._settings)
-            edits += self._changed(family, [chain])
-        return Unit("services' addresses", tuple(edits))
-
-    def _host_endpoints(self) -> list[Unit]:
+    def _host_endpoints(self) -> list[Unit[Edit]]:
         """All host endpoints at once, since each interface is one's or another's."""
-        known = self._desired.hosts
+        known = Hosts(self._desired.hosts, self._desired.addresses)
         bad = {name: why for name, host in known.hosts.items() if (why := impossible(host))}
         usable = {name: host for name, host in known.hosts.items() if name not in bad}
-        units = [Unit(str(name), (), (), why) for name, why in sorted(bad.items())]
+        units: list[Unit[Edit]] = [
+            Unit(str(name), (), (), why) for name, why in sorted(bad.items())
+        ]
         closed = tuple(self._closed_hosts(known._replace(hosts=usable)))
         try:
             edits = tuple(self._open_hosts(known._replace(hosts=usable)))
@@ -158,7 +143,7 @@ class Planner:
     def _open_hosts(self, known: Hosts) -> Iterator[Edit]:
         for family in FAMILIES:
             mirror = self._mirrors[family.version]
-            chains = host_chains(known, self._program.policies, family, self._settings)
+            chains = host_chains(known, self._desired.policies, family, self._settings)
             yield from self._changed(family, chains)
             wanted = {(chain.table, chain.name) for chain in chains}
             for key in mirror.chains:
@@ -176,109 +161,29 @@ class Planner:
                 if key not in mirror.chains or not is_host_chain(*key):
                     yield PutChain(family.version, chain)
 
-    def _set(self, key: SetKey) -> Unit:
+    def _sets(self, touched: Touched[Element]) -> tuple[list[Unit[Edit]], list[Unit[Edit]]]:
+        whole = [self._set(key) for key in sorted(touched.sets)]
+        coming = [one for one in whole if not self._only_drops(one)]
+        coming += [
+            self._elements(key, change)
+            for key, change in sorted(touched.elements.items())
+            if key not in touched.sets
+        ]
+        return coming, [one for one in whole if self._only_drops(one)]
+
+    def _set(self, key: SetKey) -> Unit[Edit]:
         version, set_id = key
         name = set_name(version, set_id)
         wanted = self._desired.sets.get(key)
         if wanted is not None:
-            put = PutSet(version, name, wanted.type, wanted.elements())
+            put = PutSet(version, name, wanted.type, frozenset(wanted.elements()))
             return Unit(set_subject(key), (put,))
         gone = name in self._mirrors[version].sets and set_id not in FIXED_SETS
         return Unit(set_subject(key), (DropSet(version, name),) if gone else ())
 
-    def _elements(self, key: SetKey, touched: Touched) -> Unit:
-        if key in touched.sets:
-            return Unit(set_subject(key), ())
-        change = touched.elements[key]
-        edit = EditSet(key[0], set_name(*key), change.added, change.removed)
+    def _elements(self, key: SetKey, change: ElementChange[Element]) -> Unit[Edit]:
+        edit = EditSet(key[0], set_name(*key), frozenset(change.added), frozenset(change.removed))
         return Unit(set_subject(key), (edit,))
-
-    def _policy(self, name: PolicyId) -> Unit:
-        policy = self._program.policies.get(name)
-        names = [policy_chain(way, name) for way in Way]
-        if policy is None:
-            return Unit(str(name), tuple(self._drops(names)))
-        return self._owner(str(name), names, lambda f: policy_chains(policy, f, self._settings))
-
-    def _profile(self, name: str) -> Unit:
-        profile = self._program.profiles.get(name)
-        names = [profile_chain(way, name) for way in Way]
-        subject = f"Profile({name})"
-        if profile is None:
-            return Unit(subject, tuple(self._drops(names)))
-        return self._owner(subject, names, lambda f: profile_chains(profile, f, self._settings))
-
-    def _owner(
-        self, subject: str, names: list[ChainName], render: Callable[[Family], list[Chain]]
-    ) -> Unit:
-        """Chains of rules. Refused ones keep their last good state, new ones stay closed."""
-        closed = tuple(
-            PutChain(family.version, Chain(name, ("-j DROP",)))
-            for family in FAMILIES
-            for name in names
-            if ("filter", name) not in self._mirrors[family.version].chains
-        )
-        try:
-            chains = [(family, render(family)) for family in FAMILIES]
-        except Unrenderable as error:
-            return Unit(subject, closed, (), str(error))
-        edits = [edit for family, own in chains for edit in self._changed(family, own)]
-        return Unit(subject, tuple(edits), closed)
-
-    def _claimed(self, interface: str) -> Iterator[Unit]:
-        """The interface's own edits, and what is said of endpoints that name it in vain."""
-        yield self._interface(interface)
-        for rival in self._program.rivals(interface):
-            owner = self._program.interfaces[interface]
-            yield Unit(str(rival), (), (), f"interface {interface} belongs to {owner} already")
-
-    def _interface(self, interface: str) -> Unit:
-        endpoint_id = self._program.interfaces.get(interface)
-        if endpoint_id is None:
-            return Unit(f"interface {interface}", tuple(self._closed(interface)))
-        endpoint = self._program.endpoints[endpoint_id]
-        if problem := self._refusal(endpoint):
-            return Unit(str(endpoint_id), (), (), problem)
-        edits = [
-            edit
-            for family in FAMILIES
-            for edit in self._changed(family, endpoint_chains(endpoint, family, self._settings))
-        ]
-        shut = [
-            PutChain(family.version, chain)
-            for family in FAMILIES
-            for chain in closed_endpoint_chains(interface)
-        ]
-        return Unit(str(endpoint_id), tuple(edits), tuple(shut))
-
-    def _refusal(self, endpoint: Endpoint) -> str:
-        """Why an endpoint's interface can have no chain; empty if it can."""
-        try:
-            endpoint_chain(Way.TO, endpoint.interface)
-        except UnsafeName as error:
-            return str(error)
-        if not self._settings.guards(endpoint.interface):
-            return (
-                f"interface {endpoint.interface} does not begin with "
-                f"{' or '.join(self._settings.interface_prefixes)}: its packets are not looked at"
-            )
-        return ""
-
-    def _closed(self, interface: str) -> Iterator[Edit]:
-        try:
-            yield from self._drops([endpoint_chain(way, interface) for way in Way])
-        except UnsafeName:
-            return  # it never had chains
-
-    def _changed(self, family: Family, chains: Iterable[Chain]) -> Iterator[Edit]:
-        mirror = self._mirrors[family.version]
-        return (PutChain(family.version, chain) for chain in chains if not mirror.holds(chain))
-
-    def _drops(self, names: Iterable[ChainName]) -> Iterator[Edit]:
-        for name in names:
-            for family in FAMILIES:
-                if ("filter", name) in self._mirrors[family.version].chains:
-                    yield DropChain(family.version, "filter", name)
 
 
 def _jumps(family: Family, mirror: Mirror) -> Iterator[Edit]:
@@ -286,16 +191,3 @@ def _jumps(family: Family, mirror: Mirror) -> Iterator[Edit]:
         if not mirror.jumps_right(jump):
             found = tuple(mirror.jumps.get((jump.table, jump.hook), ()))
             yield PutJump(family.version, jump, found)
-
-
-def set_subject(key: SetKey) -> str:
-    """How a set is named before people."""
-    return f"set {key[1]}"
-
-
-def _only_drops(unit: Unit) -> bool:
-    return bool(unit.edits) and all(isinstance(edit, DropChain | DropSet) for edit in unit.edits)
-
-
-def _is_about_sets(unit: Unit) -> bool:
-    return any(isinstance(edit, DropSet) for edit in unit.edits)

@@ -1,61 +1,50 @@
 """What a resync must look at: everything desired, against what was read. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from tortie.dataplane.iptables.desired import Desired, Touched, is_large
+from tortie.dataplane.iptables.chains import FILTER
 from tortie.dataplane.iptables.edits import DropChain, DropJumps, DropSet, Edit, Mirror
 from tortie.dataplane.iptables.hosts import Hosts, host_chains, is_host_chain
-from tortie.dataplane.iptables.names import (
-    ChainName,
-    SetName,
-    UnsafeName,
-    Way,
-    endpoint_chain,
-    policy_chain,
-    profile_chain,
-    set_name,
-)
-from tortie.dataplane.iptables.plan import Unit
+from tortie.dataplane.iptables.names import SetName, set_name
+from tortie.dataplane.iptables.plan import IptablesDesired, IptablesPlanner, Mirrors
 from tortie.dataplane.iptables.reading import SetSnapshot
-from tortie.dataplane.iptables.sets import ElementChange
+from tortie.dataplane.iptables.sets import Element, is_large
 from tortie.dataplane.iptables.settings import IptablesSettings
 from tortie.dataplane.iptables.skeleton import (
-    FIXED_SETS,
     JUMPS,
     is_branch,
     loop_chain,
     static_chains,
     workload_chains,
 )
+from tortie.dataplane.policy.desired import FIXED_SETS, ElementChange, Touched
 from tortie.dataplane.policy.families import FAMILIES
+from tortie.dataplane.policy.plan import Unit
 
-Mirrors = Mapping[int, Mirror]
 
-
-def everything(desired: Desired, found: SetSnapshot) -> Touched:
+def everything(desired: IptablesDesired, found: SetSnapshot) -> Touched[Element]:
     """All objects as touched; of sets that are there, only the elements that differ."""
-    touched = Touched()
-    touched.policies.update(desired.program.policies)
-    touched.profiles.update(desired.program.profiles)
-    touched.interfaces.update(desired.program.interfaces)
-    touched.hosts = touched.services = True
+    touched = desired.everything()
     for key, wanted in desired.sets.items():
         name = set_name(*key)
         if found.types.get(name) is not wanted.type:
             touched.sets.add(key)
             continue
         have, want = found.elements[name], wanted.elements()
-        change = ElementChange(want - have, have - want)
+        change = ElementChange(want - have, set(have) - want)
         if is_large(change, len(want)):
             touched.sets.add(key)
-        elif change:
+        elif change.added or change.removed:
             touched.elements[key] = change
     return touched
 
 
-def strays(desired: Desired, mirrors: Mirrors, settings: IptablesSettings) -> list[Unit]:
+def strays(
+    desired: IptablesDesired, mirrors: Mirrors, settings: IptablesSettings
+) -> list[Unit[Edit]]:
     """Chains, jumps and sets with our names that nothing desired accounts for."""
-    owned = set(_owned_chains(desired))
+    planner = IptablesPlanner(desired, mirrors, settings)
+    owned = {(FILTER, one) for one in planner.owned_chains()}
     hooks = {(jump.table, jump.hook) for jump in JUMPS}
     units = []
     for family in FAMILIES:
@@ -64,7 +53,7 @@ def strays(desired: Desired, mirrors: Mirrors, settings: IptablesSettings) -> li
             *static_chains(family, settings),
             *workload_chains((), (), family),
             *host_chains(Hosts({}, {}), {}, family, settings),
-            loop_chain(desired.program.services, family, settings),
+            loop_chain(desired.services, family, settings),
         )
         kept = {(one.table, one.name) for one in static} | owned
         rules: list[Edit] = [
@@ -93,20 +82,6 @@ def removal(version: int, mirror: Mirror) -> list[Edit]:
     return [*jumps, *(DropChain(version, *key) for key in mirror.chains)]
 
 
-def _owned_chains(desired: Desired) -> Iterator[tuple[str, ChainName]]:
-    program = desired.program
-    for way in Way:
-        for policy in program.policies:
-            yield "filter", policy_chain(way, policy)
-        for profile in program.profiles:
-            yield "filter", profile_chain(way, profile)
-        for interface in program.interfaces:
-            try:
-                yield "filter", endpoint_chain(way, interface)
-            except UnsafeName:
-                continue
-
-
-def _owned_sets(desired: Desired, version: int) -> Iterator[SetName]:
+def _owned_sets(desired: IptablesDesired, version: int) -> Iterator[SetName]:
     yield from (set_name(version, one) for one in FIXED_SETS)
     yield from (set_name(*key) for key in desired.sets if key[0] == version)

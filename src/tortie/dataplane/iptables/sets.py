@@ -6,14 +6,16 @@ of length 0, which becomes its two halves.
 
 from collections.abc import Iterable, Set
 from enum import Enum
-from typing import NamedTuple
 
+from tortie.dataplane.policy.desired import ElementChange
+from tortie.dataplane.policy.families import Family
 from tortie.dataplane.policy.nets import net_text
 from tortie.net import Prefix, format_address
 from tortie.net.addresses import WIDTH
 from tortie.policy.program import IPPort, Member, SetKind
 
 Element = str
+_AT_ONCE = 512  # elements: a set that changes more, and by more than half, is made anew
 _INET = {4: "inet", 6: "inet6"}
 _PROTOCOL_NAMES = {"tcp": 6, "udp": 17, "sctp": 132, "udplite": 136}
 
@@ -30,44 +32,44 @@ class SetType(Enum):
         return cls.IP_PORTS if kind is SetKind.IP_PORT else cls.NETS
 
 
-class ElementChange(NamedTuple):
-    """Elements that a set gains and loses."""
-
-    added: frozenset[Element]
-    removed: frozenset[Element]
-
-    def __bool__(self) -> bool:
-        return bool(self.added or self.removed)
-
-
 class FamilySet:
     """The members of one IP version of a program's set."""
 
-    def __init__(self, version: int, kind: SetKind, members: Iterable[Member] = ()) -> None:
-        self.version, self.type = version, SetType.of(kind)
-        self.members = {one for one in members if one.version == version}
+    def __init__(self, family: Family, kind: SetKind, members: Iterable[Member] = ()) -> None:
+        self.type = SetType.of(kind)
+        self.members = {one for one in members if one.version == family.version}
 
-    def elements(self) -> frozenset[Element]:
+    def is_of(self, kind: SetKind) -> bool:
+        """Whether it can hold what a set of this kind holds."""
+        return self.type is SetType.of(kind)
+
+    def elements(self) -> set[Element]:
         """What the kernel's set should hold."""
         return elements_of(self.members)
 
-    def change(self, added: Set[Member], removed: Set[Member]) -> ElementChange:
-        """Take a change of members, those of the other version too; what it means for elements."""
-        coming = {one for one in added if one.version == self.version} - self.members
-        going = (removed & self.members) - added
+    def change(self, added: Set[Member], removed: Set[Member]) -> ElementChange[Element] | None:
+        """Take a change of members; None when a whole new set is the better way."""
+        coming, going = added - self.members, (removed & self.members) - added
         self.members -= going
         self.members |= coming
         lost = elements_of(going)
-        if any(isinstance(one, Prefix) and one.length <= 1 for one in going | coming):
-            lost -= elements_of(one for one in self.members if _is_half_or_all(one))
-        return ElementChange(elements_of(coming), lost)
+        if any(_is_half_or_all(one) for one in going | coming):
+            lost -= elements_of(filter(_is_half_or_all, self.members))
+        change = ElementChange(elements_of(coming), lost)
+        return None if is_large(change, len(self.members)) else change
+
+
+def is_large(change: ElementChange[Element], size: int) -> bool:
+    """Whether a whole new set is the better way: at once, and with less to say."""
+    count = len(change.added) + len(change.removed)
+    return count > _AT_ONCE and count * 2 > size
 
 
 def _is_half_or_all(member: Member) -> bool:
     return isinstance(member, Prefix) and member.length <= 1
 
 
-def elements_of(members: Iterable[Member]) -> frozenset[Element]:
+def elements_of(members: Iterable[Member]) -> set[Element]:
     """Members as ipset writes them."""
     found: set[Element] = set()
     for one in members:
@@ -79,7 +81,7 @@ def elements_of(members: Iterable[Member]) -> frozenset[Element]:
         else:
             half = 1 << WIDTH[one.version] - 1
             found.update(net_text(Prefix(one.version, first, 1)) for first in (0, half))
-    return frozenset(found)
+    return found
 
 
 def found_element(kind: SetType, text: str) -> Element:

@@ -36,15 +36,15 @@ from tortie.dataplane.iptables.names import (
     set_name,
 )
 from tortie.dataplane.iptables.settings import IptablesSettings
+from tortie.dataplane.policy.desired import FIXED_SETS
 from tortie.dataplane.policy.families import Family
 from tortie.dataplane.policy.nets import disjoint_nets, net_text
 from tortie.dataplane.policy.settings import HostAction, LoopAction
-from tortie.engine.delta import ALL_HOSTS, ALL_POOLS, MASQ_POOLS, ServiceCidrs
+from tortie.engine.delta import ALL_HOSTS, ServiceCidrs
 from tortie.net import format_address
 from tortie.net.protocols import PORT_PROTOCOLS
 from tortie.policy.program import Endpoint
 
-FIXED_SETS = (MASQ_POOLS, ALL_POOLS, ALL_HOSTS)  # what the static chains look into
 _DISPATCH = {Way.FROM: ChainName("cali-from-wl-dispatch"), Way.TO: ChainName("cali-to-wl-dispatch")}
 _ROOTS = {Way.FROM: ChainName("cali-from-wl-ifaces"), Way.TO: ChainName("cali-to-wl-ifaces")}
 _OPTIONS = {Way.FROM: "-i", Way.TO: "-o"}

@@ -95,6 +95,10 @@ class TableMirror:
             and self.hooks.get(chain.name) == chain.hook
         )
 
+    def has(self, name: ChainName) -> bool:
+        """Whether there is a chain with this name."""
+        return name in self.chains
+
     def note(self, edit: Edit) -> None:
         """Take in an edit that is in force now."""
         match edit:

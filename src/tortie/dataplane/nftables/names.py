@@ -12,8 +12,10 @@ from tortie.dataplane.policy.names import (
     profile_chain,
     set_name,
 )
+from tortie.dataplane.policy.plan import OwnerNames
 
 __all__ = [
+    "OWNERS",
     "TABLE",
     "ChainName",
     "SetName",
@@ -29,6 +31,7 @@ __all__ = [
 ]
 
 TABLE = "calico"
+OWNERS = OwnerNames(policy_chain, profile_chain)
 _HOST_PREFIXES = (
     *("cali-fhu-", "cali-thu-", "cali-fhp-", "cali-fhfw-", "cali-thfw-", "cali-fh-", "cali-th-"),
     "cali-hep-",

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 
-from tortie.dataplane.nftables.desired import Desired, ElementChange, Touched
 from tortie.dataplane.nftables.edits import (
     STATIC_SETS,
     DropChain,
@@ -11,33 +10,21 @@ from tortie.dataplane.nftables.edits import (
     TableMirror,
 )
 from tortie.dataplane.nftables.kernel import Snapshot
-from tortie.dataplane.nftables.names import (
-    ChainName,
-    SetName,
-    UnsafeName,
-    Way,
-    endpoint_chain,
-    is_host_chain,
-    policy_chain,
-    profile_chain,
-    set_name,
-)
-from tortie.dataplane.nftables.plan import Unit
-from tortie.dataplane.nftables.sets import Layout
+from tortie.dataplane.nftables.names import SetName, is_host_chain, set_name
+from tortie.dataplane.nftables.plan import NftDesired, NftPlanner
+from tortie.dataplane.nftables.sets import Element, Layout
 from tortie.dataplane.nftables.settings import NftSettings
-from tortie.dataplane.nftables.skeleton import FIXED_SETS, loop_chain, static_chains
+from tortie.dataplane.nftables.skeleton import loop_chain, static_chains
+from tortie.dataplane.policy.desired import FIXED_SETS, ElementChange, Touched
 from tortie.dataplane.policy.families import FAMILIES
+from tortie.dataplane.policy.plan import Unit
 
 _UNKNOWN = ("?",)
 
 
-def everything(desired: Desired, snapshot: Snapshot) -> Touched:
+def everything(desired: NftDesired, snapshot: Snapshot) -> Touched[Element]:
     """All objects as touched; of sets that are there, only the elements that differ."""
-    touched = Touched()
-    touched.policies.update(desired.policies)
-    touched.profiles.update(desired.profiles)
-    touched.interfaces.update(desired.interfaces)
-    touched.hosts = True
+    touched = desired.everything()
     for mirror in snapshot.mirrors.values():
         touched.interfaces.update(mirror.interfaces)
         _distrust_if_strange(mirror)
@@ -66,10 +53,10 @@ def _distrust_if_strange(mirror: TableMirror) -> None:
 
 
 def strays(
-    desired: Desired, mirrors: Mapping[int, TableMirror], settings: NftSettings
-) -> list[Unit]:
+    desired: NftDesired, mirrors: Mapping[int, TableMirror], settings: NftSettings
+) -> list[Unit[Edit]]:
     """Chains and sets that nothing desired accounts for: both tables are this driver's alone."""
-    owned = set(_owned_chains(desired))
+    owned = set(NftPlanner(desired, mirrors, settings).owned_chains())
     units = []
     for family in FAMILIES:
         mirror = mirrors[family.version]
@@ -84,20 +71,7 @@ def strays(
     return units
 
 
-def _owned_chains(desired: Desired) -> Iterator[ChainName]:
-    for way in Way:
-        for policy in desired.policies:
-            yield policy_chain(way, policy)
-        for profile in desired.profiles:
-            yield profile_chain(way, profile)
-        for interface in desired.interfaces:
-            try:
-                yield endpoint_chain(way, interface)
-            except UnsafeName:
-                continue
-
-
-def _owned_sets(desired: Desired, version: int) -> Iterator[SetName]:
+def _owned_sets(desired: NftDesired, version: int) -> Iterator[SetName]:
     yield from STATIC_SETS
     yield from (set_name(version, one) for one in FIXED_SETS)
     yield from (set_name(*key) for key in desired.sets if key[0] == version)

@@ -15,10 +15,11 @@ from functools import lru_cache
 from tortie.dataplane.nftables.chains import ACCEPT_CHAIN, TUNNELS_CHAIN, Chain
 from tortie.dataplane.nftables.names import ChainName, SetName, set_name
 from tortie.dataplane.nftables.settings import NftSettings
+from tortie.dataplane.policy.desired import FIXED_SETS
 from tortie.dataplane.policy.families import Family
 from tortie.dataplane.policy.nets import disjoint_nets, net_text
 from tortie.dataplane.policy.settings import HostAction, LoopAction
-from tortie.engine.delta import ALL_HOSTS, ALL_POOLS, MASQ_POOLS, ServiceCidrs
+from tortie.engine.delta import ALL_HOSTS, ServiceCidrs
 from tortie.linux.netlink.nfnetlink import Hook
 from tortie.net import format_address
 from tortie.net.protocols import PORT_PROTOCOLS
@@ -33,7 +34,6 @@ _RAW = Hook("filter", 0, -300, True)
 _INPUT = Hook("filter", 1, 0, True)
 _FORWARD = Hook("filter", 2, 0, True)
 _SOURCE_NAT = Hook("nat", 4, 100, True)
-FIXED_SETS = (MASQ_POOLS, ALL_POOLS, ALL_HOSTS)  # what the static chains look into
 HOOK_NAMES = ("prerouting", "input", "forward", "output", "postrouting")
 
 # Neighbour discovery and multicast listener messages, without which IPv6 finds no neighbour.

@@ -39,6 +39,10 @@ class UnsafeName(ValueError):
     """A name that the kernel or a firewall's grammar does not take, and that can't be replaced."""
 
 
+class Unrenderable(ValueError):
+    """A rule that a firewall can't say. Its policy is closed: half of it might open more."""
+
+
 class Way(Enum):
     """A direction, as the letter of Calico's chain names: seen from the workload's interface."""
 

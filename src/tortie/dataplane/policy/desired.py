@@ -1,22 +1,27 @@
-"""What one node's tables should hold, folded from deltas. Pure.
+"""What one node's firewall should hold, folded from deltas. Pure.
 
-Sets keep their members and, where these are real prefixes, the disjoint cover that an interval set
-needs. `fold` says what it touched, so that the cost of a change does not grow with the rest.
+`fold` says what it touched, so that the cost of a change does not grow with the rest. How a set
+keeps its members, and when it had better begin anew, is each firewall's to say.
 """
 
-from collections.abc import Iterable, Iterator, Set
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Hashable, Iterable, Iterator, Set
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from tortie.dataplane.nftables.sets import Element, Layout, member_element
-from tortie.dataplane.policy.families import FAMILIES
+from tortie.dataplane.policy.families import FAMILIES, Family
 from tortie.dataplane.policy.interfaces import Addresses
-from tortie.engine.delta import Delta, MemberChange, ServiceCidrs, SetContents
-from tortie.net.cover import MaximalPrefixes
+from tortie.engine.delta import (
+    ALL_HOSTS,
+    ALL_POOLS,
+    MASQ_POOLS,
+    Delta,
+    MemberChange,
+    ServiceCidrs,
+    SetContents,
+)
 from tortie.policy.program import (
     Endpoint,
     EndpointId,
     HostEndpoint,
-    IPPort,
     Member,
     Policy,
     PolicyId,
@@ -26,83 +31,46 @@ from tortie.policy.program import (
 )
 
 SetKey = tuple[int, SetId]  # IP version, set
+FIXED_SETS = (MASQ_POOLS, ALL_POOLS, ALL_HOSTS)  # what is asked before any policy looks into these
 Owner = TypeVar("Owner", PolicyId, str)
+ElementT = TypeVar("ElementT", bound=Hashable)
 
 
-class ElementChange(NamedTuple):
+class ElementChange(NamedTuple, Generic[ElementT]):
     """Elements that a set in the kernel gains and loses."""
 
-    added: set[Element]
-    removed: set[Element]
+    added: set[ElementT]
+    removed: set[ElementT]
 
 
-class FamilySet:
-    """The members of one IP version of a program set, and how the kernel keeps them."""
+class FamilySet(Protocol[ElementT]):
+    """The members of one IP version of a program's set, and how the kernel keeps them."""
 
-    def __init__(self, kind: SetKind, members: Iterable[Member] = ()) -> None:
-        self._kind = kind
-        self.layout = Layout.IP_PORTS if kind is SetKind.IP_PORT else Layout.ADDRESSES
-        self.members: set[Member] = set(members)
-        self._cover = MaximalPrefixes()
-        if any(_is_net(one) for one in self.members):
-            self.widen()
+    members: set[Member]
 
-    def widen(self) -> None:
-        """Keep the members as an interval set from now on."""
-        self.layout, self._cover = Layout.NETS, MaximalPrefixes()
-        for one in self.members:
-            if not isinstance(one, IPPort):
-                self._cover.add(one)
+    def is_of(self, kind: SetKind) -> bool:
+        """Whether it can hold what a set of this kind holds."""
+        ...
 
-    def elements(self) -> Iterator[Element]:
+    def elements(self) -> Iterable[ElementT]:
         """What the kernel's set should hold."""
-        wanted: Iterable[Member] = self.members
-        if self.layout is Layout.NETS:
-            wanted = self._cover.cover
-        return (member_element(self.layout, one) for one in wanted)
+        ...
 
-    def change(self, added: Set[Member], removed: Set[Member]) -> ElementChange | None:
-        """Take a change of members; None when it needs another layout: the set begins anew."""
-        coming, going = added - self.members, removed & self.members
-        self.members |= coming
-        self.members -= going
-        if self.layout is Layout.NETS:
-            return self._cover_change(coming, going)
-        if self.layout is Layout.ADDRESSES and any(_is_net(one) for one in coming):
-            self.widen()
-            return None
-        return ElementChange(self._encoded(coming), self._encoded(going))
-
-    def _encoded(self, members: Iterable[Member]) -> set[Element]:
-        return {member_element(self.layout, one) for one in members}
-
-    def _cover_change(self, coming: Set[Member], going: Set[Member]) -> ElementChange:
-        change = ElementChange(set(), set())
-        steps = [(self._cover.remove, one) for one in going if not isinstance(one, IPPort)]
-        steps += [(self._cover.add, one) for one in coming if not isinstance(one, IPPort)]
-        for step, one in steps:
-            result = step(one)
-            _settle(change.removed, change.added, self._encoded(result.removed))
-            _settle(change.added, change.removed, self._encoded(result.added))
-        return change
+    def change(self, added: Set[Member], removed: Set[Member]) -> ElementChange[ElementT] | None:
+        """Take a change of members; None when the set had better begin anew."""
+        ...
 
 
-def _settle(into: set[Element], against: set[Element], elements: set[Element]) -> None:
-    """Take elements into one side of a change; what the other side holds cancels out."""
-    into |= elements - against
-    against -= elements
+SetT = TypeVar("SetT", bound=FamilySet[Any])
+NewSet = Callable[[Family, SetKind, Iterable[Member]], SetT]
 
 
-def _is_net(member: Member) -> bool:
-    return not isinstance(member, IPPort) and not member.is_single
-
-
-class Touched:
-    """What a fold changed: what to look at when planning a transaction."""
+class Touched(Generic[ElementT]):
+    """What a fold changed: what to look at when planning."""
 
     def __init__(self) -> None:
         self.sets: set[SetKey] = set()  # to be created, begun anew, or removed
-        self.elements: dict[SetKey, ElementChange] = {}
+        self.elements: dict[SetKey, ElementChange[ElementT]] = {}
         self.policies: set[PolicyId] = set()
         self.profiles: set[str] = set()
         self.interfaces: set[str] = set()
@@ -110,11 +78,12 @@ class Touched:
         self.hosts = False  # host endpoints, or the addresses of the node's interfaces
 
 
-class Desired:
-    """The folded deltas of one node."""
+class Desired(Generic[SetT, ElementT]):
+    """The folded deltas of one node; `new_set` makes a set of the firewall's own kind."""
 
-    def __init__(self) -> None:
-        self.sets: dict[SetKey, FamilySet] = {}
+    def __init__(self, new_set: NewSet[SetT]) -> None:
+        self._new_set = new_set
+        self.sets: dict[SetKey, SetT] = {}
         self.policies: dict[PolicyId, Policy] = {}
         self.profiles: dict[str, Profile] = {}
         self.endpoints: dict[EndpointId, Endpoint] = {}
@@ -138,9 +107,22 @@ class Desired:
         """The endpoints that name an interface and do not get it."""
         return sorted(self._claims.get(interface, ()))[1:]
 
-    def fold(self, delta: Delta) -> Touched:
+    def guarded(self) -> Iterator[Endpoint]:
+        """The endpoints that have their interface."""
+        return (self.endpoints[owner] for owner in self.interfaces.values())
+
+    def everything(self) -> Touched[ElementT]:
+        """All that is desired, but for sets, as touched."""
+        touched = Touched[ElementT]()
+        touched.policies.update(self.policies)
+        touched.profiles.update(self.profiles)
+        touched.interfaces.update(self.interfaces)
+        touched.hosts = touched.services = True
+        return touched
+
+    def fold(self, delta: Delta) -> Touched[ElementT]:
         """Take a delta in."""
-        touched = Touched()
+        touched = Touched[ElementT]()
         for set_id, contents in delta.sets.items():
             self._put_set(set_id, contents, touched)
         for set_id, change in delta.members.items():
@@ -162,20 +144,18 @@ class Desired:
         """Whether some host endpoint is told by the addresses of its interface."""
         return any(not host.interface for host in self.hosts.values())
 
-    def _put_set(self, set_id: SetId, contents: SetContents, touched: Touched) -> None:
+    def _put_set(self, set_id: SetId, contents: SetContents, touched: Touched[ElementT]) -> None:
         for family in FAMILIES:
             key = (family.version, set_id)
             members = {one for one in contents.members if one.version == family.version}
             known = self.sets.get(key)
-            if known is None or (known.layout is Layout.IP_PORTS) != (
-                contents.kind is SetKind.IP_PORT
-            ):
-                self.sets[key] = FamilySet(contents.kind, members)
+            if known is None or not known.is_of(contents.kind):
+                self.sets[key] = self._new_set(family, contents.kind, members)
                 touched.sets.add(key)
             else:
                 self._change(key, members - known.members, known.members - members, touched)
 
-    def _change_set(self, set_id: SetId, change: MemberChange, touched: Touched) -> None:
+    def _change_set(self, set_id: SetId, change: MemberChange, touched: Touched[ElementT]) -> None:
         for family in FAMILIES:
             added = {one for one in change.added if one.version == family.version}
             removed = {one for one in change.removed if one.version == family.version}
@@ -183,20 +163,20 @@ class Desired:
                 self._change((family.version, set_id), added, removed, touched)
 
     def _change(
-        self, key: SetKey, added: set[Member], removed: set[Member], touched: Touched
+        self, key: SetKey, added: set[Member], removed: set[Member], touched: Touched[ElementT]
     ) -> None:
         known = self.sets.get(key)
         if known is None:
             return  # members of a set that was never given: nothing can name it either
-        change = known.change(added, removed)
+        change: ElementChange[ElementT] | None = known.change(added, removed)
         if change is None:
             touched.sets.add(key)
         elif change.added or change.removed:
             whole = touched.elements.setdefault(key, ElementChange(set(), set()))
-            _settle(whole.removed, whole.added, change.removed)
-            _settle(whole.added, whole.removed, change.added)
+            settle(whole.removed, whole.added, change.removed)
+            settle(whole.added, whole.removed, change.added)
 
-    def _fold_policies(self, delta: Delta, touched: Touched) -> None:
+    def _fold_policies(self, delta: Delta, touched: Touched[ElementT]) -> None:
         for name in (*delta.policies, *delta.policies_removed):
             old, new = self.policies.pop(name, None), delta.policies.get(name)
             _move(self._policy_users, name, _sets_of(old), _sets_of(new))
@@ -204,7 +184,7 @@ class Desired:
                 self.policies[name] = new
             touched.policies.add(name)
 
-    def _fold_profiles(self, delta: Delta, touched: Touched) -> None:
+    def _fold_profiles(self, delta: Delta, touched: Touched[ElementT]) -> None:
         for name in (*delta.profiles, *delta.profiles_removed):
             old, new = self.profiles.pop(name, None), delta.profiles.get(name)
             _move(self._profile_users, name, _sets_of(old), _sets_of(new))
@@ -212,7 +192,7 @@ class Desired:
                 self.profiles[name] = new
             touched.profiles.add(name)
 
-    def _fold_endpoints(self, delta: Delta, touched: Touched) -> None:
+    def _fold_endpoints(self, delta: Delta, touched: Touched[ElementT]) -> None:
         """An interface may go from one endpoint to another in one delta."""
         for name in (*delta.endpoints_removed, *delta.endpoints):
             old, new = self.endpoints.pop(name, None), delta.endpoints.get(name)
@@ -224,13 +204,13 @@ class Desired:
                 self._claims.setdefault(new.interface, set()).add(name)
                 self._settle_interface(new.interface, touched)
 
-    def _fold_hosts(self, delta: Delta, touched: Touched) -> None:
+    def _fold_hosts(self, delta: Delta, touched: Touched[ElementT]) -> None:
         for name in delta.host_endpoints_removed:
             self.hosts.pop(name, None)
         self.hosts.update(delta.host_endpoints)
         touched.hosts = bool(delta.host_endpoints or delta.host_endpoints_removed)
 
-    def _settle_interface(self, interface: str, touched: Touched) -> None:
+    def _settle_interface(self, interface: str, touched: Touched[ElementT]) -> None:
         """The lowest id gets it, as in the routes: else the order of updates would decide."""
         touched.interfaces.add(interface)
         claims = self._claims[interface]
@@ -238,6 +218,12 @@ class Desired:
             self.interfaces[interface] = min(claims)
         else:
             del self._claims[interface], self.interfaces[interface]
+
+
+def settle(into: set[ElementT], against: set[ElementT], elements: set[ElementT]) -> None:
+    """Take elements into one side of a change; what the other side holds cancels out."""
+    into |= elements - against
+    against -= elements
 
 
 def _sets_of(owner: Policy | Profile | None) -> set[SetId]:
