@@ -137,9 +137,7 @@ class Actor:
             try:
                 await self._do(command, actors)
             except Crash:
-                self._ipam = IPAM(
-                    self._store, self._clock
-                )  # a new process
+                self._ipam = IPAM(self._store, self._clock)  # a new process
             except (IpamError, DatastoreError):
                 continue
 
