@@ -481,7 +481,9 @@ def test_floating_addresses_lead_to_the_workloads_own_and_limits_are_carried():
         ),
         qos_controls=QosControls(ingress_bandwidth=1000),
     )
-    cluster = Cluster(WorkloadEndpoint(metadata=ObjectMeta(name="w1", namespace="shop"), spec=spec))
+    cluster = Cluster()
+    cluster.engine.allow_floating(True)
+    cluster.put(WorkloadEndpoint(metadata=ObjectMeta(name="w1", namespace="shop"), spec=spec))
     found = cluster.endpoint()
     assert found.floating == (AddressPair(parse_network("192.0.2.1"), parse_network("10.0.0.1")),)
     assert found.qos == QosControls(ingress_bandwidth=1000)
@@ -505,3 +507,21 @@ def test_other_source_addresses_count_only_where_the_agent_is_told_to_allow_them
     engine.apply([(endpoint_.key, None)])
     engine.allow_spoofing(spoofing)
     assert not engine.apply(())
+
+
+def test_floating_addresses_count_only_where_the_agent_is_told_to_have_them():
+    floating = WorkloadEndpointSpec(
+        node="n1",
+        interface_name="cali1",
+        ip_networks=("10.0.0.1/32",),
+        ip_nats=(IPNat(internal_ip="10.0.0.1", external_ip="192.0.2.1"),),
+    )
+    meta = ObjectMeta(name="w1", namespace="shop")
+    cluster = Cluster(WorkloadEndpoint(metadata=meta, spec=floating))
+    assert cluster.endpoint().floating == ()
+    cluster.engine.allow_floating(True)
+    assert list(cluster.apply([]).endpoints) == [cluster.endpoint().id]
+    assert len(cluster.endpoint().floating) == 1
+    cluster.engine.allow_floating(False)
+    cluster.apply([])
+    assert cluster.endpoint().floating == ()

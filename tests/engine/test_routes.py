@@ -14,6 +14,8 @@ from tortie.api import (
     NodeSpec,
     ObjectMeta,
     Resource,
+    WorkloadEndpoint,
+    WorkloadEndpointSpec,
 )
 from tortie.api.calico.bgp_configuration import (
     BGPConfiguration,
@@ -21,6 +23,7 @@ from tortie.api.calico.bgp_configuration import (
     ServiceBlock,
 )
 from tortie.api.calico.node import NodeStatus, NodeWireguard
+from tortie.api.calico.workload_endpoint import IPNat
 from tortie.engine import Engine, NodeState
 from tortie.engine.delta import (
     ALL_HOSTS,
@@ -346,3 +349,34 @@ def test_services_addresses_come_from_the_default_bgp_configuration():
     assert [str(net) for net in told.cluster] == ["10.96.0.0/12", "fd00:96::/112"]
     assert [str(net) for net in told.external] == ["fd00:96::/112"]
     assert engine.apply([(default.key, None)]).service_cidrs == ServiceCidrs()
+
+
+def test_a_floating_address_of_another_nodes_workload_is_reached_as_one_that_the_node_borrowed():
+    """Where it is out of a pool; what is out of none is for the network around to route."""
+
+    def wep(node: str, *floating: str) -> WorkloadEndpoint:
+        nats = tuple(IPNat(internal_ip="10.65.9.1", external_ip=one) for one in floating)
+        spec = WorkloadEndpointSpec(
+            node=node, interface_name="cali1", ip_networks=("10.65.9.1/32",), ip_nats=nats
+        )
+        return WorkloadEndpoint(metadata=ObjectMeta(name="w", namespace="a"), spec=spec)
+
+    engine, state = Engine("n1", floating=True), NodeState()
+
+    def told(*resources: Resource) -> dict[str, str]:
+        state.fold(engine.apply([(each.key, each) for each in resources]))
+        return {str(route.destination): route.node for route in state.routes.values()}
+
+    told(*NODES, pool("Always"))
+    assert told(wep("n2", "10.65.200.1", "192.0.2.1")) == {"10.65.200.1/32": "n2"}
+    assert told(wep("n3", "10.65.200.1")) == {"10.65.200.1/32": "n3"}
+    assert told(wep("n3", "10.65.200.2", "x")) == {"10.65.200.2/32": "n3"}
+    assert told(wep("n1", "10.65.200.2")) == {}  # our own is led to its interface
+    assert told(wep("n2", "10.65.200.2")) == {"10.65.200.2/32": "n2"}
+    engine.allow_floating(False)
+    assert told() == {}
+    engine.allow_floating(True)
+    assert told() == {"10.65.200.2/32": "n2"}
+    gone = wep("n2").key
+    state.fold(engine.apply([(gone, None)]))
+    assert state.routes == {}

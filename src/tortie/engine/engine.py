@@ -40,7 +40,8 @@ from tortie.engine.delta import (
     ServiceCidrs,
     Vtep,
 )
-from tortie.engine.here import local_endpoint, local_host_endpoint
+from tortie.engine.floating import Floating
+from tortie.engine.here import Customs, local_endpoint, local_host_endpoint
 from tortie.engine.items import (
     Item,
     item_of_endpoint,
@@ -58,6 +59,7 @@ from tortie.engine.scopes import policy_scope
 from tortie.engine.services import service_cidrs, slice_of
 from tortie.engine.sets import Sets
 from tortie.engine.tiers import Tiers
+from tortie.kubernetes.names import INTERFACE_PREFIX
 from tortie.net import Prefix
 from tortie.policy.program import PolicyId, SetId
 
@@ -69,13 +71,25 @@ class Engine:
 
     Kinds that it does not know are ignored. A value that can't be lowered fails closed: see
     `tortie.engine.lowering` and `docs/engine.md`. With `spoofing` (WorkloadSourceSpoofing `Any`)
-    workloads may send from the other sources that their endpoints name.
+    workloads may send from the other sources that their endpoints name; with `floating`
+    (FloatingIPs `Enabled`) they have their floating addresses. `interface_prefix` (InterfacePrefix,
+    the first): what the names of this node's pods' interfaces begin with.
     """
 
-    def __init__(self, node: str, *, spoofing: bool = False) -> None:
+    def __init__(
+        self,
+        node: str,
+        *,
+        spoofing: bool = False,
+        floating: bool = False,
+        interface_prefix: str = INTERFACE_PREFIX,
+        external_nodes: Iterable[Prefix] = (),
+    ) -> None:
         self.node = node
-        self._spoofing = spoofing
+        self._customs = Customs(spoofing, interface_prefix, floating)
+        self._external_nodes: tuple[Prefix, ...] = ()
         self._spoofers: dict[Key, WorkloadEndpoint] = {}  # local ones that name other sources
+        self._floating = Floating(node, allowed=floating)
         self._warnings: dict[str, None] = {}
         self._registry = Registry()
         self._locals = Locals()
@@ -93,6 +107,7 @@ class Engine:
         self._edited: set[PolicyId] = set()
         self._came: set[int] = set()  # endpoints that are local as of this round
         self._left: set[int] = set()  # and those that are local no more
+        self.accept_tunnels_of(external_nodes)
         self._handlers: dict[str, Callable[[Key, Any], None]] = {
             "Tier": self._tier,
             "Profile": self._profile,
@@ -133,8 +148,22 @@ class Engine:
 
     def allow_spoofing(self, allowed: bool) -> None:
         """WorkloadSourceSpoofing is now `Any`, or not; the next `apply` tells what that changes."""
-        self._spoofing = allowed
+        self._customs = self._customs._replace(spoofing=allowed)
         for key, value in list(self._spoofers.items()):
+            self._endpoint(key, value)
+
+    def accept_tunnels_of(self, nets: Iterable[Prefix]) -> None:
+        """ExternalNodesCIDRList: who may send into tunnels beside the nodes of the cluster."""
+        hosts = self._sets.fixed(ALL_HOSTS)
+        hosts.discard(self._external_nodes)
+        self._external_nodes = tuple(dict.fromkeys(one.network for one in nets))
+        hosts.add(self._external_nodes)
+
+    def allow_floating(self, allowed: bool) -> None:
+        """FloatingIPs is now `Enabled`, or not; the next `apply` tells what that changes."""
+        self._floating.allowed = allowed
+        self._customs = self._customs._replace(floating=allowed)
+        for key, value in self._floating.endpoints():
             self._endpoint(key, value)
 
     def warnings(self) -> list[str]:
@@ -183,10 +212,13 @@ class Engine:
         item = None if value is None else item_of_endpoint(key, value, self._warn)
         bare = None
         self._spoofers.pop(key, None)
+        if key in self._floating or (value is not None and value.spec.ip_nats):
+            for name, way in self._floating.put(key, value, item, self._warn):
+                self._routes.put_block(name, way)
         if value is not None and item is not None and value.spec.node == self.node:
             if value.spec.allow_spoofed_source_prefixes:
                 self._spoofers[key] = value
-            bare = local_endpoint(key, value, item, spoofing=self._spoofing, warn=self._warn)
+            bare = local_endpoint(key, value, item, self._customs, self._warn)
         self._place(key, item, bare)
 
     def _host_endpoint(self, key: Key, value: HostEndpoint | None) -> None:

@@ -1,40 +1,64 @@
 """What the dataplane gets of an endpoint of this node, before anything applies to it."""
 
 import re
+from typing import NamedTuple
 
 from tortie.api import Key, WorkloadEndpoint
 from tortie.api.calico.host_endpoint import HostEndpoint
+from tortie.engine.floating import address_pairs
 from tortie.engine.items import Item, Warn, networks
-from tortie.net import Prefix, parse_prefix
+from tortie.engine.limits import host_dscp, programmable
+from tortie.kubernetes import names
 from tortie.policy import program
-from tortie.policy.program import EVERY_INTERFACE, AddressPair, Endpoint, EndpointId
+from tortie.policy.program import EVERY_INTERFACE, Endpoint, EndpointId
 
 _INTERFACE = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.-]{1,15}")
 _MAC = re.compile(r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}")
 
 
+class Customs(NamedTuple):
+    """What a node's settings say of its workloads.
+
+    `spoofing`: they may send from the other sources that their endpoints name. `prefix`: what the
+    names of pods' interfaces begin with. `floating`: they have floating addresses.
+    """
+
+    spoofing: bool = False
+    prefix: str = names.INTERFACE_PREFIX
+    floating: bool = False
+
+
 def local_endpoint(
-    key: Key, value: WorkloadEndpoint, item: Item, *, spoofing: bool, warn: Warn
+    key: Key, value: WorkloadEndpoint, item: Item, customs: Customs, warn: Warn
 ) -> Endpoint | None:
-    """A workload's; None without an interface. Other sources than its own need `spoofing`."""
+    """A workload's; None without an interface."""
     spec = value.spec
-    if not _INTERFACE.fullmatch(spec.interface_name):
-        found = f"{spec.interface_name!r} is no interface's name"
+    interface = _interface(key, value, customs.prefix)
+    if not _INTERFACE.fullmatch(interface):
+        found = f"{interface!r} is no interface's name"
         warn(f"{key}: spec.interfaceName: {found}; the endpoint is not programmed")
         return None
     if spec.mac and not _MAC.fullmatch(spec.mac):
         warn(f"{key}: spec.mac: {spec.mac!r} is no MAC address; it is left out")
-    sources = spec.allow_spoofed_source_prefixes if spoofing else ()
+    sources = spec.allow_spoofed_source_prefixes if customs.spoofing else ()
     return Endpoint(
         id=EndpointId(*key),
-        interface=spec.interface_name,
+        interface=interface,
         addresses=item.nets,
         profiles=item.profiles,
         allowed_sources=networks(key, "spec.allowSpoofedSourcePrefixes", sources, warn),
         mac=spec.mac if _MAC.fullmatch(spec.mac) else None,
-        floating=_floating(key, value, item, warn) if spec.ip_nats else (),
-        qos=spec.qos_controls,
+        floating=address_pairs(key, value, item, warn) if customs.floating else (),
+        qos=spec.qos_controls and programmable(key, spec.qos_controls, warn),
     )
+
+
+def _interface(key: Key, value: WorkloadEndpoint, prefix: str) -> str:
+    """What a Pod became has the usual name, since whoever converted it need not know this node."""
+    given, pod = value.spec.interface_name, value.spec.pod
+    if pod and given == names.interface_name(key.namespace, pod):
+        return names.interface_name(key.namespace, pod, prefix)
+    return given
 
 
 def local_host_endpoint(
@@ -51,28 +75,9 @@ def local_host_endpoint(
         warn(f"{key}: {problem}; it applies to nothing")
         return None
     return program.HostEndpoint(
-        id=EndpointId(*key), interface=name, addresses=item.nets, profiles=item.profiles
+        id=EndpointId(*key),
+        interface=name,
+        addresses=item.nets,
+        profiles=item.profiles,
+        dscp=host_dscp(key, value, warn),
     )
-
-
-def _floating(key: Key, value: WorkloadEndpoint, item: Item, warn: Warn) -> tuple[AddressPair, ...]:
-    """Pairs that lead to an address that the workload really has."""
-    found = []
-    for nat in value.spec.ip_nats:
-        try:
-            floating, own = _single(nat.external_ip), _single(nat.internal_ip)
-        except ValueError as error:
-            warn(f"{key}: spec.ipNATs: {error}; it is left out")
-            continue
-        if floating.version == own.version and own in item.nets:
-            found.append(AddressPair(floating, own))
-        else:
-            warn(f"{key}: spec.ipNATs: {own} is no address of it for {floating}; it is left out")
-    return tuple(dict.fromkeys(found))
-
-
-def _single(text: str) -> Prefix:
-    found = parse_prefix(text)
-    if not found.is_single:
-        raise ValueError(f"{text!r} is more than one address")
-    return found

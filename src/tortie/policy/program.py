@@ -223,6 +223,7 @@ class HostEndpoint(Struct, frozen=True, omit_defaults=True):
     forward: Tiers = Tiers()
     normal: Tiers = Tiers()
     profiles: tuple[str, ...] = ()
+    dscp: int | None = None  # of what it sends out of the cluster; no part in any verdict
 
 
 class Failsafe(NamedTuple):

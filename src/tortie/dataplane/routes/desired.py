@@ -68,9 +68,9 @@ class DesiredRoutes:
             return
         _discard(self._interfaces, endpoint.interface, endpoint_id)
         touched.interfaces.add(endpoint.interface)
-        for address in endpoint.addresses:
-            _discard(self._claims, address.network, endpoint_id)
-            touched.destinations.add(address.network)
+        for destination in _destinations(endpoint):
+            _discard(self._claims, destination, endpoint_id)
+            touched.destinations.add(destination)
 
     def _add_endpoint(self, endpoint: Endpoint, touched: Touched) -> None:
         if endpoint.id.kind != "WorkloadEndpoint":  # a host's interface has routes of its own
@@ -78,9 +78,9 @@ class DesiredRoutes:
         self._endpoints[endpoint.id] = endpoint
         self._interfaces[endpoint.interface].add(endpoint.id)
         touched.interfaces.add(endpoint.interface)
-        for address in endpoint.addresses:
-            self._claims[address.network].add(endpoint.id)
-            touched.destinations.add(address.network)
+        for destination in _destinations(endpoint):
+            self._claims[destination].add(endpoint.id)
+            touched.destinations.add(destination)
 
     def _drop_route(self, destination: Prefix, touched: Touched) -> None:
         route = self._routes.pop(destination, None)
@@ -111,9 +111,9 @@ class DesiredRoutes:
     def through(self, interface: str) -> set[Prefix]:
         """The destinations whose routes need this very interface."""
         found = {
-            address.network
+            destination
             for endpoint_id in self._interfaces.get(interface, ())
-            for address in self._endpoints[endpoint_id].addresses
+            for destination in _destinations(self._endpoints[endpoint_id])
         }
         for version in (4, 6):
             if interface == self._settings.vxlan_device(version):
@@ -222,11 +222,18 @@ def is_ours(route: KernelRoute, names: Mapping[int, str], settings: RouteSetting
 
 
 def _needs_same(old: Endpoint | None, new: Endpoint) -> bool:
-    return old is not None and (old.interface, old.addresses, old.allowed_sources) == (
-        new.interface,
-        new.addresses,
-        new.allowed_sources,
-    )
+    return old is not None and (
+        old.interface,
+        old.addresses,
+        old.allowed_sources,
+        old.floating,
+    ) == (new.interface, new.addresses, new.allowed_sources, new.floating)
+
+
+def _destinations(endpoint: Endpoint) -> list[Prefix]:
+    """Its own addresses and the floating ones: these the firewall turns into its own."""
+    own = [address.network for address in endpoint.addresses]
+    return own + [pair.floating for pair in endpoint.floating]
 
 
 def _with(route: KernelRoute, **changes: object) -> KernelRoute:
