@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from tortie.lab.journal import Journal, Process
-from tortie.lab.processes import end, is_alive, resident_bytes, spawn, start_of
+from tortie.lab.processes import end, is_alive, resident_bytes, spawn
+from tortie.linux import launcher
 from tortie.linux.namespaces import create_named, delete_named, path_of
+from tortie.linux.processes import start_of
 
 pytestmark = pytest.mark.root
-LAUNCHER = Path(sys.modules[spawn.__module__].__file__ or "").with_name("launcher.py")
+LAUNCHER = Path(launcher.__file__)
 
 
 @pytest.fixture

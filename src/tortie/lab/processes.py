@@ -15,10 +15,11 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from tortie.lab.journal import Journal, Process
+from tortie.linux import launcher
 from tortie.linux.namespaces import in_namespace, path_of
+from tortie.linux.processes import start_of
 
-_LAUNCHER = Path(__file__).with_name("launcher.py")
-_STATE, _START = 0, 19  # fields of /proc/PID/stat, counted after the command's name
+_LAUNCHER = Path(launcher.__file__)
 _PATIENCE = 5.0  # seconds from SIGTERM to SIGKILL
 
 
@@ -52,16 +53,6 @@ def spawn(
         go.write(b"!")
     child.returncode = 0  # not ours to wait for: it outlives us
     return process
-
-
-def start_of(pid: int) -> int | None:
-    """When a process began, in clock ticks since boot; None where it has ended."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    fields = stat[stat.rindex(")") + 1 :].split()  # the command's name may hold anything
-    return None if fields[_STATE] in "ZX" else int(fields[_START])
 
 
 def is_alive(process: Process | None) -> bool:

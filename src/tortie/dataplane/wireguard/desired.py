@@ -1,0 +1,181 @@
+"""Who is a peer, what it may send, and what is looked up where: pure."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from tortie.dataplane.wireguard.keys import public_bytes
+from tortie.dataplane.wireguard.settings import WireguardSettings
+from tortie.engine.delta import Delta, Host, WireguardEnd
+from tortie.linux.wireguard import Endpoint, Peer
+from tortie.net import Prefix
+from tortie.policy.program import EndpointId
+
+
+class Way(StrEnum):
+    """Where our table leads."""
+
+    DEVICE = "device"  # encrypted
+    MAIN = "main"  # to where the main table says: to a node that takes no part, or to a workload
+
+
+class Touched(NamedTuple):
+    """What a delta may have changed: nodes (as peers), destinations (in our table), ourselves."""
+
+    nodes: set[str]
+    destinations: set[Prefix]
+    own: bool
+
+
+class DesiredWireguard:
+    """Hosts, routes and local addresses of one IP version, as the deltas said last."""
+
+    def __init__(self, settings: WireguardSettings) -> None:
+        self._settings = settings
+        self._hosts: dict[str, Host] = {}
+        self._whose: dict[Prefix, str] = {}  # nodes' own addresses that are reached through here
+        self._routes: dict[Prefix, str] = {}  # to nodes
+        self._behind: defaultdict[str, set[Prefix]] = defaultdict(set)
+        self._local: dict[EndpointId, tuple[Prefix, ...]] = {}
+        self._here: dict[Prefix, int] = {}  # addresses of local workloads, how often each
+
+    def configure(self, settings: WireguardSettings) -> None:
+        """Other settings; whoever calls looks at everything anew."""
+        self._settings = settings
+        self._whose = {each: name for name in self.nodes() for each in self._own_addresses(name)}
+
+    def fold(self, delta: Delta) -> Touched:
+        """Take a delta in."""
+        touched = Touched(set(), set(), _concerns(delta, self._settings.node))
+        for name in delta.hosts_removed | delta.hosts.keys():
+            self._touch_node(name, touched)
+            self._put_host(name, delta.hosts.get(name))
+            self._touch_node(name, touched)
+        for destination in delta.routes_removed:
+            self._put_route(destination, "", touched)
+        for route in delta.routes.values():
+            self._put_route(route.destination, route.node, touched)
+        for endpoint_id in delta.endpoints_removed:
+            self._put_local(endpoint_id, (), touched)
+        for endpoint in delta.endpoints.values():
+            self._put_local(endpoint.id, endpoint.addresses, touched)
+        return touched
+
+    def _touch_node(self, name: str, touched: Touched) -> None:
+        touched.nodes.add(name)
+        touched.destinations.update(self._behind.get(name, ()), self._own_addresses(name))
+
+    def _put_host(self, name: str, host: Host | None) -> None:
+        for address in self._own_addresses(name):
+            self._whose.pop(address, None)
+        self._hosts.pop(name, None)
+        if host is None:
+            return
+        self._hosts[name] = host
+        if name != self._settings.node:
+            self._whose.update(dict.fromkeys(self._own_addresses(name), name))
+
+    def _put_route(self, destination: Prefix, node: str, touched: Touched) -> None:
+        if destination.version != self._settings.version:
+            return
+        before = self._routes.pop(destination, "")
+        if before:
+            self._behind[before].discard(destination)
+        if node:
+            self._routes[destination] = node
+            self._behind[node].add(destination)
+        touched.nodes.update(filter(None, (before, node)))
+        touched.destinations.add(destination)
+
+    def _put_local(
+        self, endpoint_id: EndpointId, addresses: tuple[Prefix, ...], touched: Touched
+    ) -> None:
+        before = self._local.pop(endpoint_id, ())
+        mine = tuple(one.network for one in addresses if one.version == self._settings.version)
+        if mine:
+            self._local[endpoint_id] = mine
+        if before == mine:
+            return
+        for address in before:
+            self._here[address] -= 1
+            if not self._here[address]:
+                del self._here[address]
+        for address in mine:
+            self._here[address] = self._here.get(address, 0) + 1
+        touched.destinations.update(before, mine)
+
+    @property
+    def own(self) -> WireguardEnd | None:
+        """What this node publishes, None for nothing: then it takes no part."""
+        return self._end(self._settings.node)
+
+    @property
+    def underlay(self) -> Prefix | None:
+        """This node's main address."""
+        return self._main(self._settings.node)
+
+    def nodes(self) -> set[str]:
+        """All others."""
+        return self._hosts.keys() - {self._settings.node}
+
+    def destinations(self) -> set[Prefix]:
+        """All that our table may have to say something of."""
+        return self._routes.keys() | self._here.keys() | self._whose.keys()
+
+    def peer(self, node: str) -> Peer | None:
+        """A node as a peer; None for one that takes no part."""
+        end, main = self._end(node), self._main(node)
+        if end is None or main is None or node == self._settings.node:
+            return None
+        address = Prefix.single(main.version, main.address)
+        return Peer(
+            public_bytes(end.public_key),
+            Endpoint(address, self._settings.port),
+            self._settings.keepalive,
+            frozenset((*self._behind.get(node, ()), *self._own_addresses(node))),
+        )
+
+    def peers(self) -> Mapping[bytes, Peer]:
+        """All peers; of several nodes with one key the last by name."""
+        found = (self.peer(node) for node in sorted(self.nodes()))
+        return {peer.public_key: peer for peer in found if peer is not None}
+
+    def way(self, destination: Prefix) -> Way | None:
+        """Where our table leads for a destination; None: it says nothing.
+
+        What is behind a node without a key may lie in a block of one that has one, and so may an
+        address of our own that was borrowed from there.
+        """
+        if destination in self._here:
+            return Way.MAIN
+        node = self._routes.get(destination) or self._whose.get(destination)
+        if not node:
+            return None
+        return Way.DEVICE if self.peer(node) else Way.MAIN
+
+    def _end(self, node: str) -> WireguardEnd | None:
+        host = self._hosts.get(node)
+        if host is None:
+            return None
+        return host.wireguard if self._settings.version == 4 else host.wireguard_v6
+
+    def _main(self, node: str) -> Prefix | None:
+        host = self._hosts.get(node)
+        if host is None:
+            return None
+        return host.ipv4 if self._settings.version == 4 else host.ipv6
+
+    def _own_addresses(self, node: str) -> Iterator[Prefix]:
+        """A node's own addresses that are reached through WireGuard."""
+        end, main = self._end(node), self._main(node)
+        if end is None:
+            return
+        if end.address is not None:
+            yield Prefix.single(end.address.version, end.address.address)
+        if self._settings.encrypts_hosts and main is not None:
+            yield Prefix.single(main.version, main.address)
+
+
+def _concerns(delta: Delta, node: str) -> bool:
+    return node in delta.hosts or node in delta.hosts_removed

@@ -1,0 +1,64 @@
+"""The WireGuard device itself: made in the kernel, or by wireguard-go where it has none."""
+
+import errno
+
+from tortie.dataplane.tunnels.underlay import Refused
+from tortie.dataplane.wireguard import process
+from tortie.dataplane.wireguard.settings import WireguardSettings
+from tortie.linux.links import Links
+from tortie.linux.netlink.rtlink import NewLink
+from tortie.linux.netlink.sockets import NetlinkError
+from tortie.linux.wgkernel import KernelWireguard
+from tortie.linux.wguapi import UserspaceWireguard
+from tortie.linux.wireguard import Wireguard
+
+_KERNEL, _USERSPACE = "wireguard", "tun"  # kinds of interfaces
+_MISSING = (
+    "this kernel can't make WireGuard interfaces and wireguard-go is not installed: load the "
+    "module (modprobe wireguard) or install wireguard-go; until then this node publishes no key, "
+    "and other nodes send to it in clear"
+)
+
+
+def opened(settings: WireguardSettings, links: Links) -> Wireguard:
+    """The node's device, made where it is not there. Raises Refused, OSError."""
+    found = links.find(settings.device)
+    if found is not None and found.kind == _KERNEL:
+        return KernelWireguard(settings.device)
+    path = process.socket_of(settings.sockets, settings.device)
+    if found is not None:
+        if found.kind == _USERSPACE and path.exists():
+            return UserspaceWireguard(path)
+        raise Refused(
+            f"{settings.device} is there already and no WireGuard device of this node's "
+            f"({found.kind or 'an interface of its own kind'}); rename it"
+        )
+    if _made_in_kernel(settings.device, links):
+        return KernelWireguard(settings.device)
+    if not process.is_installed():
+        raise Refused(_MISSING)
+    process.end(settings.sockets, settings.device)  # one that has lost its device
+    process.start(
+        settings.sockets, settings.device, lambda: links.find(settings.device) is not None
+    )
+    return UserspaceWireguard(path)
+
+
+def _made_in_kernel(name: str, links: Links) -> bool:
+    try:
+        links.create(NewLink(name, _KERNEL))
+    except NetlinkError as error:
+        if error.errno == errno.EOPNOTSUPP:
+            return False
+        raise
+    return True
+
+
+def remove(settings: WireguardSettings, links: Links) -> bool:
+    """Delete the node's device; whether there was one."""
+    found = links.find(settings.device)
+    ours = found is not None and found.kind in (_KERNEL, _USERSPACE)
+    if ours:
+        links.delete(settings.device)
+    process.end(settings.sockets, settings.device)
+    return ours

@@ -1,0 +1,384 @@
+"""WireGuard between two namespaces: encrypted on the wire, dropped where it can't be, rotated."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from tortie.dataplane.routes import RouteDriver, RouteSettings
+from tortie.dataplane.wireguard import Keys, WireguardDriver, WireguardSettings, process, public_key
+from tortie.dataplane.wireguard.keys import new_key
+from tortie.engine.delta import Delta, Host, Route, RouteKind, WireguardEnd
+from tortie.linux import namespaces, sysctl
+from tortie.linux.links import Links
+from tortie.linux.netlink.rtnetlink import RTN_BLACKHOLE, RTN_THROW
+from tortie.linux.netlink.sockets import NetlinkSocket
+from tortie.linux.routes import Routes
+from tortie.linux.rules import Rules
+from tortie.net import Prefix, parse_network, parse_prefix
+from tortie.policy.program import Endpoint, EndpointId
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(
+        shutil.which("wireguard-go") is None, reason="needs wireguard-go (Debian's package)"
+    ),
+]
+NO_DAD = 0x02
+
+
+class Node:
+    """A namespace with its underlay on eth0, routes and WireGuard at work in it."""
+
+    def __init__(
+        self, number: int, version: int, run_dir: Path, encrypts_hosts: bool = False
+    ) -> None:
+        self.number, self.version = number, version
+        self.label = f"n{number}"
+        self.name = f"tortie-wg{number}-{os.getpid()}"
+        self.path = namespaces.create_named(self.name)
+        with namespaces.in_namespace(self.path):
+            self.socket = NetlinkSocket()
+        self.links, self.routes_in_kernel = Links(self.socket), Routes(self.socket)
+        self.settings = WireguardSettings(
+            node=self.label,
+            run_dir=run_dir / self.label,
+            enabled=True,
+            version=version,
+            device="wireguard.cali" if version == 4 else "wg-v6.cali",
+            encrypts_hosts=encrypts_hosts,
+        )
+        self.told: dict[int, str] = {}
+        self.driver = WireguardDriver(self.settings, self.told.__setitem__)
+        self.routes = RouteDriver(RouteSettings(programs_plain=True))
+
+    @property
+    def main(self) -> str:
+        return f"172.16.1.{self.number}/24" if self.version == 4 else f"fd00:1::{self.number}/64"
+
+    @property
+    def block(self) -> Prefix:
+        text = f"10.65.{self.number}.0/26" if self.version == 4 else f"fd00:65:{self.number}::/122"
+        return parse_network(text)
+
+    @property
+    def pod(self) -> str:
+        return f"10.65.{self.number}.2" if self.version == 4 else f"fd00:65:{self.number}::2"
+
+    def underlay(self) -> None:
+        self.links.add_address("eth0", parse_prefix(self.main), flags=NO_DAD)
+        self.links.add_address("lo", parse_prefix(self.pod), flags=NO_DAD)
+        for name in ("eth0", "lo"):
+            self.links.set_up(name)
+        with namespaces.in_namespace(self.path):
+            for name in ("all", "default", "eth0"):
+                sysctl.write(sysctl.interface(4, name, "rp_filter"), "1")
+
+    def host(self, key: str = "") -> Host:
+        end = WireguardEnd(key or self.told[self.version]) if self.told or key else None
+        main = parse_prefix(self.main)
+        if self.version == 4:
+            return Host(self.label, ipv4=main, wireguard=end)
+        return Host(self.label, ipv6=main, wireguard_v6=end)
+
+    def route(self) -> Route:
+        gateway = parse_prefix(self.main).address
+        return Route(self.block, RouteKind.PLAIN, gateway, self.label)
+
+    def apply(self, delta: Delta) -> None:
+        with namespaces.in_namespace(self.path):
+            assert self.driver.apply(delta).failed == ()
+            assert self.routes.apply(delta).failed == ()
+
+    def knows(self, *others: "Node") -> None:
+        """Have it know all that these nodes publish now, itself too."""
+        self.apply(
+            Delta(
+                hosts={one.label: one.host() for one in (self, *others)},
+                routes={one.block: one.route() for one in others},
+            )
+        )
+
+    def table(self) -> dict[str, set[int]]:
+        found: dict[str, set[int]] = {}
+        for route in self.routes_in_kernel.list(self.version, table=self.settings.table):
+            found.setdefault(str(route.destination), set()).add(route.type)
+        return found
+
+    def rules(self) -> list[int]:
+        found = Rules(self.socket).list(self.version)
+        return [rule.priority for rule in found if rule.table == self.settings.table]
+
+    def udp(self, stack: ExitStack) -> socket.socket:
+        family = socket.AF_INET if self.version == 4 else socket.AF_INET6
+        with namespaces.in_namespace(self.path):
+            found = stack.enter_context(socket.socket(family, socket.SOCK_DGRAM))
+        found.bind((self.pod, 7000))
+        found.settimeout(10)
+        return found
+
+    def close(self) -> None:
+        for thing in (self.driver, self.routes, self.socket):
+            thing.close()
+        process.end(self.settings.sockets, self.settings.device)
+        namespaces.delete_named(self.name)
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def pair(
+    stack: ExitStack, run_dir: Path, version: int = 4, encrypts_hosts: bool = False
+) -> tuple[Node, Node]:
+    """Two nodes with a wire between them."""
+    one, two = (
+        stack.enter_context(closing(Node(number, version, run_dir, encrypts_hosts)))
+        for number in (1, 2)
+    )
+    with open(two.path) as far:
+        one.links.create_veth("eth0", "eth0", far.fileno())
+    for node in (one, two):
+        node.underlay()
+        node.apply(Delta(hosts={node.label: node.host()}))  # its device: now it can publish a key
+    return one, two
+
+
+def connected(
+    stack: ExitStack, run_dir: Path, version: int = 4, encrypts_hosts: bool = False
+) -> tuple[Node, Node]:
+    """Two nodes that know each other."""
+    one, two = pair(stack, run_dir, version, encrypts_hosts)
+    one.knows(two)
+    two.knows(one)
+    return one, two
+
+
+class Wire:
+    """All frames that leave a node by its uplink."""
+
+    def __init__(self, node: Node, stack: ExitStack) -> None:
+        with namespaces.in_namespace(node.path):
+            self._tap = stack.enter_context(
+                socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+            )
+        self._tap.bind(("eth0", 3))
+        self._tap.setblocking(False)
+
+    def frames(self) -> list[bytes]:
+        found = []
+        while True:
+            try:
+                found.append(self._tap.recv(65536))
+            except BlockingIOError:
+                return found
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, f"no {what}"
+        time.sleep(0.01)
+
+
+SECRET = b"nobody on the wire may read this"
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_what_goes_between_workloads_is_never_in_clear(
+    stack: ExitStack, tmp_path: Path, version: int
+) -> None:
+    one, two = connected(stack, tmp_path, version)
+    wires = [Wire(node, stack) for node in (one, two)]
+    client, server = one.udp(stack), two.udp(stack)
+    for number in range(50):
+        client.sendto(SECRET + b"%d" % number, (two.pod, 7000))
+        assert server.recv(100) == SECRET + b"%d" % number
+        server.sendto(SECRET, (one.pod, 7000))
+        assert client.recv(100) == SECRET
+    frames = [frame for wire in wires for frame in wire.frames()]
+    port = one.settings.port.to_bytes(2)
+    assert sum(port in frame for frame in frames) >= 100
+    assert not any(SECRET in frame for frame in frames)
+
+
+def test_without_its_device_nothing_leaves_in_clear_and_it_comes_back(
+    stack: ExitStack, tmp_path: Path
+) -> None:
+    one, two = connected(stack, tmp_path)
+    wire = Wire(one, stack)
+    client, server = one.udp(stack), two.udp(stack)
+    one.links.delete(one.settings.device)
+    for _ in range(20):
+        with pytest.raises(OSError, match=r"[Ii]nvalid|unreachable"):
+            client.sendto(SECRET, (two.pod, 7000))
+    assert not any(SECRET in frame for frame in wire.frames())
+    with namespaces.in_namespace(one.path):
+        assert one.driver.link_changed(one.settings.device, "gone").failed == ()
+    client.sendto(SECRET, (two.pod, 7000))
+    assert server.recv(100) == SECRET
+    assert not any(SECRET in frame for frame in wire.frames())
+
+
+def test_a_node_that_takes_no_part_is_reached_in_clear(stack: ExitStack, tmp_path: Path) -> None:
+    one, two = pair(stack, tmp_path)
+    two.told.clear()
+    one.knows(two)
+    assert one.table() == {str(two.block): {RTN_THROW}}
+    two.driver.configure(WireguardSettings(node="n2", run_dir=two.settings.run_dir))
+    with namespaces.in_namespace(two.path):
+        two.driver.resync()
+        two.routes.apply(Delta(routes={one.block: one.route()}))
+    client, server = one.udp(stack), two.udp(stack)
+    client.sendto(b"clear", (two.pod, 7000))
+    assert server.recv(100) == b"clear"
+
+
+def test_a_borrowed_address_stays_here_although_its_block_is_elsewhere(
+    stack: ExitStack, tmp_path: Path
+) -> None:
+    one, two = connected(stack, tmp_path)
+    found = EndpointId("WorkloadEndpoint", "default", "w")
+    lent = parse_prefix("10.65.2.9")
+    with namespaces.in_namespace(one.path):
+        one.driver.apply(Delta(endpoints={found: Endpoint(found, "calia", (lent,))}))
+    assert one.table()["10.65.2.9/32"] == {RTN_THROW}
+    with namespaces.in_namespace(one.path):
+        one.driver.apply(Delta(endpoints_removed=frozenset({found})))
+    assert set(one.table()) == {str(two.block)}
+
+
+def test_a_new_agent_adopts_everything_and_writes_nothing(stack: ExitStack, tmp_path: Path) -> None:
+    one, two = connected(stack, tmp_path)
+    client, server = one.udp(stack), two.udp(stack)
+    client.sendto(b"x", (two.pod, 7000))
+    assert server.recv(10) == b"x"
+    again = stack.enter_context(closing(WireguardDriver(one.settings)))
+    again.fold(
+        Delta(
+            hosts={node.label: node.host() for node in (one, two)},
+            routes={two.block: two.route()},
+        )
+    )
+    with namespaces.in_namespace(one.path):
+        assert again.resync().failed == ()
+    assert again.written == 0
+    client.sendto(b"y", (two.pod, 7000))
+    assert server.recv(10) == b"y"
+
+
+def test_a_peer_that_goes_takes_its_routes_along(stack: ExitStack, tmp_path: Path) -> None:
+    one, two = connected(stack, tmp_path)
+    assert one.table() == {str(two.block): {1, RTN_BLACKHOLE}}
+    one.apply(Delta(hosts_removed=frozenset({"n2"}), routes_removed=frozenset({two.block})))
+    assert one.table() == {}
+
+
+def test_switched_off_it_stays_until_others_know_and_then_leaves_nothing(
+    stack: ExitStack, tmp_path: Path
+) -> None:
+    one, two = connected(stack, tmp_path)
+    off = WireguardSettings(node="n1", run_dir=one.settings.run_dir)
+    one.driver.configure(off)
+    with namespaces.in_namespace(one.path):
+        assert one.driver.resync().failed == ()
+    assert one.rules() == [99]
+    withdrawn = Host("n1", ipv4=parse_prefix(one.main))
+    with namespaces.in_namespace(one.path):
+        assert one.driver.apply(Delta(hosts={"n1": withdrawn})).failed == ()
+    assert (one.rules(), one.table()) == ([], {})
+    assert one.links.find("wireguard.cali") is None
+    assert not one.settings.keys_file.exists()
+    until(lambda: not process.record_of(one.settings.sockets, "wireguard.cali").exists(), "end")
+    del two
+
+
+def test_a_new_key_is_used_from_when_it_is_published_and_loses_next_to_nothing(
+    stack: ExitStack, tmp_path: Path
+) -> None:
+    one, two = connected(stack, tmp_path)
+    client, server = one.udp(stack), two.udp(stack)
+    server.settimeout(0.05)
+    before = one.told[4]
+
+    def send(first: int, count: int) -> list[int]:
+        got = []
+        for number in range(first, first + count):
+            client.sendto(b"%d" % number, (two.pod, 7000))
+            try:
+                got.append(int(server.recv(20)))
+            except TimeoutError:
+                continue
+        return got
+
+    send(0, 5)
+    renewed = Keys(one.settings.keys_file).rotate()
+    assert renewed != before
+    for node in (two, one):  # as both see the Node
+        node.apply(Delta(hosts={"n1": one.host(renewed)}))
+    got = send(100, 100)
+    assert len(got) >= 95, got
+    assert one.told[4] == renewed
+    assert public_key(Keys(one.settings.keys_file).newest) == renewed
+
+
+def test_keys_are_for_root_alone_and_never_shown(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "wireguard.key"
+    keys = Keys(path)
+    made = keys.newest
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert b64encode(made.secret).decode() not in f"{made!r} {made} {keys!r}"
+    assert Keys(path).newest == made
+    path.write_text("not a key\n")
+    with pytest.raises(ValueError, match="remove it") as error:
+        Keys(path)
+    assert "not a key" not in str(error.value)
+
+
+def test_public_keys_are_those_that_wg_makes() -> None:
+    wg = shutil.which("wg")
+    if wg is None:
+        pytest.skip("needs wg (Debian's package wireguard-tools)")
+    key = new_key()
+    done = subprocess.run(
+        [wg, "pubkey"], input=b64encode(key.secret), capture_output=True, check=True
+    )
+    assert done.stdout.decode().strip() == public_key(key)
+
+
+def test_a_rule_sends_all_but_its_own_packets_to_the_table(
+    stack: ExitStack, tmp_path: Path
+) -> None:
+    one, _ = connected(stack, tmp_path)
+    shown = subprocess.run(
+        ["nsenter", f"--net={one.path}", "ip", "rule"], capture_output=True, text=True, check=True
+    )
+    assert "99:\tfrom all fwmark 0/0x100000 lookup 1" in shown.stdout.replace("\t", "\t")
+
+
+def test_nodes_themselves_are_encrypted_where_that_is_wanted(
+    stack: ExitStack, tmp_path: Path
+) -> None:
+    one, two = connected(stack, tmp_path, encrypts_hosts=True)
+    wire = Wire(one, stack)
+    sockets = []
+    for node in (one, two):
+        with namespaces.in_namespace(node.path):
+            made = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        made.settimeout(10)
+        made.bind((node.main.partition("/")[0], 7001))
+        sockets.append(made)
+    sockets[0].sendto(SECRET, sockets[1].getsockname())
+    heard, source = sockets[1].recvfrom(100)
+    assert (heard, source[0]) == (SECRET, "172.16.1.1")
+    assert not any(SECRET in frame for frame in wire.frames())
