@@ -46,6 +46,7 @@ def test_an_interface_name_is_cali_and_eleven_digits_of_a_hash():
     # printf shop.web-1 | sha1sum: other tools compute the same name
     assert interface_name("shop", "web-1") == "cali751425ce827"
     assert interface_name("shop", "web-1", "tap") == "tap751425ce827"
+    assert interface_name("shop", "web-1", "workload") == "workload751425c"  # 15 bytes
 
 
 def test_parts_of_a_name_can_not_run_into_each_other():

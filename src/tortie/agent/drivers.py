@@ -8,9 +8,10 @@ from msgspec import structs
 
 from tortie.dataplane.composite import Dataplane
 from tortie.dataplane.drift import Drift, DriftWatch, Owners
+from tortie.dataplane.flows import FlowDriver
 from tortie.dataplane.iptables import Backend, Firewall, IptablesSettings, policy_driver
 from tortie.dataplane.nftables import NftSettings
-from tortie.dataplane.policy.settings import HostAction, LoopAction
+from tortie.dataplane.policy.settings import HostAction, LoopAction, PolicySettings
 from tortie.dataplane.routes import RouteDriver, RouteSettings
 from tortie.dataplane.tunnels import (
     VXLAN_V6,
@@ -41,12 +42,13 @@ class Drivers:
         self._ipip = IpipDriver(ipip_settings(config))
         self._routes = RouteDriver(route_settings(config))
         self._tunnels = (self._vxlan, self._vxlan6, self._ipip)
-        self.dataplane = Dataplane(self._policy, self._routes, self._tunnels)
+        self._flows = FlowDriver(policy_settings(config), lambda: self._policy.desired)
+        self.dataplane = Dataplane(self._policy, self._routes, self._tunnels, [self._flows])
 
     def close(self) -> None:
         """Let go of the kernel's sockets; what is programmed stays in force."""
         self._policy.close()
-        for driver in (*self._tunnels, self._routes):
+        for driver in (*self._tunnels, self._routes, self._flows):
             driver.close()
 
     def configure(self, config: Configuration) -> Collection[str]:
@@ -58,6 +60,7 @@ class Drivers:
             self._vxlan.name: self._vxlan.configure(vxlan_settings(config, 4)),
             self._vxlan6.name: self._vxlan6.configure(vxlan_settings(config, 6)),
             self._ipip.name: self._ipip.configure(ipip_settings(config)),
+            self._flows.name: self._flows.configure(policy_settings(config)),
         }
         return [name for name, is_other in told.items() if is_other]
 
@@ -67,11 +70,24 @@ def allows_spoofing(config: Configuration) -> bool:
     return config.workload_source_spoofing == "Any"
 
 
+def engine_of(node: str, config: Configuration) -> Engine:
+    """The engine of a node with these settings."""
+    return Engine(
+        node,
+        spoofing=allows_spoofing(config),
+        floating=config.floating_ips == "Enabled",
+        interface_prefix=interface_prefixes(config)[0],
+        external_nodes=config.external_nodes_cidr_list,
+    )
+
+
 def configuring(engine: Engine, drivers: Drivers) -> Callable[[Configuration], Collection[str]]:
     """What a turn calls when settings changed."""
 
     def configure(config: Configuration) -> Collection[str]:
         engine.allow_spoofing(allows_spoofing(config))
+        engine.allow_floating(config.floating_ips == "Enabled")
+        engine.accept_tunnels_of(config.external_nodes_cidr_list)
         return drivers.configure(config)
 
     return configure
@@ -101,6 +117,7 @@ def nft_settings(config: Configuration) -> NftSettings:
         nat_address=config.nat_outgoing_address,
         nat_interface=config.iptables_nat_outgoing_interface_filter,
         service_loops=LoopAction(config.service_loop_prevention.lower()),
+        end_denied_flows=config.end_denied_flows == "Enabled",
         failsafes=Failsafes(
             config.failsafe_inbound_host_ports, config.failsafe_outbound_host_ports
         ),
@@ -124,6 +141,13 @@ def iptables_settings(config: Configuration) -> IptablesSettings:
         backend=None if backend == "auto" else Backend(backend),
         max_set_size=config.max_ipset_size,
     )
+
+
+def policy_settings(config: Configuration) -> PolicySettings:
+    """What the firewall in use is told."""
+    if firewall(config) is Firewall.NFTABLES:
+        return nft_settings(config)
+    return iptables_settings(config)
 
 
 def route_settings(config: Configuration) -> RouteSettings:

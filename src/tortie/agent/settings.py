@@ -22,7 +22,8 @@ from tortie.engine.configuration import (
 LIVE = frozenset(
     {
         *("AllowIPIPPacketsFromWorkloads", "AllowVXLANPacketsFromWorkloads"),
-        *("DefaultEndpointToHostAction", "DisableConntrackInvalidCheck"),
+        *("DefaultEndpointToHostAction", "DisableConntrackInvalidCheck", "EndDeniedFlows"),
+        "ExternalNodesCIDRList",
         *("FailsafeInboundHostPorts", "FailsafeOutboundHostPorts"),
         *("IptablesNATOutgoingInterfaceFilter", "LogPrefix", "LogSeverityScreen"),
         *("NATOutgoingAddress", "NATOutgoingExclusions", "NATPortRange"),

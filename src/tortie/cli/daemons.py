@@ -19,8 +19,8 @@ from tortie.agent.allegiance import Allegiance, OtherDatastore
 from tortie.agent.control import ControlServer
 from tortie.agent.drivers import (
     Drivers,
-    allows_spoofing,
     configuring,
+    engine_of,
     interface_prefixes,
     mtus,
     watch_drift,
@@ -40,7 +40,6 @@ from tortie.daemon.log import configure_logs
 from tortie.dataplane.drift import Drift
 from tortie.datastore import Datastore, DatastoreError, open_datastore
 from tortie.datastore.initialize import initialize_in_time
-from tortie.engine import Engine
 from tortie.engine.configuration import unused
 from tortie.fanout.client import FanoutFollower
 from tortie.fanout.discovery import find_servers
@@ -176,7 +175,7 @@ class _Node:
         source = self._source(fanout)
         self._ipam = IPAM(store)
         self._tunnels = TunnelAddresses(store, self._ipam, self._name, self._tell_mtu)
-        engine = Engine(self._name, spoofing=allows_spoofing(config))
+        engine = engine_of(self._name, config)
         pipeline = Pipeline(engine, drivers.dataplane, configure=configuring(engine, drivers))
         self._agent = Agent(
             given.settings,
@@ -187,7 +186,12 @@ class _Node:
             keep=given.remembered.keep,
         )
         attacher = Attacher(
-            self._name, self._agent, Addresses(self._ipam), Records(store), self._pod_mtu
+            self._name,
+            self._agent,
+            Addresses(self._ipam),
+            Records(store),
+            self._pod_mtu,
+            self._workload_prefixes[0],
         )
         self._control = ControlServer(os.path.join(given.run_dir, "agent.sock"))
         admitted = partial(allegiance.wait, _PATIENCE)

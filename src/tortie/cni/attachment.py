@@ -24,6 +24,7 @@ from tortie.cni.records import Record, Records
 from tortie.cni.request import CniRequest
 from tortie.cni.result import Attached
 from tortie.cni.workload import Workload, check_name, check_pod, workload_of
+from tortie.kubernetes.names import INTERFACE_PREFIX
 from tortie.net import Prefix
 from tortie.policy.program import EndpointId
 
@@ -44,7 +45,10 @@ class AgentView(Protocol):
 
 
 class Attacher:
-    """Attaches containers to one node. `mtu` gives the MTU of the next interface."""
+    """Attaches containers to one node.
+
+    `mtu` gives the MTU of the next interface, `prefix` is what its name begins with.
+    """
 
     def __init__(
         self,
@@ -53,8 +57,10 @@ class Attacher:
         addresses: Addresses,
         records: Records,
         mtu: Callable[[], int],
+        prefix: str = INTERFACE_PREFIX,
     ) -> None:
         self.node = node
+        self.prefix = prefix
         self.records = records
         self._agent = agent
         self._addresses = addresses
@@ -67,7 +73,7 @@ class Attacher:
 
         Raises CniError, NotReady, IpamError or DatastoreError, and has then left nothing behind.
         """
-        workload = workload_of(request, self.node)
+        workload = workload_of(request, self.node, self.prefix)
         check_name(workload)
         async with self._locks.hold(workload.interface):
             record = await self.records.find(workload)
@@ -81,13 +87,13 @@ class Attacher:
 
     async def delete(self, request: CniRequest) -> None:
         """Detach a container; one that is not attached is no error."""
-        workload = workload_of(request, self.node)
+        workload = workload_of(request, self.node, self.prefix)
         async with self._locks.hold(workload.interface):
             await self._detach(request.handle, workload)
 
     async def check(self, request: CniRequest) -> None:
         """Raises CniError or NotReady where the attachment is not as ADD left it."""
-        workload = workload_of(request, self.node)
+        workload = workload_of(request, self.node, self.prefix)
         async with self._locks.hold(workload.interface):
             record, held = await _both(self.records.find(workload), self._addresses.held(request))
             found = _recorded_faults(record, held, request.container_id)

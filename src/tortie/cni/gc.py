@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from tortie.api import Pod, WorkloadEndpoint
 from tortie.cni.attachment import Attacher
 from tortie.cni.errors import INVALID_CONFIG, CniError
@@ -23,7 +25,7 @@ async def collect(attacher: Attacher, request: CniRequest) -> None:
 async def _recorded(attacher: Attacher) -> list[Workload]:
     pods, endpoints = await attacher.records.all()
     found = [*_of_pods(pods, attacher.node), *_of_endpoints(endpoints, attacher.node)]
-    return [workload for workload in found if workload.container_id]
+    return [replace(one, prefix=attacher.prefix) for one in found if one.container_id]
 
 
 def _of_pods(pods: list[Pod], node: str) -> Iterator[Workload]:

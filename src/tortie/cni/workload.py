@@ -6,7 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tortie.api import Key, ObjectMeta, Pod, WorkloadEndpoint, WorkloadEndpointSpec
-from tortie.cni.errors import INVALID_ENVIRONMENT, WRONG_NODE, CniError
+from tortie.cni.errors import INVALID_CONFIG, INVALID_ENVIRONMENT, WRONG_NODE, CniError
 from tortie.cni.request import CniRequest
 from tortie.kubernetes import names
 from tortie.policy.program import EndpointId
@@ -15,6 +15,7 @@ from tortie.policy.program import EndpointId
 _NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?")
 _SHOWN = 60  # characters
+_LONGEST_PREFIX = 8  # letters; seven hex digits are then left to tell interfaces apart
 _OWN_ORCHESTRATOR = "cni"  # of containers that no orchestrator named
 _OWN_NAMESPACE = "default"
 
@@ -27,6 +28,7 @@ class Workload(Struct, frozen=True):
     name: str
     orchestrator: str
     container_id: str
+    prefix: str = names.INTERFACE_PREFIX  # of its interface's name
 
     @property
     def pod(self) -> Key:
@@ -48,8 +50,8 @@ class Workload(Struct, frozen=True):
     def interface(self) -> str:
         """The node's end of its interface."""
         if self.is_pod:
-            return names.interface_name(self.namespace, self.name)
-        return names.interface_name(_OWN_ORCHESTRATOR, self.container_id)
+            return names.interface_name(self.namespace, self.name, self.prefix)
+        return names.interface_name(_OWN_ORCHESTRATOR, self.container_id, self.prefix)
 
     @property
     def attributes(self) -> dict[str, str]:
@@ -59,18 +61,32 @@ class Workload(Struct, frozen=True):
         return {"node": self.node}
 
 
-def workload_of(request: CniRequest, node: str) -> Workload:
-    """The workload that the runtime speaks of. Raises CniError for half a pod."""
+def workload_of(request: CniRequest, node: str, prefix: str = names.INTERFACE_PREFIX) -> Workload:
+    """The workload that the runtime speaks of; its interface's name is to begin with `prefix`.
+
+    Raises CniError for half a pod, and where the prefix leaves no room to tell interfaces apart.
+    """
+    if len(prefix) > _LONGEST_PREFIX:
+        raise CniError(
+            INVALID_CONFIG,
+            f"InterfacePrefix begins with {prefix!r}: names of new interfaces need letters of their"
+            f" own behind it; let the first prefix have at most {_LONGEST_PREFIX} letters",
+        )
     name = request.arguments.get("K8S_POD_NAME", "")
     namespace = request.arguments.get("K8S_POD_NAMESPACE", "")
     if not name and not namespace:
         return Workload(
-            node, _OWN_NAMESPACE, request.container_id, _OWN_ORCHESTRATOR, request.container_id
+            node,
+            _OWN_NAMESPACE,
+            request.container_id,
+            _OWN_ORCHESTRATOR,
+            request.container_id,
+            prefix,
         )
     if not (name and namespace):
         missing = "K8S_POD_NAMESPACE" if name else "K8S_POD_NAME"
         raise CniError(INVALID_ENVIRONMENT, f"CNI_ARGS has no {missing}")
-    return Workload(node, namespace, name, names.ORCHESTRATOR, request.container_id)
+    return Workload(node, namespace, name, names.ORCHESTRATOR, request.container_id, prefix)
 
 
 def check_name(workload: Workload) -> None:

@@ -44,20 +44,28 @@ class RoutingDriver(LinkDriver, Protocol):
 
 
 class Dataplane:
-    """Policy, tunnels and routes of one node. Called by one thread; never raises."""
+    """Policy, tunnels and routes of one node. Called by one thread; never raises.
+
+    `followers` come last: they look at what the others have put in force.
+    """
 
     def __init__(
-        self, policy: PolicyDriver, routes: RoutingDriver, tunnels: Iterable[LinkDriver] = ()
+        self,
+        policy: PolicyDriver,
+        routes: RoutingDriver,
+        tunnels: Iterable[LinkDriver] = (),
+        followers: Iterable[Driver] = (),
     ) -> None:
         self._policy = policy
         self._routes = routes
         self._tunnels = tuple(tunnels)
+        self._followers = tuple(followers)
         self._unsynced = {driver.name for driver in self._all}
         self._failed: dict[str, tuple[Failure, ...]] = {}
 
     @property
     def _all(self) -> tuple[Driver, ...]:
-        return (self._policy, *self._tunnels, self._routes)
+        return (self._policy, *self._tunnels, self._routes, *self._followers)
 
     @property
     def failures(self) -> tuple[Failure, ...]:
@@ -92,6 +100,8 @@ class Dataplane:
             self._write(driver, delta)
         if coming:
             self._write(self._routes, coming)
+        for follower in self._followers:
+            self._write(follower, delta)
         return Applied(self.failures)
 
     def resync(self) -> Applied:
@@ -148,13 +158,16 @@ class Dataplane:
         return "" if self._routes.ready(endpoint_id) else "its route is not programmed"
 
     def _write(self, driver: Driver, delta: Delta) -> None:
+        if driver in self._followers and self._policy.name in self._unsynced:
+            self._unsynced.add(driver.name)  # it looks once policy is in force
         if driver.name in self._unsynced:
             driver.fold(delta)
         else:
             self._attempt(driver, partial(driver.apply, delta))
 
     def _resync(self, driver: Driver) -> None:
-        if driver is self._routes and self._policy.name in self._unsynced:
+        behind = (self._routes, *self._followers)
+        if driver in behind and self._policy.name in self._unsynced:
             return  # no route without policy
         self._unsynced.discard(driver.name)
         self._failed.pop(driver.name, None)

@@ -4,6 +4,8 @@ from hashlib import sha1
 
 ORCHESTRATOR = "k8s"
 ENDPOINT = "eth0"
+INTERFACE_PREFIX = "cali"
+_LONGEST_INTERFACE = 15  # bytes, of the kernel
 NAMESPACE_LABEL = "projectcalico.org/namespace"
 ORCHESTRATOR_LABEL = "projectcalico.org/orchestrator"
 SERVICE_ACCOUNT_LABEL = "projectcalico.org/serviceaccount"
@@ -22,10 +24,13 @@ AWS_POD_IPS = "vpc.amazonaws.com/pod-ips"
 NETWORK_STATUS = "k8s.v1.cni.cncf.io/network-status"
 
 
-def interface_name(namespace: str, pod: str, prefix: str = "cali") -> str:
-    """The host's end of a pod's interface: the prefix and 11 hex digits, 15 bytes in all."""
+def interface_name(namespace: str, pod: str, prefix: str = INTERFACE_PREFIX) -> str:
+    """The host's end of a pod's interface: the prefix and hex digits, at most 11, 15 bytes in all.
+
+    A prefix above four bytes leaves room for fewer digits.
+    """
     digest = sha1(f"{namespace}.{pod}".encode(), usedforsecurity=False).hexdigest()
-    return prefix + digest[:11]
+    return (prefix + digest[:11])[:_LONGEST_INTERFACE]
 
 
 def wep_name(node: str, orchestrator: str, workload: str, endpoint: str) -> str:

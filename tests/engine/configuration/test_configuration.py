@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tortie.api import ObjectMeta
 from tortie.api.calico.felix.dataplane import ProtoPort, RouteTableIDRange, RouteTableRange
@@ -54,7 +55,8 @@ def felix(name="default", selector="", year=2020, **spec) -> FelixConfiguration:
 def test_all_parameters_have_a_value_and_most_a_default():
     found = resolved()
     assert not found.problems
-    assert len(found.settings) == len(Configuration.__struct_fields__) == 198
+    own = sum(each.parameter.own for each in BY_NAME.values())
+    assert len(found.settings) == len(Configuration.__struct_fields__) == 198 + own
     assert {s.origin for n, s in found.settings.items() if n not in NAMED} == {Origin.DEFAULT}
     assert found.configuration.vxlan_port == 4789
     assert found.configuration.vxlan_enabled is None
@@ -295,6 +297,16 @@ def test_every_parameter_that_a_datastore_may_set_is_a_field_of_the_resource():
     fields = set(FelixConfigurationSpec.__struct_encode_fields__) - {"nodeSelector"}
     known = {each.parameter.field for each in BY_NAME.values() if each.parameter.field}
     assert known <= fields
+
+
+def test_what_only_this_agent_knows_is_an_annotation_of_the_resource():
+    on = felix("default")
+    metadata = structs.replace(on.metadata, annotations={"tortie/endDeniedFlows": "Enabled"})
+    told = from_resources([structs.replace(on, metadata=metadata)], "n1", {})
+    found = resolve([*told, from_environment({"FELIX_FELIXHOSTNAME": "n1"})])
+    assert found.configuration.end_denied_flows == "Enabled"
+    assert found.settings["EndDeniedFlows"].title == "FelixConfiguration(default)"
+    assert resolved(ENDDENIEDFLOWS="enabled").configuration.end_denied_flows == "Enabled"
 
 
 def test_a_file_that_is_none_is_left_out_and_named():

@@ -6,3 +6,7 @@ denies end. What comes in: the deltas that every driver gets. What goes out: con
 entries deleted, or marked for the packet filter to drop. It never touches a connection that no
 change concerned.
 """
+
+from tortie.dataplane.flows.driver import FlowDriver
+
+__all__ = ["FlowDriver"]

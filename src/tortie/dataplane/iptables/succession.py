@@ -9,7 +9,7 @@ new driver waits.
 from collections.abc import Sequence
 from contextlib import closing
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec.structs import replace
 
@@ -19,6 +19,7 @@ from tortie.dataplane.iptables.driver import IptablesDataplane
 from tortie.dataplane.iptables.settings import Backend, IptablesSettings
 from tortie.dataplane.nftables import NftablesDataplane, NftSettings
 from tortie.dataplane.nftables.kernel import Kernel
+from tortie.dataplane.policy.desired import Desired
 from tortie.engine.delta import Delta
 from tortie.linux.libnftables import NftError
 
@@ -133,6 +134,11 @@ class Succession:
     def ports(self) -> frozenset[int]:
         """The driver's."""
         return self._driver.ports
+
+    @property
+    def desired(self) -> Desired[Any, Any]:
+        """The driver's."""
+        return self._driver.desired
 
     @property
     def written(self) -> int:

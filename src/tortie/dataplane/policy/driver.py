@@ -54,6 +54,11 @@ class PolicyDataplane(ABC, Generic[SettingsT, EditT, FoundT, ElementT]):
         """The netlink ports from which it writes."""
 
     @property
+    def desired(self) -> Desired[Any, ElementT]:
+        """What should be in force; for reading."""
+        return self._desired
+
+    @property
     def written(self) -> int:
         """How many objects it wrote or removed."""
         return self._written

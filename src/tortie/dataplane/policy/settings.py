@@ -106,11 +106,12 @@ class PolicySettings(Struct, frozen=True):
     @property
     def marks(self) -> Marks:
         """The mask's bits from the lowest one on; the rest tells endpoints apart."""
-        rest, bits = self.mark_mask, []
+        rest, bits = self.mark_mask, list[int]()
         for _ in range(5):
             bits.append(rest & -rest)
             rest ^= bits[-1]
-        return Marks(*bits, endpoints=rest)
+        accept, passed, early, ended, wireguard = bits
+        return Marks(accept, passed, early, ended, wireguard, rest)
 
     def guards(self, interface: str) -> bool:
         """Whether the tables look at this interface's packets at all."""

@@ -79,7 +79,7 @@ class DataplaneParameters(ProcessParameters, frozen=True, kw_only=True):
     ]
     external_nodes_cidr_list: Annotated[
         tuple[Prefix, ...],
-        Parameter("ExternalNodesCIDRList", CIDRS, yaml="externalNodesList", fatal=True),
+        Parameter("ExternalNodesCIDRList", CIDRS, yaml="externalNodesList", fatal=True, used=True),
     ]
     failsafe_inbound_host_ports: Annotated[
         tuple[Failsafe, ...],

@@ -25,6 +25,11 @@ from tortie.net import PortRange
 class FilterParameters(DataplaneParameters, frozen=True, kw_only=True):
     """Packet filters, OpenStack, flow logs and the rest."""
 
+    # Dataplane: ours
+    end_denied_flows: Annotated[
+        str, Parameter("EndDeniedFlows", SWITCH, "Disabled", used=True, own=True)
+    ]
+
     # Dataplane: iptables
     ipsets_refresh_interval: Annotated[float, Parameter("IpsetsRefreshInterval", SECONDS, "90")]
     iptables_backend: Annotated[

@@ -41,9 +41,9 @@ Each parameter is read from the first of these that sets it:
 `none` turns a parameter off that has a default, unless it is *required*. A bad value is named, and
 the default is used; where it says *stops the agent*, the agent does not start with it, and one that
 runs keeps the last good settings. docs/agent.md says what takes effect at once. *Node only*: the
-datastore may not set it. Durations are seconds in the environment and the file, and such as
-`1m30s` in a FelixConfiguration. **Not used yet** means that it is read and checked, and nothing
-acts on it.
+datastore may not set it. *Not Calico's*: a FelixConfiguration sets it by that annotation. Durations
+are seconds in the environment and the file, and such as `1m30s` in a FelixConfiguration. **Not
+used**: it is read and checked, and nothing acts on it, for the reason that follows.
 """
 
 
@@ -66,10 +66,12 @@ def _entry(parameter: Parameter) -> Iterator[str]:
     notes = [
         "required" if parameter.required else "",
         "stops the agent" if parameter.fatal else "",
-        "" if parameter.field else "node only",
+        "node only" if parameter.local else "",
+        "not Calico's" if parameter.own else "",
     ]
     noted = "".join(f", *{note}*" for note in notes if note)
     where = f" (`{parameter.field}`)" if parameter.field else ""
+    where = f" (annotation `{parameter.annotation}`)" if parameter.own else where
     default = f"default `{parameter.default}`" if parameter.default else "no default"
     parts = (
         f"`{parameter.name}`{where}: {parameter.reader.syntax}; {default}{noted}.",
@@ -115,10 +117,18 @@ _LOCAL = {
 }
 
 
+_OWN = {
+    "EndDeniedFlows": "End connections that a change of policy denies. Without it they go on until"
+    " they end by themselves, as with Calico: policy is asked when a connection begins.",
+}
+
+
 def _meaning(parameter: Parameter) -> str:
     field = _FIELDS.get(parameter.field)
     return (
-        _LOCAL.get(parameter.name, "") if field is None else of_field(FelixConfigurationSpec, field)
+        {**_LOCAL, **_OWN}.get(parameter.name, "")
+        if field is None
+        else of_field(FelixConfigurationSpec, field)
     )
 
 

@@ -24,7 +24,8 @@ class Parameter(NamedTuple):
     `yaml` is its field in a FelixConfiguration where `field` does not follow from the name.
     `local`: it is of the node alone, a datastore may not set it. `required`: "none" is no value of
     it. `fatal`: a bad value stops the agent; for others the default is used instead. `used`:
-    something acts on it as of now.
+    something acts on it as of now. `own`: Calico has no such parameter, so that a
+    FelixConfiguration says it in an annotation: Calico's definitions would drop another field.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Parameter(NamedTuple):
     required: bool = False
     fatal: bool = False
     used: bool = False
+    own: bool = False
 
     @property
     def variable(self) -> str:
@@ -44,9 +46,14 @@ class Parameter(NamedTuple):
     @property
     def field(self) -> str:
         """Its field in a FelixConfiguration, "" for none: "BPFEnabled" is `bpfEnabled`."""
-        if self.local:
+        if self.local or self.own:
             return ""
         return self.yaml or _CAPITALS.sub(lambda found: found[0].lower(), self.name, count=1)
+
+    @property
+    def annotation(self) -> str:
+        """The annotation of a FelixConfiguration that says it, "" for none."""
+        return f"tortie/{self.name[0].lower()}{self.name[1:]}" if self.own else ""
 
     def read(self, text: str) -> object:
         """The value that a text means. Raises ValueError."""

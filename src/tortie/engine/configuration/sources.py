@@ -110,10 +110,10 @@ def texts_of(configuration: FelixConfiguration) -> dict[str, str]:
     A list that is there and empty says "none". Durations become seconds; what can't be read is
     left as it is, so that reading it names it.
     """
-    given = to_builtins(configuration.spec)
+    given, noted = to_builtins(configuration.spec), configuration.metadata.annotations
     texts = {}
     for _, parameter in BY_NAME.values():
-        value = given.get(parameter.field)
+        value = noted.get(parameter.annotation) if parameter.own else given.get(parameter.field)
         text = "" if value is None else _text(parameter, value)
         if text:
             texts[parameter.name] = text
