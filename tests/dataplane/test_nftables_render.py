@@ -6,10 +6,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from dataplane.nft_text import elements_text, transaction_text
 from strategies.loose_programs import loose_rules
 from tortie.api.calico.rule import HttpMatch
 from tortie.dataplane.nftables import NftSettings
-from tortie.dataplane.nftables.chains import Chain, endpoint_chains, policy_chains, render_rule
+from tortie.dataplane.nftables.chains import (
+    CLOSED,
+    Chain,
+    endpoint_chains,
+    policy_chains,
+    rule_lines,
+)
+from tortie.dataplane.nftables.conditions import matches
 from tortie.dataplane.nftables.edits import (
     DropSet,
     EditElements,
@@ -17,7 +25,7 @@ from tortie.dataplane.nftables.edits import (
     PutSet,
     TableMirror,
 )
-from tortie.dataplane.nftables.matches import conditions
+from tortie.dataplane.nftables.fields import SOURCE
 from tortie.dataplane.nftables.members import FamilySet
 from tortie.dataplane.nftables.names import (
     ChainName,
@@ -31,11 +39,11 @@ from tortie.dataplane.nftables.names import (
     set_name,
 )
 from tortie.dataplane.nftables.plan import NftDesired
-from tortie.dataplane.nftables.sets import Element, Layout, elements_text, member_element
+from tortie.dataplane.nftables.sets import Element, Layout, member_element
 from tortie.dataplane.nftables.skeleton import static_chains
-from tortie.dataplane.nftables.transaction import transaction_text
+from tortie.dataplane.nftables.terms import DROP, InSet, line_text
 from tortie.dataplane.policy.desired import Desired, ElementChange
-from tortie.dataplane.policy.families import FAMILIES, IPV4, IPV6
+from tortie.dataplane.policy.families import FAMILIES, IPV4, IPV6, Family
 from tortie.dataplane.policy.nets import disjoint_nets, merged_ranges
 from tortie.dataplane.policy.settings import HostAction
 from tortie.engine.delta import Delta, MemberChange, SetContents
@@ -73,6 +81,10 @@ def net(text: str) -> Prefix:
     return parse_network(text)
 
 
+def rendered(rule: Rule, family: Family = IPV4) -> list[str]:
+    return [line_text(line) for line in rule_lines((rule,), family, SETTINGS)]
+
+
 @pytest.mark.parametrize(
     ("rule", "expected"),
     [
@@ -104,11 +116,11 @@ def net(text: str) -> Prefix:
         ),
         (
             Rule(Action.DENY, protocol=1, icmp=IcmpMatch(8)),
-            ["meta l4proto 1 @th,0,8 == 8 counter drop"],
+            ["meta l4proto 1 icmp type 8 counter drop"],
         ),
         (
             Rule(Action.DENY, protocol=1, not_icmp=IcmpMatch(8, 1)),
-            ["meta l4proto 1 @th,0,16 != 0x0801 counter drop"],
+            ["meta l4proto 1 icmp type . icmp code != { 8 . 1 } counter drop"],
         ),
         (
             Rule(
@@ -136,7 +148,7 @@ def net(text: str) -> Prefix:
     ],
 )
 def test_a_rule_is_rendered_for_ipv4(rule: Rule, expected: list[str]) -> None:
-    assert render_rule(rule, IPV4, SETTINGS) == expected
+    assert rendered(rule) == expected
 
 
 def test_a_rule_for_the_other_family_leaves_no_trace() -> None:
@@ -154,8 +166,8 @@ def test_an_endpoints_walk_ends_closed_in_both_directions() -> None:
     name = EndpointId("WorkloadEndpoint", "shop", "web")
     endpoint = Endpoint(name, "cali1", (net("10.0.0.1"),), tiers, (), ("kns.shop",))
     outgoing, incoming = endpoint_chains(endpoint, SETTINGS)
-    assert outgoing.rules[-1] == incoming.rules[-1] == "counter drop"
-    assert incoming.rules[1:-1] == (
+    assert outgoing.rules[-1] == incoming.rules[-1] == CLOSED
+    assert [line_text(line) for line in incoming.rules[1:-1]] == [
         "jump cali-pi-knp/shop/web",
         "meta mark & 0x30000 == 0 jump cali-pi-knp/shop/db",
         "meta mark & 0x10000 == 0x10000 return",
@@ -165,20 +177,20 @@ def test_an_endpoints_walk_ends_closed_in_both_directions() -> None:
         "meta mark & 0x20000 == 0 counter drop",
         "jump cali-pri-kns.shop",
         "meta mark & 0x10000 == 0x10000 return",
-    )
+    ]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_dispatch_ends_closed(family: object) -> None:
     chains = {one.name: one.rules for one in static_chains(family, SETTINGS)}  # type: ignore[arg-type]
     for name in ("cali-from-wl-dispatch", "cali-to-wl-dispatch", "cali-rpf", "cali-wl-to-host"):
-        assert chains[ChainName(name)][-1] == "counter drop"
+        assert chains[ChainName(name)][-1] == CLOSED
 
 
 @given(loose_rules(), st.sampled_from(FAMILIES), st.booleans())
-def test_no_text_has_what_could_end_a_rule(rule: Rule, family: object, disjoint: bool) -> None:
-    for text in conditions(rule, family, disjoint=disjoint):  # type: ignore[arg-type]
-        assert not set(text) & set('";\n#\\$*')
+def test_no_text_has_what_could_end_a_rule(rule: Rule, family: Family, disjoint: bool) -> None:
+    for match in matches(rule, family, disjoint=disjoint):
+        assert not set(line_text(match.line)) & set('";\n#\\$*')
 
 
 @given(st.text(), st.text(), st.text())
@@ -248,7 +260,7 @@ def test_settings_reach_the_text() -> None:
     settings = NftSettings(
         endpoint_to_host=HostAction.RETURN, masquerade_to_hosts=False, mark_mask=0xF0
     )
-    text = str(static_chains(IPV4, settings))
+    text = str([line_text(line) for one in static_chains(IPV4, settings) for line in one.rules])
     assert "daddr != @cali40all-hosts-net" in text
     assert "0x10 " in text
     assert "'return'" in text
@@ -320,7 +332,7 @@ def test_elements_have_a_text(layout: Layout, member: Prefix | IPPort, text: str
 
 def test_a_set_made_anew_lets_go_of_its_rules_first() -> None:
     mirror = TableMirror()
-    chain = Chain(ChainName("cali-pi-gnp/a"), ("ip saddr @cali40x drop",))
+    chain = Chain(ChainName("cali-pi-gnp/a"), ((InSet((SOURCE[4],), "cali40x"), DROP),))
     mirror.note(PutChain(IPV4, chain))
     mirror.note(PutSet(IPV4, SetName("cali40x"), Layout.ADDRESSES))
     edits = [PutSet(IPV4, SetName("cali40x"), Layout.NETS), PutChain(IPV4, chain)]
@@ -341,4 +353,4 @@ def test_of_two_edits_of_one_set_the_later_counts() -> None:
 @pytest.mark.parametrize("action", Action)
 def test_a_rule_about_http_requests_matches_no_packet(action):
     rule = Rule(action, http=HttpMatch(methods=("GET",)))
-    assert [render_rule(rule, family, SETTINGS) for family in FAMILIES] == [[], []]
+    assert [rendered(rule, family) for family in FAMILIES] == [[], []]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tortie.linux.libnftables import Nftables
 from tortie.linux.namespaces import create_named, delete_named, in_namespace
-from tortie.linux.netlink import nfnetlink
+from tortie.linux.netlink import nfnetlink, nfobjects, nfsets
 from tortie.linux.netlink.nfdump import settled
 from tortie.linux.netlink.nfnetlink import FAMILY_IP, Element, Hook, SetRef
 from tortie.linux.netlink.sockets import NETLINK_NETFILTER, NetlinkError, NetlinkSocket
@@ -39,7 +39,7 @@ class Kernel:
 
     def commit(self, *requests: nfnetlink.Request) -> None:
         """Send one batch. What the kernel says of it has come when a question is answered."""
-        self.socket.post([r._replace(flags=r.flags | 1) for r in nfnetlink.batch(requests)])
+        self.socket.post([r._replace(flags=r.flags | 1) for r in nfobjects.transaction(requests)])
         self.generation()
 
     def generation(self) -> int:
@@ -77,30 +77,30 @@ def key(address: int) -> bytes:
 @pytest.mark.root
 def test_members_added_and_deleted_are_those_of_the_kernel(kernel: Kernel) -> None:
     many = [key(0x0A000000 + n) for n in range(10_000)]
-    kernel.commit(*nfnetlink.add_elements(HASHED, map(nfnetlink.point, many)))
+    kernel.commit(*nfobjects.add_elements(HASHED, map(nfsets.point, many)))
     assert {one.key for one in kernel.whole(HASHED)} == set(many)
-    kernel.commit(*nfnetlink.delete_elements(HASHED, map(nfnetlink.point, many[1:])))
+    kernel.commit(*nfobjects.delete_elements(HASHED, map(nfsets.point, many[1:])))
     assert kernel.elements(HASHED) == [Element(many[0])]
 
 
 @pytest.mark.root
 def test_a_range_is_what_nft_shows_and_what_it_deletes(kernel: Kernel) -> None:
-    lower = nfnetlink.interval(key(0x0A000000), key(0x0A000100))
-    upper = nfnetlink.interval(key(0xF0000000), None)
-    kernel.commit(*nfnetlink.add_elements(RANGES, [lower, upper]))
+    lower = nfsets.interval(key(0x0A000000), key(0x0A000100))
+    upper = nfsets.interval(key(0xF0000000), None)
+    kernel.commit(*nfobjects.add_elements(RANGES, [lower, upper]))
     shown = kernel.nft.run("list set ip t ranges")
     assert "elements = { 10.0.0.0/24, 240.0.0.0/4 }" in shown
     assert [one.is_end for one in sorted(kernel.elements(RANGES))] == [False, True, False]
     kernel.nft.run("delete element ip t ranges { 10.0.0.0/24 }")
-    kernel.commit(*nfnetlink.delete_elements(RANGES, [upper]))
+    kernel.commit(*nfobjects.delete_elements(RANGES, [upper]))
     assert kernel.elements(RANGES) == []
 
 
 @pytest.mark.root
 def test_a_batch_with_one_refused_request_changes_nothing(kernel: Kernel) -> None:
     before = kernel.generation()
-    added = nfnetlink.add_elements(HASHED, [nfnetlink.point(key(1))])
-    missing = nfnetlink.delete_elements(HASHED, [nfnetlink.point(key(2))])
+    added = nfobjects.add_elements(HASHED, [nfsets.point(key(1))])
+    missing = nfobjects.delete_elements(HASHED, [nfsets.point(key(2))])
     kernel.commit(*added, *missing)
     assert kernel.generation() == before
     assert kernel.elements(HASHED) == []
@@ -152,7 +152,7 @@ def test_malformed_answers_raise_nothing_else(payload: bytes) -> None:
 @given(st.lists(st.binary(min_size=4, max_size=4), max_size=5000))
 @settings(max_examples=20, deadline=None)
 def test_no_message_is_longer_than_its_length_field_can_say(keys: list[bytes]) -> None:
-    requests = list(nfnetlink.add_elements(HASHED, map(nfnetlink.point, keys)))
+    requests = list(nfobjects.add_elements(HASHED, map(nfsets.point, keys)))
     assert all(len(one.payload) < 65_535 for one in requests)
     found = [
         element

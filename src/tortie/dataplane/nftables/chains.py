@@ -1,4 +1,4 @@
-"""Policies, profiles and endpoints as chains of rule text. Pure.
+"""Policies, profiles and endpoints as chains of rules. Pure.
 
 A packet's mark carries what a policy said back to the endpoint's chain: accept or pass. Both bits
 are clear when a packet enters an endpoint's chain, and a packet that comes back from it without
@@ -8,13 +8,15 @@ The walk of an endpoint's chain is that of `tortie.policy.evaluate`: tiers in or
 policies in order while none has decided, then the tier's default action, then the profiles.
 """
 
-from base64 import urlsafe_b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from hashlib import blake2b
+from itertools import groupby
 from typing import NamedTuple
 
-from tortie.dataplane.nftables.matches import conditions
+from tortie.dataplane.nftables import fields
+from tortie.dataplane.nftables.coalesce import united
+from tortie.dataplane.nftables.conditions import Match, matches
+from tortie.dataplane.nftables.encoding import encoded
 from tortie.dataplane.nftables.names import (
     ChainName,
     SetName,
@@ -24,6 +26,19 @@ from tortie.dataplane.nftables.names import (
     profile_chain,
 )
 from tortie.dataplane.nftables.settings import NftSettings
+from tortie.dataplane.nftables.statements import Log
+from tortie.dataplane.nftables.terms import (
+    ALL_BITS,
+    COUNTER,
+    DROP,
+    RETURN,
+    Bits,
+    ByMap,
+    Line,
+    SetMark,
+    Verdict,
+    jump,
+)
 from tortie.dataplane.policy.families import Family
 from tortie.linux.netlink.nfnetlink import Hook
 from tortie.policy.program import (
@@ -41,28 +56,27 @@ ACCEPT_CHAIN = ChainName("cali-accept")
 TUNNELS_CHAIN = ChainName("cali-no-tunnels")
 
 
+BY_STATE: Line = (ByMap((fields.STATE,), CT_MAP),)
+CLOSED: Line = (COUNTER, DROP)
+
+
 class Chain(NamedTuple):
-    """A chain with its rules' text. `hook` makes it a base chain."""
+    """A chain with its rules. `hook` makes it a base chain."""
 
     name: ChainName
-    rules: tuple[str, ...]
+    rules: tuple[Line, ...]
     hook: Hook | None = None
 
 
 def rule_comments(chain: Chain) -> tuple[str, ...]:
-    """What identifies the chain's rules in the kernel: a hash of each text."""
-    return tuple(map(comment_of, chain.rules))
-
-
-def comment_of(rule: str) -> str:
-    """cali:<hash of the text>; equal comments are taken for equal rules when adopting."""
-    return "cali:" + urlsafe_b64encode(blake2b(rule.encode(), digest_size=12).digest()).decode()
+    """What identifies the chain's rules in the kernel: a hash of each one's bytes."""
+    return tuple(encoded(line).comment for line in chain.rules)
 
 
 def policy_chains(policy: Policy, family: Family, settings: NftSettings) -> list[Chain]:
     """The two chains of a policy."""
     return [
-        _rules_chain(policy_chain(way, policy.id), rules, family, settings)
+        Chain(policy_chain(way, policy.id), rule_lines(rules, family, settings))
         for way, rules in ((Way.TO, policy.ingress), (Way.FROM, policy.egress))
     ]
 
@@ -70,40 +84,40 @@ def policy_chains(policy: Policy, family: Family, settings: NftSettings) -> list
 def profile_chains(profile: Profile, family: Family, settings: NftSettings) -> list[Chain]:
     """The two chains of a profile."""
     return [
-        _rules_chain(profile_chain(way, profile.name), rules, family, settings)
+        Chain(profile_chain(way, profile.name), rule_lines(rules, family, settings))
         for way, rules in ((Way.TO, profile.ingress), (Way.FROM, profile.egress))
     ]
 
 
-def _rules_chain(
-    name: ChainName, rules: Iterable[Rule], family: Family, settings: NftSettings
-) -> Chain:
-    return Chain(
-        name, tuple(text for rule in rules for text in render_rule(rule, family, settings))
-    )
+def rule_lines(rules: Sequence[Rule], family: Family, settings: NftSettings) -> tuple[Line, ...]:
+    """Rules in order; none where one can't match in this family.
 
-
-def render_rule(rule: Rule, family: Family, settings: NftSettings) -> list[str]:
-    """One rule as nft rules, none when it can't match in this family.
-
-    A packet that two alternatives match must be logged once, so those of a Log rule are disjoint;
-    for the other actions the first one ends the walk.
+    Of neighbours with one action it is nothing which comes first, so that they may become one. But
+    each Log rule writes a line of its own, and writes it once: its alternatives are disjoint.
     """
-    matches = conditions(rule, family, disjoint=rule.action is Action.LOG)
-    if not matches:
-        return []
-    statement = _statements(settings)[rule.action]
-    return [f"{match} {statement}" if match else statement for match in matches]
+    lines: list[Line] = []
+    for action, group in groupby(rules, key=lambda one: one.action):
+        statement = _statements(settings)[action]
+        if action is Action.LOG or not settings.coalesce:
+            found = [match.line for rule in group for match in _alternatives(rule, family)]
+        else:
+            found = united(match for rule in group for match in _alternatives(rule, family))
+        lines += [(*line, *statement) for line in found]
+    return tuple(lines)
+
+
+def _alternatives(rule: Rule, family: Family) -> tuple[Match, ...]:
+    return matches(rule, family, disjoint=rule.action is Action.LOG)
 
 
 @lru_cache(maxsize=8)
-def _statements(settings: NftSettings) -> dict[Action, str]:
+def _statements(settings: NftSettings) -> dict[Action, Line]:
     marks = settings.marks
     return {
-        Action.ALLOW: f"counter {_setting(marks.accept)} return",
-        Action.PASS: f"counter {_setting(marks.passed)} return",
-        Action.DENY: "counter drop",
-        Action.LOG: f'counter log prefix "{settings.log_prefix}: "',
+        Action.ALLOW: (COUNTER, SetMark(add=marks.accept), RETURN),
+        Action.PASS: (COUNTER, SetMark(add=marks.passed), RETURN),
+        Action.DENY: CLOSED,
+        Action.LOG: (COUNTER, Log(f"{settings.log_prefix}: ")),
     }
 
 
@@ -113,69 +127,64 @@ def endpoint_chains(endpoint: Endpoint, settings: NftSettings) -> list[Chain]:
         Chain(
             endpoint_chain(Way.FROM, endpoint.interface),
             (
-                f"ct state vmap @{CT_MAP}",
-                f"jump {TUNNELS_CHAIN}",
+                BY_STATE,
+                (jump(TUNNELS_CHAIN),),
                 *_walk(endpoint.egress, endpoint.profiles, Way.FROM, settings),
             ),
         ),
         Chain(
             endpoint_chain(Way.TO, endpoint.interface),
-            (
-                f"ct state vmap @{CT_MAP}",
-                *_walk(endpoint.ingress, endpoint.profiles, Way.TO, settings),
-            ),
+            (BY_STATE, *_walk(endpoint.ingress, endpoint.profiles, Way.TO, settings)),
         ),
     ]
 
 
 def closed_endpoint_chains(interface: str) -> list[Chain]:
     """The chains of an endpoint whose policy could not be programmed: nothing passes."""
-    return [Chain(endpoint_chain(way, interface), ("counter drop",)) for way in (Way.FROM, Way.TO)]
+    return [Chain(endpoint_chain(way, interface), (CLOSED,)) for way in (Way.FROM, Way.TO)]
 
 
 def _walk(
     tiers: tuple[TierPolicies, ...], profiles: tuple[str, ...], way: Way, settings: NftSettings
-) -> Iterator[str]:
-    yield from tiers_text(tiers, way, settings)
-    yield from profiles_text(profiles, way, settings)
-    yield "counter drop"
+) -> Iterator[Line]:
+    yield from tier_lines(tiers, way, settings)
+    yield from profile_lines(profiles, way, settings)
+    yield CLOSED
 
 
-def tiers_text(tiers: tuple[TierPolicies, ...], way: Way, settings: NftSettings) -> Iterator[str]:
+def tier_lines(tiers: tuple[TierPolicies, ...], way: Way, settings: NftSettings) -> Iterator[Line]:
     """The tiers in order, each with its default action; what they allow returns."""
     for place, tier in enumerate(tiers):
-        yield from policies_text(tier, way, settings, is_first=place == 0, allowed="return")
+        yield from policy_lines(tier, way, settings, is_first=place == 0, allowed=RETURN)
         if tier.default_action is DefaultAction.DENY:
-            yield f"meta mark & {settings.marks.passed:#x} == 0 counter drop"
+            yield (Bits(fields.MARK, settings.marks.passed), *CLOSED)
 
 
-def policies_text(
-    tier: TierPolicies, way: Way, settings: NftSettings, *, is_first: bool, allowed: str
-) -> Iterator[str]:
+def policy_lines(
+    tier: TierPolicies, way: Way, settings: NftSettings, *, is_first: bool, allowed: Verdict
+) -> Iterator[Line]:
     """One rule a policy: it is asked while no earlier one of the tier has decided."""
     marks = settings.marks
     if not is_first:
-        yield _clearing(marks.passed)
+        yield (clearing(marks.passed),)
     for place, policy in enumerate(tier.policies):
-        undecided = f"meta mark & {marks.decided:#x} == 0 " if place else ""
-        yield f"{undecided}jump {policy_chain(way, policy)}"
-    yield f"{_marked(marks.accept)} {allowed}"
+        undecided = (Bits(fields.MARK, marks.decided),) if place else ()
+        yield (*undecided, jump(policy_chain(way, policy)))
+    yield (marked(marks.accept), allowed)
 
 
-def profiles_text(profiles: tuple[str, ...], way: Way, settings: NftSettings) -> Iterator[str]:
+def profile_lines(profiles: tuple[str, ...], way: Way, settings: NftSettings) -> Iterator[Line]:
     """The profiles in order. Pass only ends its profile: the pass bit is not asked here."""
     for name in profiles:
-        yield f"jump {profile_chain(way, name)}"
-        yield f"{_marked(settings.marks.accept)} return"
+        yield (jump(profile_chain(way, name)),)
+        yield (marked(settings.marks.accept), RETURN)
 
 
-def _setting(bit: int) -> str:
-    return f"meta mark set meta mark | {bit:#x}"
+def clearing(bits: int) -> SetMark:
+    """Clear bits of the mark."""
+    return SetMark(keep=ALL_BITS ^ bits)
 
 
-def _clearing(bits: int) -> str:
-    return f"meta mark set meta mark & {0xFFFFFFFF ^ bits:#x}"
-
-
-def _marked(bit: int) -> str:
-    return f"meta mark & {bit:#x} == {bit:#x}"
+def marked(bit: int) -> Bits:
+    """The mark has this bit."""
+    return Bits(fields.MARK, bit, bit)

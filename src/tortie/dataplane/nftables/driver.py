@@ -1,47 +1,50 @@
 """The nftables driver: deltas into the tables `ip calico` and `ip6 calico`.
 
-Changes of members alone go to the kernel as one netlink batch, all others as one run of
-libnftables.
+Each change is one batch of netlink messages, which the kernel takes as one transaction. What was
+planned against what was read is only taken while nobody else has written since.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from tortie.dataplane.contract import Applied
 from tortie.dataplane.nftables.chains import CT_MAP
-from tortie.dataplane.nftables.edits import Edit, EditElements, PutChain, PutSet, TableMirror
-from tortie.dataplane.nftables.kernel import Kernel, Snapshot
+from tortie.dataplane.nftables.edits import Edit, PutChain, PutSet, TableMirror
+from tortie.dataplane.nftables.kernel import Kernel, Overtaken, Snapshot
 from tortie.dataplane.nftables.members import FamilySet
+from tortie.dataplane.nftables.names import TABLE
 from tortie.dataplane.nftables.plan import NftDesired, NftPlanner
 from tortie.dataplane.nftables.repair import everything, strays
-from tortie.dataplane.nftables.sets import Element, Layout
+from tortie.dataplane.nftables.sets import Element
 from tortie.dataplane.nftables.settings import NftSettings
-from tortie.dataplane.nftables.transaction import transaction_text
+from tortie.dataplane.nftables.transaction import transaction
 from tortie.dataplane.policy.desired import Desired, Touched
 from tortie.dataplane.policy.driver import PolicyDataplane
 from tortie.dataplane.policy.families import FAMILIES
 from tortie.dataplane.policy.interfaces import Addresses
 from tortie.dataplane.policy.plan import Unit
-from tortie.linux.libnftables import NftError
+from tortie.linux.netlink.nfobjects import delete_table, put_table
 from tortie.linux.netlink.sockets import NetlinkError, NetlinkLost
 
-PROGRAM_LAYOUTS = (Layout.ADDRESSES, Layout.NETS, Layout.IP_PORTS)
+_ATTEMPTS = 10
 
 
 class NftablesDataplane(PolicyDataplane[NftSettings, Edit, Snapshot, Element]):
     """Policy, source checks and NAT of one node. For one thread; owns both `calico` tables.
 
-    Make it in the network namespace of the node. Raises NftError or NetlinkError where nftables
+    Make it in the network namespace of the node. Raises NetlinkError where nftables
     can't be used at all; what the kernel refuses of single objects comes back in `Applied`.
     """
 
     name = "nftables"
-    refusals = (NftError, NetlinkError)
-    losses = (NetlinkLost,)
+    refusals = (NetlinkError,)
+    losses = (NetlinkLost, Overtaken)
 
     def __init__(self, settings: NftSettings | None = None) -> None:
         self._desired: NftDesired = Desired(FamilySet)
         super().__init__(settings or NftSettings(), self._desired)
         self._kernel = Kernel()
         self._mirrors: dict[int, TableMirror] = {}
+        self._seen: int | None = None  # the generation that was read, while a plan rests on it
 
     def close(self) -> None:
         """Let go of the kernel's sockets; the tables stay in force."""
@@ -58,16 +61,42 @@ class NftablesDataplane(PolicyDataplane[NftSettings, Edit, Snapshot, Element]):
 
     def remove(self) -> None:
         """Delete both tables: workloads are unprotected from now on. For uninstalling only."""
-        lines = [f"add table {one.nft} calico\ndelete table {one.nft} calico" for one in FAMILIES]
-        self._kernel.run("\n".join(lines))
+        requests = [
+            request
+            for one in FAMILIES
+            for request in (put_table(one.number, TABLE), delete_table(one.number, TABLE))
+        ]
+        self._kernel.commit(requests)
         self._is_synced = False
+
+    def resync(self) -> Applied:
+        """As every driver's; read again when somebody else wrote meanwhile.
+
+        Raises Overtaken when that never ends.
+        """
+        return self._undisturbed(super().resync)
+
+    def guard(self) -> Applied:
+        """As every driver's; read again when somebody else wrote meanwhile."""
+        return self._undisturbed(super().guard)
+
+    def _undisturbed(self, act: Callable[[], Applied]) -> Applied:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return act()
+            except Overtaken:
+                if attempt == _ATTEMPTS:
+                    raise
+            finally:
+                self._seen = None  # from now on the mirror is kept by what is written
+        raise AssertionError("unreachable")
 
     def _addresses(self) -> Addresses:
         return self._kernel.addresses()
 
     def _read(self) -> Snapshot:
         snapshot = self._kernel.read()
-        self._mirrors = snapshot.mirrors
+        self._mirrors, self._seen = snapshot.mirrors, snapshot.generation
         return snapshot
 
     def _compare(self, found: Snapshot) -> Touched[Element]:
@@ -102,11 +131,9 @@ class NftablesDataplane(PolicyDataplane[NftSettings, Edit, Snapshot, Element]):
     def _write(self, units: Sequence[Unit[Edit]]) -> None:
         """All units, or none: one transaction."""
         edits = [edit for unit in units for edit in unit.edits]
-        members = [one for one in edits if isinstance(one, EditElements)]
-        if len(members) == len(edits) and all(one.layout in PROGRAM_LAYOUTS for one in members):
-            self._kernel.edit_members(members)
-        else:
-            self._kernel.run(transaction_text(edits, self._mirrors))
+        self._kernel.commit(transaction(edits, self._mirrors), self._seen)
+        if self._seen is not None:
+            self._seen += 1
         self._note(edits)
 
     def _note(self, edits: Sequence[Edit]) -> None:

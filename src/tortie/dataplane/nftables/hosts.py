@@ -18,18 +18,40 @@ endpoint's later stages. It is cleared where a packet comes in or begins.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from tortie.dataplane.nftables import fields
+from tortie.dataplane.nftables.anonymous import Span
 from tortie.dataplane.nftables.chains import (
-    CT_MAP,
+    BY_STATE,
+    CLOSED,
     Chain,
-    policies_text,
-    profiles_text,
-    tiers_text,
+    clearing,
+    policy_lines,
+    profile_lines,
+    tier_lines,
 )
+from tortie.dataplane.nftables.conditions import icmpv6, joined, net_term, udp_to, within
+from tortie.dataplane.nftables.fields import ESTABLISHED, RELATED, Field
 from tortie.dataplane.nftables.names import ChainName, Way, checked_interface, host_chain, set_name
 from tortie.dataplane.nftables.settings import NftSettings
+from tortie.dataplane.nftables.terms import (
+    ACCEPT,
+    ALL_BITS,
+    COUNTER,
+    NOTRACK,
+    RETURN,
+    Begins,
+    Bits,
+    InSet,
+    InState,
+    Is,
+    Line,
+    SetMark,
+    Switch,
+    goto,
+    jump,
+)
 from tortie.dataplane.policy.families import Family
 from tortie.dataplane.policy.interfaces import Addresses, Owners, owners
-from tortie.dataplane.policy.nets import net_text
 from tortie.engine.delta import ALL_HOSTS
 from tortie.linux.netlink.nfnetlink import Hook
 from tortie.net import Prefix
@@ -43,7 +65,7 @@ from tortie.policy.program import (
 EARLY_CHAIN, UNTRACKED_CHAIN = ChainName("cali-hep-early"), ChainName("cali-hep-untracked")
 _LOOPBACK = "lo"
 # Neighbour discovery, without which IPv6 finds no neighbour; nothing from beyond the link has 255.
-_DISCOVERY = "ip6 hoplimit 255 icmpv6 type { 133, 134, 135, 136 }"
+_DISCOVERY: Line = (Is(fields.HOP_LIMIT, 255), *icmpv6(133, 134, 135, 136))
 
 
 class _Place(NamedTuple):
@@ -51,25 +73,27 @@ class _Place(NamedTuple):
 
     base: ChainName
     hook: Hook
-    field: str
+    field: Field
     prefix: str
 
 
 _UNTRACKED_IN = _Place(
-    ChainName("cali-hep-untracked-in"), Hook("filter", 0, -299, True), "iifname", "cali-fhu-"
+    ChainName("cali-hep-untracked-in"), Hook("filter", 0, -299, True), fields.INPUT, "cali-fhu-"
 )
 _UNTRACKED_OUT = _Place(
-    ChainName("cali-hep-untracked-out"), Hook("filter", 3, -299, True), "oifname", "cali-thu-"
+    ChainName("cali-hep-untracked-out"), Hook("filter", 3, -299, True), fields.OUTPUT, "cali-thu-"
 )
 _PRE_DNAT = _Place(
-    ChainName("cali-hep-pre-dnat"), Hook("filter", 0, -150, True), "iifname", "cali-fhp-"
+    ChainName("cali-hep-pre-dnat"), Hook("filter", 0, -150, True), fields.INPUT, "cali-fhp-"
 )
 _FORWARD = Hook("filter", 2, 1, True)
-_FORWARD_IN = _Place(ChainName("cali-hep-FORWARD"), _FORWARD, "iifname", "cali-fhfw-")
-_FORWARD_OUT = _Place(ChainName("cali-hep-FORWARD"), _FORWARD, "oifname", "cali-thfw-")
-_NORMAL_IN = _Place(ChainName("cali-hep-INPUT"), Hook("filter", 1, 1, True), "iifname", "cali-fh-")
+_FORWARD_IN = _Place(ChainName("cali-hep-FORWARD"), _FORWARD, fields.INPUT, "cali-fhfw-")
+_FORWARD_OUT = _Place(ChainName("cali-hep-FORWARD"), _FORWARD, fields.OUTPUT, "cali-thfw-")
+_NORMAL_IN = _Place(
+    ChainName("cali-hep-INPUT"), Hook("filter", 1, 1, True), fields.INPUT, "cali-fh-"
+)
 _NORMAL_OUT = _Place(
-    ChainName("cali-hep-OUTPUT"), Hook("filter", 3, 1, True), "oifname", "cali-th-"
+    ChainName("cali-hep-OUTPUT"), Hook("filter", 3, 1, True), fields.OUTPUT, "cali-th-"
 )
 _PLACES = (
     _UNTRACKED_IN,
@@ -107,23 +131,22 @@ def host_chains(
 def _helpers(settings: NftSettings) -> Iterator[Chain]:
     """What an early rule that allows leads to."""
     marks = settings.marks
-    early = f"meta mark set meta mark & {0xFFFFFFFF ^ marks.decided:#x} | {marks.early:#x}"
-    yield Chain(EARLY_CHAIN, (early,))
-    yield Chain(UNTRACKED_CHAIN, ("notrack", early))
+    early = SetMark(keep=ALL_BITS ^ marks.decided, add=marks.early)
+    yield Chain(EARLY_CHAIN, ((early,),))
+    yield Chain(UNTRACKED_CHAIN, ((NOTRACK, early),))
 
 
 def _base_chains(found: Owners, family: Family, settings: NftSettings) -> Iterator[Chain]:
-    rules: dict[ChainName, list[str]] = {}
+    rules: dict[ChainName, list[Line]] = {}
     hooks = {place.base: place.hook for place in _PLACES}
-    begins = f"meta mark set meta mark & {0xFFFFFFFF ^ settings.marks.early:#x}"
     for place in (_UNTRACKED_IN, _UNTRACKED_OUT):
-        rules[place.base] = [begins]
+        rules[place.base] = [(clearing(settings.marks.early),)]
     nodes = set_name(family.version, ALL_HOSTS)
-    port, address = settings.vxlan_port, family.nft
-    rules[_NORMAL_IN.base] = [f"udp dport {port} {address} saddr @{nodes} accept"]
-    rules[_NORMAL_OUT.base] = [f"udp dport {port} {address} daddr @{nodes} accept"]
+    tunnel = udp_to(settings.vxlan_port)
+    for place, ends in ((_NORMAL_IN, fields.SOURCE), (_NORMAL_OUT, fields.DESTINATION)):
+        rules[place.base] = [(*tunnel, InSet((ends[family.version],), nodes), ACCEPT)]
     for place in _PLACES:
-        rules.setdefault(place.base, []).append(f"jump {_dispatch_name(place)}")
+        rules.setdefault(place.base, []).append((jump(_dispatch_name(place)),))
         yield Chain(_dispatch_name(place), tuple(_dispatch(place, found, settings)))
     for name, lines in rules.items():
         yield Chain(name, tuple(lines), hooks[name])
@@ -133,25 +156,25 @@ def _dispatch_name(place: _Place) -> ChainName:
     return ChainName(f"{place.prefix}dispatch".replace("cali-", "cali-hep-", 1))
 
 
-def _dispatch(place: _Place, found: Owners, settings: NftSettings) -> Iterator[str]:
+def _dispatch(place: _Place, found: Owners, settings: NftSettings) -> Iterator[Line]:
     """An interface that is nobody's is not asked; workloads' have chains of their own."""
     if found.named:
-        targets = ", ".join(
-            f'"{checked_interface(name)}" : goto {host_chain(place.prefix, one)}'
-            for name, one in found.named.items()
+        cases = tuple(
+            ((Span(name, name),), goto(host_chain(place.prefix, one)))
+            for name, one in ((checked_interface(name), one) for name, one in found.named.items())
         )
-        yield f"{place.field} vmap {{ {targets} }}"
+        yield (Switch((place.field,), cases),)
     if found.every is not None:
         for prefix in settings.interface_prefixes:
-            yield f'{place.field} "{prefix}*" return'
+            yield (Begins(place.field, prefix), RETURN)
         # The node's talk with itself goes out and comes in by the loopback, and concerns nobody.
-        yield f'{place.field} "{_LOOPBACK}" return'
-        yield f"goto {host_chain(place.prefix, found.every)}"
+        yield (Is(place.field, _LOOPBACK), RETURN)
+        yield (goto(host_chain(place.prefix, found.every)),)
 
 
 def _asked(
     host: HostEndpoint, place: _Place, family: Family, settings: NftSettings
-) -> Iterator[str]:
+) -> Iterator[Line]:
     """What is asked of a packet of this host endpoint at one stage."""
     if place is _UNTRACKED_IN:
         yield from _early(host.untracked.ingress, place, family, settings)
@@ -171,36 +194,38 @@ def _asked(
 
 def _early(
     tiers: tuple[TierPolicies, ...], place: _Place, family: Family, settings: NftSettings
-) -> Iterator[str]:
+) -> Iterator[Line]:
     """No default action and no profiles: what no rule decides goes on to the next stage."""
     if not tiers:
         return
     untracked, inward = place is not _PRE_DNAT, place is not _UNTRACKED_OUT
     way = Way.TO if inward else Way.FROM
-    yield from (_cleared(settings), *(f"{one} return" for one in _discovery(family)))
+    yield from ((clearing(settings.marks.decided),), *_discovery(family))
     if not untracked:
-        yield f"meta mark & {settings.marks.early:#x} != 0 return"
-        yield "ct state established,related return"
+        yield _allowed_early(settings)
+        yield (InState(ESTABLISHED | RELATED), RETURN)
     safe = settings.failsafes
-    yield from _failsafe(safe.inbound if inward else safe.outbound, inward, "dport", family)
+    yield from _failsafe(
+        safe.inbound if inward else safe.outbound, inward, fields.DESTINATION_PORT, family
+    )
     if untracked:  # the replies, which no tracking tells
-        yield from _failsafe(safe.outbound if inward else safe.inbound, inward, "sport", family)
+        yield from _failsafe(
+            safe.outbound if inward else safe.inbound, inward, fields.SOURCE_PORT, family
+        )
     allowed = UNTRACKED_CHAIN if untracked else EARLY_CHAIN
     for number, tier in enumerate(tiers):
-        yield from policies_text(
-            tier, way, settings, is_first=number == 0, allowed=f"goto {allowed}"
-        )
+        yield from policy_lines(tier, way, settings, is_first=number == 0, allowed=goto(allowed))
 
 
-def _forwarded(tiers: tuple[TierPolicies, ...], way: Way, settings: NftSettings) -> Iterator[str]:
+def _forwarded(tiers: tuple[TierPolicies, ...], way: Way, settings: NftSettings) -> Iterator[Line]:
     """Without policy for it, and by Pass out of the last tier, what is forwarded passes."""
     if not tiers:
         return
-    yield _cleared(settings)
+    yield (clearing(settings.marks.decided),)
     if way is Way.TO:  # what came in: the bit is its own
-        yield f"meta mark & {settings.marks.early:#x} != 0 return"
-    yield f"ct state vmap @{CT_MAP}"
-    yield from tiers_text(tiers, way, settings)
+        yield _allowed_early(settings)
+    yield BY_STATE
+    yield from tier_lines(tiers, way, settings)
 
 
 def _normal(
@@ -209,35 +234,39 @@ def _normal(
     way: Way,
     family: Family,
     settings: NftSettings,
-) -> Iterator[str]:
+) -> Iterator[Line]:
     inward = way is Way.TO
-    yield _cleared(settings)
-    yield f"meta mark & {settings.marks.early:#x} != 0 return"
-    yield f"ct state vmap @{CT_MAP}"
-    yield from (f"{one} return" for one in _discovery(family))
+    yield (clearing(settings.marks.decided),)
+    yield _allowed_early(settings)
+    yield BY_STATE
+    yield from _discovery(family)
     safe = settings.failsafes
-    yield from _failsafe(safe.inbound if inward else safe.outbound, inward, "dport", family)
-    yield from tiers_text(tiers, way, settings)
-    yield from profiles_text(host.profiles, way, settings)
-    yield "counter drop"
+    yield from _failsafe(
+        safe.inbound if inward else safe.outbound, inward, fields.DESTINATION_PORT, family
+    )
+    yield from tier_lines(tiers, way, settings)
+    yield from profile_lines(host.profiles, way, settings)
+    yield CLOSED
 
 
-def _cleared(settings: NftSettings) -> str:
-    return f"meta mark set meta mark & {0xFFFFFFFF ^ settings.marks.decided:#x}"
+def _allowed_early(settings: NftSettings) -> Line:
+    return (Bits(fields.MARK, settings.marks.early, negated=True), RETURN)
 
 
-def _discovery(family: Family) -> tuple[str, ...]:
-    return (_DISCOVERY,) if family.version == 6 else ()
+def _discovery(family: Family) -> tuple[Line, ...]:
+    return ((*_DISCOVERY, RETURN),) if family.version == 6 else ()
 
 
-def _failsafe(ports: Iterable[Failsafe], inward: bool, port: str, family: Family) -> Iterator[str]:
+def _failsafe(
+    ports: Iterable[Failsafe], inward: bool, port: Field, family: Family
+) -> Iterator[Line]:
     """Rules that let failsafe ports leave the chain undecided: one for each protocol and net."""
-    peer = f"{family.nft} {'s' if inward else 'd'}addr"
+    peer = (fields.SOURCE if inward else fields.DESTINATION)[family.version]
     grouped: dict[tuple[int, Prefix | None], set[int]] = {}
     for one in ports:
         if one.net is None or one.net.version == family.version:
             grouped.setdefault((one.protocol, one.net), set()).add(one.port)
     for (protocol, net), numbers in grouped.items():
-        where = "" if net is None or not net.length else f" {peer} {net_text(net.network)}"
-        listed = ", ".join(map(str, sorted(numbers)))
-        yield f"meta l4proto {int(protocol)}{where} th {port} {{ {listed} }} counter return"
+        where = () if net is None or not net.length else (net_term(peer, net),)
+        listed = within(port, joined(Span(one, one) for one in numbers))
+        yield (Is(fields.PROTOCOL, int(protocol)), *where, listed, COUNTER, RETURN)

@@ -1,14 +1,14 @@
-"""The kernel's side of the driver: run a text, send a batch of members, read the tables back.
+"""The kernel's side of the driver: commit a transaction, read the tables back.
 
 It belongs to the network namespace in which it was made, and to one thread.
 """
 
 from collections.abc import Sequence
+from errno import ERESTART
 from typing import NamedTuple
 
 from tortie.dataplane.nftables.edits import (
     INTERFACE_SETS,
-    EditElements,
     InterfaceElements,
     TableMirror,
 )
@@ -25,12 +25,10 @@ from tortie.dataplane.nftables.sets import (
     found_elements,
     interface_of,
     layout_of,
-    requests,
 )
 from tortie.dataplane.policy.families import FAMILIES, Family
-from tortie.linux.libnftables import Nftables
 from tortie.linux.links import Links
-from tortie.linux.netlink import nfnetlink
+from tortie.linux.netlink import nfnetlink, nfobjects
 from tortie.linux.netlink.nfdump import settled
 from tortie.linux.netlink.nfnetlink import SetFlag, SetRef
 from tortie.linux.netlink.sockets import DumpInterrupted, NetlinkError, NetlinkSocket, Request
@@ -48,51 +46,48 @@ class Snapshot(NamedTuple):
 
     mirrors: dict[int, TableMirror]
     elements: dict[tuple[int, SetName], set[Element]]
+    generation: int = 0  # the namespace's count of transactions at that moment
+
+
+class Overtaken(NetlinkError):
+    """Somebody else changed the firewall after it was read: nothing was written."""
 
 
 class Kernel:
-    """One libnftables context and two netlink sockets of the current network namespace."""
+    """Two netlink sockets of the current network namespace."""
 
     def __init__(self) -> None:
-        self._nft = Nftables()
+        self._socket = NetlinkSocket(_NETFILTER)
         try:
-            self._socket = NetlinkSocket(_NETFILTER)
+            # At once: a later moment may find the thread in another namespace.
+            self._routing = NetlinkSocket()
         except OSError:
-            self._nft.close()
+            self._socket.close()
             raise
-        # At once: a later moment may find the thread in another namespace.
-        self._routing = NetlinkSocket()
 
     def close(self) -> None:
         """Close both; the tables stay in force."""
-        self._nft.close()
         self._socket.close()
         self._routing.close()
 
     @property
     def ports(self) -> frozenset[int]:
         """The netlink ports from which transactions go out."""
-        return frozenset((self._nft.port, self._socket.port)) - {0}
-
-    def run(self, text: str) -> str:
-        """Run nft commands as one transaction. Raises NftError."""
-        return self._nft.run(text)
+        return frozenset((self._socket.port,))
 
     def generation(self) -> int:
         """How many transactions this namespace has seen; one more for each."""
         return nfnetlink.parse_generation(self._socket.request(nfnetlink.get_generation())[0])
 
-    def edit_members(self, edits: Sequence[EditElements]) -> None:
-        """Members of program sets in one transaction. Raises NetlinkError; then none changed."""
-        asked = [
-            request
-            for edit in edits
-            for request in requests(edit.family, edit.name, edit.layout, edit.removed, edit.added)
-        ]
-        self._commit(nfnetlink.batch(asked, "set members"))
+    def commit(self, requests: Sequence[Request], generation: int | None = None) -> None:
+        """All requests in one transaction. Raises NetlinkError for the first one that the kernel
+        refuses, Overtaken if `generation` is not the namespace's any more; then none is in force.
 
-    def _commit(self, batch: list[Request]) -> None:
-        """Send a batch, and a question after it: what comes before its answer is the batch's."""
+        The question behind it tells when all is said of the batch: no request of it is answered
+        unless it is refused.
+        """
+        batch = nfobjects.transaction(requests, generation)
+        self._socket.expect(len(batch))
         first = self._socket.post(batch, NLM_F_REQUEST)
         last = self._socket.post([nfnetlink.get_generation()], NLM_F_REQUEST | NLM_F_ACK)
         problem: NetlinkError | None = None
@@ -106,7 +101,8 @@ class Kernel:
                         raise problem
                     return
                 if ack.errno and problem is None and 0 <= place < len(batch):
-                    problem = NetlinkError(ack.errno, ack.message, batch[place].about, place)
+                    kind = Overtaken if ack.errno == ERESTART else NetlinkError
+                    problem = kind(ack.errno, ack.message, batch[place].about, place)
 
     def addresses(self) -> dict[str, frozenset[Prefix]]:
         """The addresses of every interface of the namespace that has any."""
@@ -133,7 +129,7 @@ class Kernel:
                     raise error
                 continue  # a table or set went away meanwhile
             if self.generation() == before:
-                return snapshot
+                return snapshot._replace(generation=before)
         raise DumpInterrupted(_INTERRUPTED, "they kept changing while they were read", "nftables")
 
     def _read(self) -> Snapshot:

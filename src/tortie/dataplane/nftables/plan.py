@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from tortie.dataplane.nftables.chains import (
     ACCEPT_CHAIN,
+    CLOSED,
     CT_MAP,
     Chain,
     endpoint_chains,
@@ -88,7 +89,7 @@ class NftPlanner(Planner[Edit, Chain, Element]):
         return profile_chains(profile, family, self._settings)
 
     def _closed_chain(self, name: ChainName) -> Chain:
-        return Chain(name, ("counter drop",))
+        return Chain(name, (CLOSED,))
 
     def _loops(self, family: Family) -> Chain:
         return loop_chain(self._desired.services, family, self._settings)

@@ -1,31 +1,35 @@
-"""What the kernel's sets hold: layouts, elements as bytes, and their text. Pure.
+"""What the kernel's sets hold: layouts, and elements as bytes. Pure.
 
 A set of addresses is a hash set while it holds single addresses only, and an interval set as soon
 as it holds a real prefix; the kernel's interval sets take disjoint ranges only. An element is its
 key as the kernel keeps it, so that wanted and found ones compare without being decoded.
 """
 
-import socket
 import sys
 from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import NamedTuple
 
-from tortie.dataplane.nftables.names import TABLE, SetName, checked_interface
+from tortie.dataplane.nftables.fields import ESTABLISHED, INVALID, RELATED
+from tortie.dataplane.nftables.names import checked_interface
 from tortie.dataplane.policy.families import Family
-from tortie.linux.netlink import nfnetlink
-from tortie.linux.netlink.nfnetlink import SetFlag, SetRef
-from tortie.linux.netlink.sockets import Request
+from tortie.linux.netlink import nfnetlink, nfsets
+from tortie.linux.netlink.nfexpr import Code
+from tortie.linux.netlink.nfnetlink import SetFlag
+from tortie.linux.netlink.nfsets import SetShape
 from tortie.net import Prefix
 from tortie.net.addresses import WIDTH
 from tortie.policy.program import IPPort, Member
 
 _IFNAME_ROOM = 16
 _ADDRESS_TYPES = {4: 7, 6: 8}  # libnftables' numbers of the types ipv4_addr and ipv6_addr
-_TYPES = {"inet_proto": 12, "inet_service": 13, "ct_state": 26, "ifname": 41}
-_TYPE_BITS = 6
-_CT_STATES = {"invalid": 1, "established": 2, "related": 4}
-_CT_NAMES = {number: name for name, number in _CT_STATES.items()}
+_TYPES = {  # its numbers of others, and their bytes
+    "inet_proto": (12, 1),
+    "inet_service": (13, 2),
+    "ct_state": (26, 4),
+    "ifname": (41, _IFNAME_ROOM),
+}
+_CT_STATES = {"invalid": INVALID, "established": ESTABLISHED, "related": RELATED}
 
 
 class Layout(Enum):
@@ -37,6 +41,7 @@ class Layout(Enum):
     DISPATCH = ("ifname", "map")
     SOURCES = ("ifname", "address")
     SOURCE_NETS = ("ifname", "address", "interval")
+    INTERFACES = ("ifname",)
     CT_STATES = ("ct_state", "map")
 
     @property
@@ -109,106 +114,46 @@ def _ifname(interface: str) -> bytes:
     return checked_interface(interface).encode().ljust(_IFNAME_ROOM, b"\0")
 
 
-def declaration(family: Family, name: SetName, layout: Layout) -> str:
-    """The command that creates the set or map."""
-    what = "map" if layout.is_map else "set"
-    types = " . ".join(family.address_type if one == "address" else one for one in layout.fields)
-    value = " : verdict" if layout.is_map else ""
-    flags = " flags interval;" if layout.is_interval else ""
-    return f"add {what} {family.nft} {TABLE} {name} {{ type {types}{value};{flags} }}"
+def shape_of(layout: Layout, family: Family) -> SetShape:
+    """How the kernel is told to make the set or map."""
+    return SetShape(
+        tuple(_kind(one, family) for one in layout.fields),
+        is_interval=layout.is_interval,
+        is_map=layout.is_map,
+        is_host_order=layout in (Layout.CT_STATES, Layout.DISPATCH, Layout.INTERFACES),
+    )
+
+
+def _kind(field: str, family: Family) -> tuple[int, int]:
+    if field == "address":
+        return _ADDRESS_TYPES[family.version], WIDTH[family.version] // 8
+    return _TYPES[field]
 
 
 def layout_of(found: nfnetlink.Set, family: Family) -> Layout | None:
     """The layout of a set that is in the kernel; None for one that this driver does not make."""
+    kept = found.flags & ~SetFlag.CONCAT
     for layout in Layout:
-        if _shape(layout, family) == (found.key_type, _kept_flags(found.flags)):
+        shape = shape_of(layout, family)
+        if (shape.key_type, shape.flags & ~SetFlag.CONCAT) == (found.key_type, kept):
             return layout
     return None
 
 
-def _kept_flags(flags: SetFlag) -> SetFlag:
-    return flags & ~SetFlag.CONCAT
-
-
-def _shape(layout: Layout, family: Family) -> tuple[int, SetFlag]:
-    number = 0
-    for field in layout.fields:
-        own = _ADDRESS_TYPES[family.version] if field == "address" else _TYPES[field]
-        number = number << _TYPE_BITS | own
-    flags = SetFlag.INTERVAL if layout.is_interval else SetFlag(0)
-    return number, flags | (SetFlag.MAP if layout.is_map else SetFlag(0))
-
-
-def elements_text(layout: Layout, family: Family, elements: Iterable[Element]) -> str:
-    """Elements as they stand between the braces of `add element`."""
-    return ", ".join(_element_text(layout, family, one) for one in elements)
-
-
-def _element_text(layout: Layout, family: Family, element: Element) -> str:
-    first = list(_decoded(layout, family, element.key))
-    text = " . ".join(first)
-    if layout is Layout.NETS:
-        text = _span_text(element, first[0], family)
-    elif layout is Layout.SOURCE_NETS and element.end:
-        last = list(_decoded(layout, family, element.end))
-        text = f"{first[0]} . {first[1]}-{last[1]}"
-    if layout is Layout.DISPATCH:
-        return f"{text} : jump {element.chain}"
-    if layout is Layout.CT_STATES:
-        return f"{text} : " + (f"goto {element.chain}" if element.chain else "drop")
-    return text
-
-
-def _span_text(element: Element, first: str, family: Family) -> str:
-    width = WIDTH[family.version] // 8
-    after = 1 << 8 * width if element.end is None else int.from_bytes(element.end)
-    last = _address((after - 1).to_bytes(width))
-    return first if last == first else f"{first}-{last}"
-
-
-def _decoded(layout: Layout, family: Family, key: bytes) -> Iterator[str]:
-    place = 0
-    for field in layout.fields:
-        room = _IFNAME_ROOM if field == "ifname" else 4
-        room = WIDTH[family.version] // 8 if field == "address" else room
-        yield _field_text(field, key[place : place + room])
-        place += room
-
-
-def _field_text(field: str, value: bytes) -> str:
-    if field == "address":
-        return _address(value)
-    if field == "ifname":
-        return f'"{checked_interface(value.rstrip(bytes(1)).decode("ascii", "replace"))}"'
-    if field == "ct_state":
-        return _CT_NAMES.get(int.from_bytes(value, _BYTE_ORDER), "new")
-    return str(value[0] if field == "inet_proto" else int.from_bytes(value[:2]))
-
-
-def _address(value: bytes) -> str:
-    return socket.inet_ntop(socket.AF_INET if len(value) == 4 else socket.AF_INET6, value)
-
-
-def requests(
-    family: Family,
-    name: SetName,
-    layout: Layout,
-    removed: Iterable[Element],
-    added: Iterable[Element],
-) -> Iterator[Request]:
-    """The netlink requests of a change of members; removals first, since ranges must not overlap.
-
-    Only for the layouts of program sets: ADDRESSES, NETS, IP_PORTS.
-    """
-    target = SetRef(family.number, TABLE, name)
-    yield from nfnetlink.delete_elements(target, (_wire(layout, one) for one in removed))
-    yield from nfnetlink.add_elements(target, (_wire(layout, one) for one in added))
-
-
-def _wire(layout: Layout, element: Element) -> bytes:
-    if layout is Layout.NETS:
-        return nfnetlink.interval(element.key, element.end)
-    return nfnetlink.point(element.key)
+def wire_elements(layout: Layout, elements: Iterable[Element]) -> Iterator[bytes]:
+    """Elements as the kernel takes them."""
+    for one in elements:
+        if layout is Layout.NETS:
+            yield nfsets.interval(one.key, one.end)
+        elif layout is Layout.SOURCE_NETS:
+            yield nfsets.box(one.key, one.end or one.key)
+        elif layout is Layout.DISPATCH:
+            yield nfsets.point(one.key, nfsets.verdict_data(Code.JUMP, one.chain))
+        elif layout is Layout.CT_STATES:
+            code = Code.GOTO if one.chain else Code.DROP
+            yield nfsets.point(one.key, nfsets.verdict_data(code, one.chain))
+        else:
+            yield nfsets.point(one.key)
 
 
 def found_elements(layout: Layout, found: Iterable[nfnetlink.Element]) -> set[Element]:

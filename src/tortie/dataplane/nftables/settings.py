@@ -6,5 +6,8 @@ from tortie.dataplane.policy.settings import PolicySettings
 class NftSettings(PolicySettings, frozen=True):
     """The settings of every policy driver; `mark_mask` is [NftablesMarkMask] here.
 
+    `coalesce`: neighbouring rules that do the same become one look-up, with one counter for all.
     Raises ValueError where a value can't be used.
     """
+
+    coalesce: bool = True

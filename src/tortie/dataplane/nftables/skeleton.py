@@ -12,17 +12,50 @@ once: the other end's chain is asked too, so a packet to an unknown interface ne
 from collections.abc import Iterator
 from functools import lru_cache
 
-from tortie.dataplane.nftables.chains import ACCEPT_CHAIN, TUNNELS_CHAIN, Chain
+from tortie.dataplane.nftables import fields
+from tortie.dataplane.nftables.anonymous import Span
+from tortie.dataplane.nftables.chains import (
+    ACCEPT_CHAIN,
+    CLOSED,
+    TUNNELS_CHAIN,
+    Chain,
+    clearing,
+    marked,
+)
+from tortie.dataplane.nftables.conditions import icmpv6, net_spans, udp_to, within
+from tortie.dataplane.nftables.fields import ESTABLISHED, RELATED, Field
 from tortie.dataplane.nftables.names import ChainName, SetName, set_name
 from tortie.dataplane.nftables.settings import NftSettings
+from tortie.dataplane.nftables.statements import (
+    ChangeAddress,
+    Masquerade,
+    Nat,
+    RouteBack,
+    reject,
+)
+from tortie.dataplane.nftables.terms import (
+    ACCEPT,
+    COUNTER,
+    DROP,
+    RETURN,
+    Begins,
+    ByMap,
+    InSet,
+    InState,
+    Is,
+    Line,
+    SetMark,
+    Term,
+    goto,
+    jump,
+)
 from tortie.dataplane.policy.desired import FIXED_SETS
 from tortie.dataplane.policy.families import Family
-from tortie.dataplane.policy.nets import disjoint_nets, net_text
+from tortie.dataplane.policy.nets import disjoint_nets
 from tortie.dataplane.policy.settings import HostAction, LoopAction
 from tortie.engine.delta import ALL_HOSTS, ServiceCidrs
 from tortie.linux.netlink.nfnetlink import Hook
-from tortie.net import format_address
-from tortie.net.protocols import PORT_PROTOCOLS
+from tortie.net.protocols import PORT_PROTOCOLS, UDP
 
 FROM_MAP, TO_MAP = SetName("cali-from-wl"), SetName("cali-to-wl")
 SOURCES, SOURCE_NETS = SetName("cali-sources"), SetName("cali-source-nets")
@@ -34,131 +67,145 @@ _RAW = Hook("filter", 0, -300, True)
 _INPUT = Hook("filter", 1, 0, True)
 _FORWARD = Hook("filter", 2, 0, True)
 _SOURCE_NAT = Hook("nat", 4, 100, True)
+_IPIP = 4
+_DHCP: Line = (
+    Is(fields.PROTOCOL, UDP),
+    Is(fields.SOURCE_PORT, 68),
+    Is(fields.DESTINATION_PORT, 67),
+)
 HOOK_NAMES = ("prerouting", "input", "forward", "output", "postrouting")
 
 # Neighbour discovery and multicast listener messages, without which IPv6 finds no neighbour.
-_ND_TO_HOST = "{ 130, 131, 132, 133, 135, 136 }"
-_ND_FROM_LINK_LOCAL = "{ 131, 132, 133, 135, 136, 143 }"
+_ND_TO_HOST = icmpv6(130, 131, 132, 133, 135, 136)
+_ND_FROM_LINK_LOCAL = icmpv6(131, 132, 133, 135, 136, 143)
+_LINK_LOCAL = (Span(0, 0), Span(0xFE80 << 112, (0xFEC0 << 112) - 1))  # ::, fe80::/10
 
 
 @lru_cache(maxsize=8)
 def static_chains(family: Family, settings: NftSettings) -> tuple[Chain, ...]:
     """Every chain that does not depend on a resource."""
+    into = _each(fields.INPUT, settings)
     return (
-        Chain(ACCEPT_CHAIN, (f"meta mark set meta mark | {settings.marks.accept:#x}",)),
+        Chain(ACCEPT_CHAIN, ((SetMark(add=settings.marks.accept),),)),
         Chain(TUNNELS_CHAIN, tuple(_no_tunnels(settings))),
         Chain(_RPF, tuple(_source_check(family, settings))),
-        _dispatch(_DISPATCH_FROM, f"iifname vmap @{FROM_MAP}", settings),
-        _dispatch(_DISPATCH_TO, f"oifname vmap @{TO_MAP}", settings),
+        _dispatch(_DISPATCH_FROM, ByMap((fields.INPUT,), FROM_MAP), settings),
+        _dispatch(_DISPATCH_TO, ByMap((fields.OUTPUT,), TO_MAP), settings),
         Chain(_TO_HOST, tuple(_workload_to_host(family, settings))),
-        Chain(ChainName("cali-PREROUTING"), _each("iifname", f"jump {_RPF}", settings), _RAW),
+        Chain(ChainName("cali-PREROUTING"), tuple((one, jump(_RPF)) for one in into), _RAW),
         Chain(
             ChainName("cali-INPUT"),
-            (*_each("iifname", f"goto {_TO_HOST}", settings), _tunnel_ends(family, settings)),
+            (*((one, goto(_TO_HOST)) for one in into), _tunnel_ends(family, settings)),
             _INPUT,
         ),
         Chain(
             ChainName("cali-FORWARD"),
-            _each("iifname", f"jump {_DISPATCH_FROM}", settings)
-            + _each("oifname", f"jump {_DISPATCH_TO}", settings)
-            + _loops(settings),
+            (
+                *((one, jump(_DISPATCH_FROM)) for one in into),
+                *((one, jump(_DISPATCH_TO)) for one in _each(fields.OUTPUT, settings)),
+                *_loops(settings),
+            ),
             _FORWARD,
         ),
         Chain(ChainName("cali-POSTROUTING"), tuple(_nat_outgoing(family, settings)), _SOURCE_NAT),
     )
 
 
-def _loops(settings: NftSettings) -> tuple[str, ...]:
-    return () if settings.service_loops is LoopAction.DISABLED else (f"jump {_LOOPS}",)
+def _loops(settings: NftSettings) -> tuple[Line, ...]:
+    return () if settings.service_loops is LoopAction.DISABLED else ((jump(_LOOPS),),)
 
 
-def _each(field: str, statement: str, settings: NftSettings) -> tuple[str, ...]:
-    return tuple(f'{field} "{prefix}*" {statement}' for prefix in settings.interface_prefixes)
+def _each(field: Field, settings: NftSettings) -> tuple[Term, ...]:
+    """The interface is a workload's: one term a prefix."""
+    return tuple(Begins(field, prefix) for prefix in settings.interface_prefixes)
 
 
-def _dispatch(name: ChainName, lookup: str, settings: NftSettings) -> Chain:
+def _dispatch(name: ChainName, lookup: Term, settings: NftSettings) -> Chain:
     """Unknown interface, failed look-up, chain without a verdict: all end at the drop."""
     marks = settings.marks
-    return Chain(
-        name,
-        (
-            f"meta mark set meta mark & {0xFFFFFFFF ^ marks.decided:#x}",
-            lookup,
-            f"meta mark & {marks.accept:#x} == {marks.accept:#x} return",
-            "counter drop",
-        ),
-    )
+    undecided, allowed = (clearing(marks.decided),), (marked(marks.accept), RETURN)
+    return Chain(name, (undecided, (lookup,), allowed, CLOSED))
 
 
-def _no_tunnels(settings: NftSettings) -> Iterator[str]:
+def _no_tunnels(settings: NftSettings) -> Iterator[Line]:
     """A workload's own VXLAN or IPIP packet would be unpacked on another node as if of a node."""
     if not settings.allow_vxlan:
-        yield f"udp dport {settings.vxlan_port} counter drop"
+        yield (*udp_to(settings.vxlan_port), *CLOSED)
     if not settings.allow_ipip:
-        yield "meta l4proto 4 counter drop"
+        yield (Is(fields.PROTOCOL, _IPIP), *CLOSED)
 
 
-def _source_check(family: Family, settings: NftSettings) -> Iterator[str]:
+def _source_check(family: Family, settings: NftSettings) -> Iterator[Line]:
     """Own addresses by the route back; allowed nets without one (nothing routes to them here)."""
-    source = f"iifname . {family.nft} saddr"
-    yield f"{source} @{SOURCES} fib saddr . iif oif exists return"
-    yield f"{source} @{SOURCE_NETS} return"
+    address = fields.SOURCE[family.version]
+    source = (fields.INPUT, address)
+    yield (InSet(source, SOURCES), RouteBack(), RETURN)
+    yield (InSet(source, SOURCE_NETS), RETURN)
     if family.version == 6:
-        yield f"ip6 saddr {{ ::, fe80::/10 }} icmpv6 type {_ND_FROM_LINK_LOCAL} return"
+        yield (within(address, _LINK_LOCAL), *_ND_FROM_LINK_LOCAL, RETURN)
     elif settings.openstack:
-        yield "ip saddr 0.0.0.0 udp sport 68 udp dport 67 return"
-    yield "counter drop"
+        yield (Is(address, 0), *_DHCP, RETURN)
+    yield CLOSED
 
 
-def _tunnel_ends(family: Family, settings: NftSettings) -> str:
+def _tunnel_ends(family: Family, settings: NftSettings) -> Line:
     """What comes out of the tunnel is taken for a workload's: only nodes may put something in."""
     hosts = set_name(family.version, ALL_HOSTS)
-    return f"udp dport {settings.vxlan_port} {family.nft} saddr != @{hosts} counter drop"
+    stranger = InSet((fields.SOURCE[family.version],), hosts, negated=True)
+    return (*udp_to(settings.vxlan_port), stranger, *CLOSED)
 
 
-def _workload_to_host(family: Family, settings: NftSettings) -> Iterator[str]:
+def _workload_to_host(family: Family, settings: NftSettings) -> Iterator[Line]:
     if family.version == 6:
-        yield f"icmpv6 type {_ND_TO_HOST} accept"
+        yield (*_ND_TO_HOST, ACCEPT)
     elif settings.openstack:
-        yield "udp sport 68 udp dport 67 accept"
-        yield "udp dport 53 accept"
-    yield f"jump {_DISPATCH_FROM}"
+        yield (*_DHCP, ACCEPT)
+        yield (*udp_to(53), ACCEPT)
+    yield (jump(_DISPATCH_FROM),)
     if settings.endpoint_to_host is HostAction.DROP:
         # Answers to what the host asked still pass; what is new from the workload does not.
-        yield "ct state established,related accept"
-        yield "counter drop"
+        yield (InState(ESTABLISHED | RELATED), ACCEPT)
+        yield CLOSED
     else:
-        yield str(settings.endpoint_to_host)
+        yield (ACCEPT if settings.endpoint_to_host is HostAction.ACCEPT else RETURN,)
 
 
-def _nat_outgoing(family: Family, settings: NftSettings) -> Iterator[str]:
+def _nat_outgoing(family: Family, settings: NftSettings) -> Iterator[Line]:
     """Packets of pools with natOutgoing to where no pool is leave with the node's address."""
     masquerading, pools, hosts = (set_name(family.version, one) for one in FIXED_SETS)
-    outside = f"{family.nft} saddr @{masquerading} {family.nft} daddr != @{pools}"
+    source, destination = (fields.SOURCE[family.version],), (fields.DESTINATION[family.version],)
+    outside: Line = (InSet(source, masquerading), InSet(destination, pools, negated=True))
     if not settings.masquerade_to_hosts:
-        outside += f" {family.nft} daddr != @{hosts}"
+        outside += (InSet(destination, hosts, negated=True),)
     if settings.nat_interface:
-        outside += f' oifname "{settings.nat_interface.replace("+", "*")}"'
+        outside += (_interface(settings.nat_interface),)
     address = settings.nat_address
-    if address is None or address.version != family.version:
-        action, where = "masquerade", ""
-    else:
-        action, where = "snat", f" to {format_address(address.version, address.address)}"
+    if address is not None and address.version != family.version:
+        address = None
     if settings.nat_ports is not None:
-        first, last = map(int, settings.nat_ports)
-        ports = f":{first}-{last}" if first != last else f":{first}"
+        changed = _changed_source(Nat(address, settings.nat_ports, fully_random=True))
         for protocol in PORT_PROTOCOLS:
-            to = f"{where}{ports}" if where else f" to {ports}"
-            yield f"{outside} meta l4proto {int(protocol)} counter {action}{to} fully-random"
-    yield f"{outside} counter {action}{where} fully-random"
+            yield (*outside, Is(fields.PROTOCOL, int(protocol)), COUNTER, changed)
+    yield (*outside, COUNTER, _changed_source(Nat(address, fully_random=True)))
+
+
+def _interface(name: str) -> Term:
+    """The outgoing interface by its name, or with "+" by what names begin with."""
+    if name.endswith("+"):
+        return Begins(fields.OUTPUT, name.removesuffix("+"))
+    return Is(fields.OUTPUT, name)
+
+
+def _changed_source(to: Nat) -> Term:
+    return Masquerade(to) if to.address is None else ChangeAddress(to)
 
 
 def loop_chain(services: ServiceCidrs, family: Family, settings: NftSettings) -> Chain:
     """Where what is forwarded to a service's address ends: nothing has it, so that it would go to
     and fro between this node and its router until it is worn out.
     """
-    nets = disjoint_nets((net for cidrs in services for net in cidrs), family)
-    listed = ", ".join(map(net_text, nets))
-    rule = f"{family.nft} daddr {{ {listed} }} counter {settings.service_loops}"
-    is_asked = nets and settings.service_loops is not LoopAction.DISABLED
-    return Chain(_LOOPS, (rule,) if is_asked else ())
+    nets = net_spans(disjoint_nets((net for cidrs in services for net in cidrs), family))
+    if not nets or settings.service_loops is LoopAction.DISABLED:
+        return Chain(_LOOPS, ())
+    action = DROP if settings.service_loops is LoopAction.DROP else reject(family)
+    return Chain(_LOOPS, ((within(fields.DESTINATION[family.version], nets), COUNTER, action),))

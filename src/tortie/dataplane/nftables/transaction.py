@@ -1,14 +1,15 @@
-"""Edits as the one text that makes them one kernel transaction. Pure.
+"""Edits as the requests of one kernel transaction. Pure.
 
-The order inside the text is the kernel's demand: nothing may be deleted while a rule names it, and
+The order inside the batch is the kernel's demand: nothing may be deleted while a rule names it, and
 nothing named before it is there. To packets the transaction is one step.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum, auto
+from itertools import count
 from typing import NamedTuple
 
-from tortie.dataplane.nftables.chains import Chain, comment_of
+from tortie.dataplane.nftables.chains import Chain
 from tortie.dataplane.nftables.edits import (
     INTERFACE_SETS,
     DropChain,
@@ -22,10 +23,13 @@ from tortie.dataplane.nftables.edits import (
     PutTable,
     TableMirror,
 )
+from tortie.dataplane.nftables.encoding import RuleWriter
 from tortie.dataplane.nftables.names import TABLE, SetName
-from tortie.dataplane.nftables.sets import Element, Layout, declaration, elements_text
-from tortie.dataplane.nftables.skeleton import HOOK_NAMES
+from tortie.dataplane.nftables.sets import Element, Layout, shape_of, wire_elements
 from tortie.dataplane.policy.families import Family
+from tortie.linux.netlink import nfobjects
+from tortie.linux.netlink.nfnetlink import SetRef
+from tortie.linux.netlink.sockets import Request
 
 
 class _Phase(IntEnum):
@@ -42,26 +46,27 @@ class _Phase(IntEnum):
     DISPATCH = auto()
 
 
-class _Command(NamedTuple):
+class _Step(NamedTuple):
     phase: _Phase
-    text: str
+    request: Request
 
 
 Mirrors = Mapping[int, TableMirror]  # by IP version
 
 
-def transaction_text(edits: Iterable[Edit], mirrors: Mirrors) -> str:
-    """The commands, one a line, against what the mirrors say is there."""
-    commands = [
-        command
-        for edit in _last_of_each(edits)
-        for command in _commands(edit, mirrors[edit.family.version])
+def transaction(edits: Iterable[Edit], mirrors: Mirrors) -> list[Request]:
+    """The requests in order, against what the mirrors say is there."""
+    writer = _Writer()
+    steps = [
+        step
+        for edit in last_of_each(edits)
+        for step in writer.steps(edit, mirrors[edit.family.version])
     ]
-    commands.sort(key=lambda one: one.phase)
-    return "\n".join(one.text for one in commands)
+    steps.sort(key=lambda one: one.phase)
+    return [one.request for one in steps]
 
 
-def _last_of_each(edits: Iterable[Edit]) -> Iterable[Edit]:
+def last_of_each(edits: Iterable[Edit]) -> Iterable[Edit]:
     """One edit for each object: of two for one chain or set the later one counts."""
     latest: dict[tuple[object, ...], Edit] = {}
     for edit in edits:
@@ -81,73 +86,76 @@ def _last_of_each(edits: Iterable[Edit]) -> Iterable[Edit]:
     return latest.values()
 
 
-def _commands(edit: Edit, mirror: TableMirror) -> Iterator[_Command]:
-    match edit:
-        case PutTable(family):
-            yield _Command(_Phase.TABLE, f"add table {family.nft} {TABLE}")
-        case PutChain(family, chain):
-            yield from _put_chain(family, chain, mirror)
-        case DropChain(family, name):
-            yield _Command(_Phase.FLUSH, f"flush chain {family.nft} {TABLE} {name}")
-            yield _Command(_Phase.DELETE_CHAIN, f"delete chain {family.nft} {TABLE} {name}")
-        case PutSet():
-            yield from _put_set(edit, mirror)
-        case DropSet(family, name):
-            yield _Command(_Phase.DELETE_SET, f"delete set {family.nft} {TABLE} {name}")
-        case EditElements(family, name, layout, added, removed):
-            yield from _remove(family, name, layout, removed)
-            yield from _add(_Phase.ADD_ELEMENT, family, name, layout, added)
-        case EditInterface(family, _, had, wanted):
-            for name, element in _ordered(had - wanted):
-                yield from _remove(family, name, INTERFACE_SETS[name], (element,))
-            for name, element in _ordered(wanted - had):
-                yield from _add(_Phase.DISPATCH, family, name, INTERFACE_SETS[name], (element,))
+class _Writer:
+    """Edits into steps; new sets are numbered through the whole batch."""
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+
+    def steps(self, edit: Edit, mirror: TableMirror) -> Iterator[_Step]:
+        """What one edit takes."""
+        match edit:
+            case PutTable(family):
+                yield _Step(_Phase.TABLE, nfobjects.put_table(family.number, TABLE))
+            case PutChain(family, chain):
+                yield from self._put_chain(family, chain, mirror)
+            case DropChain(family, name):
+                place = (family.number, TABLE, name)
+                yield _Step(_Phase.FLUSH, nfobjects.flush_chain(*place))
+                yield _Step(_Phase.DELETE_CHAIN, nfobjects.delete_chain(*place))
+            case PutSet():
+                yield from self._put_set(edit, mirror)
+            case DropSet(family, name):
+                yield _Step(_Phase.DELETE_SET, nfobjects.delete_set(_ref(family, name)))
+            case EditElements(family, name, layout, added, removed):
+                yield from _remove(family, name, layout, removed)
+                yield from _add(_Phase.ADD_ELEMENT, family, name, layout, added)
+            case EditInterface(family, _, had, wanted):
+                for name, element in _ordered(had - wanted):
+                    yield from _remove(family, name, INTERFACE_SETS[name], (element,))
+                for name, element in _ordered(wanted - had):
+                    yield from _add(_Phase.DISPATCH, family, name, INTERFACE_SETS[name], (element,))
+
+    def _put_chain(self, family: Family, chain: Chain, mirror: TableMirror) -> Iterator[_Step]:
+        place = (family.number, TABLE, chain.name)
+        if chain.name not in mirror.chains:
+            yield _Step(_Phase.NEW_CHAIN, nfobjects.put_chain(*place, chain.hook))
+        else:
+            yield _Step(_Phase.FLUSH, nfobjects.flush_chain(*place))
+            if mirror.hooks.get(chain.name) != chain.hook:
+                yield _Step(_Phase.DELETE_CHAIN, nfobjects.delete_chain(*place))
+                yield _Step(_Phase.AGAIN_CHAIN, nfobjects.put_chain(*place, chain.hook))
+        rules = RuleWriter(family.number, TABLE, self._numbers)
+        for request in rules.rules(chain.name, chain.rules):
+            yield _Step(_Phase.RULE, request)
+
+    def _put_set(self, edit: PutSet, mirror: TableMirror) -> Iterator[_Step]:
+        target = _ref(edit.family, edit.name)
+        if edit.name in mirror.sets:
+            yield _Step(_Phase.DELETE_SET, nfobjects.delete_set(target))
+        shape = shape_of(edit.layout, edit.family)
+        yield _Step(_Phase.NEW_SET, nfobjects.put_set(target, shape, next(self._numbers)))
+        yield from _add(_Phase.ADD_ELEMENT, edit.family, edit.name, edit.layout, edit.elements)
 
 
-def _put_chain(family: Family, chain: Chain, mirror: TableMirror) -> Iterator[_Command]:
-    place = f"{family.nft} {TABLE} {chain.name}"
-    if chain.name not in mirror.chains:
-        yield _Command(_Phase.NEW_CHAIN, f"add chain {place}{_hook(chain)}")
-    else:
-        yield _Command(_Phase.FLUSH, f"flush chain {place}")
-        if mirror.hooks.get(chain.name) != chain.hook:
-            yield _Command(_Phase.DELETE_CHAIN, f"delete chain {place}")
-            yield _Command(_Phase.AGAIN_CHAIN, f"add chain {place}{_hook(chain)}")
-    for rule in chain.rules:
-        text = f'add rule {place} {rule} comment "{comment_of(rule)}"'
-        yield _Command(_Phase.RULE, text)
-
-
-def _hook(chain: Chain) -> str:
-    if chain.hook is None:
-        return ""
-    hook = chain.hook
-    policy = "accept" if hook.accept else "drop"
-    where = f"type {hook.type} hook {HOOK_NAMES[hook.number]} priority {hook.priority}"
-    return f" {{ {where}; policy {policy}; }}"
-
-
-def _put_set(edit: PutSet, mirror: TableMirror) -> Iterator[_Command]:
-    if edit.name in mirror.sets:
-        text = f"delete set {edit.family.nft} {TABLE} {edit.name}"
-        yield _Command(_Phase.DELETE_SET, text)
-    yield _Command(_Phase.NEW_SET, declaration(edit.family, edit.name, edit.layout))
-    yield from _add(_Phase.ADD_ELEMENT, edit.family, edit.name, edit.layout, edit.elements)
+def _ref(family: Family, name: SetName) -> SetRef:
+    return SetRef(family.number, TABLE, name)
 
 
 def _add(
     phase: _Phase, family: Family, name: SetName, layout: Layout, elements: Iterable[Element]
-) -> Iterator[_Command]:
-    if text := elements_text(layout, family, elements):
-        yield _Command(phase, f"add element {family.nft} {TABLE} {name} {{ {text} }}")
+) -> Iterator[_Step]:
+    target = _ref(family, name)
+    for request in nfobjects.add_elements(target, wire_elements(layout, elements)):
+        yield _Step(phase, request)
 
 
 def _remove(
     family: Family, name: SetName, layout: Layout, elements: Iterable[Element]
-) -> Iterator[_Command]:
-    if text := elements_text(layout, family, elements):
-        place = f"{family.nft} {TABLE} {name}"
-        yield _Command(_Phase.REMOVE_ELEMENT, f"delete element {place} {{ {text} }}")
+) -> Iterator[_Step]:
+    target = _ref(family, name)
+    for request in nfobjects.delete_elements(target, wire_elements(layout, elements)):
+        yield _Step(_Phase.REMOVE_ELEMENT, request)
 
 
 def _ordered(elements: InterfaceElements) -> list[tuple[SetName, Element]]:

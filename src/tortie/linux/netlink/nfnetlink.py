@@ -6,18 +6,15 @@ first), and reading back a table (it decodes every expression).
 """
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from enum import IntEnum, IntFlag
 from typing import NamedTuple
 
 from tortie.linux.netlink.sockets import Request
 from tortie.linux.netlink.wire import (
-    NLM_F_CREATE,
     Message,
     attribute,
     attribute_map,
-    be32,
-    nested,
     parse_attributes,
     read_be,
     read_string,
@@ -25,11 +22,8 @@ from tortie.linux.netlink.wire import (
 )
 
 _SUBSYSTEM = 10 << 8
-_BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 GENERIC = struct.Struct("!BBH")  # nfgenmsg: family, version 0, resource
-_NFTABLES_RESOURCE = 10
 _HEADER = GENERIC.size
-_LIST_ROOM = 60_000  # an attribute's length is 16 bits, the list of elements is one attribute
 
 FAMILY_IP, FAMILY_IP6 = 2, 10
 
@@ -41,9 +35,7 @@ class Command(IntEnum):
     GET_CHAIN = 4
     GET_RULE = 7
     GET_SET = 10
-    NEW_ELEMENT = 12
     GET_ELEMENT = 13
-    DELETE_ELEMENT = 14
     GET_GENERATION = 16
 
 
@@ -129,69 +121,6 @@ class Element(NamedTuple):
     is_end: bool = False
     last_key: bytes = b""
     chain: str = ""
-
-
-def batch(requests: Sequence[Request], about: object = "") -> list[Request]:
-    """The requests as one transaction. They must reach the kernel in one system call."""
-    edge = GENERIC.pack(0, 0, _NFTABLES_RESOURCE)
-    return [
-        Request(_BATCH_BEGIN, edge, 0, about),
-        *requests,
-        Request(_BATCH_END, edge, 0, about),
-    ]
-
-
-def add_elements(target: SetRef, elements: Iterable[bytes]) -> Iterator[Request]:
-    """Requests that add built elements (`point`, `interval`); one that is there is no error."""
-    return _element_requests(Command.NEW_ELEMENT, NLM_F_CREATE, target, elements)
-
-
-def delete_elements(target: SetRef, elements: Iterable[bytes]) -> Iterator[Request]:
-    """Requests that delete built elements; one that is not there fails the batch (ENOENT)."""
-    return _element_requests(Command.DELETE_ELEMENT, 0, target, elements)
-
-
-def _element_requests(
-    command: Command, flags: int, target: SetRef, elements: Iterable[bytes]
-) -> Iterator[Request]:
-    head = (
-        GENERIC.pack(target.family, 0, 0)
-        + attribute(1, string(target.table))
-        + attribute(2, string(target.name))
-    )
-    for group in _grouped(elements):
-        yield Request(_SUBSYSTEM | command, head + nested(3, group), flags, target)
-
-
-def _grouped(elements: Iterable[bytes]) -> Iterator[bytes]:
-    group: list[bytes] = []
-    size = 0
-    for element in elements:
-        if group and size + len(element) > _LIST_ROOM:
-            yield b"".join(group)
-            group, size = [], 0
-        group.append(element)
-        size += len(element)
-    if group:
-        yield b"".join(group)
-
-
-_END_FLAG = attribute(3, be32(1))
-# libnftables' own note to itself that the interval has no end: without it `nft list` shows one
-# address where a range up to the last address is meant.
-_OPEN_NOTE = attribute(6, b"\x01\x04\x01\0\0\0")
-
-
-def point(key: bytes) -> bytes:
-    """The element of a hash set. `key` must be a multiple of four bytes, as registers are."""
-    return nested(1, nested(1, attribute(1, key)))
-
-
-def interval(start: bytes, end: bytes | None) -> bytes:
-    """The two elements of an interval set from `start` up to before `end`; None = to the last."""
-    if end is None:
-        return nested(1, nested(1, attribute(1, start)), _OPEN_NOTE)
-    return point(start) + nested(1, nested(1, attribute(1, end)), _END_FLAG)
 
 
 def get_tables(family: int) -> Request:

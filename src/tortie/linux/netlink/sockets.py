@@ -34,6 +34,7 @@ _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
 CHUNK_MESSAGES = 2048
 CHUNK_BYTES = 256 * 1024
 _BUFFER = 4 * 1024 * 1024
+_REFUSAL = 1024  # bytes of the receive buffer for each
 _RECEIVE = 256 * 1024
 _DUMP_ATTEMPTS = 10
 _LAST_SEQUENCE = 0xFFFFFFFF
@@ -82,7 +83,7 @@ class NetlinkSocket:
     """
 
     def __init__(self, protocol: int = NETLINK_ROUTE, *, timeout: float = 10.0) -> None:
-        self._sequence = 0
+        self._sequence, self._room = 0, _BUFFER
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
         try:
             self._prepare(timeout)
@@ -221,6 +222,13 @@ class NetlinkSocket:
         except OSError as error:
             about = requests[0].about if requests else ""
             raise NetlinkLost(error.errno or errnos.EIO, "it could not be sent", about) from error
+
+    def expect(self, refusals: int) -> None:
+        """Make room for as many answers to one batch: the kernel would drop what has none."""
+        size = refusals * _REFUSAL
+        if size > self._room:
+            self._room = size
+            self._enlarge(_SO_RCVBUFFORCE, socket.SO_RCVBUF, size)
 
     def receive(self) -> Iterator[Message]:
         """The messages of the next datagram, whoever they answer.

@@ -1,0 +1,101 @@
+"""Rules as the bytes of a batch, and what tells one rule from another in the kernel. Pure.
+
+A rule that was written is known again by its comment, a hash of its bytes: so a restart adopts what
+is there, and what another version of this program would write otherwise is written anew.
+"""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from hashlib import blake2b
+from itertools import count
+from typing import NamedTuple
+
+from tortie.dataplane.nftables.anonymous import SetUse
+from tortie.dataplane.nftables.fields import MACHINE, ByteOrder
+from tortie.dataplane.nftables.terms import Line, Step, line_text
+from tortie.linux.netlink import nfexpr, nfobjects
+from tortie.linux.netlink.nfnetlink import SetRef
+from tortie.linux.netlink.sockets import Request
+
+_REMEMBERED = 16_384
+
+
+class Encoded(NamedTuple):
+    """A rule's expressions, with look-ups in sets of its own between them, and its comment."""
+
+    steps: tuple[Step, ...]
+    comment: str
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def encoded(line: Line, machine: ByteOrder = MACHINE) -> Encoded:
+    """The rule in bytes. Neighbouring expressions are joined: fewer pieces to write."""
+    steps: list[Step] = []
+    for term in line:
+        for step in term.steps(machine):
+            if isinstance(step, bytes) and steps and isinstance(steps[-1], bytes):
+                steps[-1] += step
+            else:
+                steps.append(step)
+    return Encoded(tuple(steps), f"cali:{_digest(steps)}")
+
+
+def _digest(steps: Iterable[Step]) -> str:
+    digest = blake2b(digest_size=12)
+    for step in steps:
+        if isinstance(step, bytes):
+            digest.update(step)
+        else:
+            digest.update(repr((step.made.shape, step.inverted)).encode())
+            digest.update(b"".join(step.made.elements))
+    return urlsafe_b64encode(digest.digest()).decode()
+
+
+class RuleRef(NamedTuple):
+    """What a request is about, for errors: the rule's text is only made when it is asked for."""
+
+    chain: str
+    line: Line
+
+    def __str__(self) -> str:
+        return f"rule {line_text(self.line)!r} of chain {self.chain}"
+
+
+class RuleWriter:
+    """Rules of one table into one batch: sets that come with rules need numbers of the batch."""
+
+    def __init__(self, family: int, table: str, numbers: Iterator[int] | None = None) -> None:
+        self._family, self._table = family, table
+        self._numbers = numbers or count(1)
+
+    def rules(self, chain: str, lines: Iterable[Line]) -> Iterator[Request]:
+        """The requests that add the rules to the chain, each behind those of its own sets."""
+        place = nfobjects.rule_place(self._table, chain)
+        for line in lines:
+            steps, comment = encoded(line)
+            about = RuleRef(chain, line)
+            expressions = []
+            for step in steps:
+                if isinstance(step, bytes):
+                    expressions.append(step)
+                else:
+                    number = next(self._numbers)
+                    yield from self._made(step, number, about)
+                    expressions.append(_lookup(step, number))
+            yield nfobjects.add_rule(self._family, place, expressions, comment, about)
+
+    def _made(self, use: SetUse, number: int, about: object) -> Iterator[Request]:
+        target = SetRef(self._family, self._table, _template(use))
+        shape, elements = use.made
+        return nfobjects.put_anonymous(target, shape, number, elements, about)
+
+
+def _template(use: SetUse) -> str:
+    """The kernel puts a number of its own for %d."""
+    return "__map%d" if use.made.shape.is_map else "__set%d"
+
+
+def _lookup(use: SetUse, number: int) -> bytes:
+    data = nfexpr.VERDICT if use.made.shape.is_map else None
+    return nfexpr.lookup(_template(use), number, inverted=use.inverted, data=data)
