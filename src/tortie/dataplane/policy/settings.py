@@ -27,6 +27,15 @@ class LoopAction(StrEnum):
     REJECT = "reject"
 
 
+class Action(StrEnum):
+    """What becomes of a packet that policy allows, or denies."""
+
+    ACCEPT = "accept"
+    RETURN = "return"  # the rules behind ours decide
+    DROP = "drop"
+    REJECT = "reject"
+
+
 class Marks(NamedTuple):
     """Bits of the packet's mark. `decided` is accept and pass together.
 
@@ -61,7 +70,11 @@ class PolicySettings(Struct, frozen=True):
     `nat_ports` [NATPortRange], `nat_address` [NATOutgoingAddress, IPv4], `nat_interface`
     [NATOutgoingInterfaceFilter: a name, or with "+" behind it what names begin with] of what leaves
     pools with natOutgoing; `service_loops` [ServiceLoopPrevention]; `end_denied_flows`
-    [EndDeniedFlows]. Raises ValueError where a value can't be used.
+    [EndDeniedFlows]; `vxlan_enabled` and `ipip_enabled` [VXLANEnabled, IpInIpEnabled]: None asks
+    the pools; `wireguard_port`… [WireguardListeningPort…]: 0 where WireGuard is off; `node_ports`
+    [KubeNodePortRanges] and `excluded_interfaces` [InterfaceExclude] count while kube-proxy is in
+    IPVS mode; `deny` [IptablesFilterDenyAction, NftablesFilterDenyAction]. Raises ValueError where
+    a value can't be used.
     """
 
     interface_prefixes: tuple[str, ...] = ("cali",)
@@ -80,6 +93,13 @@ class PolicySettings(Struct, frozen=True):
     nat_interface: str = ""
     service_loops: LoopAction = LoopAction.DROP
     end_denied_flows: bool = False
+    vxlan_enabled: bool | None = None
+    ipip_enabled: bool | None = None
+    wireguard_port: int = 0
+    wireguard_port_v6: int = 0
+    node_ports: tuple[PortRange, ...] = (PortRange(30000, 32767),)
+    excluded_interfaces: tuple[str, ...] = ("kube-ipvs0",)
+    deny: Action = Action.DROP
 
     def __post_init__(self) -> None:
         if not self.interface_prefixes:
