@@ -25,6 +25,7 @@ from tortie.dataplane.iptables.names import (
 )
 from tortie.dataplane.iptables.settings import IptablesSettings
 from tortie.dataplane.policy.families import Family
+from tortie.dataplane.policy.limits import connections_chain, limits_of, rate_chain
 from tortie.dataplane.policy.nets import disjoint_nets, net_text
 from tortie.net import Prefix
 from tortie.policy.program import (
@@ -148,16 +149,34 @@ def endpoint_chains(endpoint: Endpoint, family: Family, settings: IptablesSettin
             endpoint_chain(Way.FROM, endpoint.interface),
             (
                 *_own_sources(endpoint, family, settings),
+                *_rate(endpoint, Way.FROM),
                 *states,
                 f"-j {TUNNELS_CHAIN}",
+                *_connections(endpoint, Way.FROM),
                 *_walk(endpoint.egress, endpoint.profiles, Way.FROM, settings),
             ),
         ),
         Chain(
             endpoint_chain(Way.TO, endpoint.interface),
-            (*states, *_walk(endpoint.ingress, endpoint.profiles, Way.TO, settings)),
+            (
+                *_rate(endpoint, Way.TO),
+                *states,
+                *_connections(endpoint, Way.TO),
+                *_walk(endpoint.ingress, endpoint.profiles, Way.TO, settings),
+            ),
         ),
     ]
+
+
+def _rate(endpoint: Endpoint, way: Way) -> Iterator[str]:
+    """Every packet counts, also those of connections that are allowed already."""
+    if limits_of(endpoint, way).packets is not None:
+        yield f"-j {rate_chain(way, endpoint.interface)}"
+
+
+def _connections(endpoint: Endpoint, way: Way) -> Iterator[str]:
+    if limits_of(endpoint, way).connections is not None:
+        yield f"-j {connections_chain(way, endpoint.interface)}"
 
 
 def closed_endpoint_chains(interface: str) -> list[Chain]:

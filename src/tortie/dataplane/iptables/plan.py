@@ -19,6 +19,7 @@ from tortie.dataplane.iptables.edits import (
     PutJump,
     PutSet,
 )
+from tortie.dataplane.iptables.floating import floating_chains
 from tortie.dataplane.iptables.hosts import (
     Hosts,
     closed_host,
@@ -26,6 +27,7 @@ from tortie.dataplane.iptables.hosts import (
     impossible,
     is_host_chain,
 )
+from tortie.dataplane.iptables.limits import class_chain, limit_chains
 from tortie.dataplane.iptables.names import OWNERS, ChainName, Unrenderable, set_name
 from tortie.dataplane.iptables.sets import Element, FamilySet, SetType
 from tortie.dataplane.iptables.settings import IptablesSettings
@@ -38,6 +40,7 @@ from tortie.dataplane.iptables.skeleton import (
 )
 from tortie.dataplane.policy.desired import FIXED_SETS, Desired, ElementChange, SetKey, Touched
 from tortie.dataplane.policy.families import FAMILIES, Family
+from tortie.dataplane.policy.floating import Translations
 from tortie.dataplane.policy.plan import EVERYTHING, Planner, Unit, set_subject
 from tortie.engine.delta import ServiceCidrs
 from tortie.policy.program import Endpoint, Policy, Profile
@@ -75,11 +78,18 @@ class IptablesPlanner(Planner[Edit, Chain, Element]):
     def _closed_chain(self, name: ChainName) -> Chain:
         return Chain(name, ("-j DROP",))
 
-    def _loops(self, family: Family) -> Chain:
-        return loop_chain(self._desired.services, family, self._settings)
+    def _loops(self, family: Family) -> list[Chain]:
+        return [loop_chain(self._desired.services, family, self._settings)]
+
+    def _floating(self, family: Family) -> list[Chain]:
+        return floating_chains(self.translations(family))
+
+    def _classes(self, family: Family) -> list[Chain]:
+        return [class_chain(self.sources_by_class(family), family)]
 
     def _open(self, endpoint: Endpoint) -> Iterator[Edit]:
         for family in FAMILIES:
+            yield from self._changed(family, limit_chains(endpoint))
             yield from self._changed(family, endpoint_chains(endpoint, family, self._settings))
 
     def _ways(self, touched: Touched[Element]) -> list[Unit[Edit]]:
@@ -100,12 +110,9 @@ class IptablesPlanner(Planner[Edit, Chain, Element]):
                     edits.append(PutSet(family.version, name, SetType.NETS))
             edits += self._changed(family, static_chains(family, self._settings))
             edits += _jumps(family, mirror)
-            empty = workload_chains((), (), family)
-            empty += host_chains(Hosts({}, {}), {}, family, self._settings)
-            empty.append(loop_chain(ServiceCidrs(), family, self._settings))
             edits += [
                 PutChain(family.version, chain)
-                for chain in empty
+                for chain in empty_chains(family, self._settings)
                 if (chain.table, chain.name) not in mirror.chains
             ]
         return Unit(EVERYTHING, tuple(edits))
@@ -184,6 +191,17 @@ class IptablesPlanner(Planner[Edit, Chain, Element]):
     def _elements(self, key: SetKey, change: ElementChange[Element]) -> Unit[Edit]:
         edit = EditSet(key[0], set_name(*key), frozenset(change.added), frozenset(change.removed))
         return Unit(set_subject(key), (edit,))
+
+
+def empty_chains(family: Family, settings: IptablesSettings) -> list[Chain]:
+    """The chains that resources fill, as long as there are none."""
+    return [
+        *workload_chains((), (), family),
+        *host_chains(Hosts({}, {}), {}, family, settings),
+        loop_chain(ServiceCidrs(), family, settings),
+        *floating_chains(Translations()),
+        class_chain({}, family),
+    ]
 
 
 def _jumps(family: Family, mirror: Mirror) -> Iterator[Edit]:

@@ -4,19 +4,18 @@ from collections.abc import Iterator
 
 from tortie.dataplane.iptables.chains import FILTER
 from tortie.dataplane.iptables.edits import DropChain, DropJumps, DropSet, Edit, Mirror
-from tortie.dataplane.iptables.hosts import Hosts, host_chains, is_host_chain
+from tortie.dataplane.iptables.hosts import is_host_chain
 from tortie.dataplane.iptables.names import SetName, set_name
-from tortie.dataplane.iptables.plan import IptablesDesired, IptablesPlanner, Mirrors
+from tortie.dataplane.iptables.plan import (
+    IptablesDesired,
+    IptablesPlanner,
+    Mirrors,
+    empty_chains,
+)
 from tortie.dataplane.iptables.reading import SetSnapshot
 from tortie.dataplane.iptables.sets import Element, is_large
 from tortie.dataplane.iptables.settings import IptablesSettings
-from tortie.dataplane.iptables.skeleton import (
-    JUMPS,
-    is_branch,
-    loop_chain,
-    static_chains,
-    workload_chains,
-)
+from tortie.dataplane.iptables.skeleton import JUMPS, is_branch, static_chains
 from tortie.dataplane.policy.desired import FIXED_SETS, ElementChange, Touched
 from tortie.dataplane.policy.families import FAMILIES
 from tortie.dataplane.policy.plan import Unit
@@ -49,12 +48,7 @@ def strays(
     units = []
     for family in FAMILIES:
         mirror, version = mirrors[family.version], family.version
-        static = (
-            *static_chains(family, settings),
-            *workload_chains((), (), family),
-            *host_chains(Hosts({}, {}), {}, family, settings),
-            loop_chain(desired.services, family, settings),
-        )
+        static = (*static_chains(family, settings), *empty_chains(family, settings))
         kept = {(one.table, one.name) for one in static} | owned
         rules: list[Edit] = [
             DropJumps(version, table, hook, tuple(found))

@@ -37,7 +37,9 @@ from tortie.dataplane.iptables.names import (
 )
 from tortie.dataplane.iptables.settings import IptablesSettings
 from tortie.dataplane.policy.desired import FIXED_SETS
+from tortie.dataplane.policy.dscp import CLASS_CHAIN
 from tortie.dataplane.policy.families import Family
+from tortie.dataplane.policy.floating import DESTINATION_CHAIN, SOURCE_CHAIN
 from tortie.dataplane.policy.nets import disjoint_nets, net_text
 from tortie.dataplane.policy.settings import HostAction, LoopAction
 from tortie.engine.delta import ALL_HOSTS, ServiceCidrs
@@ -72,6 +74,9 @@ JUMPS = (
     Jump(RAW, "PREROUTING", ChainName("cali-PREROUTING")),
     Jump(RAW, "OUTPUT", ChainName("cali-OUTPUT")),
     Jump(MANGLE, "PREROUTING", ChainName("cali-PREROUTING")),
+    Jump(MANGLE, "POSTROUTING", ChainName("cali-POSTROUTING")),
+    Jump(NAT, "PREROUTING", ChainName("cali-PREROUTING")),
+    Jump(NAT, "OUTPUT", ChainName("cali-OUTPUT")),
     Jump(NAT, "POSTROUTING", ChainName("cali-POSTROUTING")),
 )
 
@@ -106,7 +111,14 @@ def static_chains(family: Family, settings: IptablesSettings) -> tuple[Chain, ..
         ),
         Chain(ChainName("cali-OUTPUT"), (clearing(settings.marks.early), f"-j {TO_HOST}"), RAW),
         Chain(ChainName("cali-PREROUTING"), (f"-j {FROM_HOST}",), MANGLE),
-        Chain(ChainName("cali-POSTROUTING"), tuple(_nat_outgoing(family, settings)), NAT),
+        Chain(ChainName("cali-POSTROUTING"), (f"-j {CLASS_CHAIN}",), MANGLE),
+        Chain(ChainName("cali-PREROUTING"), (f"-j {DESTINATION_CHAIN}",), NAT),
+        Chain(ChainName("cali-OUTPUT"), (f"-j {DESTINATION_CHAIN}",), NAT),
+        Chain(
+            ChainName("cali-POSTROUTING"),
+            (f"-j {SOURCE_CHAIN}", *_nat_outgoing(family, settings)),
+            NAT,
+        ),
     )
 
 

@@ -40,6 +40,7 @@ from tortie.dataplane.nftables.terms import (
     jump,
 )
 from tortie.dataplane.policy.families import Family
+from tortie.dataplane.policy.limits import connections_chain, limits_of, rate_chain
 from tortie.linux.netlink.nfnetlink import Hook
 from tortie.policy.program import (
     Action,
@@ -127,16 +128,34 @@ def endpoint_chains(endpoint: Endpoint, settings: NftSettings) -> list[Chain]:
         Chain(
             endpoint_chain(Way.FROM, endpoint.interface),
             (
+                *_rate(endpoint, Way.FROM),
                 BY_STATE,
                 (jump(TUNNELS_CHAIN),),
+                *_connections(endpoint, Way.FROM),
                 *_walk(endpoint.egress, endpoint.profiles, Way.FROM, settings),
             ),
         ),
         Chain(
             endpoint_chain(Way.TO, endpoint.interface),
-            (BY_STATE, *_walk(endpoint.ingress, endpoint.profiles, Way.TO, settings)),
+            (
+                *_rate(endpoint, Way.TO),
+                BY_STATE,
+                *_connections(endpoint, Way.TO),
+                *_walk(endpoint.ingress, endpoint.profiles, Way.TO, settings),
+            ),
         ),
     ]
+
+
+def _rate(endpoint: Endpoint, way: Way) -> Iterator[Line]:
+    """Every packet counts, also those of connections that are allowed already."""
+    if limits_of(endpoint, way).packets is not None:
+        yield (jump(rate_chain(way, endpoint.interface)),)
+
+
+def _connections(endpoint: Endpoint, way: Way) -> Iterator[Line]:
+    if limits_of(endpoint, way).connections is not None:
+        yield (jump(connections_chain(way, endpoint.interface)),)
 
 
 def closed_endpoint_chains(interface: str) -> list[Chain]:

@@ -23,7 +23,9 @@ from tortie.dataplane.nftables.edits import (
     PutSet,
     PutTable,
 )
+from tortie.dataplane.nftables.floating import floating_chains
 from tortie.dataplane.nftables.hosts import host_chains
+from tortie.dataplane.nftables.limits import class_chains, limit_chains
 from tortie.dataplane.nftables.members import FamilySet
 from tortie.dataplane.nftables.names import (
     OWNERS,
@@ -72,9 +74,15 @@ class NftPlanner(Planner[Edit, Chain, Element]):
         self._desired: NftDesired = desired
         self._mirrors: Mirrors = mirrors
         self._settings: NftSettings = settings
-        self._static = {
-            one.version: (*static_chains(one, settings), self._loops(one)) for one in FAMILIES
-        }
+
+    def base_chains(self, family: Family) -> list[Chain]:
+        """Every chain that is no single policy's, profile's or endpoint's."""
+        return [
+            *static_chains(family, self._settings),
+            *self._loops(family),
+            *self._floating(family),
+            *self._classes(family),
+        ]
 
     def _put(self, family: Family, chain: Chain) -> Edit:
         return PutChain(family, chain)
@@ -91,8 +99,14 @@ class NftPlanner(Planner[Edit, Chain, Element]):
     def _closed_chain(self, name: ChainName) -> Chain:
         return Chain(name, (CLOSED,))
 
-    def _loops(self, family: Family) -> Chain:
-        return loop_chain(self._desired.services, family, self._settings)
+    def _loops(self, family: Family) -> list[Chain]:
+        return [loop_chain(self._desired.services, family, self._settings)]
+
+    def _floating(self, family: Family) -> list[Chain]:
+        return floating_chains(self.translations(family), family)
+
+    def _classes(self, family: Family) -> list[Chain]:
+        return class_chains(self.sources_by_class(family), family)
 
     def static_unit(self, found_ct: dict[int, frozenset[Element]] | None = None) -> Unit[Edit]:
         """The table itself and what it has before any workload. Without it nothing is safe."""
@@ -102,7 +116,7 @@ class NftPlanner(Planner[Edit, Chain, Element]):
             if not mirror.exists:
                 edits.append(PutTable(family))
             edits += self._static_sets(family, found_ct)
-            edits += self._changed(family, self._static[family.version])
+            edits += self._changed(family, self.base_chains(family))
         return Unit(EVERYTHING, tuple(edits))
 
     def _static_sets(
@@ -161,7 +175,7 @@ class NftPlanner(Planner[Edit, Chain, Element]):
     def _users(self, family: Family, set_id: SetId) -> Iterator[Edit]:
         """The chains that must let go of a set for it to be made anew."""
         desired, settings = self._desired, self._settings
-        chains: list[Chain] = list(self._static[family.version]) if set_id in FIXED_SETS else []
+        chains = self.base_chains(family) if set_id in FIXED_SETS else []
         for policy in desired.policy_users(set_id):
             chains += policy_chains(desired.policies[policy], family, settings)
         for profile in desired.profile_users(set_id):
@@ -202,7 +216,7 @@ class NftPlanner(Planner[Edit, Chain, Element]):
         return Unit("host endpoints", tuple(edits))
 
     def _open(self, endpoint: Endpoint) -> Iterator[Edit]:
-        chains = endpoint_chains(endpoint, self._settings)
+        chains = [*limit_chains(endpoint), *endpoint_chains(endpoint, self._settings)]
         for family in FAMILIES:
             yield from self._changed(family, chains)
             yield from self._elements(family, endpoint.interface, _elements_of(endpoint, family))

@@ -14,7 +14,6 @@ from tortie.dataplane.nftables.names import SetName, is_host_chain, set_name
 from tortie.dataplane.nftables.plan import NftDesired, NftPlanner
 from tortie.dataplane.nftables.sets import Element, Layout
 from tortie.dataplane.nftables.settings import NftSettings
-from tortie.dataplane.nftables.skeleton import loop_chain, static_chains
 from tortie.dataplane.policy.desired import FIXED_SETS, ElementChange, Touched
 from tortie.dataplane.policy.families import FAMILIES
 from tortie.dataplane.policy.plan import Unit
@@ -56,12 +55,12 @@ def strays(
     desired: NftDesired, mirrors: Mapping[int, TableMirror], settings: NftSettings
 ) -> list[Unit[Edit]]:
     """Chains and sets that nothing desired accounts for: both tables are this driver's alone."""
-    owned = set(NftPlanner(desired, mirrors, settings).owned_chains())
+    planner = NftPlanner(desired, mirrors, settings)
+    owned = set(planner.owned_chains())
     units = []
     for family in FAMILIES:
         mirror = mirrors[family.version]
-        static = {one.name for one in static_chains(family, settings)}
-        static.add(loop_chain(desired.services, family, settings).name)
+        static = {one.name for one in planner.base_chains(family)}
         chains = {one for one in mirror.chains.keys() - owned - static if not is_host_chain(one)}
         sets = mirror.sets.keys() - set(_owned_sets(desired, family.version))
         edits: list[Edit] = [DropChain(family, one) for one in sorted(chains)]

@@ -7,6 +7,7 @@ keeps its members, and when it had better begin anew, is each firewall's to say.
 from collections.abc import Callable, Hashable, Iterable, Iterator, Set
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from tortie.dataplane.policy.dscp import asks_for_addresses
 from tortie.dataplane.policy.families import FAMILIES, Family
 from tortie.dataplane.policy.interfaces import Addresses
 from tortie.engine.delta import (
@@ -75,6 +76,8 @@ class Touched(Generic[ElementT]):
         self.profiles: set[str] = set()
         self.interfaces: set[str] = set()
         self.services = False  # their addresses
+        self.floating = False  # floating addresses
+        self.classes = False  # who marks what leaves the cluster
         self.hosts = False  # host endpoints, or the addresses of the node's interfaces
 
 
@@ -117,7 +120,7 @@ class Desired(Generic[SetT, ElementT]):
         touched.policies.update(self.policies)
         touched.profiles.update(self.profiles)
         touched.interfaces.update(self.interfaces)
-        touched.hosts = touched.services = True
+        touched.hosts = touched.services = touched.floating = touched.classes = True
         return touched
 
     def fold(self, delta: Delta) -> Touched[ElementT]:
@@ -141,8 +144,8 @@ class Desired(Generic[SetT, ElementT]):
 
     @property
     def expects_addresses(self) -> bool:
-        """Whether some host endpoint is told by the addresses of its interface."""
-        return any(not host.interface for host in self.hosts.values())
+        """Whether of some host endpoint the addresses of its interface tell something."""
+        return any(not one.interface or asks_for_addresses(one) for one in self.hosts.values())
 
     def _put_set(self, set_id: SetId, contents: SetContents, touched: Touched[ElementT]) -> None:
         for family in FAMILIES:
@@ -196,6 +199,7 @@ class Desired(Generic[SetT, ElementT]):
         """An interface may go from one endpoint to another in one delta."""
         for name in (*delta.endpoints_removed, *delta.endpoints):
             old, new = self.endpoints.pop(name, None), delta.endpoints.get(name)
+            _touch_addresses(old, new, touched)
             if old is not None:
                 self._claims[old.interface].discard(name)
                 self._settle_interface(old.interface, touched)
@@ -205,9 +209,11 @@ class Desired(Generic[SetT, ElementT]):
                 self._settle_interface(new.interface, touched)
 
     def _fold_hosts(self, delta: Delta, touched: Touched[ElementT]) -> None:
-        for name in delta.host_endpoints_removed:
-            self.hosts.pop(name, None)
-        self.hosts.update(delta.host_endpoints)
+        for name in (*delta.host_endpoints_removed, *delta.host_endpoints):
+            old, new = self.hosts.pop(name, None), delta.host_endpoints.get(name)
+            touched.classes |= any(one is not None and one.dscp is not None for one in (old, new))
+            if new is not None:
+                self.hosts[name] = new
         touched.hosts = bool(delta.host_endpoints or delta.host_endpoints_removed)
 
     def _settle_interface(self, interface: str, touched: Touched[ElementT]) -> None:
@@ -218,6 +224,16 @@ class Desired(Generic[SetT, ElementT]):
             self.interfaces[interface] = min(claims)
         else:
             del self._claims[interface], self.interfaces[interface]
+
+
+def _touch_addresses(
+    old: Endpoint | None, new: Endpoint | None, touched: Touched[ElementT]
+) -> None:
+    """What all workloads' addresses make together: most have neither."""
+    for one in (old, new):
+        if one is not None:
+            touched.floating |= bool(one.floating)
+            touched.classes |= one.qos is not None and one.qos.dscp is not None
 
 
 def settle(into: set[ElementT], against: set[ElementT], elements: set[ElementT]) -> None:

@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from tortie.dataplane.policy.desired import Desired, ElementT, SetKey, Touched
+from tortie.dataplane.policy.dscp import asks_for_addresses, sources_by_class
 from tortie.dataplane.policy.families import FAMILIES, Family
+from tortie.dataplane.policy.floating import Translations, translations
+from tortie.dataplane.policy.limits import needed_chains, possible_chains
 from tortie.dataplane.policy.names import (
     ChainName,
     Unrenderable,
@@ -19,6 +22,7 @@ from tortie.dataplane.policy.names import (
     endpoint_chain,
 )
 from tortie.dataplane.policy.settings import PolicySettings
+from tortie.net import Prefix
 from tortie.policy.program import Endpoint, Policy, PolicyId, Profile
 
 EVERYTHING = "everything"
@@ -81,7 +85,9 @@ class Planner(ABC, Generic[EditT, ChainT, ElementT]):
         coming = [one for one in (*owners, *ends) if not self._only_drops(one)]
         going = [one for one in (*owners, *ends) if self._only_drops(one)]
         ways = self._ways(touched)
-        ways += [self._services()] if touched.services else []
+        ways += [self._apart("services' addresses", self._loops)] if touched.services else []
+        ways += [self._apart("floating addresses", self._floating)] if touched.floating else []
+        ways += [self._apart("DSCP", self._classes)] if self._has_other_classes(touched) else []
         ordered = (*new_sets, *coming, *ways, *going, *old_sets)
         return [one for one in ordered if one.edits or one.problem]
 
@@ -114,8 +120,16 @@ class Planner(ABC, Generic[EditT, ChainT, ElementT]):
         """A chain that drops all."""
 
     @abstractmethod
-    def _loops(self, family: Family) -> ChainT:
+    def _loops(self, family: Family) -> list[ChainT]:
         """The chain of services' addresses."""
+
+    @abstractmethod
+    def _floating(self, family: Family) -> list[ChainT]:
+        """The chains of floating addresses."""
+
+    @abstractmethod
+    def _classes(self, family: Family) -> list[ChainT]:
+        """The chain that marks what leaves the cluster."""
 
     @abstractmethod
     def _open(self, endpoint: Endpoint) -> Iterator[EditT]:
@@ -131,6 +145,7 @@ class Planner(ABC, Generic[EditT, ChainT, ElementT]):
         """What removes an interface that no endpoint has any more."""
         try:
             yield from self._drops([endpoint_chain(way, interface) for way in Way])
+            yield from self._drops(possible_chains(interface))
         except UnsafeName:
             return  # it never had chains
 
@@ -180,7 +195,14 @@ class Planner(ABC, Generic[EditT, ChainT, ElementT]):
         if problem := self._refusal(endpoint):
             return Unit(str(endpoint_id), (), (), problem)
         opening, shut = tuple(self._open(endpoint)), tuple(self._shut(interface))
-        return Unit(str(endpoint_id), opening, shut)
+        return Unit(str(endpoint_id), (*opening, *self._unlimited(endpoint)), shut)
+
+    def _unlimited(self, endpoint: Endpoint) -> Iterator[EditT]:
+        """What removes the chains of limits that an endpoint has no more."""
+        needed = set(needed_chains(endpoint))
+        yield from self._drops(
+            one for one in possible_chains(endpoint.interface) if one not in needed
+        )
 
     def _refusal(self, endpoint: Endpoint) -> str:
         """Why an endpoint's interface can have no chain; empty if it can."""
@@ -195,9 +217,25 @@ class Planner(ABC, Generic[EditT, ChainT, ElementT]):
             )
         return ""
 
-    def _services(self) -> Unit[EditT]:
-        edits = [edit for one in FAMILIES for edit in self._changed(one, [self._loops(one)])]
-        return Unit("services' addresses", tuple(edits))
+    def _apart(self, subject: str, render: Callable[[Family], list[ChainT]]) -> Unit[EditT]:
+        """Chains that many objects share."""
+        edits = [edit for one in FAMILIES for edit in self._changed(one, render(one))]
+        return Unit(subject, tuple(edits))
+
+    def _has_other_classes(self, touched: Touched[ElementT]) -> bool:
+        """A host endpoint's may be of the addresses that its interface has now."""
+        hosts = self._desired.hosts.values() if touched.hosts else ()
+        return touched.classes or any(asks_for_addresses(one) for one in hosts)
+
+    def translations(self, family: Family) -> Translations:
+        """The floating addresses of the node's workloads."""
+        return translations(self._desired.guarded(), family)
+
+    def sources_by_class(self, family: Family) -> Mapping[int, tuple[Prefix, ...]]:
+        """Whose packets bear which DSCP as they leave the cluster."""
+        desired = self._desired
+        hosts, addresses = desired.hosts.values(), desired.addresses
+        return sources_by_class(desired.guarded(), hosts, addresses, family)
 
     def _changed(self, family: Family, chains: Iterable[ChainT]) -> Iterator[EditT]:
         mirror = self._mirrors[family.version]
@@ -222,6 +260,9 @@ class Planner(ABC, Generic[EditT, ChainT, ElementT]):
                     yield endpoint_chain(way, interface)
                 except UnsafeName:
                     continue
+        for endpoint in self._desired.guarded():
+            if not self._refusal(endpoint):
+                yield from needed_chains(endpoint)
 
 
 def set_subject(key: SetKey) -> str:
