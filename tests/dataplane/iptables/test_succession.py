@@ -8,7 +8,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
-from itertools import permutations
+from itertools import cycle, permutations
 from pathlib import Path
 from threading import Thread
 
@@ -34,6 +34,8 @@ from tortie.policy import Packet
 pytestmark = pytest.mark.root
 
 KILLS = int(os.environ.get("TORTIE_IPTABLES_KILLS", "12"))
+CHANGES = int(os.environ.get("TORTIE_FIREWALL_CHANGES", "3"))
+AT_ONCE = 20  # packets of each kind
 Choice = tuple[Firewall, Backend | None]
 CHOICES: list[Choice] = [
     (Firewall.NFTABLES, None),
@@ -81,14 +83,22 @@ def left_of(lab: PacketLab, choice: Choice) -> bool:
     return "cali" in rules
 
 
-AT_ONE_STEP = 1
-"""Allowed packets that a change may lose. Measured: one in 4 of 30 changes from nftables to
-iptables, none in 60 others. Why is not known; it should be 0."""
-
-
 @pytest.mark.parametrize(("old", "new"), list(permutations(CHOICES, 2)))
-def test_policy_holds_at_every_moment_of_a_change(lab: PacketLab, old: Choice, new: Choice) -> None:
-    take_over(lab, old)
+def test_a_change_loses_no_packet_and_lets_none_through(
+    lab: PacketLab, old: Choice, new: Choice
+) -> None:
+    for _ in range(CHANGES):
+        forget_everything(lab)
+        take_over(lab, old)
+        change_under_traffic(lab, new)
+        assert who_reaches_pod_1(lab) == {0}
+        assert [one for one in CHOICES if left_of(lab, one)] == [new]
+        if new[0] is Firewall.NFTABLES:
+            assert run(lab, "ipset", "list", "-name") == ""
+
+
+def change_under_traffic(lab: PacketLab, new: Choice) -> None:
+    """Send what is allowed and what is not, until the new firewall is alone and once more."""
     errors: list[BaseException] = []
 
     def change() -> None:
@@ -99,25 +109,16 @@ def test_policy_holds_at_every_moment_of_a_change(lab: PacketLab, old: Choice, n
 
     worker = Thread(target=change)
     worker.start()
-    ports = iter(range(1, 60_000))
-    rounds = lost = 0
-    while worker.is_alive() or not rounds:
-        port = next(ports)
-        friend, stranger = (
-            Sent(f"cali{n}", replace(QUESTION, source=HOSTS4[n].address, destination_port=port))
-            for n in (0, 2)
-        )
-        friend_passed, stranger_passed = lab.deliver([friend, stranger])
-        assert not stranger_passed
-        lost += not friend_passed
-        rounds += 1
+    ports = cycle(range(10_000, 60_000))
+    is_over = False
+    while not is_over:
+        is_over = not worker.is_alive()
+        questions = [replace(QUESTION, destination_port=next(ports)) for _ in range(AT_ONCE)]
+        allowed = [Sent("cali0", replace(one, source=HOSTS4[0].address)) for one in questions]
+        denied = [Sent("cali2", replace(one, source=HOSTS4[2].address)) for one in questions]
+        assert lab.deliver([*allowed, *denied]) == [True] * AT_ONCE + [False] * AT_ONCE
     worker.join()
     assert errors == []
-    assert lost <= AT_ONE_STEP
-    assert who_reaches_pod_1(lab) == {0}
-    assert [one for one in CHOICES if left_of(lab, one)] == [new]
-    if new[0] is Firewall.NFTABLES:
-        assert run(lab, "ipset", "list", "-name") == ""
 
 
 def test_the_old_rules_stay_until_the_program_is_known(lab: PacketLab) -> None:

@@ -21,7 +21,7 @@ from tortie.dataplane.nftables import NftablesDataplane, NftSettings
 from tortie.dataplane.nftables.kernel import Kernel
 from tortie.dataplane.policy.desired import Desired
 from tortie.engine.delta import Delta
-from tortie.linux.libnftables import NftError
+from tortie.linux.netlink.sockets import NetlinkError
 
 
 class Firewall(StrEnum):
@@ -62,8 +62,8 @@ class OldNftables:
         try:
             with closing(Kernel()) as kernel:
                 return any(one.chains for one in kernel.read().mirrors.values())
-        except NftError:
-            return False  # no nftables on this machine
+        except NetlinkError:
+            return False  # a kernel without nftables
 
     def guard(self) -> Applied:
         """Shut what somebody has opened in them."""
@@ -185,7 +185,7 @@ class Succession:
             try:
                 if one.is_there():
                     one.remove()
-            except (NftError, OSError) as problem:
+            except OSError as problem:
                 left.append(one)
                 failed.append(Failure(self.name, one.title, " ".join(str(problem).split())))
         self._left = left
@@ -195,7 +195,7 @@ class Succession:
 def policy_driver(
     firewall: Firewall, nftables: NftSettings, iptables: IptablesSettings
 ) -> Succession:
-    """The node's policy driver. Raises NftError, IptablesError, OSError where it can't be used."""
+    """The node's policy driver. Raises IptablesError, OSError where it can't be used."""
     old = [_with_backend(iptables, one) for one in installed()]
     if firewall is Firewall.NFTABLES:
         rules = [OldIptables(old, and_sets=True)] if old else []

@@ -22,7 +22,13 @@ from tortie.dataplane.policy.driver import PolicyDataplane
 from tortie.dataplane.policy.families import FAMILIES
 from tortie.dataplane.policy.interfaces import Addresses
 from tortie.dataplane.policy.plan import Unit
-from tortie.linux.netlink.nfobjects import delete_table, put_table
+from tortie.linux.grace import grace_period
+from tortie.linux.netlink.nfobjects import (
+    delete_chain,
+    delete_table,
+    flush_chain,
+    put_table,
+)
 from tortie.linux.netlink.sockets import NetlinkError, NetlinkLost
 
 _ATTEMPTS = 10
@@ -60,13 +66,31 @@ class NftablesDataplane(PolicyDataplane[NftSettings, Edit, Snapshot, Element]):
         return self._kernel.generation()
 
     def remove(self) -> None:
-        """Delete both tables: workloads are unprotected from now on. For uninstalling only."""
-        requests = [
-            request
-            for one in FAMILIES
-            for request in (put_table(one.number, TABLE), delete_table(one.number, TABLE))
-        ]
-        self._kernel.commit(requests)
+        """Delete both tables: workloads are unprotected from now on. For uninstalling only.
+
+        The hooks go first, alone. In a table that goes all maps are empty at once, also to packets
+        that are among its rules: they would be dropped at the dispatch.
+        """
+        mirrors = self._kernel.read().mirrors
+        self._kernel.commit(
+            [
+                request
+                for one in FAMILIES
+                for name in mirrors[one.version].hooks
+                for request in (
+                    flush_chain(one.number, TABLE, name),
+                    delete_chain(one.number, TABLE, name),
+                )
+            ]
+        )
+        grace_period()
+        self._kernel.commit(
+            [
+                request
+                for one in FAMILIES
+                for request in (put_table(one.number, TABLE), delete_table(one.number, TABLE))
+            ]
+        )
         self._is_synced = False
 
     def resync(self) -> Applied:
