@@ -32,7 +32,7 @@ def test_an_address_is_recorded_with_block_affinity_and_handle() -> None:
         assert address.is_single
         assert parse_network(block.spec.cidr).contains(address)
         assert block.spec.affinity == "host:n1"
-        assert block.spec.attributes[0].secondary == {"pod": "x"}
+        assert block.spec.attributes[0].secondary["pod"] == "x"
         claim = await store.get(affinity_key("n1", parse_network(block.spec.cidr)))
         assert cast(BlockAffinity, claim).spec.state == "confirmed"
         assert await ipam.addresses_of("h1") == (address,)

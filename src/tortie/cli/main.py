@@ -25,6 +25,7 @@ TORTIE = Group(
         "explain": Command("explain", "say what a kind or a field is"),
         "crds": Command("crds", "print CustomResourceDefinitions for Kubernetes"),
         "datastore": Command("datastore", "move the cluster to another datastore"),
+        "ipam": Command("ipam", "say who holds addresses, and find those that leaked"),
         "lab": Command("lab", "a cluster of network namespaces on this machine"),
         "agent": Command("agent", "run the node agent in the foreground"),
         "fanout": Command("fanout", "run the server that follows the datastore for many agents"),

@@ -1,12 +1,13 @@
 """The door of address management: assign, release, look up."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import cast
 
 from tortie.api import (
+    AllocationAttribute,
     BlockAffinity,
     IPAMBlock,
     IPAMBlockSpec,
@@ -53,8 +54,15 @@ class IPAM:
     While the datastore is locked, nothing is given or taken back: Locked, a DatastoreError.
     """
 
-    def __init__(self, store: Datastore, clock: Callable[[], str] = _now) -> None:
+    def __init__(
+        self,
+        store: Datastore,
+        clock: Callable[[], str] = _now,
+        gate: Callable[[Datastore], Awaitable[object]] = check_unlocked,
+    ) -> None:
+        """`gate` raises where nothing may be given or taken back now."""
         self._store = store
+        self._gate = gate
         self._clock = clock
         self._affinities = Affinities(store, clock)
         self._blocks = Blocks(store, self._affinities)
@@ -67,7 +75,7 @@ class IPAM:
         have been taken.
         """
         pools, terms, _ = await asyncio.gather(
-            self._pools(), self._terms(), check_unlocked(self._store)
+            self._pools(), self._terms(), self._gate(self._store)
         )
         taken: list[Prefix] = []
         try:
@@ -77,7 +85,7 @@ class IPAM:
             ):
                 if count:
                     ranges = select(pools, await self._query(request, version, requested, pools))
-                    by = holder(request.handle, request.attributes)
+                    by = _holder(request, terms)
                     ask = Ask(request.node, count, ranges, by)
                     await self._search.find(ask, terms, taken)
         except (IpamError, DatastoreError):
@@ -94,11 +102,12 @@ class IPAM:
         Raises NoPool where no pool has it, AlreadyAssigned where another handle has it, Exhausted
         where it is of another node's block and affinity is strict.
         """
-        pools, config, _ = await asyncio.gather(
-            self._pools(), self._configuration(), check_unlocked(self._store)
+        pools, terms, _ = await asyncio.gather(
+            self._pools(), self._terms(), self._gate(self._store)
         )
+        config = terms.config
         cidr = _pool_of(pools, request).block_of(request.address)
-        by = holder(request.handle, request.attributes)
+        by = _holder(request, terms)
 
         def choose(spec: IPAMBlockSpec) -> Taken:
             _check_fixed(spec, request, config.strict_affinity)
@@ -152,7 +161,7 @@ class IPAM:
     async def release_cooled(self) -> None:
         """Have what has cooled down free, and blocks gone that nobody has or uses any more."""
         terms, blocks, _ = await asyncio.gather(
-            self._terms(), self._store.list("IPAMBlock"), check_unlocked(self._store)
+            self._terms(), self._store.list("IPAMBlock"), self._gate(self._store)
         )
         for block in cast(tuple[IPAMBlock, ...], blocks.resources):
             if is_sound(block.spec) and terms.cooled(block.spec) != block.spec:
@@ -160,7 +169,7 @@ class IPAM:
 
     async def release_node(self, node: str) -> None:
         """Give up all blocks of a node that is gone. Addresses in use stay with their handles."""
-        await check_unlocked(self._store)
+        await self._gate(self._store)
         claims = claims_of(node, await self._store.list("BlockAffinity"))
         blocks = cast(tuple[IPAMBlock, ...], (await self._store.list("IPAMBlock")).resources)
         own = (block for block in blocks if belongs(block, node) and is_sound(block.spec))
@@ -170,7 +179,7 @@ class IPAM:
 
     async def release_pool(self, pool: Prefix) -> None:
         """Give up all nodes' blocks of a pool. Addresses in use stay with their handles."""
-        await check_unlocked(self._store)
+        await self._gate(self._store)
         listing = await self._store.list("BlockAffinity")
         nodes = {claim.spec.node for claim in cast(tuple[BlockAffinity, ...], listing.resources)}
         for node in sorted(nodes):
@@ -212,7 +221,7 @@ class IPAM:
         return cast(tuple[IPPool, ...], (await self._store.list("IPPool")).resources)
 
     async def _cooling_since(self) -> str:
-        config, _ = await asyncio.gather(self._configuration(), check_unlocked(self._store))
+        config, _ = await asyncio.gather(self._configuration(), self._gate(self._store))
         return Terms(config, (), self._clock()).cooling_since
 
     async def _terms(self) -> Terms:
@@ -257,6 +266,10 @@ class IPAM:
             return (await self._store.get(key)).metadata.labels
         except NotFound:
             return {}
+
+
+def _holder(request: AssignRequest | FixedRequest, terms: Terms) -> AllocationAttribute:
+    return holder(request.handle, {"timestamp": terms.now, **request.attributes})
 
 
 def _pool_of(pools: Sequence[IPPool], request: FixedRequest) -> Range:

@@ -17,6 +17,11 @@ class Terms(NamedTuple):
     reserved: tuple[Prefix, ...]
     now: str
 
+    @classmethod
+    def reserving(cls, reserved: tuple[Prefix, ...]) -> "Terms":
+        """Terms that only reserve."""
+        return cls(IPAMConfigurationSpec(), reserved, "")
+
     @property
     def cooling_since(self) -> str:
         """From when on what is released now cools down; empty: it does not."""

@@ -1,0 +1,108 @@
+"""Find what does not add up in address management: leaks above all.
+
+tortie ipam check
+tortie ipam check --show-problem-ips      each leaked or doubled address, and why
+tortie ipam check -o report.json          for `tortie ipam release --from-report`
+tortie ipam check -o json                 the same report to the standard output
+
+Status 1 where anything was found. While pods come and go, what was just given or given back can
+show up: look again, or lock the datastore.
+"""
+
+import argparse
+import os
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tortie.cli import configuration, datastore
+from tortie.cli.addressing import as_json, report, text_of
+from tortie.cli.terminal import paint, plural
+
+if TYPE_CHECKING:
+    from tortie.datastore import Datastore
+    from tortie.ipam.audit import Audit
+    from tortie.ipam.records import Records
+
+_TITLES = {
+    "leaked": "held, and nobody uses them",
+    "unallocated": "used, and held by nobody",
+    "doubled": "used by several",
+    "no pool": "blocks of no IPPool",
+    "handle": "handles that hold nothing",
+    "untold": "addresses that no handle tells of",
+    "claim": "claims to blocks that are not so",
+    "block": "blocks without a claim",
+    "damaged": "damaged blocks",
+}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What to print, and where to."""
+    parser.add_argument("--show-all-ips", action="store_true", help="every address that is held")
+    parser.add_argument("--show-problem-ips", action="store_true", help="each finding, and why")
+    parser.add_argument("-o", "--output", metavar="FILE", help='a report; "json": to stdout')
+    configuration.add_options(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check it. Raises UserError, DatastoreError."""
+    import tortie
+    from tortie.datastore.cluster import Locked, check_unlocked
+    from tortie.ipam.audit import audit
+    from tortie.ipam.records import read_records
+
+    async def look(store: "Datastore") -> int:
+        try:
+            await check_unlocked(store)
+            locked = False
+        except Locked:
+            locked = True
+        records = await read_records(store)
+        found = audit(records)
+        data = report(found, tortie.__version__, await store.identity(), locked)
+        if options.output == "json":
+            print(as_json(data))
+        else:
+            print("\n".join(_lines(records, found, options)))
+            if options.output:
+                _write(options.output, as_json(data))
+        return 1 if found.findings else 0
+
+    return datastore.read_from(options, look)
+
+
+def _lines(records: "Records", found: "Audit", options: argparse.Namespace) -> list[str]:
+    used = sum(bool(one.users) for one in found.allocations)
+    lines = [
+        f"{plural(len(records.pools), 'pool')}, {plural(len(records.blocks), 'block')},"
+        f" {plural(len(records.handles), 'handle')}, {plural(len(records.nodes), 'node')}",
+        f"{plural(len(found.allocations), 'address')} held: {used} in use,"
+        f" {len(found.leaked)} leaked; {found.cooling} cooling down",
+    ]
+    if options.show_all_ips:
+        lines += [
+            f"  {text_of(one.address)}  {', '.join(user.name for user in one.users) or one.leak}"
+            for one in found.allocations
+        ]
+    counts = Counter[str](one.what for one in found.findings)
+    for what, title in _TITLES.items():
+        if counts[what]:
+            lines.append(paint(f"{counts[what]} {title}", "red"))
+        if options.show_problem_ips:
+            for one in found.findings:
+                if one.what == what:
+                    lines += [f"  {one.subject}: {one.why}", f"    do: {one.cure}"]
+    if not found.findings:
+        lines.append(paint("everything adds up", "green"))
+    elif not options.show_problem_ips:
+        lines.append("see each with --show-problem-ips")
+    return lines
+
+
+def _write(path: str, text: str) -> None:
+    """Whole or not at all; for its owner only, since it names everything that runs."""
+    beside = Path(f"{path}.part")
+    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text + "\n")
+    os.replace(beside, path)

@@ -1,0 +1,99 @@
+"""Give back addresses that nobody uses.
+
+tortie ipam release --ip 10.0.0.9
+tortie ipam release --from-report report.json [--from-report FILE …]
+
+Of a report's addresses only those go that are leaked still: what was given to somebody since then
+stays. Workloads are not told: an address that a workload has is only released with --force.
+"""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from tortie.cli import configuration, datastore
+from tortie.cli.addressing import address_of, read_report, text_of
+from tortie.cli.errors import UserError
+from tortie.cli.terminal import plural
+
+if TYPE_CHECKING:
+    from tortie.cli.addressing import Reported
+    from tortie.datastore import Datastore
+    from tortie.ipam import IPAM
+    from tortie.ipam.audit import Audit
+    from tortie.net import Prefix
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What to release."""
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--ip", metavar="IP", help="one address")
+    what.add_argument(
+        "--from-report",
+        metavar="FILE",
+        action="append",
+        help="what a report of `tortie ipam check` says is leaked",
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="also an address in use; any cluster's report"
+    )
+    configuration.add_options(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Release it. Raises UserError, IpamError, DatastoreError."""
+    address = address_of(options.ip) if options.ip else None
+    reports = [read_report(path) for path in options.from_report or ()]
+
+    async def work(store: "Datastore") -> int:
+        from tortie.ipam.audit import audit
+        from tortie.ipam.records import read_records
+
+        found = audit(await read_records(store))
+        if address is not None:
+            return await _release_one(store, found, address, options.force)
+        cluster = await store.identity()
+        for one, path in zip(reports, options.from_report, strict=True):
+            if one.cluster != cluster and not options.force:
+                raise UserError(f"{path} is of another cluster ({one.cluster}, not {cluster})")
+        return await _release_reported(store, found, reports)
+
+    return datastore.follow(options, work)  # several reads at once
+
+
+async def _release_one(store: "Datastore", found: "Audit", address: "Prefix", force: bool) -> int:
+    held = [one for one in found.allocations if one.address == address]
+    if not held:
+        print(f"IP {text_of(address)} is not currently assigned: nothing to release")
+        return 0
+    users = " and ".join(user.name for user in held[0].users)
+    if users and not force:
+        raise UserError(f"IP {text_of(address)} is in use by {users}; --force releases it anyway")
+    await _ipam(store).release([address])
+    print(f"released IP {text_of(address)}")
+    return 0
+
+
+async def _release_reported(store: "Datastore", found: "Audit", reports: "list[Reported]") -> int:
+    """What is leaked by the reports and still is; each as it was then, so that none is too late."""
+    leaked = {(one.address, one.sequence) for one in found.leaked}
+    asked = [one for each in reports for one in each.addresses]
+    still = [one for one in asked if (one.address, one.sequence) in leaked]
+    ipam = _ipam(store)
+    freed = await ipam.release(still)
+    handles = {name for each in reports for name in each.handles} & set(found.leaked_handles)
+    for name in sorted(handles):
+        await ipam.release_by_handle(name)
+    print(f"released {plural(len(freed), 'address')} and {plural(len(handles), 'handle')}")
+    if len(freed) < len(asked):
+        print(f"left {plural(len(asked) - len(freed), 'address')} that changed since the report")
+    return 0
+
+
+def _ipam(store: "Datastore") -> "IPAM":
+    """As a person who has locked the datastore to tidy up expects it: the lock does not count."""
+    from tortie.ipam import IPAM
+
+    async def open_gate(store: "Datastore") -> None:
+        del store
+
+    return IPAM(store, gate=open_gate)

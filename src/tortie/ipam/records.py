@@ -1,0 +1,106 @@
+"""Everything that address management knows, read at once, and who uses addresses."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, cast
+
+from tortie.api import (
+    BlockAffinity,
+    IPAMBlock,
+    IPAMHandle,
+    IPPool,
+    IPReservation,
+    Node,
+    Pod,
+    Resource,
+    WorkloadEndpoint,
+)
+from tortie.datastore import Datastore
+from tortie.kubernetes import convert
+from tortie.net import Prefix, parse_address
+
+USING_KINDS = ("WorkloadEndpoint", "Pod", "Node")
+
+
+class User(NamedTuple):
+    """Who uses an address: `name` for people, such as "Pod shop/web-1"."""
+
+    name: str
+    node: str
+
+
+class Records(NamedTuple):
+    """One picture of a datastore."""
+
+    pools: tuple[IPPool, ...]
+    reservations: tuple[IPReservation, ...]
+    blocks: tuple[IPAMBlock, ...]
+    claims: tuple[BlockAffinity, ...]
+    handles: tuple[IPAMHandle, ...]
+    nodes: frozenset[str]
+    users: dict[Prefix, list[User]]
+
+
+async def read_records(store: Datastore) -> Records:
+    """Read them. Who uses addresses is read last: what was given meanwhile does not look leaked.
+
+    It may look unallocated then, and what is given back meanwhile looks leaked: look again before
+    anything is done about it.
+    """
+    pools, reservations, claims, handles, blocks = [
+        (await store.list(kind)).resources
+        for kind in ("IPPool", "IPReservation", "BlockAffinity", "IPAMHandle", "IPAMBlock")
+    ]
+    found = [one for kind in USING_KINDS for one in (await store.list(kind)).resources]
+    return Records(
+        cast(tuple[IPPool, ...], pools),
+        cast(tuple[IPReservation, ...], reservations),
+        cast(tuple[IPAMBlock, ...], blocks),
+        cast(tuple[BlockAffinity, ...], claims),
+        cast(tuple[IPAMHandle, ...], handles),
+        frozenset(one.metadata.name for one in found if isinstance(one, Node)),
+        users_of(found),
+    )
+
+
+def users_of(resources: Iterable[Resource]) -> dict[Prefix, list[User]]:
+    """Who uses which address, each a /32 or /128. What is no address is passed over."""
+    users: dict[Prefix, list[User]] = {}
+    for resource in resources:
+        for text, user in _uses(resource):
+            try:
+                version, address = parse_address(text.partition("/")[0])
+            except ValueError:
+                continue
+            users.setdefault(Prefix.single(version, address), []).append(user)
+    return users
+
+
+def _uses(resource: Resource) -> Iterator[tuple[str, User]]:
+    match resource:
+        case Node():
+            yield from _tunnel_ends(resource)
+        case Pod():
+            endpoint = convert(resource)
+            user = User(_named("Pod", resource), resource.spec.node_name)
+            if isinstance(endpoint, WorkloadEndpoint):
+                yield from ((text, user) for text in endpoint.spec.ip_networks)
+        case WorkloadEndpoint():
+            user = User(_named("WorkloadEndpoint", resource), resource.spec.node)
+            yield from ((text, user) for text in resource.spec.ip_networks)
+
+
+def _named(kind: str, resource: Resource) -> str:
+    return f"{kind} {resource.metadata.namespace}/{resource.metadata.name}"
+
+
+def _tunnel_ends(node: Node) -> Iterator[tuple[str, User]]:
+    spec, name = node.spec, node.metadata.name
+    ends = {
+        "VXLAN": (spec.ipv4_vxlan_tunnel_addr, spec.ipv6_vxlan_tunnel_addr),
+        "IPIP": (spec.bgp.ipv4_ipip_tunnel_addr,) if spec.bgp else (),
+        "WireGuard": (spec.wireguard.interface_ipv4_address, spec.wireguard.interface_ipv6_address)
+        if spec.wireguard
+        else (),
+    }
+    for what, texts in ends.items():
+        yield from ((text, User(f"Node {name} ({what})", name)) for text in texts if text)

@@ -1,0 +1,194 @@
+"""`tortie ipam`: show, check, release, split, configure."""
+
+import asyncio
+import json
+import os
+import stat
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from strategies.command_line import Said, Tortie, Write
+from tortie.datastore import Datastore, open_datastore
+from tortie.ipam import IPAM, AssignRequest
+
+CLUSTER = """
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: pool}
+spec: {cidr: 10.0.0.0/24, blockSize: 26}
+---
+apiVersion: projectcalico.org/v3
+kind: Node
+metadata: {name: n1}
+spec: {}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop}
+spec: {nodeName: n1, containers: [{name: c}]}
+status: {phase: Running, podIP: ADDRESS}
+"""
+
+
+def on_store(work: Callable[[Datastore], Awaitable[object]]) -> None:
+    async def body() -> None:
+        store = await open_datastore(os.environ["TORTIE_DATASTORE"])
+        try:
+            await work(store)
+        finally:
+            await store.close()
+
+    asyncio.run(body())
+
+
+@pytest.fixture
+def cluster(tortie: Tortie, write: Write) -> Tortie:
+    """A pod that runs, and an address of a pod that is gone."""
+    pool, *others = CLUSTER.split("---")
+    assert tortie("apply", "-f", write("pool.yaml", pool)).status == 0
+    given: list[str] = []
+
+    async def assign(store: Datastore) -> None:
+        for name in ("web", "gone"):
+            about = {"namespace": "shop", "pod": name, "node": "n1"}
+            asked = AssignRequest(node="n1", handle=f"net.{name}", attributes=about)
+            (address,) = (await IPAM(store).auto_assign(asked)).ips
+            given.append(str(address).removesuffix("/32"))
+
+    on_store(assign)
+    rest = "---".join(others).replace("ADDRESS", given[0])
+    assert tortie("apply", "-f", write("rest.yaml", rest)).status == 0
+    os.environ["WEB"], os.environ["GONE"] = given
+    return tortie
+
+
+@pytest.fixture(autouse=True)
+def _addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEB", "")
+    monkeypatch.setenv("GONE", "")
+
+
+def lines(said: Said) -> list[str]:
+    assert said.err == ""
+    return said.out.splitlines()
+
+
+def test_show_tells_how_full_pools_and_blocks_are(cluster: Tortie) -> None:
+    _, pool = lines(cluster("ipam", "show"))
+    assert pool.split() == ["IP", "Pool", "10.0.0.0/24", "256", "2", "0", "0", "254"]
+    blocks = lines(cluster("ipam", "show", "--show-blocks"))[2:]
+    assert [line.split()[0] for line in blocks] == ["Block"]
+    assert json.loads(cluster("ipam", "show", "-o", "json").out)[0]["free"] == 254
+
+
+def test_show_tells_who_holds_an_address(cluster: Tortie) -> None:
+    text = cluster("ipam", "show", "--ip", os.environ["WEB"]).out
+    assert "is in use" in text
+    assert "Used by: Pod shop/web" in text
+    assert "  namespace: shop" in text
+    gone = cluster("ipam", "show", "--ip", os.environ["GONE"]).out
+    assert "held by Pod shop/gone on n1 since" in gone
+    free = cluster("ipam", "show", "--ip", "192.0.2.1").out
+    assert free == "IP 192.0.2.1 is not currently assigned\n"
+    wrong = cluster("ipam", "show", "--ip", "10.0.0.300")
+    assert (wrong.status, "10.0.0.300" in wrong.err) == (1, True)
+
+
+def test_check_finds_the_leak_and_release_mends_it(cluster: Tortie) -> None:
+    said = cluster("ipam", "check", "--show-problem-ips", "-o", "report.json")
+    gone = os.environ["GONE"]
+    assert said.status == 1
+    assert f"  {gone}: held by Pod shop/gone on n1 since" in said.out
+    assert f"    do: tortie ipam release --ip {gone}" in said.out
+    assert stat.S_IMODE(os.stat("report.json").st_mode) == 0o600
+    assert "released 1 address" in cluster("ipam", "release", "--from-report", "report.json").out
+    clean = cluster("ipam", "check")
+    assert (clean.status, "everything adds up" in clean.out) == (0, True)
+    again = cluster("ipam", "release", "--from-report", "report.json").out
+    assert "released 0 addresses and 0 handles\nleft 1 address" in again
+
+
+def test_a_report_that_came_too_late_releases_nothing_of_a_new_holder(cluster: Tortie) -> None:
+    cluster("ipam", "check", "-o", "report.json")
+
+    async def another(store: Datastore) -> None:
+        ipam = IPAM(store)
+        await ipam.release_by_handle("net.gone")
+        asked = AssignRequest(node="n1", handle="net.gone", count4=254)
+        await ipam.auto_assign(asked)
+
+    on_store(another)
+    assert "released 0 addresses" in cluster("ipam", "release", "--from-report", "report.json").out
+
+
+def test_releasing_works_while_the_datastore_is_locked(cluster: Tortie) -> None:
+    assert cluster("datastore", "migrate", "lock").status == 0
+    assert cluster("ipam", "release", "--ip", os.environ["GONE"]).status == 0
+    assert cluster("ipam", "check").status == 0
+
+
+def test_an_address_in_use_is_only_released_by_force(cluster: Tortie) -> None:
+    web = os.environ["WEB"]
+    said = cluster("ipam", "release", "--ip", web)
+    assert (said.status, "in use by Pod shop/web" in said.err) == (1, True)
+    assert cluster("ipam", "release", "--ip", web, "--force").status == 0
+    assert f"IP {web} is not currently assigned, though" in cluster("ipam", "show", "--ip", web).out
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"allocations": {"x": [{"ip": "y"}]}}'])
+def test_a_file_that_is_no_report_is_refused_in_one_line(
+    cluster: Tortie, write: Write, text: str
+) -> None:
+    said = cluster("ipam", "release", "--from-report", write("report.json", text))
+    assert said.status == 1
+    assert "report.json: no report of" in said.err
+    assert len(said.err.splitlines()) == 1
+
+
+def test_a_report_of_another_cluster_is_refused(cluster: Tortie, write: Write) -> None:
+    report = json.loads(cluster("ipam", "check", "-o", "json").out)
+    name = write("report.json", json.dumps({**report, "clusterGUID": "another"}))
+    assert "of another cluster (another" in cluster("ipam", "release", "--from-report", name).err
+
+
+def test_a_pool_is_split_while_the_datastore_is_locked(cluster: Tortie) -> None:
+    said = cluster("ipam", "split", "2", "--name", "pool")
+    assert (said.status, "migrate lock" in said.err) == (1, True)
+    cluster("datastore", "migrate", "lock")
+    assert "there are: pool (10.0.0.0/24)" in cluster("ipam", "split", "2", "--name", "x").err
+    assert cluster("ipam", "split", "2", "--cidr", "10.0.0.0/24").status == 0
+    assert cluster("get", "ippools", "-o", "name").out.split() == [
+        "ippools/split-pool-0",
+        "ippools/split-pool-1",
+    ]
+
+
+def test_configure_changes_only_what_is_named(cluster: Tortie) -> None:
+    assert cluster("ipam", "configure", "--ip-cooldown-seconds", "30").status == 0
+    assert cluster("ipam", "configure", "--strictaffinity=true").status == 0
+    shown = json.loads(cluster("ipam", "show", "--show-configuration", "-o", "json").out)
+    assert (shown["StrictAffinity"], shown["IPCooldownSeconds"]) == (True, 30)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ((), "say what to change"),
+        (("--max-blocks-per-host", "4"), "needs --strictaffinity=true"),
+        (("--ip-cooldown-seconds", "1201"), "from 0 to 1200"),
+        (("--ip-cooldown-seconds", "-1"), "from 0 to 1200"),
+        (("--strictaffinity", "yes"), "invalid choice"),
+    ],
+)
+def test_configure_refuses_what_makes_no_sense(
+    cluster: Tortie, words: tuple[str, ...], reason: str
+) -> None:
+    said = cluster("ipam", "configure", *words)
+    assert said.status != 0
+    assert reason in said.err
+    assert "Traceback" not in said.err
