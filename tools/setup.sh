@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes a fresh Debian 12 machine ready: system packages, then the virtual environment in .venv.
 # Says each step as it goes; a second run does nothing. Called by the Makefile.
+# `setup.sh vm`: only the packages of the small virtual machine (docs/testing.md).
 set -eu
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
@@ -16,22 +17,31 @@ missing_packages() {
     command -v nsenter >/dev/null || echo util-linux
     command -v ping >/dev/null || echo iputils-ping
     command -v etcd >/dev/null || echo etcd-server
+    command -v bird >/dev/null || echo bird2
     ldconfig -p | grep -q 'libnftables\.so\.1' || echo libnftables1
     "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }
 
+missing_vm_packages() {
+    [ -x /usr/lib/qemu/virtiofsd ] && command -v qemu-system-x86_64 >/dev/null \
+        || echo qemu-system-x86
+    command -v depmod >/dev/null || echo kmod
+    command -v ipvsadm >/dev/null || echo ipvsadm
+}
+
 install_packages() {
-    packages=$(PATH="$PATH:/usr/sbin:/sbin" missing_packages)
+    packages=$(PATH="$PATH:/usr/sbin:/sbin" "$1")
     [ -n "$packages" ] || return 0
     [ "$(id -u)" = 0 ] || die "not root: run as root, or install first: $(echo $packages)"
     command -v apt-get >/dev/null || die "no apt-get here: install first: $(echo $packages)"
     say "installing system packages: $(echo $packages)"
     apt-get update -qq
-    without_services  # tests start an etcd of their own; Debian's would start one for good
+    without_services  # tests start an etcd and BIRDs of their own; Debian's would run for good
     # shellcheck disable=SC2086  # one word a package
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages \
         >/dev/null
-    case " $(echo $packages) " in *" etcd-server "*) disable_etcd ;; esac
+    case " $(echo $packages) " in *" etcd-server "*) disable_service etcd ;; esac
+    case " $(echo $packages) " in *" bird2 "*) disable_service bird ;; esac
 }
 
 # Packages that are installed from here on start nothing, unless this machine has rules of its own.
@@ -44,9 +54,9 @@ without_services() {
 }
 
 # Nor at the next start of the machine. Only its own unit: others may run an etcd that is needed.
-disable_etcd() {
-    systemctl disable --now etcd.service >/dev/null 2>&1 || true
-    update-rc.d etcd disable >/dev/null 2>&1 || true
+disable_service() {
+    systemctl disable --now "$1.service" >/dev/null 2>&1 || true
+    update-rc.d "$1" disable >/dev/null 2>&1 || true
 }
 
 make_environment() {
@@ -62,6 +72,7 @@ pip() {
     .venv/bin/python -m pip --disable-pip-version-check "$@"
 }
 
+[ "${1:-}" != vm ] || { install_packages missing_vm_packages; exit 0; }
 command -v "$python" >/dev/null || {
     [ "$(id -u)" = 0 ] || die "no $python: install python3 and python3-venv"
     say "installing python3"
@@ -69,6 +80,6 @@ command -v "$python" >/dev/null || {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
         python3 python3-venv >/dev/null
 }
-install_packages
+install_packages missing_packages
 make_environment
 say "done"

@@ -1,0 +1,127 @@
+"""`python -m vm [pytest's arguments]`: tests in the small virtual machine (docs/testing.md).
+
+Without arguments: every test with the mark `vm`. Ends with pytest's exit code. Output and
+junit.xml stay in build/vm.
+"""
+
+import argparse
+import os
+import re
+import shlex
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+from servers.process import NotStarted
+from vm.features import IN_GUEST
+from vm.kernel import NoVm, kernel
+from vm.machine import LEAST_MEMORY, MEMORY, QEMU, Guest
+
+CHECKOUT = Path(__file__).parents[2]
+RESULTS = CHECKOUT / "build" / "vm"
+REQUIRED = "TORTIE_REQUIRE_VM"
+_MARK = re.compile(r"\bmark\.vm\b")
+
+
+def main() -> int:
+    """Run the tests; 0 where there can be no virtual machine and nobody demands one."""
+    asked = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: everything is ended
+    try:
+        return _run(asked.tests, asked.seconds, asked.results)
+    except (NoVm, NotStarted) as error:
+        if asked.optional and not os.environ.get(REQUIRED):
+            _say(f"WARNING: skipped: {error}. `make test-vm` runs these tests")
+            return 0
+        _say(f"ERROR: {error}")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m vm", description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--seconds", type=float, default=600.0, help="at most, boot included")
+    parser.add_argument("--optional", action="store_true", help="no virtual machine is no error")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for its output")
+    parser.add_argument("tests", nargs="*", help="pytest's arguments, after --")
+    return parser.parse_args()
+
+
+def _run(tests: list[str], seconds: float, results: Path) -> int:
+    began = time.monotonic()
+    if shutil.which(QEMU) is None:
+        raise NoVm(f"no {QEMU}: install qemu-system-x86 and kmod")
+    results.mkdir(parents=True, exist_ok=True)
+    for one in ("exit", "junit.xml", "console"):
+        (results / one).unlink(missing_ok=True)
+    _say("booting")
+    ended = Guest(kernel(), results, _memory()).run(_job(tests or _marked()), seconds, _show)
+    (results / "console").write_text(ended.console)
+    took = time.monotonic() - began
+    if ended.code is None:
+        last = "\n".join(ended.console.splitlines()[-20:])
+        _say(
+            f"ERROR: no result after {took:.0f} s (at most {seconds:.0f}). Its last lines:\n{last}"
+        )
+        return 1
+    _say(f"{took:.0f} s in all; results in {results}")
+    return ended.code
+
+
+def _marked() -> list[str]:
+    """The tests with the mark. Only files that mention it, which spares the guest the others."""
+    files = sorted((CHECKOUT / "tests").rglob("test_*.py"))
+    marked = [str(one.relative_to(CHECKOUT)) for one in files if _MARK.search(one.read_text())]
+    return ["-m", "vm", *marked]
+
+
+def _job(tests: list[str]) -> str:
+    """A shell script of the guest: pytest as it is run here, by the same Python."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--durations=5"]
+    command += [
+        f"--color={'yes' if sys.stdout.isatty() else 'no'}",
+        "--junit-xml=/run/job/junit.xml",
+    ]
+    passed = [f"{name}={value}" for name, value in os.environ.items() if name.startswith("TORTIE_")]
+    return (
+        shlex.join(["cd", str(CHECKOUT)])
+        + "\n"
+        + shlex.join(
+            [
+                "env",
+                "-",
+                f"PATH={os.environ['PATH']}:/usr/sbin:/sbin",
+                "HOME=/tmp",
+                "LANG=C.UTF-8",
+                "PYTHONDONTWRITEBYTECODE=1",
+                f"{IN_GUEST}=1",
+                *passed,
+                *command,
+                *tests,
+            ]
+        )
+    )
+
+
+def _memory() -> int:
+    """MiB for the guest: no more than half of what is free here. Raises NoVm."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    (free,) = (int(one.split()[1]) // 1024 for one in lines if one.startswith("MemAvailable:"))
+    if free // 2 < LEAST_MEMORY:
+        raise NoVm(f"{free} MiB of memory are free: it needs {2 * LEAST_MEMORY}")
+    return min(MEMORY, free // 2)
+
+
+def _say(text: str) -> None:
+    print(f"vm: {text}", file=sys.stderr, flush=True)
+
+
+def _show(text: str) -> None:
+    print(text, end="", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
