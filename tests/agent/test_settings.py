@@ -10,7 +10,7 @@ from tortie.api import Node, NodeSpec, ObjectMeta
 from tortie.api.calico.felix_configuration import FelixConfiguration, FelixConfigurationSpec
 from tortie.dataplane.nftables import NftSettings
 from tortie.dataplane.routes import RouteSettings
-from tortie.dataplane.tunnels import VxlanSettings
+from tortie.dataplane.tunnels import VXLAN_V6, VxlanSettings
 from tortie.engine.configuration import Origin, Source
 from tortie.engine.configuration.parameters import BY_NAME
 from tortie.policy.program import DEFAULT_FAILSAFES
@@ -51,7 +51,8 @@ def test_the_defaults_of_parameters_and_drivers_are_the_same():
     config = settings().configuration
     assert nft_settings(config) == NftSettings()
     assert route_settings(config) == RouteSettings()
-    assert vxlan_settings(config) == VxlanSettings()
+    assert vxlan_settings(config, 4) == VxlanSettings()
+    assert vxlan_settings(config, 6) == VXLAN_V6
 
 
 def test_what_the_datastore_says_holds_from_the_first_picture_on_and_until_it_is_gone():

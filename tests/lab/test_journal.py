@@ -8,6 +8,7 @@ import pytest
 
 from tortie.lab.errors import LabError
 from tortie.lab.journal import Journal, Process, Workload, exclusive
+from tortie.lab.plan import Encap, shape_of
 
 WORKLOAD = Workload("shop", "web", "node-1", "0123456789abcdef", "tortie.x.pod-0123456789ab")
 
@@ -47,9 +48,16 @@ def test_writing_down_twice_is_once(journal: Journal) -> None:
     assert journal.namespaces() == ["n"]
 
 
-def test_a_lab_that_is_up_keeps_its_number_of_nodes(journal: Journal) -> None:
-    with pytest.raises(LabError, match="is up with 3 nodes, not 4: take it down first"):
-        journal.create(4)
+def test_a_lab_that_is_up_grows_and_its_nodes_stay_where_they_are(journal: Journal) -> None:
+    assert journal.create(5).placement == "aabba"
+    assert journal.shape().placement == "aabba"
+
+
+def test_a_lab_that_is_up_loses_no_nodes_and_keeps_its_ways(journal: Journal) -> None:
+    with pytest.raises(LabError, match="is up with 3 nodes, not 2: take it down first"):
+        journal.create(2)
+    with pytest.raises(LabError, match="is up with --encap vxlan --mode CrossSubnet --ip 4"):
+        journal.create(shape_of(3, Encap.IPIP))
 
 
 def test_a_lab_that_is_not_up_is_named_with_those_that_are(journal: Journal) -> None:

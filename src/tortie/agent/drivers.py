@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 
 from msgspec import structs
 
@@ -21,9 +22,14 @@ from tortie.dataplane.tunnels import (
     VxlanSettings,
     driver_name,
 )
+from tortie.dataplane.wireguard import WireguardDriver, WireguardSettings
+from tortie.dataplane.wireguard import driver_name as wireguard_name
 from tortie.engine import Engine
 from tortie.engine.configuration import Configuration
 from tortie.policy.program import Failsafes
+
+Told = Callable[[int, str], None]  # IP version, public key
+_KERNELS = frozenset({253, 254, 255})  # the routing tables default, main and local
 
 
 class Drivers:
@@ -33,7 +39,11 @@ class Drivers:
     stays as it was until the agent begins anew.
     """
 
-    def __init__(self, config: Configuration) -> None:
+    def __init__(
+        self, config: Configuration, run_dir: Path, told: Told = lambda _version, _key: None
+    ) -> None:
+        """`told` hears, from the worker, which public keys WireGuard's devices have."""
+        self._run_dir = run_dir
         self._policy = policy_driver(
             firewall(config), nft_settings(config), iptables_settings(config)
         )
@@ -41,9 +51,22 @@ class Drivers:
         self._vxlan6 = VxlanDriver(vxlan_settings(config, 6))
         self._ipip = IpipDriver(ipip_settings(config))
         self._routes = RouteDriver(route_settings(config))
-        self._tunnels = (self._vxlan, self._vxlan6, self._ipip)
+        self._wireguard = [
+            WireguardDriver(settings, lambda version, key: self.told(version, key))
+            for settings in wireguard_settings(config, run_dir).values()
+        ]
+        self.told = told
+        self._tunnels: tuple[VxlanDriver | IpipDriver | WireguardDriver, ...] = (
+            self._vxlan,
+            self._vxlan6,
+            self._ipip,
+            *self._wireguard,
+        )
+        self.sysctls = self._routes.sysctls
         self._flows = FlowDriver(policy_settings(config), lambda: self._policy.desired)
-        self.dataplane = Dataplane(self._policy, self._routes, self._tunnels, [self._flows])
+        self.dataplane = Dataplane(
+            self._policy, self._routes, self._tunnels, [self.sysctls, self._flows]
+        )
 
     def close(self) -> None:
         """Let go of the kernel's sockets; what is programmed stays in force."""
@@ -62,6 +85,9 @@ class Drivers:
             self._ipip.name: self._ipip.configure(ipip_settings(config)),
             self._flows.name: self._flows.configure(policy_settings(config)),
         }
+        of_versions = wireguard_settings(config, self._run_dir).values()
+        for driver, settings in zip(self._wireguard, of_versions, strict=True):
+            told[driver.name] = driver.configure(settings)
         return [name for name, is_other in told.items() if is_other]
 
 
@@ -94,12 +120,24 @@ def configuring(engine: Engine, drivers: Drivers) -> Callable[[Configuration], C
 
 
 def watch_drift(
-    config: Configuration, dataplane: Dataplane, handler: Callable[[Drift], None]
+    config: Configuration,
+    run_dir: Path,
+    drivers: Drivers,
+    handler: Callable[[Drift], None],
 ) -> DriftWatch:
     """Tells `handler` what others change of what the drivers own. Raises OSError."""
     devices = {vxlan_settings(config, version).device: driver_name(version) for version in (4, 6)}
     devices[ipip_settings(config).device] = IpipDriver.name
-    return DriftWatch(handler, dataplane.ports, route_settings(config), Owners(devices, {}))
+    tables = {}
+    for version, settings in wireguard_settings(config, run_dir).items():
+        devices[settings.device] = tables[settings.table] = wireguard_name(version)
+    return DriftWatch(
+        handler,
+        drivers.dataplane.ports,
+        route_settings(config),
+        Owners(devices, tables),
+        drivers.sysctls,
+    )
 
 
 def nft_settings(config: Configuration) -> NftSettings:
@@ -131,7 +169,9 @@ def firewall(config: Configuration) -> Firewall:
 
 def iptables_settings(config: Configuration) -> IptablesSettings:
     """What the firewall is told where it is iptables. The mask counts only there."""
-    settings = IptablesSettings(**structs.asdict(nft_settings(config)))
+    common = structs.asdict(nft_settings(config))
+    fields = IptablesSettings.__struct_fields__
+    settings = IptablesSettings(**{name: common[name] for name in fields if name in common})
     if firewall(config) is Firewall.NFTABLES:
         return settings
     backend = config.iptables_backend.lower()
@@ -187,6 +227,50 @@ def is_checksum_offload_broken(release: str, overrides: Mapping[str, str]) -> bo
         return told == "true"
     found = re.match(r"(\d+)\.(\d+)", release)
     return found is None or (int(found[1]), int(found[2])) < (5, 7)
+
+
+def wireguard_settings(config: Configuration, run_dir: Path) -> Mapping[int, WireguardSettings]:
+    """What WireGuard of each IP version is told."""
+    ipv4 = WireguardSettings(
+        node=config.felix_hostname,
+        run_dir=run_dir,
+        enabled=config.wireguard_enabled,
+        device=config.wireguard_interface_name,
+        port=config.wireguard_listening_port,
+        mtu=config.wireguard_mtu,
+        keepalive=round(config.wireguard_persistent_keep_alive),
+        rule_priority=config.wireguard_routing_rule_priority,
+        encrypts_hosts=config.wireguard_host_encryption_enabled,
+        threaded=config.wireguard_threading_enabled,
+        mark=policy_settings(config).marks.wireguard,
+        table=route_table(config, 0),
+        priority=config.ipv4_normal_route_priority,
+    )
+    ipv6 = structs.replace(
+        ipv4,
+        version=6,
+        enabled=config.wireguard_enabled_v6,
+        device=config.wireguard_interface_name_v6,
+        port=config.wireguard_listening_port_v6,
+        mtu=config.wireguard_mtu_v6,
+        table=route_table(config, 1),
+        priority=config.ipv6_normal_route_priority,
+    )
+    return {4: ipv4, 6: ipv6}
+
+
+def route_table(config: Configuration, number: int) -> int:
+    """The n-th routing table that is ours (RouteTableRanges, by default 1 to 250).
+
+    Raises ValueError where there are not so many.
+    """
+    alone = (config.route_table_range,) if config.route_table_range else ()
+    for first, last in config.route_table_ranges or alone or ((1, 250),):
+        found = [table for table in range(first, min(last, first + 8) + 1) if table not in _KERNELS]
+        if number < len(found):
+            return found[number]
+        number -= len(found)
+    raise ValueError("RouteTableRanges: give two routing tables or more: WireGuard needs them")
 
 
 def ipip_settings(config: Configuration) -> IpipSettings:

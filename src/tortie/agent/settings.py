@@ -29,6 +29,9 @@ LIVE = frozenset(
         *("NATOutgoingAddress", "NATOutgoingExclusions", "NATPortRange"),
         *("RouteRefreshInterval", "ServiceLoopPrevention"),
         *("IpInIpMtu", "MTUIfacePattern"),
+        *("WireguardEnabled", "WireguardEnabledV6", "WireguardHostEncryptionEnabled"),
+        *("WireguardListeningPort", "WireguardListeningPortV6", "WireguardMTU", "WireguardMTUV6"),
+        *("WireguardPersistentKeepAlive", "WireguardThreadingEnabled"),
         *("VXLANMTU", "VXLANMTUV6", "VXLANPort", "VXLANVNI", "WorkloadSourceSpoofing"),
     }
 )
@@ -38,6 +41,8 @@ RESTART = frozenset(
     {
         *("DataplaneWatchdogTimeout", "DeviceRouteProtocol", "IPForwarding", "InterfacePrefix"),
         *("DeviceRouteSourceAddress", "DeviceRouteSourceAddressIPv6", "ProgramClusterRoutes"),
+        *("RouteTableRange", "RouteTableRanges", "WireguardRoutingRulePriority"),
+        *("WireguardInterfaceName", "WireguardInterfaceNameV6"),
         *("FeatureDetectOverride", "RemoveExternalRoutes", "RouteSyncDisabled"),
         *("HealthEnabled", "HealthHost", "HealthPort"),
         *("IPv4NormalRoutePriority", "IPv6NormalRoutePriority"),

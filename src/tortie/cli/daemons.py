@@ -16,7 +16,7 @@ import structlog
 import tortie
 from tortie.agent.agent import Agent
 from tortie.agent.allegiance import Allegiance, OtherDatastore
-from tortie.agent.control import ControlServer
+from tortie.agent.control import ControlServer, Reply, Request
 from tortie.agent.drivers import (
     Drivers,
     configuring,
@@ -24,6 +24,7 @@ from tortie.agent.drivers import (
     interface_prefixes,
     mtus,
     watch_drift,
+    wireguard_settings,
 )
 from tortie.agent.pipeline import KeyValue, Pipeline
 from tortie.agent.remembered import Remembered
@@ -63,6 +64,7 @@ from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.node.mtu import MtuFile, PodMtu
 from tortie.node.resource import check_address, register
 from tortie.node.tunnels import TunnelAddresses
+from tortie.node.wireguard import PublicKeys
 from tortie.sync import Backoff, Syncer, SyncWarning
 
 DEFAULT_RUN_DIR = "/run/tortie"
@@ -82,6 +84,9 @@ def add_agent_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--address", metavar="CIDR", help='this node\'s address, such as "172.16.1.2/24"'
     )
+    parser.add_argument(
+        "--address6", metavar="CIDR", help='its IPv6 address, such as "fd00:1::2/64"'
+    )
 
 
 def run_agent(args: argparse.Namespace) -> int:
@@ -100,7 +105,8 @@ def run_agent(args: argparse.Namespace) -> int:
         configure_logs(settings.configuration.log_severity_screen)
         for warning in unused(settings.resolved):
             _log.warning("a setting is not used", problem=warning)
-        node = _Given(settings, remembered, fanout, _run_dir(args), _address(args))
+        addresses = getattr(args, "address", None), getattr(args, "address6", None)
+        node = _Given(settings, remembered, fanout, _run_dir(args), addresses)
         asyncio.run(_run(node, partial(daemons_datastore, args.datastore, local.environ, "FELIX_")))
     except Restart as wanted:
         return _begin_anew(wanted)
@@ -126,13 +132,14 @@ class _Given(NamedTuple):
     remembered: Remembered
     fanout: FanoutClientSettings
     run_dir: str
-    address: str | None
+    addresses: tuple[str | None, str | None]  # IPv4, IPv6
 
 
 async def _run(given: _Given, choose: Callable[[], Chosen]) -> None:
-    if given.address is not None:
-        check_address(given.address, 4)
-    drivers = Drivers(given.settings.configuration)
+    for address, version in zip(given.addresses, (4, 6), strict=True):
+        if address is not None:
+            check_address(address, version)
+    drivers = Drivers(given.settings.configuration, Path(given.run_dir))
     try:
         # First of all: whatever becomes of the datastore, nothing stands open meanwhile.
         await asyncio.to_thread(drivers.dataplane.guard)
@@ -166,15 +173,18 @@ class _Node:
         self._fanout = fanout = given.fanout
         self._store = store
         self._allegiance = allegiance
-        self._address = given.address
+        self._addresses = given.addresses
         self._mtu = PodMtu(config.mtu_iface_pattern)
         self._mtu_file = MtuFile(Path(given.run_dir) / "mtu")
         self._monitor = Monitor(self._link_event, LINK_GROUPS + ADDRESS_GROUPS)
         self._workload_prefixes = interface_prefixes(config)
-        self._drift = watch_drift(config, drivers.dataplane, self._drifted)
+        self._drift = watch_drift(config, Path(given.run_dir), drivers, self._drifted)
         source = self._source(fanout)
         self._ipam = IPAM(store)
         self._tunnels = TunnelAddresses(store, self._ipam, self._name, self._tell_mtu)
+        self._run_dir = Path(given.run_dir)
+        self._keys = PublicKeys(store, self._name, wireguard_settings(config, self._run_dir))
+        drivers.told = self._key_ready
         engine = engine_of(self._name, config)
         pipeline = Pipeline(engine, drivers.dataplane, configure=configuring(engine, drivers))
         self._agent = Agent(
@@ -197,9 +207,12 @@ class _Node:
         admitted = partial(allegiance.wait, _PATIENCE)
         plugin = CniServer(attacher, self._agent.health.not_ready, admitted)
         self._control.register("cni", plugin.handle)
+        self._control.register("rotate-wireguard-keys", self._rotate)
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def serve(self) -> None:
         """Run until a signal asks to stop."""
+        self._loop = asyncio.get_running_loop()
         for link in await asyncio.to_thread(_links):
             self._mtu.link_changed(link)
         self._monitor.start()
@@ -240,6 +253,7 @@ class _Node:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._register())
             tasks.create_task(self._tunnels.run())  # for ever, and so does this
+            tasks.create_task(self._keys.run())
             tasks.create_task(self._initialize())
 
     async def _initialize(self) -> None:
@@ -252,8 +266,17 @@ class _Node:
         def told(reason: str) -> None:
             _log.warning("this node can't be registered yet", reason=reason)
 
-        if self._address is not None:
-            await register(self._store, self._name, self._address, told)
+        if any(self._addresses):
+            await register(self._store, self._name, self._addresses[0], told, self._addresses[1])
+
+    def _key_ready(self, version: int, public: str) -> None:
+        """From the worker."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._keys.ready, version, public)
+
+    async def _rotate(self, _: Request) -> Reply:
+        """Give WireGuard other keys; others learn them from the Node."""
+        return {"ok": True, "public_keys": self._keys.rotate()}
 
     def _pod_mtu(self) -> int:
         config = self._agent.config
@@ -272,6 +295,7 @@ class _Node:
     def _saw_settings(self, updates: Sequence[KeyValue]) -> None:
         if any(key.kind == "FelixConfiguration" for key, _ in updates):
             self._tell_mtu()
+            self._keys.configure(wireguard_settings(self._agent.config, self._run_dir))
 
     def _link_event(self, event: Event) -> None:
         match event:
@@ -320,11 +344,6 @@ def _begin_anew(wanted: Restart) -> int:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     except OSError as problem:
         return _refuse(f"can't start anew for {wanted}: {problem}")
-
-
-def _address(args: argparse.Namespace) -> str | None:
-    found: str | None = getattr(args, "address", None)
-    return found
 
 
 def _run_dir(args: argparse.Namespace) -> str:

@@ -28,9 +28,9 @@ from tortie.lab import containers, fabric, nodes, probing
 from tortie.lab.errors import LabError
 from tortie.lab.journal import LABS, Journal, Workload
 from tortie.lab.matrix import Matrix, Party
-from tortie.lab.plan import POOL_CIDR, Plan, Station, plan_lab
+from tortie.lab.plan import POOL_CIDR, POOL_CIDR6, Encap, Plan, Shape, Station, plan_lab
 from tortie.lab.pods import name_of, parties, schedule
-from tortie.lab.processes import end
+from tortie.lab.processes import end, kill
 from tortie.lab.progress import Progress
 from tortie.lab.served import ensure_relay, keep, servers_of, store_of
 
@@ -58,7 +58,7 @@ class Lab:
     async def create(
         cls,
         name: str,
-        node_count: int,
+        shape: Shape | int,
         progress: Progress,
         labs: Path = LABS,
         served: Fields | None = None,
@@ -67,11 +67,10 @@ class Lab:
 
         `served`: not one of its own. Raises LabError where the lab is on another.
         """
-        plan = plan_lab(name, node_count)
         journal = Journal(name, labs)
         if served is not None:
             servers_of(settings_of(served))  # before anything is made
-        journal.create(node_count)
+        plan = plan_lab(name, journal.create(shape))
         if served is not None:
             keep(journal, served)
         return cls(plan, journal, await open_datastore(store_of(journal)), progress)
@@ -80,7 +79,7 @@ class Lab:
     async def load(cls, name: str, progress: Progress, labs: Path = LABS) -> "Lab":
         """A lab that is up. Raises LabError where there is none of that name."""
         journal = Journal(name, labs)
-        plan = plan_lab(name, journal.nodes())
+        plan = plan_lab(name, journal.shape())
         return cls(plan, journal, await open_datastore(store_of(journal)), progress)
 
     async def close(self) -> None:
@@ -101,7 +100,7 @@ class Lab:
         await asyncio.to_thread(ensure_relay, self.plan, self.journal, environment)
         for node in self.plan.nodes:
             self._progress.doing(node.name, "agent starts")
-            await asyncio.to_thread(nodes.ensure_agent, self.journal, node)
+            await asyncio.to_thread(nodes.ensure_agent, self.journal, node, self.plan.shape)
         for host in self.plan.outside:
             await asyncio.to_thread(fabric.ensure_outside, self.plan, host, self.journal)
             await asyncio.to_thread(containers.ensure_host_process, self.journal, host)
@@ -110,7 +109,8 @@ class Lab:
         """What any cluster has: the namespace `default`, and a pool where none is given."""
         await _ensure(self.store, Namespace(metadata=ObjectMeta(name="default")))
         if not (await self.store.list("IPPool")).resources:
-            await _ensure(self.store, default_pool())
+            for pool in default_pools(self.plan.shape):
+                await _ensure(self.store, pool)
 
     async def placed(self, resources: Iterable[Resource]) -> list[Resource]:
         """The resources to apply, with a node for each new Pod that names none.
@@ -175,15 +175,35 @@ class Lab:
         await self._listen()
         return Changes(tuple(map(name_of, new)), tuple(w.name for w in stale))
 
-    async def parties(self) -> list[Party]:
-        """Everybody who takes part in probes, in the order of names; outside hosts come last."""
+    async def parties(self, version: int = 0) -> list[Party]:
+        """Everybody who takes part in probes, in the order of names; outside hosts come last.
+
+        Called by their addresses of this IP version; 0: by the lab's first.
+        """
+        version = version or self.plan.shape.families.versions[0]
         running = self.journal.workloads()
         pods = [pod for name, pod in (await self.pods()).items() if name in running]
-        return parties(pods, {host.name: host.address_text for host in self.plan.outside})
+        hosts = {host.name: host.text_of(version) for host in self.plan.outside}
+        return parties(pods, {name: text for name, text in hosts.items() if text}, version)
 
-    async def probe(self, patience: float = probing.PROBE_TIMEOUT) -> Matrix:
+    async def probe(self, patience: float = probing.PROBE_TIMEOUT, version: int = 0) -> Matrix:
         """Who reaches whom, now."""
-        return await probing.probe(await self.parties(), self._controls(), patience)
+        return await probing.probe(await self.parties(version), self._controls(), patience)
+
+    async def set_link(self, node: str, *, up: bool) -> None:
+        """Cut a node's cable at the router's end, or mend it. Raises LabError."""
+        port = fabric.port_of(self.plan.node(node))
+        await asyncio.to_thread(fabric.set_port, self.plan, port, up=up)
+
+    async def kill(self, node: str) -> None:
+        """End a node as a power cut would: its agent, and its cable. Raises LabError.
+
+        `raise_fabric` brings it back.
+        """
+        await self.set_link(node, up=False)
+        process = self.journal.process(nodes.role(self.plan.node(node)))
+        if process is not None:
+            await asyncio.to_thread(kill, [process])
 
     def namespace_of(self, name: str) -> str:
         """The network namespace of a workload (namespace/pod or pod), node, host or the router.
@@ -242,15 +262,27 @@ class Lab:
 def take_down(journal: Journal) -> None:
     """End every process and remove every namespace that the journal lists, then the journal."""
     end(journal.processes())
+    end(journal.left_processes())
     for name in journal.namespaces():
         fabric.remove_namespace(name, journal)
     journal.destroy()
 
 
-def default_pool() -> IPPool:
-    """Calico's default pool, with VXLAN between subnets and NAT to the outside."""
-    spec = IPPoolSpec(cidr=POOL_CIDR, vxlan_mode="CrossSubnet", nat_outgoing=True, block_size=26)
-    return IPPool(metadata=ObjectMeta(name="default-ipv4-ippool"), spec=spec)
+def default_pools(shape: Shape) -> list[IPPool]:
+    """Calico's default pools, with the lab's tunnel and NAT to the outside."""
+    found = []
+    for version in shape.families.versions:
+        cidr, block = (POOL_CIDR, 26) if version == 4 else (POOL_CIDR6, 122)
+        spec = IPPoolSpec(
+            cidr=cidr,
+            vxlan_mode=shape.mode if shape.encap is Encap.VXLAN else "Never",
+            ipip_mode=shape.mode if shape.encap is Encap.IPIP and version == 4 else "Never",
+            nat_outgoing=True,
+            block_size=block,
+        )
+        metadata = ObjectMeta(name=f"default-ipv{version}-ippool")
+        found.append(IPPool(metadata=metadata, spec=spec))
+    return found
 
 
 def _on(pod: Pod, node: str) -> Pod:

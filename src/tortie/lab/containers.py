@@ -9,6 +9,7 @@ import os
 import secrets
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -53,7 +54,10 @@ def start(plan: Plan, journal: Journal, workload: Workload) -> Workload:
     ensure_namespace(workload.netns, journal, {})
     ensure_process(journal, workload)
     node = plan.node(workload.node)
-    started = replace(workload, addresses=_addresses(_plugin(journal, node, workload, "ADD")))
+    versions = plan.shape.families.versions
+    started = replace(
+        workload, addresses=_addresses(_plugin(journal, node, workload, "ADD", versions))
+    )
     journal.record_workload(started)
     for address in started.addresses:
         route_workload(plan, node, parse_prefix(address))
@@ -63,7 +67,7 @@ def start(plan: Plan, journal: Journal, workload: Workload) -> Workload:
 def stop(plan: Plan, journal: Journal, workload: Workload) -> None:
     """Undo `start`, in the reverse order. Raises LabError where the plugin refuses."""
     node = plan.node(workload.node)
-    _plugin(journal, node, workload, "DEL")
+    _plugin(journal, node, workload, "DEL", plan.shape.families.versions)
     for address in workload.addresses:
         unroute_workload(plan, node, parse_prefix(address))
     process = journal.process(role(workload))
@@ -97,7 +101,13 @@ def _ensure_answering(journal: Journal, role: str, netns: str, name: str, identi
     spawn(journal, role, netns, [sys.executable, "-I", "-S", _SCRIPT, name, str(control)])
 
 
-def _plugin(journal: Journal, node: Station, workload: Workload, command: str) -> bytes:
+def _plugin(
+    journal: Journal,
+    node: Station,
+    workload: Workload,
+    command: str,
+    versions: Collection[int],
+) -> bytes:
     """Run the CNI plugin; its standard output."""
     with in_namespace(path_of(node.namespace)):
         child = subprocess.Popen(
@@ -110,7 +120,7 @@ def _plugin(journal: Journal, node: Station, workload: Workload, command: str) -
             cwd="/",
         )
     try:
-        out, err = child.communicate(_configuration(journal, node), _PLUGIN_TIMEOUT)
+        out, err = child.communicate(_configuration(journal, node, versions), _PLUGIN_TIMEOUT)
     except subprocess.TimeoutExpired:
         child.kill()
         child.communicate()
@@ -141,14 +151,15 @@ def _environment(journal: Journal, workload: Workload, command: str) -> dict[str
     }
 
 
-def _configuration(journal: Journal, node: Station) -> bytes:
+def _configuration(journal: Journal, node: Station, versions: Collection[int]) -> bytes:
+    assigned = {f"assign_ipv{version}": str(version in versions).lower() for version in (4, 6)}
     return json.dumps(
         {
             "cniVersion": "1.0.0",
             "name": "k8s-pod-network",
             "type": _PLUGIN,
             "agent_socket": str(journal.agent_socket(node.name)),
-            "ipam": {"type": "calico-ipam"},
+            "ipam": {"type": "calico-ipam", **assigned},
             "policy": {"type": "k8s"},
         }
     ).encode()

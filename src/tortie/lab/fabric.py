@@ -18,18 +18,30 @@ from tortie.lab.requirements import check_kernel, explained
 from tortie.linux import sysctl
 from tortie.linux.links import Links
 from tortie.linux.namespaces import create_named, delete_named, in_namespace, path_of
+from tortie.linux.netlink.rtaddress import IFA_F_NODAD
 from tortie.linux.netlink.rtroute import KernelRoute
 from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.linux.routes import Routes, deleting, replacing
 from tortie.net import Prefix
 
-_DEFAULT = Prefix(4, 0, 0)
+_DEFAULT = {4: Prefix(4, 0, 0), 6: Prefix(6, 0, 0)}
 _STATIC = 4  # the routes' protocol: set by an administrator
 # A new namespace takes these over from the machine, whatever they are there. The check of source
 # addresses is the dataplane's: the kernel's own would drop what comes through the tunnel from
 # outside of the pods' addresses.
-_HOST = {"net.ipv4.conf.all.rp_filter": "0", "net.ipv4.conf.default.rp_filter": "0"}
-_FORWARDING = {**_HOST, "net.ipv4.ip_forward": "1", "net.ipv4.conf.all.send_redirects": "0"}
+_HOST = {
+    "net.ipv4.conf.all.rp_filter": "0",
+    "net.ipv4.conf.default.rp_filter": "0",
+    "net.ipv6.conf.default.accept_dad": "0",
+    "net.ipv6.conf.default.accept_ra": "0",
+}
+_FORWARDING = {
+    **_HOST,
+    "net.ipv4.ip_forward": "1",
+    "net.ipv4.conf.all.send_redirects": "0",
+    "net.ipv6.conf.all.forwarding": "1",
+    "net.ipv6.conf.default.forwarding": "1",
+}
 
 
 class Network(NamedTuple):
@@ -60,7 +72,8 @@ def ensure_router(plan: Plan, journal: Journal) -> None:
             if router.links.find(subnet.bridge) is None:
                 with explained("bridge"):
                     router.links.create_bridge(subnet.bridge)
-            router.links.add_address(subnet.bridge, subnet.gateway)
+            for gateway in subnet.gateways:
+                router.links.add_address(subnet.bridge, gateway, flags=_flags(gateway))
             router.links.set_up(subnet.bridge)
 
 
@@ -114,13 +127,35 @@ def unroute_workload(plan: Plan, node: Station, address: Prefix) -> None:
 
 
 def _workload_route(node: Station, address: Prefix) -> KernelRoute:
-    return KernelRoute(address, protocol=_STATIC, gateway=node.address.address)
+    gateway = node.address_of(address.version)
+    assert gateway is not None, "a pod has addresses of the lab's IP versions"
+    return KernelRoute(address, protocol=_STATIC, gateway=gateway.address)
+
+
+def port_of(node: Station) -> str:
+    """The router's end of a station's cable."""
+    return f"v-{node.name}"
+
+
+def set_port(plan: Plan, port: str, *, up: bool) -> None:
+    """Cut a cable at the router's end, or mend it."""
+    with network_of(plan.router) as router:
+        if up:
+            router.links.set_up(port)
+        else:
+            router.links.set_down(port)
+
+
+def _flags(address: Prefix) -> int:
+    """Nobody else has it: else IPv6 waits a second to be sure of that."""
+    return IFA_F_NODAD if address.version == 6 else 0
 
 
 def _prepare(name: str, settings: Mapping[str, str]) -> None:
     with in_namespace(path_of(name)):
         for key, value in settings.items():
-            sysctl.write(key, value)
+            if sysctl.exists(key):  # a kernel may be without IPv6
+                sysctl.write(key, value)
     with network_of(name) as own:
         own.links.set_up("lo")
 
@@ -130,15 +165,19 @@ def _ensure_station(
 ) -> None:
     ensure_namespace(station.namespace, journal, settings)
     with network_of(station.namespace) as own, network_of(plan.router) as router:
-        port = f"v-{station.name}"
+        port = port_of(station)
         if own.links.find("eth0") is None:
             router.links.delete(port)
             _connect(own.links, plan.router, port)
-        own.links.add_address("eth0", station.address)
         own.links.set_up("eth0")
+        for address in station.addresses:
+            own.links.add_address("eth0", address, flags=_flags(address))
         _join(router.links, port, station.subnet)
-        gateway = station.subnet.gateway.address
-        own.routes.batch([replacing(KernelRoute(_DEFAULT, protocol=_STATIC, gateway=gateway))])
+        defaults = [
+            KernelRoute(_DEFAULT[one.version], protocol=_STATIC, gateway=one.address)
+            for one in station.subnet.gateways
+        ]
+        own.routes.batch([replacing(route) for route in defaults])
 
 
 def _connect(links: Links, router: str, port: str) -> None:

@@ -4,7 +4,7 @@ One directory for each lab: `tortie lab down` removes what it lists and nothing 
 `kill -9` in the middle of `tortie lab up`. Each thing is a file of its own, so that writing one
 down is atomic and needs no lock.
 
-    plan.json               how many nodes
+    plan.json               how many nodes, on which subnets; how packets travel between them
     namespaces/NAME         a network namespace
     processes/ROLE          "PID START": START is when it began, so that no other process that the
                             kernel later gave the same PID is taken for it
@@ -26,7 +26,7 @@ import msgspec
 from msgspec import Struct
 
 from tortie.lab.errors import LabError
-from tortie.lab.plan import check_name
+from tortie.lab.plan import Shape, check_name, shape_of
 
 LABS = Path("/run/tortie/labs")
 T = TypeVar("T")
@@ -64,10 +64,6 @@ class Workload(Struct, frozen=True):
         return self.id[:12]
 
 
-class _Saved(Struct, frozen=True):
-    nodes: int
-
-
 class Journal:
     """The directory of one lab."""
 
@@ -83,26 +79,44 @@ class Journal:
         """Whether there is such a lab, complete or not."""
         return (self.path / "plan.json").exists()
 
-    def create(self, nodes: int) -> None:
-        """Make the directory. Raises LabError where the lab is there with other nodes."""
+    def create(self, shape: Shape | int) -> Shape:
+        """Make the directory; its shape. A lab that is there may grow.
+
+        Raises LabError where it is there with more nodes, or another shape.
+        """
+        shape = shape_of(shape) if isinstance(shape, int) else shape
         if self.exists:
-            if self.nodes() != nodes:
-                raise LabError(
-                    f"lab {self.name!r} is up with {self.nodes()} nodes, not {nodes}:"
-                    f" take it down first, or choose another --name"
-                )
-            return
+            return self._grow(shape)
         for part in ("namespaces", "processes", "workloads", "nodes", "logs", "cni"):
             (self.path / part).mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._write("plan.json", msgspec.json.encode(_Saved(nodes)))
+        self._write("plan.json", msgspec.json.encode(shape))
+        return shape
+
+    def _grow(self, wanted: Shape) -> Shape:
+        found = self.shape()
+        ways = (found.encap, found.mode, found.families)
+        if (wanted.encap, wanted.mode, wanted.families) != ways:
+            raise LabError(
+                f"lab {self.name!r} is up with --encap {found.encap} --mode {found.mode} --ip"
+                f" {found.families}: take it down first, or choose another --name"
+            )
+        if wanted.nodes < found.nodes:
+            raise LabError(
+                f"lab {self.name!r} is up with {found.nodes} nodes, not {wanted.nodes}:"
+                f" take it down first, or choose another --name"
+            )
+        grown = found.grown(wanted.nodes)
+        if grown != found:
+            self._write("plan.json", msgspec.json.encode(grown))
+        return grown
+
+    def shape(self) -> Shape:
+        """What the lab was made with. Raises LabError where there is no such lab."""
+        return self._read("plan.json", Shape)
 
     def nodes(self) -> int:
         """How many nodes the lab has. Raises LabError where there is no such lab."""
-        return self._read("plan.json", _Saved).nodes
-
-    def nodes_or(self, default: int) -> int:
-        """How many nodes the lab has; where there is none, how many it is to have."""
-        return self.nodes() if self.exists else default
+        return self.shape().nodes
 
     def node_dir(self, node: str) -> Path:
         """Where a node's sockets are."""
@@ -139,6 +153,14 @@ class Journal:
     def record_process(self, process: Process) -> None:
         """A process is about to do its work (see `tortie.lab.processes`)."""
         self._write(f"processes/{process.role}", f"{process.pid} {process.start}".encode())
+
+    def left_processes(self) -> list[Process]:
+        """What the nodes' agents started and wrote down, and leave running: wireguard-go."""
+        found = []
+        for path in self.path.glob("nodes/*/wireguard/*.pid"):
+            pid, start = path.read_text().split()
+            found.append(Process(path.stem, int(pid), int(start)))
+        return found
 
     def forget_process(self, role: str) -> None:
         """It has ended."""

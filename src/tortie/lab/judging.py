@@ -18,16 +18,18 @@ class Judgement(NamedTuple):
     wrong: list[Mismatch]
 
 
-async def judge(lab: Lab, truth: Truth, patience: float = PROBE_TIMEOUT) -> Judgement:
+async def judge(
+    lab: Lab, truth: Truth, patience: float = PROBE_TIMEOUT, version: int = 0
+) -> Judgement:
     """Probe and compare. Raises LabError where the truth does not fit the lab.
 
     Where an answer is missing, all is tried once more with more time. An answer that came in either
     round counts, so that what must not be reached has two chances to be caught, and none to hide.
     """
-    matrix = await lab.probe(patience)
+    matrix = await lab.probe(patience, version)
     checked, wrong = compare(truth, matrix)
     if any(mismatch.expected and not mismatch.answered_by for mismatch in wrong):
-        matrix = _either(matrix, await lab.probe(max(patience, SECOND_TIMEOUT)))
+        matrix = _either(matrix, await lab.probe(max(patience, SECOND_TIMEOUT), version))
         checked, wrong = compare(truth, matrix)
     return Judgement(matrix, checked, wrong)
 

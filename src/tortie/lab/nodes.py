@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tortie.lab.errors import LabError
 from tortie.lab.journal import Journal, Process
-from tortie.lab.plan import Station
+from tortie.lab.plan import Encap, Shape, Station
 from tortie.lab.processes import is_alive, resident_bytes, spawn
 from tortie.lab.served import agents_datastore
 from tortie.lab.wire import ask
@@ -16,6 +16,15 @@ from tortie.lab.wire import ask
 START_TIMEOUT = 30.0  # seconds, on a busy machine
 _POLL = 0.02  # seconds
 _LAST_LINES = 5
+_OPTIONS = {4: "--address", 6: "--address6"}
+_WAYS: Mapping[Encap, Mapping[str, str]] = {
+    Encap.NONE: {"FELIX_PROGRAMCLUSTERROUTES": "Enabled"},
+    Encap.WIREGUARD: {
+        "FELIX_PROGRAMCLUSTERROUTES": "Enabled",
+        "FELIX_WIREGUARDENABLED": "true",
+        "FELIX_WIREGUARDENABLEDV6": "true",
+    },
+}
 _SETTINGS = {"FELIX_HEALTHENABLED": "true", "FELIX_PROMETHEUSMETRICSENABLED": "true"}
 
 
@@ -36,15 +45,14 @@ def role(node: Station) -> str:
     return f"agent-{node.name}"
 
 
-def ensure_agent(journal: Journal, node: Station) -> Process:
+def ensure_agent(journal: Journal, node: Station, shape: Shape) -> Process:
     """Start the node's agent unless it runs."""
     process = journal.process(role(node))
     if process is not None and is_alive(process):
         return process
     journal.node_dir(node.name)
-    return spawn(
-        journal, role(node), node.namespace, _command(journal, node), _environment(journal)
-    )
+    environment = _environment(journal, shape)
+    return spawn(journal, role(node), node.namespace, _command(journal, node), environment)
 
 
 async def await_ready(journal: Journal, node: Station, patience: float = START_TIMEOUT) -> None:
@@ -115,7 +123,12 @@ def _command(journal: Journal, node: Station) -> list[str]:
         *(sys.executable, "-m", "tortie.cli", "agent"),
         *("--node", node.name),
         *("--run-dir", str(journal.node_dir(node.name))),
-        *("--address", str(node.address)),
+        *(
+            word
+            for version, option in _OPTIONS.items()
+            if (address := node.address_of(version)) is not None
+            for word in (option, str(address))
+        ),
     ]
 
 
@@ -125,11 +138,12 @@ def pythons_environment() -> dict[str, str]:
     return {key: os.environ[key] for key in kept if key in os.environ}
 
 
-def _environment(journal: Journal) -> dict[str, str]:
+def _environment(journal: Journal, shape: Shape) -> dict[str, str]:
     """The agent's environment: none of ours but FELIX_*, and which datastore is the lab's."""
     ours = {name: value for name, value in os.environ.items() if name.startswith("FELIX_")}
     ours.pop("FELIX_FELIXHOSTNAME", None)  # would be every node's name
-    return {**pythons_environment(), **_SETTINGS, **ours, **agents_datastore(journal)}
+    way = _WAYS.get(shape.encap, {})
+    return {**pythons_environment(), **_SETTINGS, **way, **ours, **agents_datastore(journal)}
 
 
 def _last_words(journal: Journal, node: Station) -> str:

@@ -1,17 +1,20 @@
-"""What a lab consists of, worked out from its name and number of nodes. Pure.
+"""What a lab consists of, worked out from its name and shape. Pure.
 
                     ┌──────── router ────────┐
           br-a ─────┤                        ├───── br-b
         node-1 node-2          br-out            node-3
                           outside outside-2
 
-Two subnets of nodes, so that both ways between nodes are there: directly on a shared subnet and
-through the VXLAN tunnel across the router. Two hosts behind the router are what is outside of the
-cluster. Every lab has the same addresses: none is seen outside of the lab's own namespaces.
+Two subnets of nodes, so that both ways between nodes are there: directly on a shared subnet, and
+across the router. Two hosts behind the router are what is outside of the cluster. Every lab has the
+same addresses: none is seen outside of the lab's own namespaces.
 """
 
 import re
-from typing import NamedTuple
+from enum import StrEnum
+from typing import Literal, NamedTuple
+
+from msgspec import Struct
 
 from tortie.lab.errors import LabError
 from tortie.net import Prefix, format_address, parse_prefix
@@ -20,14 +23,88 @@ DEFAULT_NAME = "lab"
 DEFAULT_NODES = 3
 MOST_NODES = 100
 POOL_CIDR = "192.168.0.0/16"  # Calico's default pool
+POOL_CIDR6 = "fd00:192:168::/48"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,18}[a-z0-9])?")
+
+Mode = Literal["Always", "CrossSubnet"]
+
+
+class Encap(StrEnum):
+    """How packets between nodes travel."""
+
+    NONE = "none"
+    IPIP = "ipip"
+    VXLAN = "vxlan"
+    WIREGUARD = "wireguard"
+    BGP = "bgp"
+
+
+class Families(StrEnum):
+    """Which IP versions nodes and pods have."""
+
+    IPV4 = "4"
+    IPV6 = "6"
+    DUAL = "dual"
+
+    @property
+    def versions(self) -> tuple[int, ...]:
+        """The IP versions, the one that comes first first."""
+        return {"4": (4,), "6": (6,), "dual": (4, 6)}[self.value]
+
+
+class Shape(Struct, frozen=True):
+    """What a lab is made with. `placement` has a letter, the subnet's, for each node: "aab".
+
+    `mode` is that of the pools' tunnel, "Always" or "CrossSubnet".
+    """
+
+    placement: str
+    encap: Encap = Encap.VXLAN
+    mode: Mode = "CrossSubnet"
+    families: Families = Families.IPV4
+
+    @property
+    def nodes(self) -> int:
+        """How many there are."""
+        return len(self.placement)
+
+    def grown(self, nodes: int) -> "Shape":
+        """With more nodes: those there are stay where they are."""
+        placement = self.placement
+        while len(placement) < nodes:
+            placement += "a" if placement.count("a") <= placement.count("b") else "b"
+        return Shape(placement, self.encap, self.mode, self.families)
+
+
+def shape_of(
+    nodes: int,
+    encap: Encap = Encap.VXLAN,
+    mode: Mode = "CrossSubnet",
+    families: Families = Families.IPV4,
+) -> Shape:
+    """The first half of the nodes, rounded up, is on subnet A. Raises LabError."""
+    if not 1 <= nodes <= MOST_NODES:
+        raise LabError(f"a lab has 1 to {MOST_NODES} nodes, not {nodes}")
+    if encap is Encap.IPIP and families is Families.IPV6:
+        raise LabError("IPIP carries IPv4 only: choose another --encap, or --ip 4 or dual")
+    on_a = (nodes + 1) // 2
+    return Shape("a" * on_a + "b" * (nodes - on_a), encap, mode, families)
 
 
 class Subnet(NamedTuple):
-    """A bridge of the router; `gateway` is the router's address on it, with its length."""
+    """A bridge of the router; `gateways` are the router's addresses on it, with their lengths."""
 
     bridge: str
-    gateway: Prefix
+    gateways: tuple[Prefix, ...]
+
+    @property
+    def gateway(self) -> Prefix:
+        """The first of them."""
+        return self.gateways[0]
+
+    def gateway_of(self, version: int) -> Prefix | None:
+        """That of one IP version."""
+        return next((one for one in self.gateways if one.version == version), None)
 
 
 class Station(NamedTuple):
@@ -36,18 +113,33 @@ class Station(NamedTuple):
     name: str
     namespace: str
     subnet: Subnet
-    address: Prefix  # with its subnet's length
+    addresses: tuple[Prefix, ...]  # with their subnets' lengths
+
+    @property
+    def address(self) -> Prefix:
+        """The first of them."""
+        return self.addresses[0]
+
+    def address_of(self, version: int) -> Prefix | None:
+        """That of one IP version."""
+        return next((one for one in self.addresses if one.version == version), None)
 
     @property
     def address_text(self) -> str:
-        """The address without its length."""
+        """The first address without its length."""
         return format_address(self.address.version, self.address.address)
+
+    def text_of(self, version: int) -> str:
+        """The address of one IP version without its length; "" for none."""
+        found = self.address_of(version)
+        return format_address(version, found.address) if found else ""
 
 
 class Plan(NamedTuple):
     """One lab."""
 
     name: str
+    shape: Shape
     router: str  # its namespace
     subnets: tuple[Subnet, ...]
     nodes: tuple[Station, ...]
@@ -62,13 +154,11 @@ class Plan(NamedTuple):
         raise LabError(f"lab {self.name!r} has no node {name!r}: there are {names}")
 
 
-def _subnet(bridge: str, gateway: str) -> Subnet:
-    return Subnet(bridge, parse_prefix(gateway))
-
-
-SUBNET_A = _subnet("br-a", "172.30.1.1/24")
-SUBNET_B = _subnet("br-b", "172.30.2.1/24")
-OUTSIDE = _subnet("br-out", "203.0.113.1/24")  # TEST-NET-3: nobody's
+_GATEWAYS: dict[str, tuple[str, str]] = {
+    "br-a": ("172.30.1.1/24", "fd00:30:1::1/64"),
+    "br-b": ("172.30.2.1/24", "fd00:30:2::1/64"),
+    "br-out": ("203.0.113.1/24", "2001:db8:113::1/64"),  # TEST-NET-3: nobody's
+}
 
 
 def check_name(name: str) -> None:
@@ -79,24 +169,30 @@ def check_name(name: str) -> None:
         )
 
 
-def plan_lab(name: str, node_count: int) -> Plan:
-    """The lab of that name. The first half of the nodes, rounded up, is on subnet A.
+def plan_lab(name: str, shape: Shape | int) -> Plan:
+    """The lab of that name; of a number of nodes, with the default shape.
 
     Raises LabError for an impossible name or number.
     """
     check_name(name)
-    if not 1 <= node_count <= MOST_NODES:
-        raise LabError(f"a lab has 1 to {MOST_NODES} nodes, not {node_count}")
-    on_a = (node_count + 1) // 2
+    shape = shape_of(shape) if isinstance(shape, int) else shape
+    versions = shape.families.versions
+    subnets = {bridge: _subnet(bridge, versions) for bridge in _GATEWAYS}
     nodes = tuple(
-        _station(name, f"node-{number}", SUBNET_A if number <= on_a else SUBNET_B, 10 + number)
-        for number in range(1, node_count + 1)
+        _station(name, f"node-{number}", subnets[f"br-{letter}"], 10 + number)
+        for number, letter in enumerate(shape.placement, 1)
     )
     outside = (
-        _station(name, "outside", OUTSIDE, 10),
-        _station(name, "outside-2", OUTSIDE, 20),
+        _station(name, "outside", subnets["br-out"], 10),
+        _station(name, "outside-2", subnets["br-out"], 20),
     )
-    return Plan(name, namespace_name(name, "router"), (SUBNET_A, SUBNET_B, OUTSIDE), nodes, outside)
+    router = namespace_name(name, "router")
+    return Plan(name, shape, router, tuple(subnets.values()), nodes, outside)
+
+
+def _subnet(bridge: str, versions: tuple[int, ...]) -> Subnet:
+    found = {gateway.version: gateway for gateway in map(parse_prefix, _GATEWAYS[bridge])}
+    return Subnet(bridge, tuple(found[version] for version in versions))
 
 
 def namespace_name(lab: str, part: str) -> str:
@@ -105,6 +201,8 @@ def namespace_name(lab: str, part: str) -> str:
 
 
 def _station(lab: str, name: str, subnet: Subnet, number: int) -> Station:
-    gateway = subnet.gateway
-    address = Prefix(gateway.version, gateway.network.address + number, gateway.length)
-    return Station(name, namespace_name(lab, name), subnet, address)
+    addresses = tuple(
+        Prefix(gateway.version, gateway.network.address + number, gateway.length)
+        for gateway in subnet.gateways
+    )
+    return Station(name, namespace_name(lab, name), subnet, addresses)

@@ -31,15 +31,16 @@ def addresses_of(pod: Pod) -> tuple[str, ...]:
     return tuple(network.partition("/")[0] for network in endpoint.spec.ip_networks)
 
 
-def parties(pods: Iterable[Pod], outside: Mapping[str, str]) -> list[Party]:
+def parties(pods: Iterable[Pod], outside: Mapping[str, str], version: int = 4) -> list[Party]:
     """Everybody who takes part in probes: pods that have an address, then hosts (name: address).
 
-    A host outside answers on every port that any pod declares, so that each can be tried there.
+    Of pods an address of this IP version counts. A host outside answers on every port that any pod
+    declares, so that each can be tried there.
     """
     inside = [
         Party(name_of(pod), addresses[0], ports_of(pod))
         for pod in pods
-        if (addresses := addresses_of(pod))
+        if (addresses := [one for one in addresses_of(pod) if (":" in one) is (version == 6)])
     ]
     every_port = tuple(sorted({port for party in inside for port in party.ports}))
     return [*inside, *(Party(name, address, every_port) for name, address in outside.items())]

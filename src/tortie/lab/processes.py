@@ -83,6 +83,19 @@ def end(processes: Iterable[Process]) -> None:
             os.close(pidfd)
 
 
+def kill(processes: Iterable[Process]) -> None:
+    """SIGKILL to all, as if the power went; return when all have ended."""
+    descriptors = {pidfd: process for process in processes if (pidfd := _open(process)) is not None}
+    try:
+        for pidfd in descriptors:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        _await_end(descriptors, _PATIENCE)
+    finally:
+        for pidfd in descriptors:
+            os.close(pidfd)
+
+
 def _open(process: Process) -> int | None:
     """A pidfd of that very process; None where it has ended."""
     try:

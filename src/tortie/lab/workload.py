@@ -57,8 +57,12 @@ class Server:
         return failed
 
     def _open(self, protocol: str, port: int) -> None:
-        sock = socket.socket(socket.AF_INET, TRANSPORT[protocol])
+        """One socket for both IP versions, where the kernel has both."""
+        family = socket.AF_INET6 if socket.has_ipv6 else socket.AF_INET
+        sock = socket.socket(family, TRANSPORT[protocol])
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         sock.bind(("", port))
         sock.setblocking(False)
         answer: Callable[[socket.socket], None] = self._answer_udp
@@ -91,7 +95,7 @@ class Server:
         sock.sendto(self._line(peer[0]), peer)
 
     def _line(self, caller: str) -> bytes:
-        return f"{self.name} {caller}\n".encode()
+        return f"{self.name} {caller.removeprefix('::ffff:')}\n".encode()
 
 
 class Round:
@@ -108,7 +112,8 @@ class Round:
         self, index: int, protocol: str, target: tuple[str, int], ports: Iterable[int]
     ) -> None:
         """Begin one call, from the first of `ports` that is free."""
-        sock = socket.socket(socket.AF_INET, TRANSPORT[protocol])
+        family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
+        sock = socket.socket(family, TRANSPORT[protocol])
         sock.setblocking(False)
         bind(sock, ports)
         try:

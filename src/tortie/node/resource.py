@@ -48,7 +48,11 @@ async def ensure_node(
 
 
 async def register(
-    store: Datastore, name: str, address4: str | None, told: Callable[[str], None]
+    store: Datastore,
+    name: str,
+    address4: str | None,
+    told: Callable[[str], None],
+    address6: str | None = None,
 ) -> None:
     """As `ensure_node`, again until it is done. `told` gets each new reason why it is not.
 
@@ -57,7 +61,7 @@ async def register(
     backoff, said = Backoff(), ""
     while True:
         try:
-            await ensure_node(store, name, address4)
+            await ensure_node(store, name, address4, address6)
             return
         except Closed:
             raise

@@ -23,6 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """What to compare with, and how to show it."""
     parser.add_argument("--expect", metavar="FILE", type=Path, help="a truth file")
     parser.add_argument("--timeout", type=float, default=PROBE_TIMEOUT, metavar="SECONDS")
+    parser.add_argument("--ip", type=int, choices=(4, 6), default=0, help="of pods with both")
     parser.add_argument("-o", "--output", choices=("table", "json", "truth"), default="table")
     add_name_option(parser)
 
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
 async def _probe(options: argparse.Namespace) -> int:
     truth = parse_truth(str(options.expect), options.expect.read_text()) if options.expect else None
     async with using(options.name) as lab:
-        found = await _found(lab, truth, options.timeout)
+        found = await _found(lab, truth, options.timeout, options.ip)
     if options.output == "json":
         import msgspec
 
@@ -54,10 +55,10 @@ async def _probe(options: argparse.Namespace) -> int:
     return 1 if found.wrong else 0
 
 
-async def _found(lab: Lab, truth: Truth | None, patience: float) -> Judgement:
+async def _found(lab: Lab, truth: Truth | None, patience: float, version: int) -> Judgement:
     if truth is None:
-        return Judgement(await lab.probe(patience), 0, [])
-    return await judge(lab, truth, patience)
+        return Judgement(await lab.probe(patience, version), 0, [])
+    return await judge(lab, truth, patience, version)
 
 
 def _record(mismatch: Mismatch) -> dict[str, object]:

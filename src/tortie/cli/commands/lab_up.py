@@ -25,7 +25,7 @@ from tortie.datastore.configuration import Fields, settings_of
 from tortie.datastore.settings import MemorySettings
 from tortie.lab.cluster import Lab
 from tortie.lab.journal import Journal, exclusive
-from tortie.lab.plan import DEFAULT_NODES, Plan, plan_lab
+from tortie.lab.plan import DEFAULT_NODES, Encap, Families, Plan, Shape, plan_lab, shape_of
 from tortie.lab.progress import Progress
 from tortie.lab.requirements import check_requirements
 from tortie.lab.served import keep, store_of
@@ -36,6 +36,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     selection.add_file_option(parser, required=False)
     parser.add_argument("--nodes", type=int, metavar="N", help=f"default: {DEFAULT_NODES}")
     add_name_option(parser)
+    parser.add_argument(
+        "--encap", choices=list(Encap), type=Encap, help="how packets travel (default: vxlan)"
+    )
+    parser.add_argument(
+        "--mode", choices=("CrossSubnet", "Always"), help="of the tunnel (default: CrossSubnet)"
+    )
+    parser.add_argument(
+        "--ip", choices=list(Families), type=Families, help="IP versions (default: 4)"
+    )
     group = parser.add_argument_group("datastore", "of its own, unless one is named here")
     configuration.add_datastore_options(group, "an embedded one of the lab's own")
 
@@ -46,8 +55,7 @@ def run(options: argparse.Namespace) -> int:
     name = options.name
     with exclusive(name, lambda: warn(f"another command is changing lab {name!r}; waiting")):
         journal = Journal(name)
-        nodes = journal.nodes_or(DEFAULT_NODES) if options.nodes is None else options.nodes
-        plan = plan_lab(name, nodes)
+        plan = plan_lab(name, _shape(options, journal))
         served = _served(options)
         manifests = asyncio.run(_manifests(options, journal, plan, served))
         if manifests.errors:
@@ -60,6 +68,19 @@ def run(options: argparse.Namespace) -> int:
     counts = plural(len(plan.nodes), "node"), plural(len(journal.workloads()), "workload")
     print(f"lab {name!r} is up: {', '.join(counts)}")
     return 0
+
+
+def _shape(options: argparse.Namespace, journal: Journal) -> Shape:
+    """What is asked for; of a lab that is up, as it is where nothing else is."""
+    found = journal.shape() if journal.exists else shape_of(DEFAULT_NODES)
+    nodes = found.nodes if options.nodes is None else options.nodes
+    wanted = shape_of(
+        nodes,
+        options.encap or found.encap,
+        options.mode or found.mode,
+        options.ip or found.families,
+    )
+    return journal.create(wanted) if journal.exists else wanted
 
 
 def _served(options: argparse.Namespace) -> Fields | None:
@@ -84,7 +105,7 @@ async def _manifests(
 async def _up(
     plan: Plan, manifests: Manifests, progress: Progress, served: Fields | None
 ) -> list[writing.Outcome]:
-    lab = await Lab.create(plan.name, len(plan.nodes), progress, served=served)
+    lab = await Lab.create(plan.name, plan.shape, progress, served=served)
     try:
         return await bring_up(lab, manifests)
     finally:

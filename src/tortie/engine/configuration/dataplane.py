@@ -249,10 +249,10 @@ class DataplaneParameters(ProcessParameters, frozen=True, kw_only=True):
         bool, Parameter("RouteSyncDisabled", BOOLEAN, "false", used=True)
     ]
     route_table_range: Annotated[
-        TableRange | None, Parameter("RouteTableRange", TABLE_RANGE, fatal=True)
+        TableRange | None, Parameter("RouteTableRange", TABLE_RANGE, fatal=True, used=True)
     ]
     route_table_ranges: Annotated[
-        tuple[TableRange, ...], Parameter("RouteTableRanges", TABLE_RANGES, fatal=True)
+        tuple[TableRange, ...], Parameter("RouteTableRanges", TABLE_RANGES, fatal=True, used=True)
     ]
     service_loop_prevention: Annotated[
         str,

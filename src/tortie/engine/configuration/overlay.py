@@ -40,10 +40,12 @@ class OverlayParameters(BpfParameters, frozen=True, kw_only=True):
     ip_in_ip_mtu: Annotated[int, Parameter("IpInIpMtu", integer(), "0", yaml="ipipMTU", used=True)]
 
     # Overlay: Wireguard
-    wireguard_enabled: Annotated[bool, Parameter("WireguardEnabled", BOOLEAN, "false")]
-    wireguard_enabled_v6: Annotated[bool, Parameter("WireguardEnabledV6", BOOLEAN, "false")]
+    wireguard_enabled: Annotated[bool, Parameter("WireguardEnabled", BOOLEAN, "false", used=True)]
+    wireguard_enabled_v6: Annotated[
+        bool, Parameter("WireguardEnabledV6", BOOLEAN, "false", used=True)
+    ]
     wireguard_host_encryption_enabled: Annotated[
-        bool, Parameter("WireguardHostEncryptionEnabled", BOOLEAN, "false")
+        bool, Parameter("WireguardHostEncryptionEnabled", BOOLEAN, "false", used=True)
     ]
     wireguard_interface_name: Annotated[
         str,
@@ -52,6 +54,7 @@ class OverlayParameters(BpfParameters, frozen=True, kw_only=True):
             matching(r"^[a-zA-Z0-9:._+-]{1,15}$"),
             "wireguard.cali",
             required=True,
+            used=True,
         ),
     ]
     wireguard_interface_name_v6: Annotated[
@@ -61,22 +64,26 @@ class OverlayParameters(BpfParameters, frozen=True, kw_only=True):
             matching(r"^[a-zA-Z0-9:._+-]{1,15}$"),
             "wg-v6.cali",
             required=True,
+            used=True,
         ),
     ]
     wireguard_listening_port: Annotated[
-        int, Parameter("WireguardListeningPort", integer(), "51820")
+        int, Parameter("WireguardListeningPort", integer(), "51820", used=True)
     ]
     wireguard_listening_port_v6: Annotated[
-        int, Parameter("WireguardListeningPortV6", integer(), "51821")
+        int, Parameter("WireguardListeningPortV6", integer(), "51821", used=True)
     ]
-    wireguard_mtu: Annotated[int, Parameter("WireguardMTU", integer(), "0")]
-    wireguard_mtu_v6: Annotated[int, Parameter("WireguardMTUV6", integer(), "0")]
+    wireguard_mtu: Annotated[int, Parameter("WireguardMTU", integer(), "0", used=True)]
+    wireguard_mtu_v6: Annotated[int, Parameter("WireguardMTUV6", integer(), "0", used=True)]
     wireguard_persistent_keep_alive: Annotated[
-        float, Parameter("WireguardPersistentKeepAlive", SECONDS, "0", yaml="wireguardKeepAlive")
+        float,
+        Parameter(
+            "WireguardPersistentKeepAlive", SECONDS, "0", yaml="wireguardKeepAlive", used=True
+        ),
     ]
     wireguard_routing_rule_priority: Annotated[
-        int, Parameter("WireguardRoutingRulePriority", integer(), "99")
+        int, Parameter("WireguardRoutingRulePriority", integer(), "99", used=True)
     ]
     wireguard_threading_enabled: Annotated[
-        bool, Parameter("WireguardThreadingEnabled", BOOLEAN, "false")
+        bool, Parameter("WireguardThreadingEnabled", BOOLEAN, "false", used=True)
     ]
