@@ -13,6 +13,8 @@ import pytest
 from agent.test_process import only_port, page
 from cni.node import RealNode, until
 from cni.traffic import Flow, reaches
+from tortie.kubernetes.names import interface_name
+from tortie.linux.namespaces import in_namespace
 
 pytestmark = pytest.mark.root
 
@@ -222,3 +224,43 @@ def test_the_tunnel_is_put_back(tmp_path):
             repaired(lambda: network(node) == healthy, " ".join(damage))
     finally:
         node.close()
+
+
+SETTINGS = [
+    ("net/ipv4/conf/{0}/rp_filter", "0"),
+    ("net/ipv4/conf/{0}/proxy_arp", "0"),
+    ("net/ipv4/conf/{0}/forwarding", "0"),
+    ("net/ipv6/conf/{0}/proxy_ndp", "0"),
+    ("net/ipv4/ip_forward", "0"),
+]
+
+
+def test_settings_of_interfaces_are_put_right_at_once(busy):
+    """Those that the kernel tells of; with one of them all of its interface's are looked at."""
+    node, interface = busy[0], interface_name("default", "client")
+    silent = f"net/ipv4/conf/{interface}/route_localnet"
+    for name, value in SETTINGS:
+        setting = name.format(interface)
+        before = sysctl_of(node, setting)
+        assert before != value
+        set_sysctl(node, silent, "0")
+        set_sysctl(node, setting, value)
+        repaired(lambda s=setting, b=before: sysctl_of(node, s) == b, setting)
+        if "{0}" in name:
+            repaired(lambda: sysctl_of(node, silent) == "1", silent)
+    until(lambda: contest(node, "sysctls")["repairs"] >= len(SETTINGS), "their count")
+
+
+def test_a_new_workload_is_no_change_by_others(busy):
+    node, _, _ = busy
+    node.attach("another", app="client")
+    assert contest(node, "sysctls")["repairs"] == 0
+
+
+def sysctl_of(node, name):
+    return run(node, "cat", f"/proc/sys/{name}").strip()
+
+
+def set_sysctl(node, name, value):
+    with in_namespace(node.netns):
+        Path("/proc/sys", name).write_text(value)

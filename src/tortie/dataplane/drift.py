@@ -2,7 +2,7 @@
 
 Three kinds of state, each known by what marks it as ours: the tables named `calico`, routes of our
 protocols or in the place of ours, the tunnel devices' addresses and entries. What goes with a link
-comes with news of links; sysctls give no notification and wait for the timer.
+comes with news of links. Of interfaces' settings the kernel tells the value, and not who set it.
 """
 
 import socket
@@ -13,8 +13,10 @@ from typing import NamedTuple
 from tortie.dataplane.nftables.driver import NftablesDataplane
 from tortie.dataplane.nftables.names import TABLE
 from tortie.dataplane.routes import RouteDriver, RouteSettings
+from tortie.dataplane.routes.sysctls import Sysctls
 from tortie.linux.netlink.nftevents import Transaction, TransactionMonitor
 from tortie.linux.netlink.rtforeign import ForeignChange, ForeignMonitor
+from tortie.linux.netlink.rtnetconf import ConfChange, ConfMonitor
 from tortie.linux.netlink.rtroute import KernelRoute
 
 _LOST = "notifications were lost"
@@ -53,9 +55,10 @@ class DriftWatch:
         ports: Callable[..., frozenset[int]],
         routes: RouteSettings,
         tunnels: Owners,
+        sysctls: Sysctls,
     ) -> None:
         self._handler, self._ports, self._routes = handler, ports, routes
-        self._tunnels = tunnels
+        self._tunnels, self._sysctls = tunnels, sysctls
         self._firewall = TransactionMonitor(
             TABLE, ports(NftablesDataplane.name), self._transaction, self._firewall_lost
         )
@@ -65,16 +68,31 @@ class DriftWatch:
         except OSError:
             self._firewall.close()
             raise
+        try:
+            self._settings = ConfMonitor(self._setting, self._settings_lost)
+        except OSError:
+            self._firewall.close()
+            self._network.close()
+            raise
 
     def start(self) -> None:
         """Tell from the running loop from now on; what came since the making first."""
         self._firewall.start()
         self._network.start()
+        self._settings.start()
 
     def close(self) -> None:
         """Stop; closing it twice is harmless."""
         self._firewall.close()
         self._network.close()
+        self._settings.close()
+
+    def _setting(self, change: ConfChange) -> None:
+        if self._sysctls.differs(change):
+            self._handler(Drift(Sysctls.name, _sender(0)))
+
+    def _settings_lost(self) -> None:
+        self._handler(Drift(RouteDriver.name, _LOST))  # whose resync writes all of them
 
     def _transaction(self, found: Transaction) -> None:
         self._handler(Drift(NftablesDataplane.name, str(found)))

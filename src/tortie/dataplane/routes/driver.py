@@ -42,7 +42,7 @@ class RouteDriver:
         self._flows: Flows  # with the socket
         self._table: RouteTable  # from the first opening of the socket on
         self._desired = DesiredRoutes(self._settings)
-        self._sysctls = Sysctls()
+        self.sysctls = Sysctls()  # beside it in the agent, a driver of its own
         self._links: dict[str, Link] = {}  # those that are up, of the names that matter
         self._pending: set[Prefix] = set()
         self._unseen: set[str] = set()  # interfaces to look at
@@ -97,7 +97,7 @@ class RouteDriver:
         elif not self._settings.is_workload(name):
             depending = self._desired.direct()
         if event == "gone":
-            self._sysctls.gone(name)  # its settings went with it, and its index may come again
+            self.sysctls.gone(name)  # its settings went with it, and its index may come again
         self._pending |= depending
         return self._guarded(lambda table, links: self._look_and_settle(depending, table, links))
 
@@ -113,7 +113,7 @@ class RouteDriver:
         return (
             link is not None
             and link.running
-            and self._sysctls.done(endpoint, link.index)
+            and self.sysctls.done(endpoint, link.index)
             and (self._settings.disabled or self._all_held(endpoint))
         )
 
@@ -131,7 +131,7 @@ class RouteDriver:
         except (OSError, ValueError):
             self.close()  # half-read answers and half-known state go with it
             raise
-        return Applied((*self._sysctls.failures, *self._failures.values()))
+        return Applied((*self.sysctls.failures, *self._failures.values()))
 
     def _opened(self) -> tuple[RouteTable, Links]:
         if self._socket is None:
@@ -153,7 +153,7 @@ class RouteDriver:
         if not self._settings.disabled:
             strays = table.read(self._wanted, {link.index: link.name for link in found})
         self._unseen.clear()
-        self._sysctls.forget()
+        self.sysctls.forget()
         self._configure(self._desired.interfaces)
         self._failures.clear()
         self._pending = set(self._desired.destinations()) | table.known.keys()
@@ -203,16 +203,16 @@ class RouteDriver:
             link = self._links.get(name)
             owners = self._desired.interfaces.get(name)
             if link is None or not owners:
-                self._sysctls.gone(name)
+                self.sysctls.gone(name)
             else:
-                self._sysctls.configure(self._desired.endpoints[min(owners)], link.index)
+                self.sysctls.configure(self._desired.endpoints[min(owners)], link.index)
 
     def _write_pending(self, table: RouteTable) -> None:
         pending, self._pending = self._pending, set()
         if self._settings.disabled:
             pending = set()
         if self._settings.ip_forwarding:
-            self._sysctls.forward({4} | {destination.version for destination in pending})
+            self.sysctls.forward({4} | {destination.version for destination in pending})
         for destination in pending:
             self._failures.pop(destination, None)
         arriving = {one for one in pending if self._arrives(one, table)}
