@@ -95,12 +95,14 @@ class Pens:
 
 
 def in_one_order(listing: str) -> str:
-    """A hash table lists its elements in any order."""
+    """A hash table lists its elements in any order, a table its objects in that of their making."""
 
     def ordered(found: re.Match[str]) -> str:
         return f"{{ {', '.join(sorted(one.strip() for one in found[1].split(',')))} }}"
 
-    return re.sub(r"\{ ([^{}]*) \}", ordered, listing)
+    tables = re.split(r"^(?=table )", re.sub(r"\{ ([^{}]*) \}", ordered, listing), flags=re.M)
+    objects = [re.split(r"^\t(?=set |map |chain )", one, flags=re.M) for one in tables]
+    return "\n".join(line.rstrip("}\n\t") for one in objects for line in sorted(one))
 
 
 @pytest.fixture(scope="module")
@@ -174,3 +176,8 @@ def test_what_settings_make_is_listed_alike(pens: Pens, settings: NftSettings) -
 @given(st.sampled_from(["{ b, a }", "{ 1 . 2, 0 . 1,\n\t\t 4 : jump x }"]))
 def test_lists_are_put_in_one_order(text: str) -> None:
     assert in_one_order(text) == in_one_order(in_one_order(text))
+
+
+def test_other_rules_are_told_apart() -> None:
+    one, other = (f"table ip a {{\n\tchain b {{\n\t\t{rule}\n\t}}\n}}" for rule in ("x", "y"))
+    assert in_one_order(one) != in_one_order(other)

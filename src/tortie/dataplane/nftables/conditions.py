@@ -34,6 +34,7 @@ from tortie.policy.program import IcmpMatch, PeerMatch, Rule
 
 Ranges = tuple[tuple[Field, tuple[Span, ...]], ...]  # what each field must be within
 NO_RANGES: Ranges = ()
+_ANYBODY = PeerMatch()
 
 
 class _Class(Enum):
@@ -59,6 +60,9 @@ class Match(Struct, frozen=True):
     def line(self) -> Line:
         """As terms of a rule."""
         return (*(within(field, found) for field, found in self.ranges), *self.rest)
+
+
+_NO_CONDITION = (Match(),)
 
 
 class _Either(NamedTuple):
@@ -172,6 +176,8 @@ def _peer(
     peer: PeerMatch, family: Family, kind: _Class, end: _End, disjoint: bool
 ) -> tuple[Match, ...]:
     """The alternatives for one end."""
+    if peer == _ANYBODY:
+        return _NO_CONDITION
     address = _addresses(peer, family, end)
     ports = _ports(peer, family, end, disjoint) if kind is _Class.PORTED else _portless(peer)
     return () if address is None else tuple(address + port for port in ports)
@@ -181,10 +187,10 @@ def _addresses(peer: PeerMatch, family: Family, end: _End) -> Match | None:
     """Nets and sets of addresses; None when no address of this family can match."""
     field = end.address[family.version]
     rest: list[Term] = []
-    wanted = net_spans(disjoint_nets(peer.nets, family))
+    wanted = net_spans(disjoint_nets(peer.nets, family)) if peer.nets else ()
     if peer.nets and not wanted:
         return None
-    if excluded := net_spans(disjoint_nets(peer.not_nets, family)):
+    if peer.not_nets and (excluded := net_spans(disjoint_nets(peer.not_nets, family))):
         if _is_all(field, excluded):
             return None
         rest.append(within(field, excluded, negated=True))
@@ -204,6 +210,8 @@ def _portless(peer: PeerMatch) -> tuple[Match, ...]:
 
 
 def _ports(peer: PeerMatch, family: Family, end: _End, disjoint: bool) -> tuple[Match, ...]:
+    if not (peer.ports or peer.port_sets or peer.services or peer.not_ports or peer.not_port_sets):
+        return _NO_CONDITION
     always = [_in_set(family, end, one).holds for one in peer.services]
     always += [Match(rest=(_in_set(family, end, one).fails,)) for one in peer.not_port_sets]
     if peer.not_ports:
@@ -241,10 +249,10 @@ def net_spans(nets: Iterable[Prefix]) -> tuple[Span, ...]:
 def joined(found: Iterable[Span]) -> tuple[Span, ...]:
     """Ranges of numbers as few, without overlaps: the kernel refuses these in a set.
 
-    Single values alone stay single: a hash table serves them best.
+    Several single values stay single where not all are neighbours: a hash table serves them best.
     """
     listed = sorted(set(found))
-    if all(one.first == one.last for one in listed):
+    if len(listed) == 1:
         return tuple(listed)
     kept: list[Span] = []
     for one in listed:
@@ -252,6 +260,8 @@ def joined(found: Iterable[Span]) -> tuple[Span, ...]:
             kept[-1] = Span(kept[-1].first, max(int(kept[-1].last), int(one.last)))
         else:
             kept.append(one)
+    if len(kept) > 1 and all(one.first == one.last for one in listed):
+        return tuple(listed)
     return tuple(kept)
 
 

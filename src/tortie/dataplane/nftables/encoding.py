@@ -72,6 +72,7 @@ class RuleWriter:
     def rules(self, chain: str, lines: Iterable[Line]) -> Iterator[Request]:
         """The requests that add the rules to the chain, each behind those of its own sets."""
         place = nfobjects.rule_place(self._table, chain)
+        names = (f"__{chain}-{number}" for number in count(1))
         for line in lines:
             steps, comment = encoded(line)
             about = RuleRef(chain, line)
@@ -80,22 +81,18 @@ class RuleWriter:
                 if isinstance(step, bytes):
                     expressions.append(step)
                 else:
-                    number = next(self._numbers)
-                    yield from self._made(step, number, about)
-                    expressions.append(_lookup(step, number))
+                    number, name = next(self._numbers), next(names)
+                    yield from self._made(step, number, name, about)
+                    expressions.append(_lookup(step, number, name))
             yield nfobjects.add_rule(self._family, place, expressions, comment, about)
 
-    def _made(self, use: SetUse, number: int, about: object) -> Iterator[Request]:
-        target = SetRef(self._family, self._table, _template(use))
+    def _made(self, use: SetUse, number: int, name: str, about: object) -> Iterator[Request]:
+        """A name of ours, which no other set can have: to choose one the kernel reads all names."""
+        target = SetRef(self._family, self._table, name)
         shape, elements = use.made
         return nfobjects.put_anonymous(target, shape, number, elements, about)
 
 
-def _template(use: SetUse) -> str:
-    """The kernel puts a number of its own for %d."""
-    return "__map%d" if use.made.shape.is_map else "__set%d"
-
-
-def _lookup(use: SetUse, number: int) -> bytes:
+def _lookup(use: SetUse, number: int, name: str) -> bytes:
     data = nfexpr.VERDICT if use.made.shape.is_map else None
-    return nfexpr.lookup(_template(use), number, inverted=use.inverted, data=data)
+    return nfexpr.lookup(name, number, inverted=use.inverted, data=data)

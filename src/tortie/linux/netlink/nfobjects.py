@@ -10,7 +10,15 @@ from tortie.linux.netlink import nfsets
 from tortie.linux.netlink.nfnetlink import GENERIC, Hook, SetFlag, SetRef
 from tortie.linux.netlink.nfsets import SetShape
 from tortie.linux.netlink.sockets import Request
-from tortie.linux.netlink.wire import NLM_F_APPEND, NLM_F_CREATE, attribute, be32, nested, string
+from tortie.linux.netlink.wire import (
+    NLM_F_APPEND,
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    attribute,
+    be32,
+    nested,
+    string,
+)
 
 _SUBSYSTEM = 10 << 8
 _NEW_TABLE, _DELETE_TABLE = _SUBSYSTEM | 0, _SUBSYSTEM | 2
@@ -98,15 +106,19 @@ def delete_set(target: SetRef, about: object = "") -> Request:
 def put_anonymous(
     target: SetRef, shape: SetShape, set_id: int, elements: Sequence[bytes], about: object = ""
 ) -> Iterator[Request]:
-    """Make a set that lives and dies with the one rule that names it, and never changes."""
-    flags = shape.flags | SetFlag.ANONYMOUS | SetFlag.CONSTANT
+    """Make a set that lives and dies with the one rule that names it, and never changes.
+
+    Its elements name it by its number only: for a name the kernel reads those of all sets.
+    """
+    kind = shape.flags | SetFlag.ANONYMOUS | SetFlag.CONSTANT
     names = attribute(1, string(target.table)) + attribute(2, string(target.name))
-    rest = attribute(3, be32(flags)) + attribute(10, be32(set_id))
+    rest = attribute(3, be32(kind)) + attribute(10, be32(set_id))
     size = nfsets.declared(shape, len(elements))
-    yield _request(_NEW_SET, target.family, names + rest + size, NLM_F_CREATE, about)
-    names += attribute(4, be32(set_id))
+    flags = NLM_F_CREATE | NLM_F_EXCL
+    yield _request(_NEW_SET, target.family, names + rest + size, flags, about)
+    numbered = attribute(1, string(target.table)) + attribute(4, be32(set_id))
     for group in nfsets.grouped(elements):
-        listed = names + nested(3, group)
+        listed = numbered + nested(3, group)
         yield _request(_NEW_ELEMENT, target.family, listed, NLM_F_CREATE, about)
 
 
