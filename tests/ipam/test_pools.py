@@ -6,7 +6,7 @@ import pytest
 
 from strategies.ipam import pool
 from tortie.ipam import NoPool
-from tortie.ipam.names import affinity_key, block_key, handle_key
+from tortie.ipam.names import Owner, affinity_key, block_key, handle_key
 from tortie.ipam.pools import Query, blocks_for, range_of, select
 from tortie.net import parse_network
 
@@ -81,7 +81,7 @@ def test_huge_pools_are_walked_lazily() -> None:
 def test_names_are_those_of_calico() -> None:
     cidr = parse_network("192.168.0.0/26")
     assert block_key(cidr).name == "192-168-0-0-26"
-    assert affinity_key("n1", cidr).name == "n1-192-168-0-0-26"
+    assert affinity_key(Owner("n1"), cidr).name == "n1-192-168-0-0-26"
     assert block_key(parse_network("fd00:10::40/122")).name == "fd00-10--40-122"
     assert handle_key("k8s-pod-network.ABC").name == "k8s-pod-network.abc"
-    assert len(affinity_key("n" * 250, cidr).name) <= 253
+    assert len(affinity_key(Owner("n" * 250), cidr).name) <= 253

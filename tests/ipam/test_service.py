@@ -19,7 +19,7 @@ from tortie.ipam import (
     NoPool,
     ReleaseRequest,
 )
-from tortie.ipam.names import affinity_key, block_key, handle_key
+from tortie.ipam.names import Owner, affinity_key, block_key, handle_key
 from tortie.net import Prefix, parse_network
 
 V4, V6 = pool("v4", "10.0.0.0/24", block_size=28), pool("v6", "fd00::/120", block_size=124)
@@ -33,7 +33,7 @@ def test_an_address_is_recorded_with_block_affinity_and_handle() -> None:
         assert parse_network(block.spec.cidr).contains(address)
         assert block.spec.affinity == "host:n1"
         assert block.spec.attributes[0].secondary["pod"] == "x"
-        claim = await store.get(affinity_key("n1", parse_network(block.spec.cidr)))
+        claim = await store.get(affinity_key(Owner("n1"), parse_network(block.spec.cidr)))
         assert cast(BlockAffinity, claim).spec.state == "confirmed"
         assert await ipam.addresses_of("h1") == (address,)
         assert (await store.get(handle_key("h1"))).metadata.name == "h1"
@@ -257,13 +257,13 @@ def test_half_done_claims_are_finished(state: str, with_block: bool) -> None:
     async def scenario(store: Datastore, ipam: IPAM) -> None:
         await ipam.auto_assign(ask())
         await ipam.release_by_handle("h1")
-        claim = cast(BlockAffinity, await store.get(affinity_key("n1", cidr)))
+        claim = cast(BlockAffinity, await store.get(affinity_key(Owner("n1"), cidr)))
         await store.update(replace(claim, spec=replace(claim.spec, state=state)))
         if not with_block:
             await store.delete(block_key(cidr))
         for _ in range(2):
             await IPAM(store).auto_assign(ask(handle="h2"))
-        claim = cast(BlockAffinity, await store.get(affinity_key("n1", cidr)))
+        claim = cast(BlockAffinity, await store.get(affinity_key(Owner("n1"), cidr)))
         assert claim.spec.state == "confirmed"
         assert cast(IPAMBlock, await store.get(block_key(cidr))).spec.affinity == "host:n1"
 
@@ -275,9 +275,9 @@ def test_a_block_that_names_the_node_without_a_claim_is_claimed_again() -> None:
 
     async def scenario(store: Datastore, ipam: IPAM) -> None:
         await ipam.auto_assign(ask())
-        await store.delete(affinity_key("n1", cidr))
+        await store.delete(affinity_key(Owner("n1"), cidr))
         await IPAM(store).auto_assign(ask(handle="h2"))
-        assert (await store.get(affinity_key("n1", cidr))).key
+        assert (await store.get(affinity_key(Owner("n1"), cidr))).key
 
     run(
         pool("p", "10.0.0.0/28", block_size=28),
@@ -292,7 +292,7 @@ def test_a_claim_to_anothers_block_is_dropped() -> None:
         claim = cast(BlockAffinity, (await store.list("BlockAffinity")).resources[0])
         spec = type(claim.spec)(state="pending", node="n2", type="host", cidr=claim.spec.cidr)
         await store.create(BlockAffinity(metadata=ObjectMeta(name="n2-x"), spec=spec))
-        wrong = affinity_key("n2", parse_network(claim.spec.cidr))
+        wrong = affinity_key(Owner("n2"), parse_network(claim.spec.cidr))
         await store.create(BlockAffinity(metadata=ObjectMeta(name=wrong.name), spec=spec))
         await ipam.auto_assign(ask("n2", "h2"))
         with pytest.raises(NotFound):
@@ -328,3 +328,21 @@ def test_a_no_pool_error_is_an_ipam_error() -> None:
             await ipam.auto_assign(ask())
 
     run(scenario=scenario)
+
+
+def test_a_load_balancers_address_is_of_a_block_that_no_node_has() -> None:
+    async def scenario(store: Datastore, ipam: IPAM) -> None:
+        request = ask(node="n1", use="LoadBalancer", handle="lb-1")
+        (address,) = (await ipam.auto_assign(request)).ips
+        (block,) = await blocks_in(store)
+        assert block.spec.affinity == "virtual:load-balancer"
+        await ipam.release_node("n1")
+        await ipam.release_node("load-balancer")  # a node of this name has nothing to do with it
+        (claim,) = (await store.list("BlockAffinity")).resources
+        assert cast(BlockAffinity, claim).spec.type == "virtual"
+        assert await ipam.addresses_of("lb-1") == (address,)
+        again = (await ipam.auto_assign(ask(node="n2", use="LoadBalancer", handle="lb-2"))).ips
+        assert parse_network(block.spec.cidr).contains(again[0])
+
+    balancers = pool("p", "10.0.0.0/24", block_size=28, allowed_uses=("LoadBalancer",))
+    run(balancers, scenario=scenario)

@@ -6,7 +6,7 @@ from strategies.ipam import ask, blocks_in, configuration, pool, run
 from tortie.api import IPReservation, IPReservationSpec, ObjectMeta
 from tortie.datastore import Datastore, NotFound
 from tortie.ipam import IPAM, Exhausted, FixedRequest
-from tortie.ipam.names import affinity_key
+from tortie.ipam.names import Owner, affinity_key
 from tortie.net import Prefix, parse_network
 
 V4 = pool("v4", "10.0.0.0/24", block_size=28)
@@ -135,7 +135,7 @@ def test_an_unused_block_of_another_node_is_taken_over_where_there_is_no_other(
         (block,) = await blocks_in(store)
         assert block.spec.affinity == "host:n2"
         with pytest.raises(NotFound):
-            await store.get(affinity_key("n1", parse_network("10.0.0.0/30")))
+            await store.get(affinity_key(Owner("n1"), parse_network("10.0.0.0/30")))
         with pytest.raises(Exhausted):  # what n1 knew of its block is out of date
             await ipam.auto_assign(ask(count4=4))
 

@@ -1,7 +1,7 @@
 """A node's claims to blocks, and how two nodes never both get one.
 
 The order of writes is what makes a crash harmless: the claim is written as pending, then the block
-is created with the node's name (creating decides the race), then the claim is confirmed. Releasing
+is created with the owner's name (creating decides the race), then the claim is confirmed. Releasing
 goes the other way round: the claim says pendingDeletion, the block loses the name or goes, then the
 claim goes. Whoever finds a half-done claim of its own node finishes it.
 """
@@ -25,7 +25,7 @@ from tortie.datastore import AlreadyExists, Conflict, Datastore, Listing, NotFou
 from tortie.datastore.retry import ATTEMPTS, pause
 from tortie.ipam.block import empty_block, is_empty, is_sound
 from tortie.ipam.errors import IpamError
-from tortie.ipam.names import affinity_key, block_key, owner
+from tortie.ipam.names import Owner, affinity_key, block_key
 from tortie.net import Prefix, parse_network
 
 State = Literal["pending", "confirmed", "pendingDeletion"]
@@ -38,48 +38,48 @@ class Affinities:
         self._store = store
         self._clock = clock
 
-    async def blocks_of(self, node: str, strict: bool) -> list[IPAMBlock]:
-        """The blocks that belong to a node, half-done claims and releases finished."""
-        own = claims_of(node, await self._store.list("BlockAffinity"))
+    async def blocks_of(self, owner: Owner, strict: bool) -> list[IPAMBlock]:
+        """The blocks that belong to it, half-done claims and releases finished."""
+        own = claims_of(owner, await self._store.list("BlockAffinity"))
         found = await asyncio.gather(*(self._settled(claim, strict) for claim in own))
         return [block for block in found if block is not None]
 
-    async def claim(self, node: str, cidr: Prefix, strict: bool) -> IPAMBlock | None:
-        """The block, now the node's; None where somebody else has it."""
-        claim = await self._pending(node, cidr)
+    async def claim(self, owner: Owner, cidr: Prefix, strict: bool) -> IPAMBlock | None:
+        """The block, now the owner's; None where somebody else has it."""
+        claim = await self._pending(owner, cidr)
         if claim is None:
             return None
-        block = await self._made(node, cidr, strict)
-        if block is None or not is_sound(block.spec) or not belongs(block, node):
+        block = await self._made(owner, cidr, strict)
+        if block is None or not is_sound(block.spec) or not belongs(block, owner):
             await self._dropped(claim)
             return None
         if not await self._confirmed(claim):
-            await self.release(node, cidr)  # given up while we claimed: so is the block
+            await self.release(owner, cidr)  # given up while we claimed: so is the block
             return None
         return block
 
-    async def release(self, node: str, cidr: Prefix) -> None:
+    async def release(self, owner: Owner, cidr: Prefix) -> None:
         """Give up a block and the claim to it, if there are such.
 
         An empty block goes; from one in use only the name goes.
         """
         for attempt in range(ATTEMPTS):
-            claim = cast(BlockAffinity | None, await self._get(affinity_key(node, cidr)))
-            if await self._released(claim, node, cidr):
+            claim = cast(BlockAffinity | None, await self._get(affinity_key(owner, cidr)))
+            if await self._released(claim, owner, cidr):
                 return
             await pause(attempt)
-        raise Conflict(f"the claim of {node} to {cidr} changed under {ATTEMPTS} attempts: retry")
+        raise Conflict(f"the claim of {owner} to {cidr} changed under {ATTEMPTS} attempts: retry")
 
-    async def release_empty(self, node: str, cidr: Prefix) -> bool:
+    async def release_empty(self, owner: Owner, cidr: Prefix) -> bool:
         """Give up a block of another node if nobody uses it; whether that was so.
 
         An assignment that its node has under way fails to write the block, and looks again.
         """
-        claim = cast(BlockAffinity | None, await self._get(affinity_key(node, cidr)))
+        claim = cast(BlockAffinity | None, await self._get(affinity_key(owner, cidr)))
         block = await self.block(cidr)
         if claim is None or claim.spec.state != "confirmed":
             return False
-        if block is None or not belongs(block, node) or not is_empty(block.spec):
+        if block is None or not belongs(block, owner) or not is_empty(block.spec):
             return False
         going = claim
         try:
@@ -105,22 +105,24 @@ class Affinities:
         return found
 
     async def _settled(self, claim: BlockAffinity, strict: bool) -> IPAMBlock | None:
-        node, cidr = claim.spec.node, parse_network(claim.spec.cidr)
+        owner, cidr = claimant(claim), parse_network(claim.spec.cidr)
         if claim.spec.state == "pendingDeletion":
-            await self.release(node, cidr)
+            await self.release(owner, cidr)
             return None
         block = cast(IPAMBlock | None, await self._get(block_key(cidr)))
         if block is not None and not is_sound(block.spec):
-            return None  # the node's other blocks still serve
-        if claim.spec.state == "confirmed" and block is not None and belongs(block, node):
+            return None  # the owner's other blocks still serve
+        if claim.spec.state == "confirmed" and block is not None and belongs(block, owner):
             return block
-        return await self.claim(node, cidr, strict)
+        return await self.claim(owner, cidr, strict)
 
-    async def _pending(self, node: str, cidr: Prefix) -> BlockAffinity | None:
+    async def _pending(self, owner: Owner, cidr: Prefix) -> BlockAffinity | None:
         """The claim, new or found; None for one that is being given up."""
         fresh = BlockAffinity(
-            metadata=ObjectMeta(name=affinity_key(node, cidr).name),
-            spec=BlockAffinitySpec(state="pending", node=node, type="host", cidr=str(cidr)),
+            metadata=ObjectMeta(name=affinity_key(owner, cidr).name),
+            spec=BlockAffinitySpec(
+                state="pending", node=owner.name, type=owner.type, cidr=str(cidr)
+            ),
         )
         try:
             return cast(BlockAffinity, await self._store.create(fresh))
@@ -128,10 +130,10 @@ class Affinities:
             found = cast(BlockAffinity | None, await self._get(fresh.key))
         return found if found and found.spec.state != "pendingDeletion" else None
 
-    async def _made(self, node: str, cidr: Prefix, strict: bool) -> IPAMBlock | None:
+    async def _made(self, owner: Owner, cidr: Prefix, strict: bool) -> IPAMBlock | None:
         fresh = IPAMBlock(
             metadata=ObjectMeta(name=block_key(cidr).name),
-            spec=empty_block(cidr, owner(node), strict, self._clock()),
+            spec=empty_block(cidr, str(owner), strict, self._clock()),
         )
         try:
             return cast(IPAMBlock, await self._store.create(fresh))
@@ -148,13 +150,13 @@ class Affinities:
             return found is not None and found.spec.state == "confirmed"
         return True
 
-    async def _released(self, claim: BlockAffinity | None, node: str, cidr: Prefix) -> bool:
+    async def _released(self, claim: BlockAffinity | None, owner: Owner, cidr: Prefix) -> bool:
         try:
             if claim is not None and claim.spec.state != "pendingDeletion":
                 going = _in_state(claim, "pendingDeletion")
                 claim = cast(BlockAffinity, await self._store.update(going))
             block = await self.block(cidr)
-            if block is not None and belongs(block, node):
+            if block is not None and belongs(block, owner):
                 await self._disowned(block)
             if claim is not None:
                 await self._store.delete(claim.key, _revision(claim))
@@ -182,20 +184,25 @@ class Affinities:
             return None
 
 
-def belongs(block: IPAMBlock, node: str) -> bool:
-    """Whether a block is the node's, to take addresses from."""
-    return block.spec.affinity == owner(node) and not block.spec.deleted
+def claimant(claim: BlockAffinity) -> Owner:
+    """Whose claim it is."""
+    return Owner(claim.spec.node, "virtual" if claim.spec.type == "virtual" else "host")
 
 
-def claims_of(node: str, listing: Listing) -> list[BlockAffinity]:
-    """The node's claims among those listed; one whose CIDR is none counts as absent."""
+def belongs(block: IPAMBlock, owner: Owner) -> bool:
+    """Whether a block is the owner's, to take addresses from."""
+    return block.spec.affinity == str(owner) and not block.spec.deleted
+
+
+def claims_of(owner: Owner, listing: Listing) -> list[BlockAffinity]:
+    """The owner's claims among those listed; one whose CIDR is none counts as absent."""
     claims = cast(tuple[BlockAffinity, ...], listing.resources)
-    return [claim for claim in claims if _is_of(claim, node)]
+    return [claim for claim in claims if _is_of(claim, owner)]
 
 
-def _is_of(claim: BlockAffinity, node: str) -> bool:
+def _is_of(claim: BlockAffinity, owner: Owner) -> bool:
     spec = claim.spec
-    if spec.node != node or spec.type not in ("", "host") or spec.deleted:
+    if claimant(claim) != owner or spec.deleted:
         return False
     try:
         parse_network(spec.cidr)

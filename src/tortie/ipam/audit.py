@@ -12,6 +12,7 @@ from typing import Literal
 from msgspec import Struct
 
 from tortie.api import AllocationAttribute, IPAMBlock
+from tortie.ipam.affinities import claimant
 from tortie.ipam.block import cooling, is_sound
 from tortie.ipam.names import node_of
 from tortie.ipam.pools import range_of
@@ -173,7 +174,7 @@ def _claims(blocks: list[IPAMBlock], records: Records) -> Iterator[Finding]:
     owners = {block.spec.cidr: node_of(block.spec.affinity) for block in blocks}
     for claim in sorted(records.claims, key=lambda one: one.metadata.name):
         spec, name = claim.spec, claim.metadata.name
-        if spec.type not in ("", "host") or spec.deleted:
+        if claimant(claim).type != "host" or spec.deleted:
             continue
         if spec.node not in records.nodes:
             yield Finding("claim", name, f"node {spec.node} is gone", "the controllers give it up")

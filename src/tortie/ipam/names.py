@@ -1,6 +1,7 @@
 """Calico's names for blocks, affinities and handles."""
 
 from hashlib import sha256
+from typing import Literal, NamedTuple
 
 from tortie.api import Key
 from tortie.net import Prefix
@@ -14,11 +15,25 @@ def block_key(cidr: Prefix) -> Key:
     return Key("IPAMBlock", "", _dashed(cidr))
 
 
-def affinity_key(node: str, cidr: Prefix) -> Key:
-    """The key of a node's claim to a block: `node-192-168-0-0-26`."""
-    name = f"{node}-{_dashed(cidr)}"
+class Owner(NamedTuple):
+    """Who a block belongs to: a node, or what is none, as the addresses of load balancers."""
+
+    name: str
+    type: Literal["host", "virtual"] = "host"
+
+    def __str__(self) -> str:
+        """How a block names it: "host:n1"."""
+        return f"{self.type}:{self.name}"
+
+
+LOAD_BALANCER = Owner("load-balancer", "virtual")
+
+
+def affinity_key(owner: Owner, cidr: Prefix) -> Key:
+    """The key of a claim to a block: `node-192-168-0-0-26`."""
+    name = f"{owner.name}-{_dashed(cidr)}"
     if len(name) > _LONGEST:
-        name = f"{sha256(node.encode()).hexdigest()}-{_dashed(cidr)}"
+        name = f"{sha256(owner.name.encode()).hexdigest()}-{_dashed(cidr)}"
     return Key("BlockAffinity", "", name)
 
 
@@ -27,15 +42,18 @@ def handle_key(handle: str) -> Key:
     return Key("IPAMHandle", "", handle.lower())
 
 
-def owner(node: str) -> str:
-    """How a block names the node that it belongs to."""
-    return f"host:{node}"
+def owner_of(affinity: str | None) -> Owner | None:
+    """Who a block belongs to, from how it says it; None: nobody."""
+    kind, _, name = (affinity or "").partition(":")
+    if kind == "virtual":
+        return Owner(name, "virtual")
+    return Owner(name) if kind == "host" else None
 
 
 def node_of(affinity: str | None) -> str:
     """The node that a block belongs to; empty: none."""
-    kind, _, name = (affinity or "").partition(":")
-    return name if kind == "host" else ""
+    owner = owner_of(affinity)
+    return owner.name if owner is not None and owner.type == "host" else ""
 
 
 def _dashed(cidr: Prefix) -> str:

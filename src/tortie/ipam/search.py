@@ -13,7 +13,7 @@ from tortie.datastore import Datastore
 from tortie.ipam.affinities import Affinities, belongs
 from tortie.ipam.block import Taken, is_sound, take
 from tortie.ipam.errors import Exhausted
-from tortie.ipam.names import node_of, owner
+from tortie.ipam.names import Owner, owner_of
 from tortie.ipam.pools import Range, blocks_for
 from tortie.ipam.taking import Blocks
 from tortie.ipam.terms import Terms
@@ -23,9 +23,9 @@ MOST_BLOCKS = 20  # of a node, where the configuration says 0
 
 
 class Ask(NamedTuple):
-    """`number` addresses of `ranges` (all of one family) for `node`, noted as held by `by`."""
+    """`number` addresses of `ranges` (all of one family) for `owner`, noted as held by `by`."""
 
-    node: str
+    owner: Owner
     number: int
     ranges: Sequence[Range]
     by: AllocationAttribute
@@ -55,9 +55,9 @@ class Search:
     ) -> AsyncGenerator[tuple[Prefix, IPAMBlock], None]:
         """Blocks that may have free addresses."""
         for cidr, known in list(self._blocks.last.items()):
-            if belongs(known, ask.node) and _is_within(cidr, ask.ranges):
+            if belongs(known, ask.owner) and _is_within(cidr, ask.ranges):
                 yield cidr, known
-        own = await self._affinities.blocks_of(ask.node, terms.config.strict_affinity)
+        own = await self._affinities.blocks_of(ask.owner, terms.config.strict_affinity)
         for block in own:
             cidr = parse_network(block.spec.cidr)
             if _is_within(cidr, ask.ranges) and terms.has_room(block.spec):
@@ -74,7 +74,7 @@ class Search:
         owned = sum(cidr.version == ask.ranges[0].cidr.version for cidr in own)
         if not terms.config.auto_allocate_blocks or owned >= most:
             return
-        others = [block for block in await self._all() if not belongs(block, ask.node)]
+        others = [block for block in await self._all() if not belongs(block, ask.owner)]
         for claims in (self._unclaimed(ask, terms, own, others), self._unused(ask, terms, others)):
             async with aclosing(claims):
                 async for block in claims:
@@ -89,7 +89,7 @@ class Search:
         # One that names the node without a claim, as a crash can leave it, is claimed anew.
         taken = own | {parse_network(block.spec.cidr) for block in others}
         for pool in ask.ranges:
-            for cidr in blocks_for(ask.node, pool):
+            for cidr in blocks_for(ask.owner.name, pool):
                 if cidr not in taken and not terms.is_reserved(cidr):
                     block = await self._claimed(ask, terms, cidr)
                     if block is not None:
@@ -100,26 +100,26 @@ class Search:
     ) -> AsyncGenerator[IPAMBlock, None]:
         """Blocks that another node has, empty, and not only since a moment ago."""
         for block in others:
-            cidr, node = parse_network(block.spec.cidr), node_of(block.spec.affinity)
-            if not node or not _is_within(cidr, ask.ranges) or not terms.is_left_empty(block.spec):
+            cidr, other = parse_network(block.spec.cidr), owner_of(block.spec.affinity)
+            if not _is_within(cidr, ask.ranges) or not terms.is_left_empty(block.spec):
                 continue
-            if await self._affinities.release_empty(node, cidr):
+            if other is not None and await self._affinities.release_empty(other, cidr):
                 claimed = await self._claimed(ask, terms, cidr)
                 if claimed is not None:
                     yield claimed
 
     async def _claimed(self, ask: Ask, terms: Terms, cidr: Prefix) -> IPAMBlock | None:
-        return await self._affinities.claim(ask.node, cidr, terms.config.strict_affinity)
+        return await self._affinities.claim(ask.owner, cidr, terms.config.strict_affinity)
 
     async def _others(self, ask: Ask, terms: Terms) -> AsyncIterator[IPAMBlock]:
         everything = {parse_network(block.spec.cidr): block for block in await self._all()}
         for pool in ask.ranges:
-            start = next(blocks_for(ask.node, pool))
+            start = next(blocks_for(ask.owner.name, pool))
             inside = sorted(cidr for cidr in everything if pool.cidr.contains(cidr))
             # Each node begins at a place of its own, as with new blocks.
             for cidr in sorted(inside, key=lambda cidr: cidr < start):
                 block = everything[cidr]
-                if not belongs(block, ask.node) and terms.has_room(block.spec):
+                if not belongs(block, ask.owner) and terms.has_room(block.spec):
                     yield block
 
     async def _all(self) -> list[IPAMBlock]:
@@ -132,7 +132,7 @@ def _choice(ask: Ask, terms: Terms, number: int) -> Callable[[IPAMBlockSpec], Ta
     """What to take of a block: looked at again whenever the block turns out to have changed."""
 
     def choose(spec: IPAMBlockSpec) -> Taken:
-        own = spec.affinity == owner(ask.node)
+        own = spec.affinity == str(ask.owner)
         if spec.deleted or (not own and (terms.config.strict_affinity or spec.strict_affinity)):
             return Taken(spec, ())
         reserved = terms.reserved_in(parse_network(spec.cidr))
@@ -151,6 +151,6 @@ def _exhausted(ask: Ask, config: IPAMConfigurationSpec, missing: int) -> Exhaust
     if config.strict_affinity:
         limits += ", none borrowed from other nodes (strictAffinity)"
     return Exhausted(
-        f"no address left for node {ask.node}: {missing} missing in {pools}; {limits}. "
+        f"no address left for {ask.owner.name}: {missing} missing in {pools}; {limits}. "
         "Add a pool, or release what is not used"
     )

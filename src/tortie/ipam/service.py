@@ -20,10 +20,10 @@ from tortie.api import (
 from tortie.datastore import Datastore, DatastoreError, NotFound
 from tortie.datastore.cluster import check_unlocked
 from tortie.datastore.retry import ATTEMPTS, pause
-from tortie.ipam.affinities import Affinities, belongs, claims_of
+from tortie.ipam.affinities import Affinities, belongs, claimant, claims_of
 from tortie.ipam.block import Taken, held_by, holder, holder_of, is_sound, take_address
 from tortie.ipam.errors import AlreadyAssigned, Exhausted, IpamError, NoPool
-from tortie.ipam.names import CONFIGURATION, owner
+from tortie.ipam.names import CONFIGURATION, LOAD_BALANCER, Owner
 from tortie.ipam.pools import (
     Query,
     Range,
@@ -86,7 +86,7 @@ class IPAM:
                 if count:
                     ranges = select(pools, await self._query(request, version, requested, pools))
                     by = _holder(request, terms)
-                    ask = Ask(request.node, count, ranges, by)
+                    ask = Ask(_owner(request), count, ranges, by)
                     await self._search.find(ask, terms, taken)
         except (IpamError, DatastoreError):
             with suppress(DatastoreError):  # the first error counts; the handle tells of the rest
@@ -116,7 +116,7 @@ class IPAM:
             return Taken(take_address(spec, request.address, by), (request.address,))
 
         if await self._affinities.block(cidr) is None:
-            await self._affinities.claim(request.node, cidr, config.strict_affinity)
+            await self._affinities.claim(_owner(request), cidr, config.strict_affinity)
         if not await self._blocks.take(cidr, None, by, choose):
             await self._check_held(cidr, request)
         return Assignment((request.address,))
@@ -170,22 +170,23 @@ class IPAM:
     async def release_node(self, node: str) -> None:
         """Give up all blocks of a node that is gone. Addresses in use stay with their handles."""
         await self._gate(self._store)
-        claims = claims_of(node, await self._store.list("BlockAffinity"))
+        owner = Owner(node)
+        claims = claims_of(owner, await self._store.list("BlockAffinity"))
         blocks = cast(tuple[IPAMBlock, ...], (await self._store.list("IPAMBlock")).resources)
-        own = (block for block in blocks if belongs(block, node) and is_sound(block.spec))
+        own = (block for block in blocks if belongs(block, owner) and is_sound(block.spec))
         cidrs = {claim.spec.cidr for claim in claims} | {block.spec.cidr for block in own}
         for cidr in sorted(cidrs):
-            await self._affinities.release(node, parse_network(cidr))
+            await self._affinities.release(owner, parse_network(cidr))
 
     async def release_pool(self, pool: Prefix) -> None:
         """Give up all nodes' blocks of a pool. Addresses in use stay with their handles."""
         await self._gate(self._store)
         listing = await self._store.list("BlockAffinity")
-        nodes = {claim.spec.node for claim in cast(tuple[BlockAffinity, ...], listing.resources)}
-        for node in sorted(nodes):
-            for claim in claims_of(node, listing):
+        owners = set(map(claimant, cast(tuple[BlockAffinity, ...], listing.resources)))
+        for owner in sorted(owners):
+            for claim in claims_of(owner, listing):
                 if pool.contains(cidr := parse_network(claim.spec.cidr)):
-                    await self._affinities.release(node, cidr)
+                    await self._affinities.release(owner, cidr)
 
     async def _check_held(self, cidr: Prefix, request: FixedRequest) -> None:
         """Nothing was taken: fine if the handle had it already."""
@@ -268,6 +269,11 @@ class IPAM:
             return {}
 
 
+def _owner(request: AssignRequest | FixedRequest) -> Owner:
+    """A load balancer's address is no node's: its block is left to no node."""
+    return LOAD_BALANCER if request.use == "LoadBalancer" else Owner(request.node)
+
+
 def _holder(request: AssignRequest | FixedRequest, terms: Terms) -> AllocationAttribute:
     return holder(request.handle, {"timestamp": terms.now, **request.attributes})
 
@@ -296,7 +302,7 @@ def _check_fixed(spec: IPAMBlockSpec, request: FixedRequest, strict: bool) -> No
             f"{request.address} is held by {found.handle_id or 'somebody'} "
             f"({dict(found.secondary)}): release it there, or choose another"
         )
-    if found is None and spec.affinity != owner(request.node) and (strict or spec.strict_affinity):
+    if found is None and spec.affinity != str(_owner(request)) and (strict or spec.strict_affinity):
         raise Exhausted(
             f"{request.address} is of block {spec.cidr}, which belongs to {spec.affinity}: with "
             f"strictAffinity node {request.node} can't have it"

@@ -19,7 +19,7 @@ from tortie.datastore.etcd.layout import (
     paths_of,
     spans,
 )
-from tortie.ipam.names import affinity_key, block_key, handle_key
+from tortie.ipam.names import Owner, affinity_key, block_key, handle_key
 from tortie.net import parse_network
 
 V3 = "/calico/resources/v3/projectcalico.org"
@@ -134,7 +134,7 @@ def test_ipams_own_names_lead_to_calicos_keys_and_back(block, node, kind) -> Non
     assert paths_of(block_key(cidr)) == (place,)
     assert key_of(place) == block_key(cidr)
     claim = f"/calico/ipam/v2/{kind}/{node}/{family}/block/{flat}".encode()
-    key = affinity_key(node, cidr)
+    key = affinity_key(Owner(node), cidr)
     assert key_of(claim) == key
     assert needs_search(key) or claim in paths_of(key)
 
