@@ -24,11 +24,14 @@ from tortie.linux.routes import Routes
 from tortie.linux.rules import Rules
 from tortie.net import Prefix, parse_network, parse_prefix
 from tortie.policy.program import Endpoint, EndpointId
+from vm.features import missing
 
 pytestmark = [
     pytest.mark.root,
+    pytest.mark.vm,  # in the virtual machine it is the kernel's own device
     pytest.mark.skipif(
-        shutil.which("wireguard-go") is None, reason="needs wireguard-go (Debian's package)"
+        shutil.which("wireguard-go") is None and bool(missing(("wireguard",))),
+        reason="needs wireguard-go (Debian's package), or WireGuard in the kernel",
     ),
 ]
 NO_DAD = 0x02

@@ -131,8 +131,10 @@ class WireguardDriver:
 
     @property
     def _is_wanted(self) -> bool:
-        """What others still know us by stays until they know better."""
-        return self._settings.enabled or self._desired.own is not None
+        """Not without an address of this IP version; and what others still know us by stays until
+        they know better."""
+        on = self._settings.enabled and self._desired.underlay is not None
+        return on or self._desired.own is not None
 
     def _applied(self) -> Applied:
         return Applied(tuple(self._failures.values()))
