@@ -20,10 +20,13 @@ from tortie.dataplane.nftables.chains import (
     TUNNELS_CHAIN,
     Chain,
     clearing,
+    ended,
     marked,
+    packets_of,
 )
 from tortie.dataplane.nftables.conditions import icmpv6, net_spans, udp_to, within
 from tortie.dataplane.nftables.fields import ESTABLISHED, RELATED, Field
+from tortie.dataplane.nftables.ipvs import coming_in
 from tortie.dataplane.nftables.names import ChainName, SetName, set_name
 from tortie.dataplane.nftables.settings import NftSettings
 from tortie.dataplane.nftables.statements import (
@@ -51,7 +54,9 @@ from tortie.dataplane.nftables.terms import (
 )
 from tortie.dataplane.policy.desired import FIXED_SETS
 from tortie.dataplane.policy.families import Family
+from tortie.dataplane.policy.floating import SOURCE_CHAIN
 from tortie.dataplane.policy.nets import disjoint_nets
+from tortie.dataplane.policy.node import IPIP, NodeFacts, tunnel_ends
 from tortie.dataplane.policy.settings import HostAction, LoopAction
 from tortie.engine.delta import ALL_HOSTS, ServiceCidrs
 from tortie.linux.netlink.nfnetlink import Hook
@@ -67,7 +72,7 @@ _RAW = Hook("filter", 0, -300, True)
 _INPUT = Hook("filter", 1, 0, True)
 _FORWARD = Hook("filter", 2, 0, True)
 _SOURCE_NAT = Hook("nat", 4, 100, True)
-_IPIP = 4
+DEFAULT_FACTS = NodeFacts()
 _DHCP: Line = (
     Is(fields.PROTOCOL, UDP),
     Is(fields.SOURCE_PORT, 68),
@@ -82,9 +87,12 @@ _LINK_LOCAL = (Span(0, 0), Span(0xFE80 << 112, (0xFEC0 << 112) - 1))  # ::, fe80
 
 
 @lru_cache(maxsize=8)
-def static_chains(family: Family, settings: NftSettings) -> tuple[Chain, ...]:
+def static_chains(
+    family: Family, settings: NftSettings, facts: NodeFacts = DEFAULT_FACTS
+) -> tuple[Chain, ...]:
     """Every chain that does not depend on a resource."""
     into = _each(fields.INPUT, settings)
+    first = (ended(settings),) if settings.end_denied_flows else ()
     return (
         Chain(ACCEPT_CHAIN, ((SetMark(add=settings.marks.accept),),)),
         Chain(TUNNELS_CHAIN, tuple(_no_tunnels(settings))),
@@ -95,19 +103,29 @@ def static_chains(family: Family, settings: NftSettings) -> tuple[Chain, ...]:
         Chain(ChainName("cali-PREROUTING"), tuple((one, jump(_RPF)) for one in into), _RAW),
         Chain(
             ChainName("cali-INPUT"),
-            (*((one, goto(_TO_HOST)) for one in into), _tunnel_ends(family, settings)),
+            (
+                *first,
+                *(coming_in(settings) if facts.is_ipvs else ()),
+                *((one, goto(_TO_HOST)) for one in into),
+                *_tunnel_ends(family, facts, settings),
+            ),
             _INPUT,
         ),
         Chain(
             ChainName("cali-FORWARD"),
             (
+                *first,
                 *((one, jump(_DISPATCH_FROM)) for one in into),
                 *((one, jump(_DISPATCH_TO)) for one in _each(fields.OUTPUT, settings)),
                 *_loops(settings),
             ),
             _FORWARD,
         ),
-        Chain(ChainName("cali-POSTROUTING"), tuple(_nat_outgoing(family, settings)), _SOURCE_NAT),
+        Chain(
+            ChainName("cali-POSTROUTING"),
+            ((jump(SOURCE_CHAIN),), *_nat_outgoing(family, settings)),
+            _SOURCE_NAT,
+        ),
     )
 
 
@@ -132,7 +150,7 @@ def _no_tunnels(settings: NftSettings) -> Iterator[Line]:
     if not settings.allow_vxlan:
         yield (*udp_to(settings.vxlan_port), *CLOSED)
     if not settings.allow_ipip:
-        yield (Is(fields.PROTOCOL, _IPIP), *CLOSED)
+        yield (Is(fields.PROTOCOL, IPIP), *CLOSED)
 
 
 def _source_check(family: Family, settings: NftSettings) -> Iterator[Line]:
@@ -148,11 +166,13 @@ def _source_check(family: Family, settings: NftSettings) -> Iterator[Line]:
     yield CLOSED
 
 
-def _tunnel_ends(family: Family, settings: NftSettings) -> Line:
-    """What comes out of the tunnel is taken for a workload's: only nodes may put something in."""
+def _tunnel_ends(family: Family, facts: NodeFacts, settings: NftSettings) -> Iterator[Line]:
+    """What comes out of a tunnel is taken for a workload's: only nodes may put something in."""
     hosts = set_name(family.version, ALL_HOSTS)
     stranger = InSet((fields.SOURCE[family.version],), hosts, negated=True)
-    return (*udp_to(settings.vxlan_port), stranger, *CLOSED)
+    for end in tunnel_ends(family, facts.encapsulation, settings):
+        if end.is_open:
+            yield (*packets_of(end), stranger, *CLOSED)
 
 
 def _workload_to_host(family: Family, settings: NftSettings) -> Iterator[Line]:
