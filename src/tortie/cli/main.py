@@ -28,6 +28,8 @@ TORTIE = Group(
         "ipam": Command("ipam", "say who holds addresses, and find those that leaked"),
         "lab": Command("lab", "a cluster of network namespaces on this machine"),
         "agent": Command("agent", "run the node agent in the foreground"),
+        "bgp": Command("bgp", "run this node's BGP in the foreground"),
+        "node": Command("node", "how this node is"),
         "fanout": Command("fanout", "run the server that follows the datastore for many agents"),
         "completion": Command("completion", "let a shell complete words and names"),
         "version": Command("version", "print the version"),

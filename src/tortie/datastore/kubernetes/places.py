@@ -58,7 +58,7 @@ class Place(Struct, frozen=True, kw_only=True):
     def collection(self, namespace: str = "") -> str:
         """The path of all objects; of one namespace where given."""
         root = "/apis" if "/" in self.group_version else "/api"
-        inside = f"/namespaces/{_segment(namespace)}" if namespace and self.namespaced else ""
+        inside = f"/namespaces/{segment(namespace)}" if namespace and self.namespaced else ""
         return f"{root}/{self.group_version}{inside}/{self.plural}"
 
     def path(self, key: Key) -> str:
@@ -68,10 +68,10 @@ class Place(Struct, frozen=True, kw_only=True):
         if self.namespaced != bool(key.namespace):
             rule = "needs metadata.namespace" if self.namespaced else "can't have a namespace"
             raise DatastoreError(f"{key}: a {key.kind} {rule} in Kubernetes")
-        return f"{self.collection(key.namespace)}/{_segment(key.name)}"
+        return f"{self.collection(key.namespace)}/{segment(key.name)}"
 
 
-def _segment(text: str) -> str:
+def segment(text: str) -> str:
     """One segment of a path. A dot alone would be taken for a folder."""
     if text in (".", ".."):
         raise DatastoreError(f"{text!r} is no name")

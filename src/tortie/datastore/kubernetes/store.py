@@ -27,6 +27,7 @@ from tortie.datastore.kubernetes.lists import NotInstalled, pages
 from tortie.datastore.kubernetes.merge import Known, Merge
 from tortie.datastore.kubernetes.objects import Objects, uid_of
 from tortie.datastore.kubernetes.places import Place, Places
+from tortie.datastore.kubernetes.secrets import read_secret
 from tortie.datastore.kubernetes.watches import Stream
 from tortie.datastore.settings import KubernetesSettings
 
@@ -93,6 +94,13 @@ class KubernetesDatastore:
     async def get(self, key: Key) -> Resource:
         """See `Datastore.get`."""
         return await self._objects.get(key)
+
+    async def secret(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
+        """A Secret's data, None where there is none; it is no resource, and is kept nowhere.
+
+        Needs the right to get that one Secret. Raises DatastoreError without anything of it.
+        """
+        return await read_secret(self._client, namespace, name)
 
     async def list(self, kind: str, namespace: str | None = None) -> Listing:
         """See `Datastore.list`. A kind that may be missing on a server then has no objects."""

@@ -1,0 +1,211 @@
+"""What the BGP stream has said so far, as small values: what one node's picture is made of. Pure.
+
+`Cluster.put` says whether this node's picture may be another one now: most of a cluster's changes
+(another node's block, an endpoint elsewhere) are none of this node's business.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import NamedTuple, TypeVar
+
+from tortie.api import BlockAffinity, IPPool, Key, Node, Resource, checks
+from tortie.api.calico.bgp_configuration import BGPConfiguration
+from tortie.api.calico.bgp_filter import BGPFilter
+from tortie.api.calico.bgp_peer import BGPPeer
+from tortie.api.calico.workload_endpoint import WorkloadEndpoint
+from tortie.api.kube.endpoint_slice import EndpointSlice
+from tortie.api.kube.service import Service
+from tortie.bgp.picture import Problem
+from tortie.bgp.values import as_number, cluster_id, node_address
+from tortie.net import Prefix, parse_address
+
+EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers"
+"""A node with this label announces no service addresses."""
+
+
+class Speaker(NamedTuple):
+    """A node, as far as BGP is concerned. Addresses have their subnet's length."""
+
+    name: str
+    labels: Mapping[str, str]
+    ipv4: Prefix | None
+    ipv6: Prefix | None
+    as_number: int | None
+    cluster_id: int | None
+
+    def address(self, version: int) -> Prefix | None:
+        """Its main address of one IP version."""
+        return self.ipv4 if version == 4 else self.ipv6
+
+
+class ServiceFacts(NamedTuple):
+    """A service's addresses by sort; `local`: only nodes with an endpoint take its traffic."""
+
+    cluster: tuple[Prefix, ...]
+    external: tuple[Prefix, ...]
+    balancer: tuple[Prefix, ...]
+    local: bool
+
+
+ServiceName = tuple[str, str]  # namespace, name
+
+_K = TypeVar("_K", bound=Hashable)
+_V = TypeVar("_V")
+_R = TypeVar("_R", bound=Resource)
+
+
+class Cluster:
+    """The resources that BGP on `node` follows from."""
+
+    def __init__(self, node: str) -> None:
+        self.node = node
+        self.speakers: dict[str, Speaker] = {}
+        self.configurations: dict[str, BGPConfiguration] = {}
+        self.peers: dict[str, BGPPeer] = {}
+        self.filters: dict[str, BGPFilter] = {}
+        self.pools: dict[str, IPPool] = {}
+        self.blocks: dict[Key, Prefix] = {}
+        self.services: dict[ServiceName, ServiceFacts] = {}
+        self.here: dict[Key, tuple[ServiceName, int]] = {}  # slices with ready endpoints here
+        self.workloads: dict[Key, WorkloadEndpoint] = {}
+        self.problems: dict[Key, tuple[Problem, ...]] = {}
+
+    def put(self, key: Key, value: Resource | None) -> bool:
+        """Take in a resource, or its end (None). Whether the picture may be another one now."""
+        found: list[Problem] = []
+        changed = self._put(key, value, found)
+        return self._note(key, found) or changed
+
+    def _note(self, key: Key, found: list[Problem]) -> bool:
+        before = self.problems.pop(key, ())
+        if found:
+            self.problems[key] = tuple(found)
+        return before != tuple(found)
+
+    def _put(self, key: Key, value: Resource | None, found: list[Problem]) -> bool:
+        match key.kind:
+            case "Node":
+                speaker = _speaker(value, found) if isinstance(value, Node) else None
+                return _set(self.speakers, key.name, speaker)
+            case "BGPConfiguration":
+                return _set(self.configurations, key.name, _of(value, BGPConfiguration))
+            case "BGPPeer":
+                return _set(self.peers, key.name, _of(value, BGPPeer))
+            case "BGPFilter":
+                return _set(self.filters, key.name, _of(value, BGPFilter))
+            case "IPPool":
+                return _set(self.pools, key.name, _of(value, IPPool))
+            case _:
+                return self._put_many(key, value, found)
+
+    def _put_many(self, key: Key, value: Resource | None, found: list[Problem]) -> bool:
+        """The kinds of which there are many, and of which little is kept."""
+        match key.kind:
+            case "BlockAffinity":
+                block = self._block(value, found) if isinstance(value, BlockAffinity) else None
+                return _set(self.blocks, key, block)
+            case "Service":
+                facts = _service(value) if isinstance(value, Service) else None
+                return _set(self.services, (key.namespace, key.name), facts)
+            case "EndpointSlice":
+                here = self._slice(value) if isinstance(value, EndpointSlice) else None
+                return _set(self.here, key, here)
+            case "WorkloadEndpoint":
+                return _set(self.workloads, key, self._workload(value))
+            case _:
+                return False
+
+    def _block(self, value: BlockAffinity, found: list[Problem]) -> Prefix | None:
+        """A block of ours. A claim that is not confirmed yet may still be another node's."""
+        spec = value.spec
+        if spec.node != self.node or spec.type not in ("", "host"):
+            return None
+        if spec.deleted or spec.state not in ("", "confirmed"):
+            return None
+        try:
+            return checks.cidr(spec.cidr).network
+        except ValueError as problem:
+            found.append(Problem(str(value.key), f"spec.cidr: {problem}"))
+            return None
+
+    def _slice(self, value: EndpointSlice) -> tuple[ServiceName, int] | None:
+        version = {"IPv4": 4, "IPv6": 6}.get(value.address_type)
+        if version is None or not value.service:
+            return None
+        for endpoint in value.endpoints:
+            ready = endpoint.conditions is None or endpoint.conditions.ready is not False
+            if endpoint.node_name == self.node and ready:
+                return (value.metadata.namespace, value.service), version
+        return None
+
+    def _workload(self, value: Resource | None) -> WorkloadEndpoint | None:
+        found = _of(value, WorkloadEndpoint)
+        return found if found is not None and found.spec.node == self.node else None
+
+    @property
+    def me(self) -> Speaker | None:
+        """This node."""
+        return self.speakers.get(self.node)
+
+
+def _of(value: Resource | None, kind: type[_R]) -> _R | None:
+    return value if isinstance(value, kind) else None
+
+
+def _set(known: dict[_K, _V], key: _K, value: _V | None) -> bool:
+    before = known.pop(key, None)
+    if value is not None:
+        known[key] = value
+    return before != value
+
+
+def _speaker(value: Node, found: list[Problem]) -> Speaker:
+    """What can't be read of a node counts as absent."""
+    bgp = value.spec.bgp
+    if bgp is None:
+        return Speaker(value.metadata.name, value.metadata.labels, None, None, None, None)
+
+    def read(field: str, given: object, reader: Callable[[], _V]) -> _V | None:
+        try:
+            return None if given in (None, "") else reader()
+        except ValueError as problem:
+            text = f"spec.bgp.{field}: {problem}; it is left out"
+            found.append(Problem(str(value.key), text))
+            return None
+
+    number, cluster = bgp.as_number, bgp.route_reflector_cluster_id
+    return Speaker(
+        value.metadata.name,
+        value.metadata.labels,
+        read("ipv4Address", bgp.ipv4_address, lambda: node_address(bgp.ipv4_address, 4)),
+        read("ipv6Address", bgp.ipv6_address, lambda: node_address(bgp.ipv6_address, 6)),
+        read("asNumber", number, lambda: as_number(number or 0)),
+        read("routeReflectorClusterID", cluster, lambda: cluster_id(cluster)),
+    )
+
+
+def _service(value: Service) -> ServiceFacts:
+    spec = value.spec
+    inside = [spec.cluster_ip, *spec.cluster_ips]
+    return ServiceFacts(
+        _singles(text for text in inside if text not in ("", "None")),
+        _singles(spec.external_ips),
+        _singles(_ingress(value.status)),
+        spec.external_traffic_policy == "Local",
+    )
+
+
+def _ingress(status: object) -> list[str]:
+    """The addresses that a load balancer was given: `status.loadBalancer.ingress[].ip`."""
+    balancer = status.get("loadBalancer") if isinstance(status, dict) else None
+    entries = balancer.get("ingress") if isinstance(balancer, dict) else None
+    found = [each.get("ip") for each in entries or () if isinstance(each, dict)]
+    return [ip for ip in found if isinstance(ip, str)]
+
+
+def _singles(texts: Iterable[str]) -> tuple[Prefix, ...]:
+    """Addresses; others' mistakes in a Service are told by who validates Services."""
+    found = set()
+    for text in texts:
+        if text and checks.is_address(text, 6 if ":" in text else 4):
+            found.add(Prefix.single(*parse_address(text)))
+    return tuple(sorted(found))

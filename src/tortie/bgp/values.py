@@ -1,0 +1,74 @@
+"""Readers of what the API has as text: durations, AS numbers, addresses of peers. Pure.
+
+Each raises ValueError that says what was found.
+"""
+
+import re
+
+from tortie.api import checks
+from tortie.net import Prefix, parse_address, parse_prefix
+
+PORT = 179
+_DURATION = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)", flags=re.ASCII)
+_MILLISECONDS = {
+    **{"ns": 1e-6, "us": 1e-3, "µs": 1e-3},
+    **{"ms": 1.0, "s": 1e3, "m": 60e3, "h": 3600e3},
+}
+
+
+def milliseconds(text: str) -> int:
+    """A duration as Go writes it ("1m30s"), in whole milliseconds."""
+    checks.duration(text)
+    if text.startswith("-"):
+        raise ValueError(f"{text!r} is below zero")
+    return round(sum(float(n) * _MILLISECONDS[unit] for n, unit in _DURATION.findall(text)))
+
+
+def seconds(text: str, lowest: int, highest: int) -> int:
+    """A duration in whole seconds, within what BGP can say."""
+    found = -(-milliseconds(text) // 1000)
+    if not lowest <= found <= highest:
+        raise ValueError(f"{text} is not from {lowest}s to {highest}s")
+    return found
+
+
+def as_number(value: int | str) -> int:
+    """An AS number that a speaker can have: 1 to 4294967295."""
+    found = checks.as_number(value)
+    if found == 0:
+        raise ValueError("the AS number 0 is nobody's")
+    return found
+
+
+def peer_address(text: str) -> tuple[int, int, int | None]:
+    """The (version, address, port or None) of "IP", "v4:port" or "[v6]:port"."""
+    host, port = text, ""
+    if text.startswith("["):
+        host, _, port = text[1:].partition("]")
+        port = port.removeprefix(":")
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    version, address = checks.address(host)
+    return version, address, _port(port) if port else None
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 5 and 1 <= int(text) <= 65535):
+        raise ValueError(f"{text!r} is no port from 1 to 65535")
+    return int(text)
+
+
+def node_address(text: str, version: int) -> Prefix:
+    """A node's address with its subnet's length, host bits kept."""
+    found = parse_prefix(text)
+    if found.version != version:
+        raise ValueError(f"{text!r} is no IPv{version} address")
+    return found
+
+
+def cluster_id(text: str) -> int:
+    """A route reflector's cluster id, written as an IPv4 address."""
+    version, address = parse_address(text)
+    if version != 4:
+        raise ValueError(f"{text!r} is no IPv4 address")
+    return address
