@@ -13,6 +13,7 @@ from tortie.dataplane.flows import FlowDriver
 from tortie.dataplane.iptables import Backend, Firewall, IptablesSettings, policy_driver
 from tortie.dataplane.nftables import NftSettings
 from tortie.dataplane.policy.settings import HostAction, LoopAction, PolicySettings
+from tortie.dataplane.qos import QosDriver
 from tortie.dataplane.routes import RouteDriver, RouteSettings
 from tortie.dataplane.tunnels import (
     VXLAN_V6,
@@ -62,16 +63,20 @@ class Drivers:
             self._ipip,
             *self._wireguard,
         )
+        self._qos = QosDriver()
         self.sysctls = self._routes.sysctls
         self._flows = FlowDriver(policy_settings(config), lambda: self._policy.desired)
         self.dataplane = Dataplane(
-            self._policy, self._routes, self._tunnels, [self.sysctls, self._flows]
+            self._policy,
+            self._routes,
+            [*self._tunnels, self._qos],
+            [self.sysctls, self._flows],
         )
 
     def close(self) -> None:
         """Let go of the kernel's sockets; what is programmed stays in force."""
         self._policy.close()
-        for driver in (*self._tunnels, self._routes, self._flows):
+        for driver in (*self._tunnels, self._qos, self._routes, self._flows):
             driver.close()
 
     def configure(self, config: Configuration) -> Collection[str]:

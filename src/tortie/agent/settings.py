@@ -24,7 +24,7 @@ LIVE = frozenset(
         *("AllowIPIPPacketsFromWorkloads", "AllowVXLANPacketsFromWorkloads"),
         *("DefaultEndpointToHostAction", "DisableConntrackInvalidCheck", "EndDeniedFlows"),
         "ExternalNodesCIDRList",
-        *("FailsafeInboundHostPorts", "FailsafeOutboundHostPorts"),
+        *("FailsafeInboundHostPorts", "FailsafeOutboundHostPorts", "FloatingIPs"),
         *("IptablesNATOutgoingInterfaceFilter", "LogPrefix", "LogSeverityScreen"),
         *("NATOutgoingAddress", "NATOutgoingExclusions", "NATPortRange"),
         *("RouteRefreshInterval", "ServiceLoopPrevention"),

@@ -1,7 +1,8 @@
 """Who else changes what the drivers own, told as it happens; repair is the drivers' business.
 
-Three kinds of state, each known by what marks it as ours: the tables named `calico`, routes of our
-protocols or in the place of ours, the tunnel devices' addresses and entries. What goes with a link
+Four kinds of state, each known by what marks it as ours: the tables named `calico`, routes of our
+protocols or in the place of ours, the tunnel devices' addresses and entries, queues and filters of
+workloads' interfaces. What goes with a link
 comes with news of links. Of interfaces' settings the kernel tells the value, and not who set it.
 """
 
@@ -12,12 +13,15 @@ from typing import NamedTuple
 
 from tortie.dataplane.nftables.driver import NftablesDataplane
 from tortie.dataplane.nftables.names import TABLE
+from tortie.dataplane.qos import QosDriver
+from tortie.dataplane.qos.desired import IFB_PREFIX
 from tortie.dataplane.routes import RouteDriver, RouteSettings
 from tortie.dataplane.routes.sysctls import Sysctls
 from tortie.linux.netlink.nftevents import Transaction, TransactionMonitor
 from tortie.linux.netlink.rtforeign import ForeignChange, ForeignMonitor
 from tortie.linux.netlink.rtnetconf import ConfChange, ConfMonitor
 from tortie.linux.netlink.rtroute import KernelRoute
+from tortie.linux.netlink.tcforeign import QueueChange, QueueMonitor
 
 _LOST = "notifications were lost"
 
@@ -74,18 +78,35 @@ class DriftWatch:
             self._firewall.close()
             self._network.close()
             raise
+        try:
+            self._queues = QueueMonitor(self._queue, self._queues_lost)
+        except OSError:
+            for one in (self._firewall, self._network, self._settings):
+                one.close()
+            raise
 
     def start(self) -> None:
         """Tell from the running loop from now on; what came since the making first."""
         self._firewall.start()
         self._network.start()
         self._settings.start()
+        self._queues.start()
 
     def close(self) -> None:
         """Stop; closing it twice is harmless."""
         self._firewall.close()
         self._network.close()
         self._settings.close()
+        self._queues.close()
+
+    def _queue(self, found: QueueChange) -> None:
+        name = _interface(found.link)
+        is_ours = self._routes.is_workload(name) or name.startswith(IFB_PREFIX)
+        if is_ours and found.port not in self._ports(QosDriver.name):
+            self._handler(Drift(QosDriver.name, _sender(found.port)))
+
+    def _queues_lost(self) -> None:
+        self._handler(Drift(QosDriver.name, _LOST))
 
     def _setting(self, change: ConfChange) -> None:
         if self._sysctls.differs(change):

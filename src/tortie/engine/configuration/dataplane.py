@@ -99,7 +99,7 @@ class DataplaneParameters(ProcessParameters, frozen=True, kw_only=True):
             used=True,
         ),
     ]
-    floating_ips: Annotated[str, Parameter("FloatingIPs", SWITCH, "Disabled")]
+    floating_ips: Annotated[str, Parameter("FloatingIPs", SWITCH, "Disabled", used=True)]
     ip_forwarding: Annotated[str, Parameter("IPForwarding", SWITCH, "Enabled", used=True)]
     ipv4_elevated_route_priority: Annotated[
         int,
