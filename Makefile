@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 # The daemons need the tools in sbin wherever they are started from.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: demo test test-vm vm-if-possible lint unit kube-apiserver manifests bench bench-engine fuzz pin clean help
+.PHONY: demo test test-vm vm-if-possible lint unit kube-apiserver manifests bench bench-engine bench-ipam fuzz pin clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -54,6 +54,9 @@ manifests: $(READY)
 
 bench-engine: $(READY)
 	@$(BIN)/python -m bench engine
+
+bench-ipam: $(READY)
+	@$(BIN)/python -m bench ipam
 
 bench: $(READY) kube-apiserver
 	@$(BIN)/python -m bench

@@ -50,21 +50,25 @@ async def read_records(store: Datastore) -> Records:
         (await store.list(kind)).resources
         for kind in ("IPPool", "IPReservation", "BlockAffinity", "IPAMHandle", "IPAMBlock")
     ]
-    found = [one for kind in USING_KINDS for one in (await store.list(kind)).resources]
+    nodes: set[str] = set()
+    users: dict[Prefix, list[User]] = {}
+    for kind in USING_KINDS:
+        async for page in store.pages(kind):  # pods are many and large: none of them is kept
+            nodes.update(one.metadata.name for one in page.resources if isinstance(one, Node))
+            note_users(page.resources, users)
     return Records(
         cast(tuple[IPPool, ...], pools),
         cast(tuple[IPReservation, ...], reservations),
         cast(tuple[IPAMBlock, ...], blocks),
         cast(tuple[BlockAffinity, ...], claims),
         cast(tuple[IPAMHandle, ...], handles),
-        frozenset(one.metadata.name for one in found if isinstance(one, Node)),
-        users_of(found),
+        frozenset(nodes),
+        users,
     )
 
 
-def users_of(resources: Iterable[Resource]) -> dict[Prefix, list[User]]:
-    """Who uses which address, each a /32 or /128. What is no address is passed over."""
-    users: dict[Prefix, list[User]] = {}
+def note_users(resources: Iterable[Resource], users: dict[Prefix, list[User]]) -> None:
+    """Add who uses which address, each a /32 or /128. What is no address is passed over."""
     for resource in resources:
         for text, user in _uses(resource):
             try:
@@ -72,7 +76,6 @@ def users_of(resources: Iterable[Resource]) -> dict[Prefix, list[User]]:
             except ValueError:
                 continue
             users.setdefault(Prefix.single(version, address), []).append(user)
-    return users
 
 
 def _uses(resource: Resource) -> Iterator[tuple[str, User]]:
