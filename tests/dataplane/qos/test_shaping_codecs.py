@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from strategies import netlink as some
 from tortie.linux.links import Links
 from tortie.linux.namespaces import create_named, delete_named, in_namespace
-from tortie.linux.netlink import rttc
+from tortie.linux.netlink import rttc, tcforeign
 from tortie.linux.netlink.rtnetlink import NewLink
 from tortie.linux.netlink.rttc import Bucket, FoundBucket, Qdisc
 from tortie.linux.netlink.sockets import NetlinkSocket
-from tortie.linux.netlink.wire import MalformedMessage
+from tortie.linux.netlink.wire import MalformedMessage, build_message
 from tortie.linux.shaping import Shaping, has_hooks
 
 _RATES = st.integers(1, 2**46)
@@ -96,3 +96,12 @@ def test_hooks_and_redirections_come_and_go(shaping) -> None:
     assert kernel.filters(one) == []
     kernel.delete_hooks(one)
     assert has_hooks(kernel.qdiscs(one)) == ""
+
+
+@pytest.mark.parametrize("kind", [36, 37, 44, 45])
+def test_a_change_by_a_process_is_told_with_its_interface(kind: int) -> None:
+    told = build_message(kind, 0, rttc.build_root(7, 0), port=99)
+    assert tcforeign.read_changes(told) == [tcforeign.QueueChange(99, 7)]
+    assert tcforeign.read_changes(build_message(16, 0, rttc.build_root(7, 0), port=99)) == []
+    with pytest.raises(MalformedMessage):
+        tcforeign.read_changes(build_message(kind, 0, b"short", port=99))
