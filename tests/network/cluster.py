@@ -78,6 +78,21 @@ class Cluster:
 
         return asyncio.run(go())
 
+    def grow(self, shape: Shape) -> None:
+        """Add nodes, and return when they are ready."""
+
+        async def up() -> None:
+            lab = await Lab.create(self.name, shape, Silent(), self._labs)
+            try:
+                await lab.raise_fabric()
+                await lab.await_agents()
+                await lab.await_applied()
+            finally:
+                await lab.close()
+
+        asyncio.run(up())
+        self.shape = shape
+
     def namespace(self, party: str) -> str:
         """Of a pod, node or host."""
 

@@ -1,5 +1,6 @@
 """How packets travel in every mode, by real packets and what is on the wire: the table."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -11,7 +12,7 @@ from network.probe import call, token
 from network.table import LEGS, Way, expected, lines, pod_mtu
 from network.wire import Wire
 from tortie.lab.plan import Encap, Families, Mode, shape_of
-from vm.features import missing
+from vm.features import in_guest, missing
 
 pytestmark = pytest.mark.root
 TOO_WIDE = 1600  # bytes: more than any way takes
@@ -34,6 +35,11 @@ needs_wireguard = pytest.mark.skipif(
     reason="needs wireguard-go (Debian's package), or WireGuard in the kernel",
 )
 
+slow_in_guest = pytest.mark.skipif(
+    in_guest() and "TORTIE_LAB_PATIENCE" not in os.environ,
+    reason="a lab needs minutes in the virtual machine: `make test-vm-network` runs it there",
+)
+
 
 @pytest.mark.parametrize(
     ("mode", "versions"),
@@ -43,8 +49,8 @@ needs_wireguard = pytest.mark.skipif(
         ("vxlan Always", (4, 6)),
         ("vxlan Always", (6,)),
         pytest.param("wireguard", (4, 6), marks=needs_wireguard),
-        pytest.param("ipip CrossSubnet", (4,), marks=pytest.mark.vm("ipip")),
-        pytest.param("ipip Always", (4,), marks=pytest.mark.vm("ipip")),
+        pytest.param("ipip CrossSubnet", (4,), marks=[pytest.mark.vm("ipip"), slow_in_guest]),
+        pytest.param("ipip Always", (4,), marks=[pytest.mark.vm("ipip"), slow_in_guest]),
     ],
     ids=str,
 )

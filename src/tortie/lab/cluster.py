@@ -34,7 +34,7 @@ from tortie.lab.processes import end, kill
 from tortie.lab.progress import Progress
 from tortie.lab.served import ensure_relay, keep, servers_of, store_of
 
-APPLY_TIMEOUT = 30.0  # seconds
+APPLY_TIMEOUT = nodes.START_TIMEOUT
 _AT_ONCE = 4  # workloads that are being started
 
 

@@ -13,7 +13,8 @@ from tortie.lab.processes import is_alive, resident_bytes, spawn
 from tortie.lab.served import agents_datastore
 from tortie.lab.wire import ask
 
-START_TIMEOUT = 30.0  # seconds, on a busy machine
+# Seconds, on a busy machine; more for an emulated one.
+START_TIMEOUT = float(os.environ.get("TORTIE_LAB_PATIENCE", "30"))
 _POLL = 0.02  # seconds
 _LAST_LINES = 5
 _OPTIONS = {4: "--address", 6: "--address6"}

@@ -20,7 +20,6 @@ from tortie.linux.wireguard import (
     DeviceChange,
     Peer,
     PeerChange,
-    PrivateKey,
     Wireguard,
     differences,
 )
@@ -56,7 +55,6 @@ class WireguardDriver:
         self._link: Link | None = None
         self._parent: Link | None = None
         self._peers: dict[str, Peer] = {}  # as written, by node
-        self._key: PrivateKey | None = None
         self._pending_nodes: set[str] = set()
         self._pending: set[Prefix] = set()
         self._failures: dict[str | Prefix, Failure] = {}
@@ -171,7 +169,7 @@ class WireguardDriver:
         if devices.remove(self._settings, links):
             self._written += 1
             Keys(self._settings.keys_file).forget()
-        self._link, self._peers, self._key = None, {}, None
+        self._link, self._peers = None, {}
 
     def _bring(self, links: Links, table: WireguardTable) -> None:
         """The table comes first: what is to be encrypted is dropped until the device is there."""
@@ -204,7 +202,7 @@ class WireguardDriver:
             self._device.close()
         self._device = devices.opened(settings, links)
         link = links.get(settings.device)
-        self._configure_device(self._device)
+        strangers = self._configure_device(self._device)
         if settings.encrypts_hosts and settings.version == 4:
             loosen(self._parent.name)
         if link.mtu != mtu:
@@ -213,12 +211,14 @@ class WireguardDriver:
         hold_only(settings.device, own.address if own else None, links)
         if not link.up:
             links.set_up(settings.device)
+        self._poke(self._device, strangers)
         link = links.get(settings.device)
         if link.kind == "wireguard":
             set_threaded(settings.device, link.index, settings.threaded)
         return link
 
-    def _configure_device(self, device: Wireguard) -> None:
+    def _configure_device(self, device: Wireguard) -> Mapping[bytes, Peer]:
+        """Give it its key and peers; those that it has never spoken with by these keys."""
         keys = Keys(self._settings.keys_file)
         newest = keys.newest
         own = self._desired.own
@@ -236,10 +236,10 @@ class WireguardDriver:
             for node in self._desired.nodes()
             if (peer := self._desired.peer(node)) is not None
         }
-        if self._key is not None and self._key != key:
-            self._poke(device, wanted.peers)
-        self._key = key
         self._told(self._settings.version, public_key(newest))
+        if found.private_key != key:
+            return wanted.peers
+        return {name: peer for name, peer in wanted.peers.items() if name not in found.peers}
 
     def _write_pending(self, _: Links, table: WireguardTable) -> None:
         nodes, self._pending_nodes = self._pending_nodes, set()
@@ -258,12 +258,7 @@ class WireguardDriver:
         if change:
             device.write(change)
             self._written += len(change.peers)
-        renewed = {
-            peer.public_key: peer
-            for node, peer in after.items()
-            if peer and (old := before[node]) and old.public_key != peer.public_key
-        }
-        self._poke(device, renewed)
+        self._poke(device, {key: peer for key, peer in wanted.items() if key not in found})
         for node, peer in after.items():
             if peer is None:
                 self._peers.pop(node, None)
@@ -271,8 +266,8 @@ class WireguardDriver:
                 self._peers[node] = peer
 
     def _poke(self, device: Wireguard, peers: Mapping[bytes, Peer]) -> None:
-        """Agree on keys now. After a change of keys only who learnt of it last can: the other's
-        attempt was not understood, and would be made again after five seconds."""
+        """Agree on keys now. Of two nodes only who learnt of the other last can: what the other
+        tried before was not understood, and is tried again only after five seconds."""
         if not peers:
             return
         for keepalive in (0, _POKE):
