@@ -2,7 +2,7 @@
 
 import struct
 
-from tortie.net.protocols import ICMP, ICMPV6, SCTP, TCP, UDP
+from tortie.net.protocols import ICMP, ICMPV6, SCTP, TCP, UDP, UDPLITE
 from tortie.policy import Packet
 
 
@@ -32,6 +32,8 @@ def _transport(packet: Packet, addresses: bytes, token: bytes) -> bytes:
     if packet.protocol == TCP:
         syn = ports + struct.pack("!IIBBHHH", 1, 0, 5 << 4, 2, 8192, 0, 0) + token
         return _summed(packet, addresses, syn, 16)
+    if packet.protocol == UDPLITE:  # a coverage of 0 is all of it
+        return _summed(packet, addresses, struct.pack("!HHHH", 7, 7, 0, 0) + token, 6)
     if packet.protocol == UDP:
         return _summed(packet, addresses, ports + struct.pack("!HH", 8 + len(token), 0) + token, 6)
     if packet.protocol in (ICMP, ICMPV6):

@@ -17,7 +17,7 @@ from dataplane.programming import WORKLOADS
 from strategies.programs import OUTSIDE
 from tortie.linux.namespaces import in_namespace
 from tortie.net import Prefix, format_address, parse_network
-from tortie.net.protocols import ICMP, ICMPV6, SCTP, TCP, UDP
+from tortie.net.protocols import ICMP, ICMPV6, SCTP, TCP, UDP, UDPLITE
 from tortie.policy import Packet, Path
 
 SIDE = "side"
@@ -27,7 +27,8 @@ SIDE_NODE = [parse_network("192.0.2.20"), parse_network("2001:db8:1::20")]
 _SENTINEL_LINK = "sentinel-a"
 _SOLICITATION = (b"\x86\xdd", ICMPV6, 135)
 _HEADER_INCLUDED6 = 36  # IPV6_HDRINCL
-_PROTOCOLS = {4: (TCP, UDP, SCTP, ICMP, 99), 6: (TCP, UDP, SCTP, ICMPV6, 99)}
+_ALL = (TCP, UDP, SCTP, UDPLITE, ICMP, ICMPV6, 99)
+_PROTOCOLS = {4: _ALL, 6: _ALL}
 
 
 class HostLab(PacketLab):

@@ -133,8 +133,12 @@ class PacketLab:
         yield self._neighbour(parse_network("198.51.100.1"), seen_by)
 
     def _neighbour(self, address: Prefix, link: str) -> str:
-        mac = f"02:00:00:00:02:{self._links.index(link):02x}"
-        return f"neighbour replace {str(address).partition('/')[0]} lladdr {mac} dev {link}"
+        host = str(address).partition("/")[0]
+        return f"neighbour replace {host} lladdr {self.far_mac(link)} dev {link}"
+
+    def far_mac(self, link: str) -> str:
+        """The hardware address at the other end of a link."""
+        return f"02:00:00:00:02:{self._links.index(link):02x}"
 
     def know(self, addresses: Iterable[Prefix], link: str = UPLINK) -> None:
         """Make addresses outside the workloads' reachable by the uplink, or another link."""
