@@ -11,7 +11,6 @@ from strategies.programs import ENDPOINTS, HOSTS4, HOSTS6, OUTSIDE
 from tortie.dataplane.nftables import NftablesDataplane, NftSettings
 from tortie.dataplane.policy.settings import HostAction, LoopAction
 from tortie.engine.delta import (
-    ALL_HOSTS,
     MASQ_POOLS,
     Delta,
     MemberChange,
@@ -388,26 +387,6 @@ def test_tunnel_packets_of_workloads_are_dropped_unless_allowed(lab: PacketLab) 
     with new_driver(lab, NftSettings(allow_vxlan=True, allow_ipip=True)) as driver:
         driver.apply(friends_only())
         assert lab.deliver(sent) == [True, True]
-
-
-def test_tunnel_packets_are_taken_from_nodes_only(
-    lab: PacketLab, driver: NftablesDataplane
-) -> None:
-    """Whoever else could send one would speak with the address of any workload."""
-    lab.nft(
-        "add table ip watch; add chain ip watch in { type filter hook input priority 10; }; "
-        "add rule ip watch in udp dport 4789 counter drop"
-    )
-    host, node, stranger = map(parse_network, ("10.65.77.77", "203.0.113.2", "203.0.113.3"))
-    lab.own(host)
-    lab.know([node, stranger])
-    delta = friends_only()
-    driver.apply(replace(delta, sets={**delta.sets, ALL_HOSTS: nets(node)}))
-    from_node = Packet(4, node.address, host.address, 17, 1000, 4789)
-    lab.deliver([Sent(UPLINK, replace(from_node, source=stranger.address))])
-    assert "packets 0 " in lab.nft("list", "chain", "ip", "watch", "in")
-    lab.deliver([Sent(UPLINK, from_node)])
-    assert "packets 1 " in lab.nft("list", "chain", "ip", "watch", "in")
 
 
 @pytest.mark.parametrize("action", HostAction)

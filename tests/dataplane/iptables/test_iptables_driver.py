@@ -16,13 +16,13 @@ from dataplane.iptables.scenes import (
     who_reaches_pod_1,
 )
 from dataplane.iptables.worlds import forget_everything, new_driver, run, saved
-from dataplane.packets import UPLINK, PacketLab, Sent
+from dataplane.packets import PacketLab, Sent
 from dataplane.programming import FIXED, WORKLOADS
 from strategies.programs import ENDPOINTS, HOSTS4, HOSTS6
 from tortie.dataplane.iptables import Backend, IptablesDataplane, IptablesSettings
 from tortie.dataplane.iptables.names import set_name
 from tortie.dataplane.policy.settings import HostAction, LoopAction
-from tortie.engine.delta import ALL_HOSTS, Delta, ServiceCidrs
+from tortie.engine.delta import Delta, ServiceCidrs
 from tortie.net import PortRange, parse_network
 from tortie.policy import Packet
 from tortie.policy.program import (
@@ -425,23 +425,6 @@ def watched(lab: PacketLab, match: str, table: str = "ip") -> None:
 
 def seen(lab: PacketLab, table: str = "ip") -> int:
     return int(lab.nft("list", "chain", table, "watch", "in").partition("packets ")[2].split()[0])
-
-
-def test_tunnel_packets_are_taken_from_nodes_only(
-    lab: PacketLab, driver: IptablesDataplane
-) -> None:
-    """Whoever else could send one would speak with the address of any workload."""
-    watched(lab, "udp dport 4789")
-    host, node, stranger = map(parse_network, ("10.65.77.77", "203.0.113.2", "203.0.113.3"))
-    lab.own(host)
-    lab.know([node, stranger])
-    delta = friends_only()
-    driver.apply(replace(delta, sets={**delta.sets, ALL_HOSTS: nets(node)}))
-    from_node = Packet(4, node.address, host.address, 17, 1000, 4789)
-    lab.deliver([Sent(UPLINK, replace(from_node, source=stranger.address))])
-    assert seen(lab) == 0
-    lab.deliver([Sent(UPLINK, from_node)])
-    assert seen(lab) == 1
 
 
 @pytest.mark.parametrize("action", HostAction)

@@ -209,10 +209,13 @@ def test_settings_that_cannot_be_used_are_refused(wrong: dict[str, int]) -> None
 
 
 def test_bits_of_the_mark_never_overlap() -> None:
-    for bits in combinations(range(0, 32, 3), 5):
-        settings = IptablesSettings(mark_mask=sum(1 << bit for bit in bits))
-        used = [*settings.marks, *settings.scratch]
-        assert len(set(used)) == len(used)
+    """Of the packet's mark: `ended` is a bit of the connection's."""
+    for count in (5, 8):
+        for bits in combinations(range(0, 32, 3), count):
+            settings = IptablesSettings(mark_mask=sum(1 << bit for bit in bits))
+            used = [*settings.marks._replace(ended=0), *settings.scratch]
+            assert sum(used) == sum(used) & settings.mark_mask
+            assert sum(one.bit_count() for one in used) == sum(used).bit_count()
         assert sum(used) <= settings.mark_mask
         assert all(bit & settings.mark_mask == bit for bit in used)
 

@@ -27,6 +27,7 @@ from tortie.dataplane.iptables.hosts import (
     impossible,
     is_host_chain,
 )
+from tortie.dataplane.iptables.ipvs import FROM_MARK_CHAIN, ipvs_chains
 from tortie.dataplane.iptables.limits import class_chain, limit_chains
 from tortie.dataplane.iptables.names import OWNERS, ChainName, Unrenderable, set_name
 from tortie.dataplane.iptables.sets import Element, FamilySet, SetType
@@ -99,6 +100,22 @@ class IptablesPlanner(Planner[Edit, Chain, Element]):
             ways += self._host_endpoints()
         return ways
 
+    def _ipvs(self, family: Family) -> list[Chain]:
+        if not self._desired.facts.is_ipvs:
+            return []
+        return ipvs_chains(self.passing(family), self._settings)
+
+    def static_chains(self, family: Family) -> list[Chain]:
+        """Every chain that names no workload's or host endpoint's chain."""
+        facts = self._desired.facts
+        ipvs = (one for one in self._ipvs(family) if one.name != FROM_MARK_CHAIN)
+        return [*static_chains(family, self._settings, facts), *ipvs]
+
+    def first_chains(self, family: Family) -> list[Chain]:
+        """The chains that resources fill, as they are before there are any."""
+        closed = [self._closed_chain(FROM_MARK_CHAIN)] if self._desired.facts.is_ipvs else []
+        return [*empty_chains(family, self._settings), *closed]
+
     def static_unit(self) -> Unit[Edit]:
         """The jumps and what they lead to before any workload. Without it nothing is safe."""
         edits: list[Edit] = []
@@ -108,11 +125,11 @@ class IptablesPlanner(Planner[Edit, Chain, Element]):
                 name = set_name(family.version, set_id)
                 if name not in mirror.sets:
                     edits.append(PutSet(family.version, name, SetType.NETS))
-            edits += self._changed(family, static_chains(family, self._settings))
+            edits += self._changed(family, self.static_chains(family))
             edits += _jumps(family, mirror)
             edits += [
                 PutChain(family.version, chain)
-                for chain in empty_chains(family, self._settings)
+                for chain in self.first_chains(family)
                 if (chain.table, chain.name) not in mirror.chains
             ]
         return Unit(EVERYTHING, tuple(edits))

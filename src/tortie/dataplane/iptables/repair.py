@@ -6,16 +6,11 @@ from tortie.dataplane.iptables.chains import FILTER
 from tortie.dataplane.iptables.edits import DropChain, DropJumps, DropSet, Edit, Mirror
 from tortie.dataplane.iptables.hosts import is_host_chain
 from tortie.dataplane.iptables.names import SetName, set_name
-from tortie.dataplane.iptables.plan import (
-    IptablesDesired,
-    IptablesPlanner,
-    Mirrors,
-    empty_chains,
-)
+from tortie.dataplane.iptables.plan import IptablesDesired, IptablesPlanner, Mirrors
 from tortie.dataplane.iptables.reading import SetSnapshot
 from tortie.dataplane.iptables.sets import Element, is_large
 from tortie.dataplane.iptables.settings import IptablesSettings
-from tortie.dataplane.iptables.skeleton import JUMPS, is_branch, static_chains
+from tortie.dataplane.iptables.skeleton import JUMPS, is_branch
 from tortie.dataplane.policy.desired import FIXED_SETS, ElementChange, Touched
 from tortie.dataplane.policy.families import FAMILIES
 from tortie.dataplane.policy.plan import Unit
@@ -48,7 +43,7 @@ def strays(
     units = []
     for family in FAMILIES:
         mirror, version = mirrors[family.version], family.version
-        static = (*static_chains(family, settings), *empty_chains(family, settings))
+        static = (*planner.static_chains(family), *planner.first_chains(family))
         kept = {(one.table, one.name) for one in static} | owned
         rules: list[Edit] = [
             DropJumps(version, table, hook, tuple(found))

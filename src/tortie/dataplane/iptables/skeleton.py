@@ -28,6 +28,7 @@ from tortie.dataplane.iptables.hosts import (
     TO_FORWARD,
     TO_HOST,
 )
+from tortie.dataplane.iptables.ipvs import coming_in, going_out, passing_mark
 from tortie.dataplane.iptables.names import (
     ChainName,
     Way,
@@ -41,6 +42,7 @@ from tortie.dataplane.policy.dscp import CLASS_CHAIN
 from tortie.dataplane.policy.families import Family
 from tortie.dataplane.policy.floating import DESTINATION_CHAIN, SOURCE_CHAIN
 from tortie.dataplane.policy.nets import disjoint_nets, net_text
+from tortie.dataplane.policy.node import NodeFacts, TunnelEnd, tunnel_ends
 from tortie.dataplane.policy.settings import HostAction, LoopAction
 from tortie.engine.delta import ALL_HOSTS, ServiceCidrs
 from tortie.net import format_address
@@ -52,6 +54,7 @@ _ROOTS = {Way.FROM: ChainName("cali-from-wl-ifaces"), Way.TO: ChainName("cali-to
 _OPTIONS = {Way.FROM: "-i", Way.TO: "-o"}
 _RPF, _RPF_SKIP = ChainName("cali-rpf"), ChainName("cali-rpf-skip")
 _TO_HOST, _LOOPS = ChainName("cali-wl-to-host"), ChainName("cali-cidr-block")
+DEFAULT_FACTS = NodeFacts()
 _FLAT = 12  # so many interfaces are asked one by one; more are told apart by their letters
 
 # Neighbour discovery and multicast listener messages, without which IPv6 finds no neighbour.
@@ -82,8 +85,12 @@ JUMPS = (
 
 
 @lru_cache(maxsize=8)
-def static_chains(family: Family, settings: IptablesSettings) -> tuple[Chain, ...]:
+def static_chains(
+    family: Family, settings: IptablesSettings, facts: NodeFacts = DEFAULT_FACTS
+) -> tuple[Chain, ...]:
     """Every chain that does not depend on a resource."""
+    first = (ended(settings),) if settings.end_denied_flows else ()
+    begins = (f"{passing_mark(settings)} -j RETURN",) if facts.is_ipvs else ()
     return (
         *marking_chains(settings),
         Chain(TUNNELS_CHAIN, tuple(_no_tunnels(settings))),
@@ -92,13 +99,23 @@ def static_chains(family: Family, settings: IptablesSettings) -> tuple[Chain, ..
         Chain(
             ChainName("cali-INPUT"),
             (
+                *first,
+                *(coming_in(settings) if facts.is_ipvs else ()),
                 *_each("-i", f"-g {_TO_HOST}", settings),
-                *_tunnel_ends(family, settings),
+                *_tunnel_ends(family, facts, settings),
                 f"-j {FROM_HOST}",
             ),
         ),
-        Chain(ChainName("cali-OUTPUT"), (_to_tunnel_ends(family, settings), f"-j {TO_HOST}")),
-        Chain(ChainName("cali-FORWARD"), tuple(_forward(settings))),
+        Chain(
+            ChainName("cali-OUTPUT"),
+            (
+                *first,
+                *((going_out(settings),) if facts.is_ipvs else ()),
+                *_to_tunnel_ends(family, facts, settings),
+                f"-j {TO_HOST}",
+            ),
+        ),
+        Chain(ChainName("cali-FORWARD"), (*first, *_forward(settings))),
         Chain(_RPF, tuple(_way_back(family, settings)), RAW),
         Chain(
             ChainName("cali-PREROUTING"),
@@ -109,7 +126,11 @@ def static_chains(family: Family, settings: IptablesSettings) -> tuple[Chain, ..
             ),
             RAW,
         ),
-        Chain(ChainName("cali-OUTPUT"), (clearing(settings.marks.early), f"-j {TO_HOST}"), RAW),
+        Chain(
+            ChainName("cali-OUTPUT"),
+            (clearing(settings.marks.early), *begins, f"-j {TO_HOST}"),
+            RAW,
+        ),
         Chain(ChainName("cali-PREROUTING"), (f"-j {FROM_HOST}",), MANGLE),
         Chain(ChainName("cali-POSTROUTING"), (f"-j {CLASS_CHAIN}",), MANGLE),
         Chain(ChainName("cali-PREROUTING"), (f"-j {DESTINATION_CHAIN}",), NAT),
@@ -233,18 +254,33 @@ def _allowed_sources(endpoints: Iterable[Endpoint], family: Family) -> Iterator[
             yield f"-i {endpoint.interface} {source}-j RETURN"
 
 
-def _tunnel_ends(family: Family, settings: IptablesSettings) -> Iterator[str]:
-    """What comes out of the tunnel is taken for a workload's: only nodes may put something in."""
+def _tunnel_ends(family: Family, facts: NodeFacts, settings: IptablesSettings) -> Iterator[str]:
+    """What comes out of a tunnel is taken for a workload's: only nodes may put something in.
+
+    Nodes reach each other whatever host endpoints say.
+    """
     hosts = set_name(family.version, ALL_HOSTS)
-    port = f"-p 17 -m multiport --dports {settings.vxlan_port}"
-    yield f"{port} -m set ! --match-set {hosts} src -j DROP"
-    yield f"{port} -j RETURN"  # nodes reach each other whatever host endpoints say
+    for end in tunnel_ends(family, facts.encapsulation, settings):
+        if end.is_open:
+            yield f"{_packets_of(end)} -m set ! --match-set {hosts} src -j DROP"
+        yield f"{_packets_of(end)} -m set --match-set {hosts} src -j RETURN"
 
 
-def _to_tunnel_ends(family: Family, settings: IptablesSettings) -> str:
+def _to_tunnel_ends(family: Family, facts: NodeFacts, settings: IptablesSettings) -> Iterator[str]:
     hosts = set_name(family.version, ALL_HOSTS)
-    port = f"-p 17 -m multiport --dports {settings.vxlan_port}"
-    return f"{port} -m set --match-set {hosts} dst -j RETURN"
+    for end in tunnel_ends(family, facts.encapsulation, settings):
+        yield f"{_packets_of(end)} -m set --match-set {hosts} dst -j RETURN"
+
+
+def _packets_of(end: TunnelEnd) -> str:
+    protocol = f"-p {int(end.protocol)}"
+    return protocol if end.port is None else f"{protocol} -m multiport --dports {end.port}"
+
+
+def ended(settings: IptablesSettings) -> str:
+    """A connection that policy allowed once and denies now (EndDeniedFlows)."""
+    bit = settings.marks.ended
+    return f"-m connmark --mark {bit:#x}/{bit:#x} -j DROP"
 
 
 def _workload_to_host(family: Family, settings: IptablesSettings) -> Iterator[str]:

@@ -25,12 +25,15 @@ from tortie.dataplane.nftables.chains import (
     CLOSED,
     Chain,
     clearing,
-    policy_lines,
+    early_tier_lines,
+    ended,
+    packets_of,
     profile_lines,
     tier_lines,
 )
-from tortie.dataplane.nftables.conditions import icmpv6, joined, net_term, udp_to, within
+from tortie.dataplane.nftables.conditions import icmpv6, joined, net_term, within
 from tortie.dataplane.nftables.fields import ESTABLISHED, RELATED, Field
+from tortie.dataplane.nftables.ipvs import passes
 from tortie.dataplane.nftables.names import ChainName, Way, checked_interface, host_chain, set_name
 from tortie.dataplane.nftables.settings import NftSettings
 from tortie.dataplane.nftables.terms import (
@@ -52,6 +55,7 @@ from tortie.dataplane.nftables.terms import (
 )
 from tortie.dataplane.policy.families import Family
 from tortie.dataplane.policy.interfaces import Addresses, Owners, owners
+from tortie.dataplane.policy.node import NodeFacts, tunnel_ends
 from tortie.engine.delta import ALL_HOSTS
 from tortie.linux.netlink.nfnetlink import Hook
 from tortie.net import Prefix
@@ -106,17 +110,20 @@ _PLACES = (
 )
 
 
-def host_chains(
-    hosts: Mapping[EndpointId, HostEndpoint],
-    addresses: Addresses,
-    family: Family,
-    settings: NftSettings,
-) -> list[Chain]:
+class Hosts(NamedTuple):
+    """The node's host endpoints, the addresses by which some are told, and what else is there."""
+
+    hosts: Mapping[EndpointId, HostEndpoint]
+    addresses: Addresses
+    facts: NodeFacts
+
+
+def host_chains(known: Hosts, family: Family, settings: NftSettings) -> list[Chain]:
     """Every chain of the node's host endpoints, base chains too; none without host endpoints.
 
     Raises UnsafeName for an interface that can't be one.
     """
-    found = owners(hosts, addresses, settings)
+    hosts, found = known.hosts, owners(known.hosts, known.addresses, settings)
     used = {*found.named.values(), *({found.every} - {None})}
     if not used:
         return []
@@ -125,7 +132,7 @@ def host_chains(
         for one in sorted(filter(None, used))
         for place in _PLACES
     ]
-    return [*_helpers(settings), *_base_chains(found, family, settings), *chains]
+    return [*_helpers(settings), *_base_chains(found, known.facts, family, settings), *chains]
 
 
 def _helpers(settings: NftSettings) -> Iterator[Chain]:
@@ -136,15 +143,26 @@ def _helpers(settings: NftSettings) -> Iterator[Chain]:
     yield Chain(UNTRACKED_CHAIN, ((NOTRACK, early),))
 
 
-def _base_chains(found: Owners, family: Family, settings: NftSettings) -> Iterator[Chain]:
-    rules: dict[ChainName, list[Line]] = {}
-    hooks = {place.base: place.hook for place in _PLACES}
-    for place in (_UNTRACKED_IN, _UNTRACKED_OUT):
-        rules[place.base] = [(clearing(settings.marks.early),)]
+def _base_chains(
+    found: Owners, facts: NodeFacts, family: Family, settings: NftSettings
+) -> Iterator[Chain]:
+    rules: dict[ChainName, list[Line]] = {
+        _UNTRACKED_IN.base: [(clearing(settings.marks.early),)],
+        _UNTRACKED_OUT.base: [(clearing(settings.marks.early),)],
+        _NORMAL_IN.base: [],
+        _NORMAL_OUT.base: [],
+    }
+    if facts.is_ipvs:  # what passes through the node is no packet of the node's own
+        for place in (_UNTRACKED_OUT, _NORMAL_IN):
+            rules[place.base].append(passes(settings))
+    if settings.end_denied_flows:
+        rules[_NORMAL_OUT.base].append(ended(settings))
     nodes = set_name(family.version, ALL_HOSTS)
-    tunnel = udp_to(settings.vxlan_port)
-    for place, ends in ((_NORMAL_IN, fields.SOURCE), (_NORMAL_OUT, fields.DESTINATION)):
-        rules[place.base] = [(*tunnel, InSet((ends[family.version],), nodes), ACCEPT)]
+    for end in tunnel_ends(family, facts.encapsulation, settings):
+        for place, ends in ((_NORMAL_IN, fields.SOURCE), (_NORMAL_OUT, fields.DESTINATION)):
+            peer = InSet((ends[family.version],), nodes)
+            rules[place.base].append((*packets_of(end), peer, ACCEPT))
+    hooks = {place.base: place.hook for place in _PLACES}
     for place in _PLACES:
         rules.setdefault(place.base, []).append((jump(_dispatch_name(place)),))
         yield Chain(_dispatch_name(place), tuple(_dispatch(place, found, settings)))
@@ -213,8 +231,7 @@ def _early(
             safe.outbound if inward else safe.inbound, inward, fields.SOURCE_PORT, family
         )
     allowed = UNTRACKED_CHAIN if untracked else EARLY_CHAIN
-    for number, tier in enumerate(tiers):
-        yield from policy_lines(tier, way, settings, is_first=number == 0, allowed=goto(allowed))
+    yield from early_tier_lines(tiers, way, settings, goto(allowed))
 
 
 def _forwarded(tiers: tuple[TierPolicies, ...], way: Way, settings: NftSettings) -> Iterator[Line]:

@@ -115,6 +115,10 @@ class Kernel:
                 found.setdefault(names[one.index], set()).add(address)
         return {name: frozenset(held) for name, held in found.items()}
 
+    def has_link(self, name: str) -> bool:
+        """Whether the namespace has an interface of this name."""
+        return Links(self._routing).find(name) is not None
+
     def read(self) -> Snapshot:
         """Both tables as they are at one moment.
 

@@ -7,6 +7,7 @@ from tortie.dataplane.nftables.terms import Fixed, Statement, Step, Term
 from tortie.dataplane.policy.families import Family, family_of
 from tortie.linux.netlink import nfexpr
 from tortie.linux.netlink.nfexpr import FIRST, Base, NatFlag
+from tortie.linux.netlink.rtroute import RTN_LOCAL
 from tortie.net import PortRange, Prefix, format_address
 
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
@@ -64,6 +65,17 @@ class RouteBack(Term, frozen=True):
     def steps(self, machine: ByteOrder, /) -> tuple[Step, ...]:
         yes = (1).to_bytes(4, machine)
         return (nfexpr.route_back_exists(), nfexpr.compare(nfexpr.Relation.EQUAL, yes))
+
+
+class ToOwnAddress(Term, frozen=True):
+    """The destination is an address of the node's own, whatever for."""
+
+    def text(self) -> str:
+        return "fib daddr type local"
+
+    def steps(self, machine: ByteOrder, /) -> tuple[Step, ...]:
+        local = RTN_LOCAL.to_bytes(4, machine)
+        return (nfexpr.destination_type(), nfexpr.compare(nfexpr.Relation.EQUAL, local))
 
 
 class Nat(Struct, frozen=True):

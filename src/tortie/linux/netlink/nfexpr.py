@@ -147,6 +147,13 @@ def route_back_exists(register: int = FIRST) -> bytes:
 
 
 @lru_cache(maxsize=_REMEMBERED)
+def destination_type(register: int = FIRST) -> bytes:
+    """Load what the destination is to the node (fib, type): a number of RTN_…"""
+    kind, flags = 3, 2  # the kind of address; by destination
+    return _expression("fib", _number(1, register), _number(2, kind), _number(3, flags))
+
+
+@lru_cache(maxsize=_REMEMBERED)
 def compare(relation: Relation, data: bytes, register: int = FIRST) -> bytes:
     """Go on if the register and the value stand in this relation."""
     return _expression("cmp", _number(1, register), _number(2, relation), value(3, data))
