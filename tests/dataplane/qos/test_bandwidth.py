@@ -2,6 +2,7 @@
 
 import errno
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -13,7 +14,7 @@ from tortie.dataplane.qos.plan import HANDLE, PRIORITY
 from tortie.engine.delta import Delta
 from tortie.linux.netlink.rtnetlink import NewLink
 from tortie.linux.netlink.rttc import ROOT, Bucket, found_as
-from tortie.linux.netlink.sockets import NetlinkError
+from tortie.linux.netlink.sockets import NetlinkError, NetlinkLost, NetlinkSocket
 from tortie.policy.program import Endpoint, EndpointId
 
 pytestmark = pytest.mark.root
@@ -258,3 +259,64 @@ def test_a_packet_is_at_most_as_large_as_the_bucket_whatever_was_asked(
     root = next(one for one in lab.queues("cali1") if one.parent == ROOT)
     assert root.bucket == found_as(bucket_of(Limit(1000, 1), 1400))
     assert SIZE <= 1414
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("steps", range(6))
+@pytest.mark.parametrize("comes", [True, False], ids=["coming", "going"])
+def test_a_kill_between_any_two_steps_is_made_good_by_the_next_life(
+    lab: BandwidthLab,
+    driver: QosDriver,
+    monkeypatch: pytest.MonkeyPatch,
+    steps: int,
+    comes: bool,
+):
+    do, made = QosDriver._do, []
+
+    def killed(self, step, interface) -> None:
+        if len(made) == steps:
+            raise Killed
+        made.append(step)
+        do(self, step, interface)
+
+    if not comes:
+        driver.apply(limited(**BOTH))
+    monkeypatch.setattr(QosDriver, "_do", killed)
+    with suppress(Killed):
+        driver.apply(limited(**BOTH) if comes else limited())
+    monkeypatch.undo()
+    after = lab.driver()
+    after.fold(limited(**BOTH) if comes else limited())
+    assert after.resync().failed == ()
+    assert in_force(lab) == (comes, comes)
+    assert lab.devices() == ({IFB} if comes else set())
+    assert settled(after)
+    after.close()
+
+
+def test_after_a_lost_answer_everything_is_read_back(
+    lab: BandwidthLab, driver: QosDriver, monkeypatch: pytest.MonkeyPatch
+):
+    def lost(_sock, request) -> None:
+        raise NetlinkLost(errno.ENOBUFS, "", request.about)
+
+    monkeypatch.setattr("tortie.linux.netlink.sockets.NetlinkSocket.request", lost)
+    with pytest.raises(NetlinkLost):
+        driver.apply(limited(**BOTH))
+    monkeypatch.undo()
+    assert driver.ports == frozenset()
+    assert driver.resync().failed == ()
+    assert in_force(lab) == (True, True)
+
+
+def test_a_node_without_limits_is_not_even_looked_at(lab: BandwidthLab):
+    def opened() -> NetlinkSocket:
+        raise AssertionError("nobody asked for bandwidth")
+
+    idle = QosDriver(opened)
+    assert idle.apply(limited()).failed == ()
+    assert idle.link_changed("cali1", "up").failed == ()
+    assert lab.devices() == set()

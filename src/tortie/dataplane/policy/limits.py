@@ -48,6 +48,11 @@ def limits_of(endpoint: Endpoint, way: Way) -> Limits:
     return Limits(PacketRate(rate, burst or _BURST) if rate else None, most or None)
 
 
+def counts_packets(endpoint: Endpoint) -> bool:
+    """Whether every packet of it must be asked, whatever is known of its connection."""
+    return any(limits_of(endpoint, way).packets is not None for way in Way)
+
+
 def rate_chain(way: Way, interface: str) -> ChainName:
     """cali-tr-cali123: where the packets to (tr) or from (fr) an interface are counted.
 
