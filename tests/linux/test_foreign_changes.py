@@ -10,7 +10,7 @@ import pytest
 from tortie.linux import namespaces
 from tortie.linux.libnftables import Nftables
 from tortie.linux.links import Links
-from tortie.linux.netlink.nftevents import Transaction, TransactionMonitor
+from tortie.linux.netlink.nftevents import Transaction, TransactionMonitor, WholeTable
 from tortie.linux.netlink.rtforeign import ForeignChange, ForeignMonitor, What
 from tortie.linux.netlink.rtnetlink import RTN_BLACKHOLE, KernelRoute
 from tortie.linux.netlink.sockets import NetlinkSocket
@@ -71,7 +71,7 @@ def test_transactions_of_others_on_our_table_are_told_with_who_did_them() -> Non
     heard = Heard()
     with Nftables() as ours:
         assert ours.port
-        watch = TransactionMonitor("mine", [ours.port], heard.append, heard.lose)
+        watch = TransactionMonitor(WholeTable("mine"), [ours.port], heard.append, heard.lose)
         ours.run("add table ip mine; add chain ip mine c; add rule ip mine c counter")
         run("nft", "add table inet mine; add table ip minerals; add chain ip minerals mine")
         run("nft", "flush chain ip mine c")
@@ -87,7 +87,7 @@ def test_transactions_of_others_on_our_table_are_told_with_who_did_them() -> Non
 def test_lost_transactions_are_told() -> None:
     heard = Heard()
     run("nft", "add table ip mine; add set ip mine s { type ipv4_addr; }")
-    watch = TransactionMonitor("mine", [], heard.append, heard.lose)
+    watch = TransactionMonitor(WholeTable("mine"), [], heard.append, heard.lose)
     for group in range(64):
         members = ", ".join(f"10.{group}.{one // 250}.{one % 250}" for one in range(2000))
         run("nft", "-f", "-", text=f"add element ip mine s {{ {members} }}")

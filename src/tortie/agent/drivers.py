@@ -139,6 +139,7 @@ def watch_drift(
     return DriftWatch(
         handler,
         drivers.dataplane.ports,
+        drivers.dataplane.watch_policy,
         route_settings(config),
         Owners(devices, tables),
         drivers.sysctls,
@@ -149,6 +150,7 @@ def nft_settings(config: Configuration) -> NftSettings:
     """What the firewall is told."""
     return NftSettings(
         interface_prefixes=interface_prefixes(config),
+        mark_mask=config.nftables_mark_mask,
         endpoint_to_host=HostAction(config.default_endpoint_to_host_action.lower()),
         allow_vxlan=config.allow_vxlan_packets_from_workloads,
         allow_ipip=config.allow_ipip_packets_from_workloads,
@@ -161,6 +163,12 @@ def nft_settings(config: Configuration) -> NftSettings:
         nat_interface=config.iptables_nat_outgoing_interface_filter,
         service_loops=LoopAction(config.service_loop_prevention.lower()),
         end_denied_flows=config.end_denied_flows == "Enabled",
+        vxlan_enabled=config.vxlan_enabled,
+        ipip_enabled=config.ip_in_ip_enabled,
+        wireguard_port=config.wireguard_listening_port if config.wireguard_enabled else 0,
+        wireguard_port_v6=config.wireguard_listening_port_v6 if config.wireguard_enabled_v6 else 0,
+        node_ports=config.kube_node_port_ranges,
+        excluded_interfaces=config.interface_exclude,
         failsafes=Failsafes(
             config.failsafe_inbound_host_ports, config.failsafe_outbound_host_ports
         ),

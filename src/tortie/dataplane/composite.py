@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Protocol
 
-from tortie.dataplane.contract import Applied, Driver, Failure
+from tortie.dataplane.contract import Applied, Driver, Failure, Watch
 from tortie.engine.delta import Delta
 from tortie.policy.program import EndpointId
 
@@ -24,6 +24,10 @@ class PolicyDriver(Driver, Protocol):
 
     def guard(self) -> Applied:
         """Make sure that nothing passes unasked where there are no rules; leave others alone."""
+        ...
+
+    def watch(self, told: Callable[[str], None]) -> Watch:
+        """Tells who, as far as is known, changed what is the driver's. Raises OSError."""
         ...
 
 
@@ -115,6 +119,10 @@ class Dataplane:
         return frozenset(
             port for driver in self._all if driver.name in names for port in driver.ports
         )
+
+    def watch_policy(self, told: Callable[[str, str], None]) -> Watch:
+        """Tells the policy driver's name and who changed what is its own. Raises OSError."""
+        return self._policy.watch(partial(told, self._policy.name))
 
     def written(self) -> Mapping[str, int]:
         """How many objects each driver wrote so far."""

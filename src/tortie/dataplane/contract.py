@@ -24,6 +24,18 @@ class Applied(Struct, frozen=True):
         return Applied(self.failed + other.failed)
 
 
+class Watch(Protocol):
+    """Tells what others change, in the event loop."""
+
+    def start(self) -> None:
+        """Tell from the running loop from now on; what came since the making first."""
+        ...
+
+    def close(self) -> None:
+        """Stop; closing it twice is harmless."""
+        ...
+
+
 class Driver(Protocol):
     """Desired state into one part of the kernel. Called by one thread at a time; blocks.
 

@@ -1,6 +1,6 @@
 """Who else changes what the drivers own, told as it happens; repair is the drivers' business.
 
-Four kinds of state, each known by what marks it as ours: the tables named `calico`, routes of our
+Four kinds of state, each known by what marks it as ours: the firewall's rules, routes of our
 protocols or in the place of ours, the tunnel devices' addresses and entries, queues and filters of
 workloads' interfaces. What goes with a link
 comes with news of links. Of interfaces' settings the kernel tells the value, and not who set it.
@@ -11,13 +11,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
-from tortie.dataplane.nftables.driver import NftablesDataplane
-from tortie.dataplane.nftables.names import TABLE
+from tortie.dataplane.contract import Watch
 from tortie.dataplane.qos import QosDriver
 from tortie.dataplane.qos.desired import IFB_PREFIX
 from tortie.dataplane.routes import RouteDriver, RouteSettings
 from tortie.dataplane.routes.sysctls import Sysctls
-from tortie.linux.netlink.nftevents import Transaction, TransactionMonitor
 from tortie.linux.netlink.rtforeign import ForeignChange, ForeignMonitor
 from tortie.linux.netlink.rtnetconf import ConfChange, ConfMonitor
 from tortie.linux.netlink.rtroute import KernelRoute
@@ -50,22 +48,21 @@ class DriftWatch:
 
     Make it in the node's namespace, before the drivers read what is there, so that nothing falls
     in between. `ports` says from which netlink ports drivers write at that moment, by their names;
-    those of nftables never change.
+    `watch_policy` makes what watches over the firewall.
     """
 
     def __init__(
         self,
         handler: Callable[[Drift], None],
         ports: Callable[..., frozenset[int]],
+        watch_policy: Callable[[Callable[[str, str], None]], Watch],
         routes: RouteSettings,
         tunnels: Owners,
         sysctls: Sysctls,
     ) -> None:
         self._handler, self._ports, self._routes = handler, ports, routes
         self._tunnels, self._sysctls = tunnels, sysctls
-        self._firewall = TransactionMonitor(
-            TABLE, ports(NftablesDataplane.name), self._transaction, self._firewall_lost
-        )
+        self._firewall = watch_policy(self._changed_policy)
         try:
             protocols = {routes.device_protocol, routes.cluster_protocol}
             self._network = ForeignMonitor(protocols, self._change, self._network_lost)
@@ -115,11 +112,8 @@ class DriftWatch:
     def _settings_lost(self) -> None:
         self._handler(Drift(RouteDriver.name, _LOST))  # whose resync writes all of them
 
-    def _transaction(self, found: Transaction) -> None:
-        self._handler(Drift(NftablesDataplane.name, str(found)))
-
-    def _firewall_lost(self) -> None:
-        self._handler(Drift(NftablesDataplane.name, _LOST))
+    def _changed_policy(self, driver: str, by: str) -> None:
+        self._handler(Drift(driver, by))
 
     def _network_lost(self) -> None:
         for name in (RouteDriver.name, *self._tunnels.drivers):

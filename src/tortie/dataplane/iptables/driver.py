@@ -1,6 +1,6 @@
 """The iptables driver: deltas into tables of rules and sets of ipset."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from tortie.dataplane.iptables.backends import detect
 from tortie.dataplane.iptables.commands import Commands, Refused
@@ -12,13 +12,17 @@ from tortie.dataplane.iptables.edits import (
     PutChain,
     PutJump,
     PutSet,
+    RuleEdit,
 )
+from tortie.dataplane.iptables.footprint import Footprint
+from tortie.dataplane.iptables.members import member_requests
 from tortie.dataplane.iptables.plan import IptablesDesired, IptablesPlanner
 from tortie.dataplane.iptables.reading import SetSnapshot, read_sets, read_tables
 from tortie.dataplane.iptables.repair import everything, removal, strays
-from tortie.dataplane.iptables.restore import by_table, sets_text, table_text
+from tortie.dataplane.iptables.restore import Place, by_table, sets_text, table_text
 from tortie.dataplane.iptables.sets import Element, FamilySet
 from tortie.dataplane.iptables.settings import Backend, IptablesSettings
+from tortie.dataplane.iptables.watch import IptablesWatch
 from tortie.dataplane.policy.desired import Desired, Touched
 from tortie.dataplane.policy.driver import PolicyDataplane
 from tortie.dataplane.policy.families import FAMILIES
@@ -42,11 +46,13 @@ class IptablesDataplane(PolicyDataplane[IptablesSettings, Edit, SetSnapshot, Ele
         super().__init__(settings or IptablesSettings(), self._desired)
         backend = self._settings.backend or detect()
         self._commands = Commands(backend, self._settings.lock_seconds)
+        self._footprint = Footprint(backend)
         self._mirrors: dict[int, Mirror] = {}
 
     def close(self) -> None:
         """Let go of the namespace; rules and sets stay in force."""
         self._commands.close()
+        self._footprint.close()
 
     @property
     def backend(self) -> Backend:
@@ -81,8 +87,22 @@ class IptablesDataplane(PolicyDataplane[IptablesSettings, Edit, SetSnapshot, Ele
             [DropSet(version, name) for version, one in self._mirrors.items() for name in one.sets]
         )
 
+    def watch(self, told: Callable[[str], None]) -> IptablesWatch:
+        """Tells who, as far as is known, changed what is ours, or may have. Raises OSError."""
+        return IptablesWatch(self.backend, self._footprint, self._commands.processes, told)
+
     def _read(self) -> SetSnapshot:
+        with self._footprint.writing():
+            return self._read_all()
+
+    def _read_all(self) -> SetSnapshot:
+        self._footprint.before_reading(
+            (one.version, table)
+            for one in FAMILIES
+            for table in self._commands.existing_tables(one.version)
+        )
         found = read_sets(self._commands.save_sets())
+        self._footprint.sets_are({name: len(held) for name, held in found.elements.items()})
         for family in FAMILIES:
             mirror = self._mirrors[family.version] = Mirror()
             read_tables(self._commands.save(family.version), mirror)
@@ -92,6 +112,9 @@ class IptablesDataplane(PolicyDataplane[IptablesSettings, Edit, SetSnapshot, Ele
 
     def _addresses(self) -> Addresses:
         return self._commands.addresses()
+
+    def _has_link(self, name: str) -> bool:
+        return self._commands.has_link(name)
 
     def _compare(self, found: SetSnapshot) -> Touched[Element]:
         return everything(self._desired, found)
@@ -116,14 +139,33 @@ class IptablesDataplane(PolicyDataplane[IptablesSettings, Edit, SetSnapshot, Ele
     def _write(self, units: Sequence[Unit[Edit]]) -> None:
         """All units, in the order that leaves no rule without its set. Raises Refused."""
         edits = [edit for unit in units for edit in unit.edits]
-        sets = [edit for edit in edits if isinstance(edit, PutSet | EditSet)]
-        if sets:
-            self._commands.restore_sets(sets_text(sets, self._settings.max_set_size))
-            self._note(sets)
-        for (version, table), rules in by_table(edits):
-            self._commands.restore(version, table_text(table, rules))
-            self._note(rules)
-        self._destroy([edit for edit in edits if isinstance(edit, DropSet)])
+        with self._footprint.writing():
+            self._make_sets([edit for edit in edits if isinstance(edit, PutSet)])
+            self._edit_sets([edit for edit in edits if isinstance(edit, EditSet)])
+            for place, rules in by_table(edits):
+                self._write_table(place, rules)
+            self._destroy([edit for edit in edits if isinstance(edit, DropSet)])
+
+    def _make_sets(self, edits: Sequence[PutSet]) -> None:
+        if edits:
+            self._commands.restore_sets(sets_text(edits, self._settings.max_set_size))
+            self._note(edits)
+        for one in edits:
+            self._footprint.set_is(one.name, len(one.elements))
+
+    def _edit_sets(self, edits: Sequence[EditSet]) -> None:
+        if edits:
+            self._commands.edit_members(list(member_requests(edits)))
+            self._note(edits)
+        for one in edits:
+            self._footprint.set_changed(one.name, len(one.added) - len(one.removed))
+
+    def _write_table(self, place: Place, edits: Sequence[RuleEdit]) -> None:
+        version, table = place
+        before = self._mirrors[version].entries(table)
+        self._commands.restore(version, table_text(table, edits))
+        self._note(edits)
+        self._footprint.rules_changed(place, self._mirrors[version].entries(table) - before)
 
     def _destroy(self, edits: Sequence[DropSet]) -> None:
         """A set may be gone already, if an earlier try got so far."""
@@ -131,6 +173,8 @@ class IptablesDataplane(PolicyDataplane[IptablesSettings, Edit, SetSnapshot, Ele
         if there:
             self._commands.restore_sets("".join(f"destroy {one.name}\n" for one in there))
             self._note(there)
+        for one in there:
+            self._footprint.set_is(one.name, None)
 
     def _note(self, edits: Iterable[Edit]) -> None:
         for edit in edits:

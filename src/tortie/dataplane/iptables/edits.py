@@ -94,6 +94,12 @@ class Mirror:
         """Whether there is a chain of a policy, profile or workload with this name."""
         return (FILTER, name) in self.chains
 
+    def entries(self, table: str) -> int:
+        """How many entries of the table are ours: a chain counts two beside its rules."""
+        chains = [rules for (place, _), rules in self.chains.items() if place == table]
+        jumps = [found for (place, _), found in self.jumps.items() if place == table]
+        return sum(map(len, (*chains, *jumps))) + 2 * len(chains)
+
     def note(self, edit: Edit) -> None:
         """Take in an edit that is in force now."""
         match edit:

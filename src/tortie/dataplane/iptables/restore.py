@@ -11,12 +11,10 @@ from tortie.dataplane.iptables.edits import (
     DropChain,
     DropJumps,
     Edit,
-    EditSet,
     PutChain,
     PutJump,
     PutSet,
     RuleEdit,
-    SetEdit,
     jump_rule,
 )
 from tortie.dataplane.iptables.names import spare_name
@@ -91,21 +89,16 @@ def _rule_lines(chain: Chain) -> Iterator[str]:
         yield f'-A {chain.name} -m comment --comment "{comment_of(rule)}" {rule}'
 
 
-def sets_text(edits: Iterable[SetEdit], room: int) -> str:
-    """Sets made, filled and changed; additions before removals."""
+def sets_text(edits: Iterable[PutSet], room: int) -> str:
+    """Whole sets, each with new contents in one step."""
     return "".join(f"{line}\n" for edit in edits for line in _set_lines(edit, room))
 
 
-def _set_lines(edit: SetEdit, room: int) -> Iterator[str]:
-    match edit:
-        case PutSet(version, name, type_, elements):
-            spare = spare_name(name)
-            yield creation(name, type_, version, room)
-            yield creation(spare, type_, version, room)
-            yield f"flush {spare}"
-            yield from (f"add {spare} {one}" for one in sorted(elements))
-            yield f"swap {spare} {name}"
-            yield f"destroy {spare}"
-        case EditSet(name=name, added=added, removed=removed):
-            yield from (f"add {name} {one}" for one in sorted(added))
-            yield from (f"del {name} {one}" for one in sorted(removed))
+def _set_lines(edit: PutSet, room: int) -> Iterator[str]:
+    spare, count = spare_name(edit.name), len(edit.elements)
+    yield creation(edit.name, edit.type, edit.version, room, count)
+    yield creation(spare, edit.type, edit.version, room, count)
+    yield f"flush {spare}"
+    yield from (f"add {spare} {one}" for one in sorted(edit.elements))
+    yield f"swap {spare} {edit.name}"
+    yield f"destroy {spare}"

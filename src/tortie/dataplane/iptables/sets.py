@@ -16,6 +16,7 @@ from tortie.policy.program import IPPort, Member, SetKind
 
 Element = str
 _AT_ONCE = 512  # elements: a set that changes more, and by more than half, is made anew
+_LEAST_BUCKETS = 1024  # ipset's own
 _INET = {4: "inet", 6: "inet6"}
 _PROTOCOL_NAMES = {"tcp": 6, "udp": 17, "sctp": 132, "udplite": 136}
 
@@ -93,9 +94,14 @@ def found_element(kind: SetType, text: str) -> Element:
     return f"{address},{_PROTOCOL_NAMES.get(protocol, protocol)}:{port}"
 
 
-def creation(name: str, kind: SetType, version: int, room: int) -> str:
-    """The command that makes the set."""
-    return f"create {name} {kind.value} family {_INET[version]} maxelem {int(room)}"
+def creation(name: str, kind: SetType, version: int, room: int, count: int) -> str:
+    """The command that makes the set with place for `count` members, and for `room` if need be.
+
+    A set that has to grow while it is filled takes twice as long.
+    """
+    buckets = max(_LEAST_BUCKETS, 1 << (count // 2).bit_length())
+    size = f"hashsize {buckets} maxelem {int(room)}"
+    return f"create {name} {kind.value} family {_INET[version]} {size}"
 
 
 def type_of(fields: Iterable[str], version: int) -> SetType | None:

@@ -6,14 +6,14 @@ Until the program is known the old rules are what guards the node: they stay as 
 new driver waits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from enum import StrEnum
 from typing import Any, Protocol
 
 from msgspec.structs import replace
 
-from tortie.dataplane.contract import Applied, Failure
+from tortie.dataplane.contract import Applied, Failure, Watch
 from tortie.dataplane.iptables.backends import installed
 from tortie.dataplane.iptables.driver import IptablesDataplane
 from tortie.dataplane.iptables.settings import Backend, IptablesSettings
@@ -150,6 +150,10 @@ class Succession:
         if isinstance(self._driver, IptablesDataplane):
             return self._driver.configure(iptables)
         return self._driver.configure(nftables)
+
+    def watch(self, told: Callable[[str], None]) -> Watch:
+        """The driver's."""
+        return self._driver.watch(told)
 
     def links_changed(self) -> Applied:
         """The driver's."""

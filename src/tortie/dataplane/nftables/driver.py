@@ -29,6 +29,7 @@ from tortie.linux.netlink.nfobjects import (
     flush_chain,
     put_table,
 )
+from tortie.linux.netlink.nftevents import LOST, TransactionMonitor, WholeTable
 from tortie.linux.netlink.sockets import NetlinkError, NetlinkLost
 
 _ATTEMPTS = 10
@@ -60,6 +61,12 @@ class NftablesDataplane(PolicyDataplane[NftSettings, Edit, Snapshot, Element]):
     def ports(self) -> frozenset[int]:
         """The netlink ports from which it writes."""
         return self._kernel.ports
+
+    def watch(self, told: Callable[[str], None]) -> TransactionMonitor:
+        """Tells who changed our tables, or may have. Raises OSError."""
+        return TransactionMonitor(
+            WholeTable(TABLE), self.ports, lambda found: told(str(found)), lambda: told(LOST)
+        )
 
     def generation(self) -> int:
         """The namespace's count of nftables transactions."""
