@@ -31,6 +31,7 @@ TORTIE = Group(
         "bgp": Command("bgp", "run this node's BGP in the foreground"),
         "node": Command("node", "how this node is"),
         "fanout": Command("fanout", "run the server that follows the datastore for many agents"),
+        "controllers": Command("controllers", "run what collects leaked addresses"),
         "completion": Command("completion", "let a shell complete words and names"),
         "version": Command("version", "print the version"),
     },

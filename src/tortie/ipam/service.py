@@ -13,6 +13,7 @@ from tortie.api import (
     IPAMBlockSpec,
     IPAMConfiguration,
     IPAMConfigurationSpec,
+    IPAMHandle,
     IPPool,
     IPReservation,
     Key,
@@ -158,6 +159,18 @@ class IPAM:
             return ()
         return await self._let_go(requests, await self._cooling_since())
 
+    async def forget_handle(self, found: IPAMHandle) -> bool:
+        """Delete a handle that holds nothing and is still as it was read; whether that was so.
+
+        Its blocks are changed first: an assignment that raised the handle and has not written its
+        block yet fails, instead of leaving an address that nobody tells of.
+        """
+        await self._gate(self._store)
+        for text in found.spec.block:
+            if not await self._blocks.is_without(parse_network(text), found.spec.handle_id):
+                return False
+        return await self._blocks.handles.deleted(found)
+
     async def release_cooled(self) -> None:
         """Have what has cooled down free, and blocks gone that nobody has or uses any more."""
         terms, blocks, _ = await asyncio.gather(
@@ -177,6 +190,11 @@ class IPAM:
         cidrs = {claim.spec.cidr for claim in claims} | {block.spec.cidr for block in own}
         for cidr in sorted(cidrs):
             await self._affinities.release(owner, parse_network(cidr))
+
+    async def release_block(self, node: str, cidr: Prefix) -> bool:
+        """Give up one block of a node if nobody uses it; whether that was so."""
+        await self._gate(self._store)
+        return await self._affinities.release_empty(Owner(node), cidr)
 
     async def release_pool(self, pool: Prefix) -> None:
         """Give up all nodes' blocks of a pool. Addresses in use stay with their handles."""

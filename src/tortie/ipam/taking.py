@@ -88,6 +88,17 @@ class Blocks:
             await pause(attempt)
         raise _contended(cidr)
 
+    async def is_without(self, cidr: Prefix, handle: str) -> bool:
+        """Whether a block holds nothing for a handle. It is changed, so that none that is about to
+        write it from what it read before can make that untrue.
+        """
+        current = await self._affinities.block(cidr)
+        if current is None:
+            return True
+        if algebra.held_by(current.spec, handle):
+            return False
+        return await self._write(current, algebra.touched(current.spec))
+
     async def rewrite(self, cidr: Prefix, change: Callable[[IPAMBlockSpec], IPAMBlockSpec]) -> None:
         """Write a block as `change` makes it of what is there, if that is another."""
         for attempt in range(ATTEMPTS):

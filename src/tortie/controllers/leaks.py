@@ -1,0 +1,107 @@
+"""Which leaked addresses may be given back now. Pure, but for what it remembers between looks.
+
+An address in use must never be taken away, and each look may be wrong about one: a pod that starts
+has its address before anybody can see it, and one look is not one moment. So a leak is believed
+only when two looks have seen it, unchanged, and a grace period lies between them. All addresses of
+a handle go together or not at all, since they are one workload's. A node that is gone needs no
+grace: nothing starts there any more.
+
+What nobody can know to be a leak is left to people: only addresses of pods, and of nodes that are
+gone, are given back.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from tortie.api import IPAMHandle
+from tortie.ipam.audit import Allocation, Audit
+from tortie.ipam.records import Records
+from tortie.ipam.types import ReleaseRequest
+
+_LOOKS = 2
+_VIRTUAL = ""  # the node of who is none, as the addresses of load balancers
+
+_Identity = tuple[tuple[str, int | None], ...]  # address and sequence number of each
+
+
+class Candidate(NamedTuple):
+    """A handle that looked leaked: since when (seconds), in how many looks, and what it held."""
+
+    since: float
+    looks: int
+    held: _Identity
+
+
+class Leaks:
+    """The leaks of one cluster, looked at again and again. `grace` is in seconds."""
+
+    def __init__(self, grace: float) -> None:
+        self.grace = grace
+        self._candidates: dict[str, Candidate] = {}
+
+    @property
+    def candidates(self) -> int:
+        """How many handles look leaked."""
+        return len(self._candidates)
+
+    def look(self, found: Audit, nodes: frozenset[str], now: float) -> list[ReleaseRequest]:
+        """What may be given back after this look. `nodes` are there; `now` is in seconds."""
+        before, self._candidates = self._candidates, {}
+        released: list[ReleaseRequest] = []
+        for handle, held in _leaked(found.allocations, nodes):
+            identity = tuple((str(one.address), one.sequence) for one in held)
+            known = before.get(handle)
+            if known is None or known.held != identity:
+                known = Candidate(now, 0, identity)
+            candidate = known._replace(looks=known.looks + 1)
+            self._candidates[handle] = candidate
+            grace = self.grace if held[0].attributes.get("node") in nodes else 0
+            if candidate.looks >= _LOOKS and now - candidate.since >= grace:
+                released += map(_request, held)
+        return released
+
+
+def _leaked(
+    allocations: Iterable[Allocation], nodes: frozenset[str]
+) -> Iterator[tuple[str, list[Allocation]]]:
+    """Handles none of whose addresses is in use, with their addresses in order."""
+    by_handle: defaultdict[str, list[Allocation]] = defaultdict(list)
+    for one in allocations:
+        if one.handle:
+            by_handle[one.handle.lower()].append(one)
+    for handle, held in by_handle.items():
+        if all(one.leak and _is_known(one, nodes) for one in held):
+            yield handle, held
+
+
+def _is_known(one: Allocation, nodes: frozenset[str]) -> bool:
+    node = one.attributes.get("node", _VIRTUAL)
+    return node != _VIRTUAL and (node not in nodes or bool(one.attributes.get("pod")))
+
+
+def _request(one: Allocation) -> ReleaseRequest:
+    return ReleaseRequest(address=one.address, handle=one.handle, sequence=one.sequence)
+
+
+class EmptyHandles:
+    """Handles that hold nothing, as a crash leaves them."""
+
+    def __init__(self) -> None:
+        self._before: dict[tuple[str, str], float] = {}  # name and revision: since when
+
+    def look(self, records: Records, found: Audit, grace: float, now: float) -> list[IPAMHandle]:
+        """What may be deleted after this look: unchanged and empty for the grace period."""
+        empty = frozenset(found.leaked_handles)
+        handles = [one for one in records.handles if one.spec.handle_id in empty]
+        before, self._before = self._before, {}
+        for one in handles:
+            revision = one.metadata.resource_version
+            since = before.get((one.metadata.name, revision), now)
+            self._before[one.metadata.name, revision] = since
+        return [one for one in handles if _is_past(one, before, now - grace)]
+
+
+def _is_past(one: IPAMHandle, before: Mapping[tuple[str, str], float], moment: float) -> bool:
+    since = before.get((one.metadata.name, one.metadata.resource_version))
+    return since is not None and since <= moment
