@@ -27,6 +27,7 @@ from tortie.dataplane.iptables.settings import IptablesSettings
 from tortie.dataplane.policy.families import Family
 from tortie.dataplane.policy.limits import connections_chain, limits_of, rate_chain
 from tortie.dataplane.policy.nets import disjoint_nets, net_text
+from tortie.dataplane.policy.settings import Action as Deny
 from tortie.net import Prefix
 from tortie.policy.program import (
     Action,
@@ -121,9 +122,14 @@ def _targets(settings: IptablesSettings) -> dict[Action, str]:
     return {
         Action.ALLOW: f"-g {ACCEPT_CHAIN}",
         Action.PASS: f"-g {PASS_CHAIN}",
-        Action.DENY: "-j DROP",
+        Action.DENY: denied(settings),
         Action.LOG: f'-j LOG --log-prefix "{settings.logged_as}" --log-level 5',
     }
+
+
+def denied(settings: IptablesSettings) -> str:
+    """What becomes of a packet that policy denies. REJECT is for the filter table alone."""
+    return "-j REJECT" if settings.deny is Deny.REJECT else "-j DROP"
 
 
 def marking_chains(settings: IptablesSettings) -> Iterator[Chain]:
@@ -207,7 +213,7 @@ def _walk(
 ) -> Iterator[str]:
     yield from tiers_text(tiers, way, settings)
     yield from profiles_text(profiles, way, settings)
-    yield "-j DROP"
+    yield denied(settings)
 
 
 def tiers_text(
@@ -217,7 +223,7 @@ def tiers_text(
     for place, tier in enumerate(tiers):
         yield from policies_text(tier, way, settings, is_first=place == 0, allowed="-j RETURN")
         if tier.default_action is DefaultAction.DENY:
-            yield f"{_unmarked(settings.marks.passed)} -j DROP"
+            yield f"{_unmarked(settings.marks.passed)} {denied(settings)}"
 
 
 def policies_text(

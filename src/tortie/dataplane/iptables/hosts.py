@@ -16,7 +16,10 @@ pass this host endpoint's later stages; it is cleared where a packet comes in or
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from tortie.dataplane.iptables.chains import (
+    ACCEPT_CHAIN,
     EARLY_CHAIN,
     ESTABLISHED,
     FILTER,
@@ -25,6 +28,7 @@ from tortie.dataplane.iptables.chains import (
     UNTRACKED_CHAIN,
     Chain,
     clearing,
+    denied,
     marked,
     policies_text,
     policy_chains,
@@ -43,6 +47,7 @@ from tortie.dataplane.iptables.settings import IptablesSettings
 from tortie.dataplane.policy.families import Family
 from tortie.dataplane.policy.interfaces import Addresses, Owners, owners
 from tortie.dataplane.policy.nets import net_text
+from tortie.dataplane.policy.settings import Action as Deny
 from tortie.net import PortRange, Prefix
 from tortie.policy.program import (
     EVERY_INTERFACE,
@@ -58,6 +63,7 @@ from tortie.policy.program import (
 
 FROM_HOST, TO_HOST = ChainName("cali-from-host-endpoint"), ChainName("cali-to-host-endpoint")
 FROM_FORWARD, TO_FORWARD = ChainName("cali-from-hep-forward"), ChainName("cali-to-hep-forward")
+_GO_ON = "-j RETURN"
 # Without these IPv6 finds no neighbour; nothing from beyond the link has a hop limit of 255.
 _DISCOVERY = (133, 134, 135, 136)
 
@@ -114,10 +120,11 @@ def host_chains(
         for one in _used(found)
         for place in _PLACES
     ]
+    silent = replace(settings, deny=Deny.DROP)  # raw and mangle know no REJECT
     early = [
         chain._replace(table=table)
         for table, name in _early_policies(known.hosts[one] for one in _used(found))
-        for chain in policy_chains(policies[name], family, settings)
+        for chain in policy_chains(policies[name], family, silent)
     ]
     return [*early, *asked, *dispatch]
 
@@ -250,34 +257,36 @@ def _normal(
     family: Family,
     settings: IptablesSettings,
 ) -> Iterator[str]:
-    inward = way is Way.TO
+    inward, allowed = way is Way.TO, f"-g {ACCEPT_CHAIN}"
     yield clearing(settings.marks.decided)
-    yield f"{marked(settings.marks.early)} -j RETURN"
-    yield from _states(settings)
-    yield from _discovery(family)
+    yield f"{marked(settings.marks.early)} {allowed}"
+    yield from _states(settings, allowed)
+    yield from _discovery(family, allowed)
     safe = settings.failsafes
-    yield from _failsafe(safe.inbound if inward else safe.outbound, inward, "--dports", family)
+    yield from _failsafe(
+        safe.inbound if inward else safe.outbound, inward, "--dports", family, allowed
+    )
     yield from tiers_text(tiers, way, settings)
     yield from profiles_text(host.profiles, way, settings)
-    yield "-j DROP"
+    yield denied(settings)
 
 
-def _states(settings: IptablesSettings) -> Iterator[str]:
-    yield f"{ESTABLISHED} -j RETURN"
+def _states(settings: IptablesSettings, allowed: str = _GO_ON) -> Iterator[str]:
+    yield f"{ESTABLISHED} {allowed}"
     if settings.drop_invalid:
         yield "-m conntrack --ctstate INVALID -j DROP"
 
 
-def _discovery(family: Family) -> Iterator[str]:
+def _discovery(family: Family, allowed: str = _GO_ON) -> Iterator[str]:
     if family.version == 6:
         for number in _DISCOVERY:
-            yield f"-p 58 -m hl --hl-eq 255 -m icmp6 --icmpv6-type {number} -j RETURN"
+            yield f"-p 58 -m hl --hl-eq 255 -m icmp6 --icmpv6-type {number} {allowed}"
 
 
 def _failsafe(
-    ports: Iterable[Failsafe], inward: bool, option: str, family: Family
+    ports: Iterable[Failsafe], inward: bool, option: str, family: Family, allowed: str = _GO_ON
 ) -> Iterator[str]:
-    """Rules that let failsafe ports leave the chain undecided."""
+    """Rules that let failsafe ports go on, by default undecided."""
     grouped: dict[tuple[int, Prefix | None], list[PortRange]] = {}
     for one in ports:
         if one.net is None or one.net.version == family.version:
@@ -288,4 +297,4 @@ def _failsafe(
         if net is not None and net.length:
             where = f" {'-s' if inward else '-d'} {net_text(net.network)}"
         for chunk in chunks(tuple(numbers)):
-            yield f"-p {int(protocol)}{where} -m multiport {option} {chunk} -j RETURN"
+            yield f"-p {int(protocol)}{where} -m multiport {option} {chunk} {allowed}"

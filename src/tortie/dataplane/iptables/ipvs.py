@@ -15,6 +15,7 @@ from tortie.dataplane.iptables.names import ChainName, Way, endpoint_chain, host
 from tortie.dataplane.iptables.settings import IptablesSettings
 from tortie.dataplane.policy.nets import net_text
 from tortie.dataplane.policy.plan import Passing
+from tortie.dataplane.policy.settings import Action
 from tortie.net.protocols import SCTP, TCP, UDP
 from tortie.policy.program import EndpointId
 
@@ -109,4 +110,5 @@ def _forward(passing: Passing, settings: IptablesSettings) -> Iterator[str]:
         yield f"-o {prefix}+ -j {_DISPATCH_TO}"
     yield f"-j {TO_FORWARD}"
     yield clearing(passing.marks.mask)
-    yield f"{marked(settings.marks.accept)} -j ACCEPT"
+    if settings.filter_allow is Action.ACCEPT:
+        yield f"{marked(settings.marks.accept)} -j ACCEPT"

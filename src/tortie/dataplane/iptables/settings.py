@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import NamedTuple
 
-from tortie.dataplane.policy.settings import Marks, PolicySettings
+from tortie.dataplane.policy.settings import Action, Marks, PolicySettings
 
 _LOG_PREFIX_ROOM = 29  # the kernel's LOG target keeps no more
 _SEPARATOR = ": "
@@ -28,13 +28,18 @@ class IptablesSettings(PolicySettings, frozen=True):
 
     `mark_mask` is [IptablesMarkMask] here, and must have five bits: three for verdicts and two that
     rules use while they are matched. `backend` [IptablesBackend]: None detects it. `lock_seconds`:
-    how long to wait for another process that changes rules. `max_set_size` [MaxIpsetSize].
+    how long to wait for another process that changes rules. `max_set_size` [MaxIpsetSize],
+    `filter_allow`, `mangle_allow` [Iptables{Filter,Mangle}AllowAction], `append`: our jumps stand
+    behind others' rules [ChainInsertMode].
     Raises ValueError where a value can't be used.
     """
 
     backend: Backend | None = None
     lock_seconds: int = 10
     max_set_size: int = 1 << 20
+    filter_allow: Action = Action.ACCEPT
+    mangle_allow: Action = Action.ACCEPT
+    append: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -19,6 +19,7 @@ from tortie.dataplane.iptables.chains import (
     TUNNELS_CHAIN,
     Chain,
     clearing,
+    denied,
     marked,
     marking_chains,
 )
@@ -43,7 +44,7 @@ from tortie.dataplane.policy.families import Family
 from tortie.dataplane.policy.floating import DESTINATION_CHAIN, SOURCE_CHAIN
 from tortie.dataplane.policy.nets import disjoint_nets, net_text
 from tortie.dataplane.policy.node import NodeFacts, TunnelEnd, tunnel_ends
-from tortie.dataplane.policy.settings import HostAction, LoopAction
+from tortie.dataplane.policy.settings import Action, HostAction, LoopAction
 from tortie.engine.delta import ALL_HOSTS, ServiceCidrs
 from tortie.net import format_address
 from tortie.net.protocols import PORT_PROTOCOLS
@@ -103,7 +104,7 @@ def static_chains(
                 *(coming_in(settings) if facts.is_ipvs else ()),
                 *_each("-i", f"-g {_TO_HOST}", settings),
                 *_tunnel_ends(family, facts, settings),
-                f"-j {FROM_HOST}",
+                *_host(FROM_HOST, settings),
             ),
         ),
         Chain(
@@ -112,7 +113,7 @@ def static_chains(
                 *first,
                 *((going_out(settings),) if facts.is_ipvs else ()),
                 *_to_tunnel_ends(family, facts, settings),
-                f"-j {TO_HOST}",
+                *_host(TO_HOST, settings),
             ),
         ),
         Chain(ChainName("cali-FORWARD"), (*first, *_forward(settings))),
@@ -131,7 +132,7 @@ def static_chains(
             (clearing(settings.marks.early), *begins, f"-j {TO_HOST}"),
             RAW,
         ),
-        Chain(ChainName("cali-PREROUTING"), (f"-j {FROM_HOST}",), MANGLE),
+        Chain(ChainName("cali-PREROUTING"), tuple(_before_nat(settings)), MANGLE),
         Chain(ChainName("cali-POSTROUTING"), (f"-j {CLASS_CHAIN}",), MANGLE),
         Chain(ChainName("cali-PREROUTING"), (f"-j {DESTINATION_CHAIN}",), NAT),
         Chain(ChainName("cali-OUTPUT"), (f"-j {DESTINATION_CHAIN}",), NAT),
@@ -172,6 +173,25 @@ def _each(option: str, statement: str, settings: IptablesSettings) -> tuple[str,
     return tuple(f"{option} {prefix}+ {statement}" for prefix in settings.interface_prefixes)
 
 
+def _host(chain: ChainName, settings: IptablesSettings) -> Iterator[str]:
+    """What policy of a host endpoint allows; others' rules decide of what has none."""
+    yield clearing(settings.marks.decided)
+    yield f"-j {chain}"
+    yield from _allowed(settings)
+
+
+def _before_nat(settings: IptablesSettings) -> Iterator[str]:
+    yield f"-j {FROM_HOST}"
+    if settings.mangle_allow is Action.ACCEPT:
+        yield f"{marked(settings.marks.early)} -j ACCEPT"
+
+
+def _allowed(settings: IptablesSettings) -> Iterator[str]:
+    """By default no later rule of others' asks again."""
+    if settings.filter_allow is Action.ACCEPT:
+        yield f"{marked(settings.marks.accept)} -j ACCEPT"
+
+
 def _forward(settings: IptablesSettings) -> Iterator[str]:
     """What policy allows is accepted here, so that no later rule of others' asks again."""
     yield f"-j {FROM_FORWARD}"
@@ -181,7 +201,7 @@ def _forward(settings: IptablesSettings) -> Iterator[str]:
     yield from _each("-o", f"-j {_DISPATCH[Way.TO]}", settings)
     if settings.service_loops is not LoopAction.DISABLED:
         yield f"-j {_LOOPS}"
-    yield f"{marked(settings.marks.accept)} -j ACCEPT"
+    yield from _allowed(settings)
 
 
 def _dispatch(way: Way, settings: IptablesSettings) -> Chain:
@@ -193,7 +213,7 @@ def _dispatch(way: Way, settings: IptablesSettings) -> Chain:
             clearing(marks.decided),
             f"-j {_ROOTS[way]}",
             f"{marked(marks.accept)} -j RETURN",
-            "-j DROP",
+            denied(settings),
         ),
     )
 
@@ -259,17 +279,17 @@ def _tunnel_ends(family: Family, facts: NodeFacts, settings: IptablesSettings) -
 
     Nodes reach each other whatever host endpoints say.
     """
-    hosts = set_name(family.version, ALL_HOSTS)
+    hosts, allowed = set_name(family.version, ALL_HOSTS), f"-j {settings.filter_allow.upper()}"
     for end in tunnel_ends(family, facts.encapsulation, settings):
         if end.is_open:
             yield f"{_packets_of(end)} -m set ! --match-set {hosts} src -j DROP"
-        yield f"{_packets_of(end)} -m set --match-set {hosts} src -j RETURN"
+        yield f"{_packets_of(end)} -m set --match-set {hosts} src {allowed}"
 
 
 def _to_tunnel_ends(family: Family, facts: NodeFacts, settings: IptablesSettings) -> Iterator[str]:
-    hosts = set_name(family.version, ALL_HOSTS)
+    hosts, allowed = set_name(family.version, ALL_HOSTS), f"-j {settings.filter_allow.upper()}"
     for end in tunnel_ends(family, facts.encapsulation, settings):
-        yield f"{_packets_of(end)} -m set --match-set {hosts} dst -j RETURN"
+        yield f"{_packets_of(end)} -m set --match-set {hosts} dst {allowed}"
 
 
 def _packets_of(end: TunnelEnd) -> str:
