@@ -17,7 +17,7 @@ from tortie.api import Key, checks
 from tortie.api.calico.bgp_configuration import BgpPassword
 from tortie.api.calico.bgp_peer import BGPPeer, BGPPeerSpec
 from tortie.bgp.cluster import Cluster, Speaker
-from tortie.bgp.configuration import DEFAULT_AS, InForce, bfd_of, listen_port
+from tortie.bgp.configuration import BFD_ANNOTATION, DEFAULT_AS, InForce, bfd_of, listen_port
 from tortie.bgp.filters import symbol_of
 from tortie.bgp.picture import Bfd, Origin, Problem, Session
 from tortie.bgp.values import PORT, as_number, peer_address, seconds
@@ -74,8 +74,16 @@ class Peering:
     def sessions(self) -> tuple[Session, ...]:
         """One for each peer's address and port, by name."""
         found: dict[tuple[int, int, int], Session] = {}
+        symbols: set[str] = set()
         for session in self._all():
-            found.setdefault((session.version, session.peer, session.port), session)
+            key = (session.version, session.peer, session.port)
+            if key in found:
+                continue
+            if session.symbol in symbols:  # another port of the same peer
+                named = _symbol(session.origin, session.version, session.peer, session.port)
+                session = replace(session, symbol=named)
+            found[key] = session
+            symbols.add(session.symbol)
         return tuple(sorted(found.values(), key=lambda session: session.symbol))
 
     def as_of(self, speaker: Speaker) -> int:
@@ -235,12 +243,17 @@ class Peering:
         spec = common.spec
         remote_as = common.remote_as or (self.as_of(other) if other else 0)
         hops, ttl = self._hops(common, own, Prefix.single(version, address))
+        source = None if spec.source_address == "None" else own.address
+        bfd = common.bfd
+        if bfd is not None and hops and source is None:
+            self._note(common.described, f"{BFD_ANNOTATION}: needs sourceAddress UseNodeIP here")
+            bfd = None
         return Session(
             symbol=_symbol(common.origin, version, address, port if shows_port else None),
             described=common.described,
             origin=common.origin,
             version=version,
-            source=None if spec.source_address == "None" else own.address,
+            source=source,
             local_as=common.local_as,
             peer=address,
             port=port,
@@ -256,7 +269,7 @@ class Peering:
             cluster_id=self._reflecting(common.local_as == remote_as, other),
             filters=tuple(dict.fromkeys(symbol_of(name) for name in spec.filters)),
             gateway=_gateway(spec, version),
-            bfd=common.bfd,
+            bfd=bfd,
         )
 
     def _hops(self, common: _Common, own: Prefix, peer: Prefix) -> tuple[int, bool]:
