@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from dataplane.nft_text import transaction_text
 from dataplane.programming import between
 from strategies.host_programs import with_host_endpoints
-from strategies.long_runs import long_runs
+from strategies.long_runs import long_runs, many_policies
 from strategies.loose_programs import loose_programs
 from strategies.programs import HOSTS4
 from tortie.dataplane.nftables import NftablesDataplane, NftSettings
@@ -129,7 +129,7 @@ def _same(pens: Pens, program: Program) -> None:
 
 
 @_some
-@given(program=loose_programs() | long_runs())
+@given(program=loose_programs() | long_runs() | many_policies())
 def test_rules_of_policies_are_listed_alike(pens: Pens, program: Program) -> None:
     _same(pens, program)
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from dataplane.packets import PacketLab, Sent
 from dataplane.programming import WORKLOADS, between, every_packet, sent, whole
-from strategies.long_runs import long_runs
+from strategies.long_runs import long_runs, many_policies
 from strategies.loose_programs import loose_programs, with_open_peer
 from strategies.programs import ENDPOINTS, HOSTS4, HOSTS6, OUTSIDE, programs
 from tortie.dataplane.nftables import NftablesDataplane
@@ -120,6 +120,12 @@ def test_packets_get_the_verdict_of_the_evaluator(world: World, program: Program
 @_bounded
 @given(program=loose_programs())
 def test_rules_that_only_the_types_allow_get_it_too(world: World, program: Program) -> None:
+    _agree(world, with_open_peer(program))
+
+
+@_bounded
+@given(program=many_policies())
+def test_many_policies_asked_at_once_get_it_too(world: World, program: Program) -> None:
     _agree(world, with_open_peer(program))
 
 

@@ -11,7 +11,17 @@ from strategies.programs import HOSTS4, HOSTS6, NET_SETS, PORT_SETS, programs
 from tortie.net import PortRange, Prefix, parse_network
 from tortie.net.protocols import ICMP, ICMPV6, SCTP, TCP, UDP
 from tortie.policy import Program
-from tortie.policy.program import Action, IcmpMatch, PeerMatch, Policy, Profile, Rule
+from tortie.policy.program import (
+    Action,
+    DefaultAction,
+    IcmpMatch,
+    PeerMatch,
+    Policy,
+    PolicyId,
+    Profile,
+    Rule,
+    TierPolicies,
+)
 
 _NETS4 = [
     *(parse_network(one) for one in ("10.65.0.0/24", "10.65.0.0/30", "10.65.0.2/31")),
@@ -99,3 +109,48 @@ def long_runs(draw: st.DrawFn) -> Program:
         profiles={name: Profile(name, draw(some), draw(some)) for name in program.profiles},
         sets=program.sets,
     )
+
+
+_single_ports = [PortRange(one, one) for one in (53, 80, 81, 443, 8080)]
+
+
+@st.composite
+def _narrow_rules(draw: st.DrawFn) -> Rule:
+    """Rules that mostly concern one host, or one port of one protocol; a few anything."""
+    version = draw(st.sampled_from([4, 4, 6]))
+    hosts = HOSTS4[:5] if version == 4 else HOSTS6
+    kind = draw(st.sampled_from(["host", "host", "port", "port", "both", "ports", "set", "any"]))
+    peers, ends = {"host", "both"}, {"port", "both", "ports"}
+    nets = (draw(st.sampled_from(hosts)),) if kind in peers else ()
+    ports = (draw(st.sampled_from(_single_ports)),) if kind in ends else ()
+    if kind == "ports":
+        ports += (draw(st.sampled_from(_PORTS)),)
+    sets = (draw(st.sampled_from(NET_SETS)),) if kind == "set" else ()
+    return Rule(
+        draw(st.sampled_from([Action.ALLOW, Action.ALLOW, *Action])),
+        version,
+        protocol=draw(st.sampled_from([TCP, UDP])) if ports or kind == "any" else None,
+        source=PeerMatch(nets=nets, sets=sets),
+        destination=PeerMatch(nets=nets if draw(st.booleans()) else (), ports=ports),
+    )
+
+
+@st.composite
+def many_policies(draw: st.DrawFn) -> Program:
+    """A program whose endpoints have tiers of many policies, each of a rule or two."""
+    program = draw(programs())
+    names = [PolicyId("GlobalNetworkPolicy", "", f"m{number}") for number in range(24)]
+    some = st.lists(_narrow_rules(), max_size=2).map(tuple)
+    policies = {one: Policy(one, "default", draw(some), draw(some)) for one in names}
+    orders = draw(st.lists(st.permutations(names), min_size=1, max_size=2))
+
+    def tiers() -> tuple[TierPolicies, ...]:
+        order = draw(st.sampled_from(orders))
+        default = draw(st.sampled_from(DefaultAction))
+        return (TierPolicies("default", default, tuple(order[: draw(st.integers(10, 24))])),)
+
+    endpoints = {
+        name: replace(one, ingress=tiers(), egress=tiers())
+        for name, one in program.endpoints.items()
+    }
+    return replace(program, policies=policies, endpoints=endpoints)

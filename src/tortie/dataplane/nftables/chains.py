@@ -8,7 +8,7 @@ The walk of an endpoint's chain is that of `tortie.policy.evaluate`: tiers in or
 policies in order while none has decided, then the tier's default action, then the profiles.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
@@ -24,6 +24,7 @@ from tortie.dataplane.nftables.names import (
     endpoint_chain,
     policy_chain,
     profile_chain,
+    run_chain,
 )
 from tortie.dataplane.nftables.settings import NftSettings
 from tortie.dataplane.nftables.statements import Log
@@ -34,13 +35,16 @@ from tortie.dataplane.nftables.terms import (
     RETURN,
     Bits,
     ByMap,
+    Is,
     Line,
     SetMark,
     Verdict,
     jump,
 )
+from tortie.dataplane.policy.desired import MANY_POLICIES, Run
 from tortie.dataplane.policy.families import Family
 from tortie.dataplane.policy.limits import connections_chain, limits_of, rate_chain
+from tortie.dataplane.policy.node import TunnelEnd
 from tortie.linux.netlink.nfnetlink import Hook
 from tortie.policy.program import (
     Action,
@@ -166,30 +170,51 @@ def closed_endpoint_chains(interface: str) -> list[Chain]:
 def _walk(
     tiers: tuple[TierPolicies, ...], profiles: tuple[str, ...], way: Way, settings: NftSettings
 ) -> Iterator[Line]:
-    yield from tier_lines(tiers, way, settings)
+    yield from tier_lines(tiers, way, settings, _many_at_once)
     yield from profile_lines(profiles, way, settings)
     yield CLOSED
 
 
-def tier_lines(tiers: tuple[TierPolicies, ...], way: Way, settings: NftSettings) -> Iterator[Line]:
+def one_by_one(tier: TierPolicies, way: Way, settings: NftSettings) -> Iterator[Line]:
+    """One rule a policy: it is asked while no earlier one of the tier has decided."""
+    for place, policy in enumerate(tier.policies):
+        undecided = (Bits(fields.MARK, settings.marks.decided),) if place else ()
+        yield (*undecided, jump(policy_chain(way, policy)))
+
+
+def _many_at_once(tier: TierPolicies, way: Way, settings: NftSettings) -> Iterator[Line]:
+    """Of many policies only those are asked that can concern the packet (`runs`)."""
+    if settings.coalesce and len(tier.policies) >= MANY_POLICIES:
+        yield (jump(run_chain(Run(way, tier.policies))),)
+    else:
+        yield from one_by_one(tier, way, settings)
+
+
+Ask = Callable[[TierPolicies, Way, NftSettings], Iterator[Line]]
+
+
+def tier_lines(
+    tiers: tuple[TierPolicies, ...], way: Way, settings: NftSettings, ask: Ask = one_by_one
+) -> Iterator[Line]:
     """The tiers in order, each with its default action; what they allow returns."""
     for place, tier in enumerate(tiers):
-        yield from policy_lines(tier, way, settings, is_first=place == 0, allowed=RETURN)
+        if place:
+            yield (clearing(settings.marks.passed),)
+        yield from ask(tier, way, settings)
+        yield (marked(settings.marks.accept), RETURN)
         if tier.default_action is DefaultAction.DENY:
             yield (Bits(fields.MARK, settings.marks.passed), *CLOSED)
 
 
-def policy_lines(
-    tier: TierPolicies, way: Way, settings: NftSettings, *, is_first: bool, allowed: Verdict
+def early_tier_lines(
+    tiers: tuple[TierPolicies, ...], way: Way, settings: NftSettings, allowed: Verdict
 ) -> Iterator[Line]:
-    """One rule a policy: it is asked while no earlier one of the tier has decided."""
-    marks = settings.marks
-    if not is_first:
-        yield (clearing(marks.passed),)
-    for place, policy in enumerate(tier.policies):
-        undecided = (Bits(fields.MARK, marks.decided),) if place else ()
-        yield (*undecided, jump(policy_chain(way, policy)))
-    yield (marked(marks.accept), allowed)
+    """The tiers in order, without default actions; what they allow does as told."""
+    for place, tier in enumerate(tiers):
+        if place:
+            yield (clearing(settings.marks.passed),)
+        yield from one_by_one(tier, way, settings)
+        yield (marked(settings.marks.accept), allowed)
 
 
 def profile_lines(profiles: tuple[str, ...], way: Way, settings: NftSettings) -> Iterator[Line]:
@@ -207,3 +232,15 @@ def clearing(bits: int) -> SetMark:
 def marked(bit: int) -> Bits:
     """The mark has this bit."""
     return Bits(fields.MARK, bit, bit)
+
+
+def ended(settings: NftSettings) -> Line:
+    """A connection that policy allowed once and denies now (EndDeniedFlows)."""
+    bit = settings.marks.ended
+    return (Bits(fields.CONNECTION_MARK, bit, bit), *CLOSED)
+
+
+def packets_of(end: TunnelEnd) -> Line:
+    """A tunnel's packets as they arrive."""
+    protocol = Is(fields.PROTOCOL, int(end.protocol))
+    return (protocol,) if end.port is None else (protocol, Is(fields.DESTINATION_PORT, end.port))

@@ -14,6 +14,7 @@ from tortie.dataplane.nftables.members import FamilySet
 from tortie.dataplane.nftables.names import TABLE
 from tortie.dataplane.nftables.plan import NftDesired, NftPlanner
 from tortie.dataplane.nftables.repair import everything, strays
+from tortie.dataplane.nftables.runs import Runs
 from tortie.dataplane.nftables.sets import Element
 from tortie.dataplane.nftables.settings import NftSettings
 from tortie.dataplane.nftables.transaction import transaction
@@ -51,6 +52,7 @@ class NftablesDataplane(PolicyDataplane[NftSettings, Edit, Snapshot, Element]):
         super().__init__(settings or NftSettings(), self._desired)
         self._kernel = Kernel()
         self._mirrors: dict[int, TableMirror] = {}
+        self._book = Runs()
         self._seen: int | None = None  # the generation that was read, while a plan rests on it
 
     def close(self) -> None:
@@ -125,6 +127,9 @@ class NftablesDataplane(PolicyDataplane[NftSettings, Edit, Snapshot, Element]):
     def _addresses(self) -> Addresses:
         return self._kernel.addresses()
 
+    def _has_link(self, name: str) -> bool:
+        return self._kernel.has_link(name)
+
     def _read(self) -> Snapshot:
         snapshot = self._kernel.read()
         self._mirrors, self._seen = snapshot.mirrors, snapshot.generation
@@ -157,7 +162,7 @@ class NftablesDataplane(PolicyDataplane[NftSettings, Edit, Snapshot, Element]):
                 return not mirror.exists
 
     def _planner(self) -> NftPlanner:
-        return NftPlanner(self._desired, self._mirrors, self._settings)
+        return NftPlanner(self._desired, self._mirrors, self._settings, self._book)
 
     def _write(self, units: Sequence[Unit[Edit]]) -> None:
         """All units, or none: one transaction."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from tortie.dataplane.nftables.chains import CT_MAP, Chain, rule_comments
 from tortie.dataplane.nftables.names import ChainName, SetName
 from tortie.dataplane.nftables.sets import Element, Layout
-from tortie.dataplane.nftables.skeleton import FROM_MAP, SOURCE_NETS, SOURCES, TO_MAP
+from tortie.dataplane.nftables.skeleton import FROM_MAP, LIVE, SOURCE_NETS, SOURCES, TO_MAP
 from tortie.dataplane.policy.families import Family
 from tortie.linux.netlink.nfnetlink import Hook
 
@@ -14,6 +14,7 @@ INTERFACE_SETS: dict[SetName, Layout] = {
     TO_MAP: Layout.DISPATCH,
     SOURCES: Layout.SOURCES,
     SOURCE_NETS: Layout.SOURCE_NETS,
+    LIVE: Layout.INTERFACES,
 }
 STATIC_SETS: dict[SetName, Layout] = {CT_MAP: Layout.CT_STATES, **INTERFACE_SETS}
 

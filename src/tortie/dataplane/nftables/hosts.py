@@ -155,7 +155,7 @@ def _base_chains(
     if facts.is_ipvs:  # what passes through the node is no packet of the node's own
         for place in (_UNTRACKED_OUT, _NORMAL_IN):
             rules[place.base].append(passes(settings))
-    if settings.end_denied_flows:
+    if settings.ends_flows:
         rules[_NORMAL_OUT.base].append(ended(settings))
     nodes = set_name(family.version, ALL_HOSTS)
     for end in tunnel_ends(family, facts.encapsulation, settings):

@@ -1,5 +1,9 @@
 """The names of nftables' objects: those of every firewall, and which chains are host endpoints'."""
 
+from base64 import urlsafe_b64encode
+from hashlib import blake2b
+
+from tortie.dataplane.policy.desired import Run
 from tortie.dataplane.policy.names import (
     ChainName,
     SetName,
@@ -27,6 +31,7 @@ __all__ = [
     "is_host_chain",
     "policy_chain",
     "profile_chain",
+    "run_chain",
     "set_name",
 ]
 
@@ -36,6 +41,13 @@ _HOST_PREFIXES = (
     *("cali-fhu-", "cali-thu-", "cali-fhp-", "cali-fhfw-", "cali-thfw-", "cali-fh-", "cali-th-"),
     "cali-hep-",
 )
+
+
+def run_chain(run: Run) -> ChainName:
+    """cali-ri-_<hash>: where many policies are asked at once, by all endpoints that have these."""
+    told = repr((run.way, tuple(map(tuple, run.policies)))).encode()
+    digest = urlsafe_b64encode(blake2b(told, digest_size=18).digest()).decode()
+    return ChainName(f"cali-r{run.way.value}-_{digest}")
 
 
 def is_host_chain(name: ChainName) -> bool:

@@ -24,7 +24,8 @@ from tortie.dataplane.nftables.edits import (
     PutTable,
 )
 from tortie.dataplane.nftables.floating import floating_chains
-from tortie.dataplane.nftables.hosts import host_chains
+from tortie.dataplane.nftables.hosts import Hosts, host_chains
+from tortie.dataplane.nftables.ipvs import FROM_MARK_CHAIN, ipvs_chains
 from tortie.dataplane.nftables.limits import class_chains, limit_chains
 from tortie.dataplane.nftables.members import FamilySet
 from tortie.dataplane.nftables.names import (
@@ -34,18 +35,22 @@ from tortie.dataplane.nftables.names import (
     Way,
     endpoint_chain,
     is_host_chain,
+    run_chain,
     set_name,
 )
+from tortie.dataplane.nftables.runs import Runs
 from tortie.dataplane.nftables.sets import (
     Element,
     Layout,
     ct_element,
     dispatch_element,
+    live_element,
     source_element,
 )
 from tortie.dataplane.nftables.settings import NftSettings
 from tortie.dataplane.nftables.skeleton import (
     FROM_MAP,
+    LIVE,
     SOURCE_NETS,
     SOURCES,
     TO_MAP,
@@ -53,8 +58,9 @@ from tortie.dataplane.nftables.skeleton import (
     static_chains,
 )
 from tortie.dataplane.nftables.transaction import Mirrors
-from tortie.dataplane.policy.desired import FIXED_SETS, Desired, SetKey, Touched
+from tortie.dataplane.policy.desired import FIXED_SETS, Desired, Run, SetKey, Touched
 from tortie.dataplane.policy.families import FAMILIES, Family, family_of
+from tortie.dataplane.policy.limits import counts_packets
 from tortie.dataplane.policy.nets import disjoint_nets
 from tortie.dataplane.policy.plan import EVERYTHING, Planner, Unit, set_subject
 from tortie.net import Prefix
@@ -69,8 +75,11 @@ class NftPlanner(Planner[Edit, Chain, Element]):
     names = OWNERS
     drops = (DropChain,)
 
-    def __init__(self, desired: NftDesired, mirrors: Mirrors, settings: NftSettings) -> None:
+    def __init__(
+        self, desired: NftDesired, mirrors: Mirrors, settings: NftSettings, book: Runs | None = None
+    ) -> None:
         super().__init__(desired, mirrors, settings)
+        self._book = book or Runs()
         self._desired: NftDesired = desired
         self._mirrors: Mirrors = mirrors
         self._settings: NftSettings = settings
@@ -78,10 +87,11 @@ class NftPlanner(Planner[Edit, Chain, Element]):
     def base_chains(self, family: Family) -> list[Chain]:
         """Every chain that is no single policy's, profile's or endpoint's."""
         return [
-            *static_chains(family, self._settings),
+            *static_chains(family, self._settings, self._desired.facts),
             *self._loops(family),
             *self._floating(family),
             *self._classes(family),
+            *self._ipvs(family),
         ]
 
     def _put(self, family: Family, chain: Chain) -> Edit:
@@ -108,6 +118,11 @@ class NftPlanner(Planner[Edit, Chain, Element]):
     def _classes(self, family: Family) -> list[Chain]:
         return class_chains(self.sources_by_class(family), family)
 
+    def _ipvs(self, family: Family) -> list[Chain]:
+        if not self._desired.facts.is_ipvs:
+            return []
+        return ipvs_chains(self.passing(family), family, self._settings)
+
     def static_unit(self, found_ct: dict[int, frozenset[Element]] | None = None) -> Unit[Edit]:
         """The table itself and what it has before any workload. Without it nothing is safe."""
         edits: list[Edit] = []
@@ -116,8 +131,16 @@ class NftPlanner(Planner[Edit, Chain, Element]):
             if not mirror.exists:
                 edits.append(PutTable(family))
             edits += self._static_sets(family, found_ct)
-            edits += self._changed(family, self.base_chains(family))
+            edits += self._changed(family, self._first_chains(family))
         return Unit(EVERYTHING, tuple(edits))
+
+    def _first_chains(self, family: Family) -> Iterator[Chain]:
+        """The base chains; what leads to workloads' chains, which are not there yet, is closed."""
+        for chain in self.base_chains(family):
+            if chain.name != FROM_MARK_CHAIN:
+                yield chain
+            elif not self._mirrors[family.version].has(chain.name):
+                yield self._closed_chain(chain.name)
 
     def _static_sets(
         self, family: Family, found_ct: dict[int, frozenset[Element]] | None
@@ -193,10 +216,41 @@ class NftPlanner(Planner[Edit, Chain, Element]):
             frozenset(change.removed),
         )
 
+    def _runs(self, touched: Touched[Element]) -> list[Unit[Edit]]:
+        asked = touched.runs | touched.stirred_runs if self._settings.coalesce else set()
+        return [self._run(run, touched) for run in sorted(asked, key=run_chain)]
+
+    def _run(self, run: Run, touched: Touched[Element]) -> Unit[Edit]:
+        subject = f"{len(run.policies)} policies from {run.policies[0]} on"
+        policies, name = self._desired.policies, run_chain(run)
+        if run not in self._desired.runs:
+            self._book.forget(run)
+            return Unit(subject, tuple(self._drops([name])))
+        edits: list[Edit] = []
+        for family in FAMILIES:
+            if run in touched.runs or not self._book.is_as_made(run, policies, family):
+                chain = self._book.chain(run, policies, family, self._settings)
+                edits += self._changed(family, [chain])
+        return Unit(subject, tuple(edits), tuple(self._closed(name)))
+
+    def _closed(self, name: ChainName) -> Iterator[Edit]:
+        """A chain that is not there yet begins closed."""
+        for family in FAMILIES:
+            if not self._mirrors[family.version].has(name):
+                yield PutChain(family, self._closed_chain(name))
+
+    def owned_chains(self) -> Iterator[ChainName]:
+        """Those of policies, profiles and workloads, and the ones that these share."""
+        yield from super().owned_chains()
+        if self._settings.coalesce:
+            yield from map(run_chain, self._desired.runs)
+
     def host_chains(self, family: Family) -> list[Chain]:
         """The chains of the node's host endpoints. Raises UnsafeName."""
         desired = self._desired
-        return host_chains(desired.hosts, desired.addresses, family, self._settings)
+        return host_chains(
+            Hosts(desired.hosts, desired.addresses, desired.facts), family, self._settings
+        )
 
     def _ways(self, touched: Touched[Element]) -> list[Unit[Edit]]:
         return [self._hosts()] if touched.hosts else []
@@ -249,7 +303,8 @@ def _elements_of(endpoint: Endpoint, family: Family) -> InterfaceElements:
         (FROM_MAP, dispatch_element(interface, endpoint_chain(Way.FROM, interface))),
         (TO_MAP, dispatch_element(interface, endpoint_chain(Way.TO, interface))),
     }
-    return frozenset(sources | nets | dispatch)
+    live = set() if counts_packets(endpoint) else {(LIVE, live_element(interface))}
+    return frozenset(sources | nets | dispatch | live)
 
 
 def _single(address: Prefix) -> Prefix:

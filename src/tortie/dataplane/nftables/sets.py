@@ -97,6 +97,11 @@ def dispatch_element(interface: str, chain: str) -> Element:
     return Element(_ifname(interface), chain=chain)
 
 
+def live_element(interface: str) -> Element:
+    """An element of INTERFACES."""
+    return Element(_ifname(interface))
+
+
 def ct_element(state: str, chain: str) -> Element:
     """An element of the map of connection states; no chain means drop."""
     return Element(_CT_STATES[state].to_bytes(4, _BYTE_ORDER), chain=chain)

@@ -64,6 +64,7 @@ from tortie.net.protocols import PORT_PROTOCOLS, UDP
 
 FROM_MAP, TO_MAP = SetName("cali-from-wl"), SetName("cali-to-wl")
 SOURCES, SOURCE_NETS = SetName("cali-sources"), SetName("cali-source-nets")
+LIVE = SetName("cali-live")  # interfaces with a program, of which no packet must be counted
 _DISPATCH_FROM, _DISPATCH_TO = ChainName("cali-from-wl-dispatch"), ChainName("cali-to-wl-dispatch")
 _RPF, _TO_HOST = ChainName("cali-rpf"), ChainName("cali-wl-to-host")
 _LOOPS = ChainName("cali-cidr-block")
@@ -92,7 +93,7 @@ def static_chains(
 ) -> tuple[Chain, ...]:
     """Every chain that does not depend on a resource."""
     into = _each(fields.INPUT, settings)
-    first = (ended(settings),) if settings.end_denied_flows else ()
+    first = (ended(settings),) if settings.ends_flows else ()
     return (
         Chain(ACCEPT_CHAIN, ((SetMark(add=settings.marks.accept),),)),
         Chain(TUNNELS_CHAIN, tuple(_no_tunnels(settings))),
@@ -115,6 +116,7 @@ def static_chains(
             ChainName("cali-FORWARD"),
             (
                 *first,
+                *_going_on(settings),
                 *((one, jump(_DISPATCH_FROM)) for one in into),
                 *((one, jump(_DISPATCH_TO)) for one in _each(fields.OUTPUT, settings)),
                 *_loops(settings),
@@ -127,6 +129,22 @@ def static_chains(
             _SOURCE_NAT,
         ),
     )
+
+
+def _going_on(settings: NftSettings) -> Iterator[Line]:
+    """What of a connection that policy allowed is not asked again, if every end has a program.
+
+    Most packets are such: one look-up an end is what they cost.
+    """
+    old, into, out_of = InState(ESTABLISHED | RELATED), fields.INPUT, fields.OUTPUT
+    yield (old, InSet((into,), LIVE), InSet((out_of,), LIVE), ACCEPT)
+    yield (old, InSet((into,), LIVE), *_none_of(out_of, settings), ACCEPT)
+    yield (old, InSet((out_of,), LIVE), *_none_of(into, settings), ACCEPT)
+
+
+def _none_of(field: Field, settings: NftSettings) -> Line:
+    """The interface is no workload's."""
+    return tuple(Begins(field, one, negated=True) for one in settings.interface_prefixes)
 
 
 def _loops(settings: NftSettings) -> tuple[Line, ...]:

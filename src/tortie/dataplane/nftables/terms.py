@@ -110,14 +110,16 @@ class Begins(Term, frozen=True):
 
     field: Field
     prefix: str
+    negated: bool = False
 
     def text(self) -> str:
-        return f'{self.field.text} {self.field.shown(self.prefix)[:-1]}*"'
+        sign = "!= " if self.negated else ""
+        return f'{self.field.text} {sign}{self.field.shown(self.prefix)[:-1]}*"'
 
     def steps(self, machine: ByteOrder, /) -> tuple[Step, ...]:
         beginning = self.field.encode(self.prefix, machine)[: len(self.prefix)]
         load = self.field.load(FIRST, self.field.width)
-        return (load, nfexpr.compare(Relation.EQUAL, beginning))
+        return (load, nfexpr.compare(_relation(self.negated), beginning))
 
 
 class Bits(Term, frozen=True):

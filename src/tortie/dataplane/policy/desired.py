@@ -7,9 +7,13 @@ keeps its members, and when it had better begin anew, is each firewall's to say.
 from collections.abc import Callable, Hashable, Iterable, Iterator, Set
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from msgspec.structs import replace
+
 from tortie.dataplane.policy.dscp import asks_for_addresses
 from tortie.dataplane.policy.families import FAMILIES, Family
 from tortie.dataplane.policy.interfaces import Addresses
+from tortie.dataplane.policy.names import Way
+from tortie.dataplane.policy.node import NodeFacts
 from tortie.engine.delta import (
     ALL_HOSTS,
     ALL_POOLS,
@@ -35,6 +39,24 @@ SetKey = tuple[int, SetId]  # IP version, set
 FIXED_SETS = (MASQ_POOLS, ALL_POOLS, ALL_HOSTS)  # what is asked before any policy looks into these
 Owner = TypeVar("Owner", PolicyId, str)
 ElementT = TypeVar("ElementT", bound=Hashable)
+
+
+class Run(NamedTuple):
+    """The many policies of one tier that apply to an endpoint in one direction, in order."""
+
+    way: Way
+    policies: tuple[PolicyId, ...]
+
+
+MANY_POLICIES = 16  # of a tier: from here on they make a run
+
+
+def runs_of(endpoint: Endpoint) -> Iterator[Run]:
+    """The runs that an endpoint is behind."""
+    for way, tiers in ((Way.TO, endpoint.ingress), (Way.FROM, endpoint.egress)):
+        for tier in tiers:
+            if len(tier.policies) >= MANY_POLICIES:
+                yield Run(way, tier.policies)
 
 
 class ElementChange(NamedTuple, Generic[ElementT]):
@@ -79,6 +101,9 @@ class Touched(Generic[ElementT]):
         self.floating = False  # floating addresses
         self.classes = False  # who marks what leaves the cluster
         self.hosts = False  # host endpoints, or the addresses of the node's interfaces
+        self.runs: set[Run] = set()  # that came, went, or have to be looked at
+        self.stirred_runs: set[Run] = set()  # of which a policy changed
+        self.facts = False  # what holds for the whole node: rare, and concerns everything
 
 
 class Desired(Generic[SetT, ElementT]):
@@ -92,8 +117,11 @@ class Desired(Generic[SetT, ElementT]):
         self.endpoints: dict[EndpointId, Endpoint] = {}
         self.hosts: dict[EndpointId, HostEndpoint] = {}
         self.services = ServiceCidrs()
-        self.addresses: Addresses = {}  # of the node's interfaces, where a host endpoint asks
+        self.facts = NodeFacts()
+        self.addresses: Addresses = {}  # of the node's interfaces, where somebody asks for them
         self.interfaces: dict[str, EndpointId] = {}  # whose policy guards each
+        self.runs: dict[Run, set[EndpointId]] = {}
+        self._policy_runs: dict[PolicyId, set[Run]] = {}
         self._claims: dict[str, set[EndpointId]] = {}
         self._policy_users: dict[SetId, set[PolicyId]] = {}
         self._profile_users: dict[SetId, set[str]] = {}
@@ -120,6 +148,7 @@ class Desired(Generic[SetT, ElementT]):
         touched.policies.update(self.policies)
         touched.profiles.update(self.profiles)
         touched.interfaces.update(self.interfaces)
+        touched.runs.update(self.runs)
         touched.hosts = touched.services = touched.floating = touched.classes = True
         return touched
 
@@ -140,12 +169,18 @@ class Desired(Generic[SetT, ElementT]):
         self._fold_hosts(delta, touched)
         if delta.service_cidrs is not None:
             self.services, touched.services = delta.service_cidrs, True
+        if delta.encapsulation is not None:
+            facts = replace(self.facts, encapsulation=delta.encapsulation)
+            self.facts, touched.facts = facts, facts != self.facts
         return touched
 
     @property
     def expects_addresses(self) -> bool:
-        """Whether of some host endpoint the addresses of its interface tell something."""
-        return any(not one.interface or asks_for_addresses(one) for one in self.hosts.values())
+        """Whether the addresses of the node's interfaces tell something."""
+        hosts = self.hosts.values()
+        return self.facts.is_ipvs or any(
+            not one.interface or asks_for_addresses(one) for one in hosts
+        )
 
     def _put_set(self, set_id: SetId, contents: SetContents, touched: Touched[ElementT]) -> None:
         for family in FAMILIES:
@@ -186,6 +221,7 @@ class Desired(Generic[SetT, ElementT]):
             if new is not None:
                 self.policies[name] = new
             touched.policies.add(name)
+            touched.stirred_runs |= self._policy_runs.get(name, set())
 
     def _fold_profiles(self, delta: Delta, touched: Touched[ElementT]) -> None:
         for name in (*delta.profiles, *delta.profiles_removed):
@@ -200,6 +236,7 @@ class Desired(Generic[SetT, ElementT]):
         for name in (*delta.endpoints_removed, *delta.endpoints):
             old, new = self.endpoints.pop(name, None), delta.endpoints.get(name)
             _touch_addresses(old, new, touched)
+            self._fold_runs(name, old, new, touched)
             if old is not None:
                 self._claims[old.interface].discard(name)
                 self._settle_interface(old.interface, touched)
@@ -207,6 +244,29 @@ class Desired(Generic[SetT, ElementT]):
                 self.endpoints[name] = new
                 self._claims.setdefault(new.interface, set()).add(name)
                 self._settle_interface(new.interface, touched)
+
+    def _fold_runs(
+        self,
+        name: EndpointId,
+        old: Endpoint | None,
+        new: Endpoint | None,
+        touched: Touched[ElementT],
+    ) -> None:
+        had = set(runs_of(old)) if old is not None else set()
+        wanted = set(runs_of(new)) if new is not None else set()
+        for run in wanted - had:
+            self.runs.setdefault(run, set()).add(name)
+        for run in had - wanted:
+            self.runs[run].discard(name)
+            if not self.runs[run]:
+                del self.runs[run]
+        for run in had ^ wanted:
+            touched.runs.add(run)
+            for policy in run.policies:
+                users = self._policy_runs.setdefault(policy, set())
+                (users.add if run in self.runs else users.discard)(run)
+                if not users:
+                    del self._policy_runs[policy]
 
     def _fold_hosts(self, delta: Delta, touched: Touched[ElementT]) -> None:
         for name in (*delta.host_endpoints_removed, *delta.host_endpoints):

@@ -10,9 +10,12 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
+from msgspec.structs import replace
+
 from tortie.dataplane.contract import Applied, Failure
 from tortie.dataplane.policy.desired import Desired, ElementT, Touched
 from tortie.dataplane.policy.interfaces import Addresses
+from tortie.dataplane.policy.node import IPVS_DEVICE
 from tortie.dataplane.policy.plan import EVERYTHING, EditT, Planner, Unit
 from tortie.dataplane.policy.settings import PolicySettings
 from tortie.engine.delta import Delta
@@ -68,6 +71,10 @@ class PolicyDataplane(ABC, Generic[SettingsT, EditT, FoundT, ElementT]):
         """The addresses of every interface of the namespace that has any."""
 
     @abstractmethod
+    def _has_link(self, name: str) -> bool:
+        """Whether the namespace has an interface of this name."""
+
+    @abstractmethod
     def _read(self) -> FoundT:
         """Read what is there, and mirror it."""
 
@@ -117,7 +124,7 @@ class PolicyDataplane(ABC, Generic[SettingsT, EditT, FoundT, ElementT]):
         """
         touched = self._desired.fold(delta)
         self._has_policy = True
-        if not self._is_synced:
+        if not self._is_synced or touched.facts:
             return self.resync()
         self._see_addresses(touched)
         return self._change(touched)
@@ -127,16 +134,25 @@ class PolicyDataplane(ABC, Generic[SettingsT, EditT, FoundT, ElementT]):
 
         An interface that a host endpoint names has its rules before it is there.
         """
+        if not self._is_synced:
+            return Applied()
+        if self._see_kube_proxy():
+            return self.resync()
         touched = Touched[ElementT]()
         self._see_addresses(touched)
-        if not (self._is_synced and touched.hosts):
-            return Applied()
-        return self._change(touched)
+        return self._change(touched) if touched.hosts else Applied()
+
+    def _see_kube_proxy(self) -> bool:
+        """Whether it is in another mode than before."""
+        facts = replace(self._desired.facts, is_ipvs=self._has_link(IPVS_DEVICE))
+        before, self._desired.facts = self._desired.facts, facts
+        return before != facts
 
     def _see_addresses(self, touched: Touched[ElementT]) -> None:
-        """Look at the addresses of the node, if some host endpoint is told by them."""
+        """Look at the addresses of the node, if anything depends on them; never on services'."""
         desired = self._desired
         found = self._addresses() if desired.expects_addresses else {}
+        found = {name: held for name, held in found.items() if name != IPVS_DEVICE}
         touched.hosts = touched.hosts or found != desired.addresses
         desired.addresses = found
 
@@ -159,6 +175,7 @@ class PolicyDataplane(ABC, Generic[SettingsT, EditT, FoundT, ElementT]):
         if not self._has_policy:
             return self.guard()
         self._is_synced = False
+        self._see_kube_proxy()
         found = self._read()
         touched = self._compare(found)
         self._see_addresses(touched)

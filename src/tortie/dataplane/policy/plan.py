@@ -13,7 +13,9 @@ from tortie.dataplane.policy.desired import Desired, ElementT, SetKey, Touched
 from tortie.dataplane.policy.dscp import asks_for_addresses, sources_by_class
 from tortie.dataplane.policy.families import FAMILIES, Family
 from tortie.dataplane.policy.floating import Translations, translations
+from tortie.dataplane.policy.interfaces import Owners, owners
 from tortie.dataplane.policy.limits import needed_chains, possible_chains
+from tortie.dataplane.policy.marks import EndpointMarks, endpoint_marks
 from tortie.dataplane.policy.names import (
     ChainName,
     Unrenderable,
@@ -21,6 +23,7 @@ from tortie.dataplane.policy.names import (
     Way,
     endpoint_chain,
 )
+from tortie.dataplane.policy.node import own_addresses
 from tortie.dataplane.policy.settings import PolicySettings
 from tortie.net import Prefix
 from tortie.policy.program import Endpoint, Policy, PolicyId, Profile
@@ -41,6 +44,15 @@ class Unit(NamedTuple, Generic[EditT]):
     edits: tuple[EditT, ...]
     fallback: tuple[EditT, ...] = ()
     problem: str = ""
+
+
+class Passing(NamedTuple):
+    """Who may have sent what passes through the node's own services (kube-proxy in IPVS mode)."""
+
+    workloads: tuple[str, ...]  # their interfaces
+    hosts: Owners
+    marks: EndpointMarks
+    addresses: tuple[Prefix, ...]  # the node's own, without services'
 
 
 class OwnerNames(NamedTuple):
@@ -82,18 +94,24 @@ class Planner(ABC, Generic[EditT, ChainT, ElementT]):
         owners = [self._policy(one) for one in sorted(touched.policies)]
         owners += [self._profile(one) for one in sorted(touched.profiles)]
         ends = [unit for one in sorted(touched.interfaces) for unit in self._claimed(one)]
-        coming = [one for one in (*owners, *ends) if not self._only_drops(one)]
-        going = [one for one in (*owners, *ends) if self._only_drops(one)]
+        units = (*owners, *self._runs(touched), *ends)
+        coming = [one for one in units if not self._only_drops(one)]
+        going = [one for one in units if self._only_drops(one)]
         ways = self._ways(touched)
         ways += [self._apart("services' addresses", self._loops)] if touched.services else []
         ways += [self._apart("floating addresses", self._floating)] if touched.floating else []
         ways += [self._apart("DSCP", self._classes)] if self._has_other_classes(touched) else []
+        ways += self._passing_units() if touched.interfaces or touched.hosts else []
         ordered = (*new_sets, *coming, *ways, *going, *old_sets)
         return [one for one in ordered if one.edits or one.problem]
 
     @abstractmethod
     def _sets(self, touched: Touched[ElementT]) -> tuple[list[Unit[EditT]], list[Unit[EditT]]]:
         """The sets that are made or changed, and those that go."""
+
+    def _runs(self, touched: Touched[ElementT]) -> list[Unit[EditT]]:
+        """The chains that ask many policies at once, where a firewall has such."""
+        return []
 
     @abstractmethod
     def _ways(self, touched: Touched[ElementT]) -> list[Unit[EditT]]:
@@ -130,6 +148,10 @@ class Planner(ABC, Generic[EditT, ChainT, ElementT]):
     @abstractmethod
     def _classes(self, family: Family) -> list[ChainT]:
         """The chain that marks what leaves the cluster."""
+
+    @abstractmethod
+    def _ipvs(self, family: Family) -> list[ChainT]:
+        """The chains of what passes through kube-proxy's services; none in its other modes."""
 
     @abstractmethod
     def _open(self, endpoint: Endpoint) -> Iterator[EditT]:
@@ -221,6 +243,24 @@ class Planner(ABC, Generic[EditT, ChainT, ElementT]):
         """Chains that many objects share."""
         edits = [edit for one in FAMILIES for edit in self._changed(one, render(one))]
         return Unit(subject, tuple(edits))
+
+    def passing(self, family: Family) -> Passing:
+        """Who may have sent what passes through the node's own services."""
+        desired, settings = self._desired, self._settings
+        workloads = [one.interface for one in desired.guarded() if not self._refusal(one)]
+        hosts = owners(desired.hosts, desired.addresses, settings)
+        marks = endpoint_marks((*workloads, *hosts.named), settings.marks.endpoints)
+        own = own_addresses(desired.addresses, family, settings)
+        return Passing(tuple(sorted(workloads)), hosts, marks, own)
+
+    def _passing_units(self) -> list[Unit[EditT]]:
+        if not self._desired.facts.is_ipvs:
+            return []
+        units = [self._apart("kube-proxy in IPVS mode", self._ipvs)]
+        for interface in self.passing(FAMILIES[0]).marks.left_out:
+            problem = "the mark mask has no bits left to tell it apart: it reaches no service"
+            units.append(Unit(f"interface {interface}", (), (), problem))
+        return units
 
     def _has_other_classes(self, touched: Touched[ElementT]) -> bool:
         """A host endpoint's may be of the addresses that its interface has now."""

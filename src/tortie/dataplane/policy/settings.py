@@ -110,10 +110,6 @@ class PolicySettings(Struct, frozen=True):
             raise ValueError(
                 f"mark_mask {self.mark_mask:#x}: give a 32-bit mask of three bits or more"
             )
-        if self.end_denied_flows and not self.marks.ended:
-            raise ValueError(
-                f"mark_mask {self.mark_mask:#x}: EndDeniedFlows needs four bits or more"
-            )
         if self.nat_interface:
             checked_interface(self.nat_interface.removesuffix("+"))
         if not 1 <= self.vxlan_port <= 65535:
@@ -132,6 +128,11 @@ class PolicySettings(Struct, frozen=True):
             rest ^= bits[-1]
         accept, passed, early, ended, wireguard = bits
         return Marks(accept, passed, early, ended, wireguard, rest)
+
+    @property
+    def ends_flows(self) -> bool:
+        """Whether connections that policy denies now can be told by their mark, and are to be."""
+        return self.end_denied_flows and bool(self.marks.ended)
 
     def guards(self, interface: str) -> bool:
         """Whether the tables look at this interface's packets at all."""
