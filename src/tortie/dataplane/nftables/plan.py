@@ -216,7 +216,7 @@ class NftPlanner(Planner[Edit, Chain, Element]):
             frozenset(change.removed),
         )
 
-    def _runs(self, touched: Touched[Element]) -> list[Unit[Edit]]:
+    def _runs(self, touched: Touched[Element], /) -> list[Unit[Edit]]:
         asked = touched.runs | touched.stirred_runs if self._settings.coalesce else set()
         return [self._run(run, touched) for run in sorted(asked, key=run_chain)]
 

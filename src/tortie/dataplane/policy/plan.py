@@ -109,7 +109,7 @@ class Planner(ABC, Generic[EditT, ChainT, ElementT]):
     def _sets(self, touched: Touched[ElementT]) -> tuple[list[Unit[EditT]], list[Unit[EditT]]]:
         """The sets that are made or changed, and those that go."""
 
-    def _runs(self, touched: Touched[ElementT]) -> list[Unit[EditT]]:
+    def _runs(self, _: Touched[ElementT], /) -> list[Unit[EditT]]:
         """The chains that ask many policies at once, where a firewall has such."""
         return []
 
