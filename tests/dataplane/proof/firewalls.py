@@ -3,11 +3,10 @@
 import subprocess
 from enum import StrEnum
 
-from msgspec.structs import asdict
-
 from dataplane.packets import PacketLab
 from tortie.dataplane.iptables import Backend, IptablesDataplane, IptablesSettings
 from tortie.dataplane.nftables import NftablesDataplane, NftSettings
+from tortie.dataplane.policy.settings import PolicySettings
 
 Driver = NftablesDataplane | IptablesDataplane
 
@@ -35,7 +34,8 @@ class Firewall(StrEnum):
         """A driver of the calling thread's namespace."""
         if self is Firewall.NFTABLES:
             return NftablesDataplane(settings)
-        return IptablesDataplane(IptablesSettings(**asdict(settings), backend=self.backend))
+        shared = {name: getattr(settings, name) for name in PolicySettings.__struct_fields__}
+        return IptablesDataplane(IptablesSettings(**shared, backend=self.backend))
 
     @property
     def listing(self) -> tuple[tuple[str, ...], ...]:
