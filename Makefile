@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 # The daemons need the tools in sbin wherever they are started from.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: demo test test-vm vm-if-possible lint unit kube-apiserver manifests bench bench-engine bench-ipam fuzz pin clean help
+.PHONY: demo test test-vm vm-if-possible lint unit kube-apiserver manifests bench test-vm-network bench-network bench-engine bench-ipam fuzz pin clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -40,6 +40,12 @@ test-vm: $(READY)
 	@tools/setup.sh vm
 	@PYTHONPATH=tests $(BIN)/python -m vm $(PYTEST_ARGS)
 
+## IPIP's rows of the table of modes: whole labs in the virtual machine, five minutes.
+test-vm-network: $(READY)
+	@tools/setup.sh vm
+	@TORTIE_LAB_PATIENCE=300 PYTHONPATH=tests $(BIN)/python -m vm --seconds 900 -- \
+	    tests/network/test_modes.py -k ipip --timeout 800
+
 vm-if-possible: $(READY)
 	@tools/setup.sh vm || true
 	@PYTHONPATH=tests $(BIN)/python -m vm --optional
@@ -51,6 +57,9 @@ kube-apiserver: $(READY)
 
 manifests: $(READY)
 	@$(BIN)/python tools/manifests.py
+
+bench-network: $(READY)
+	@$(BIN)/python -m bench network
 
 bench-engine: $(READY)
 	@$(BIN)/python -m bench engine

@@ -339,6 +339,27 @@ def test_drift_is_repaired(node: Node) -> None:
     assert sysctl.read(sysctl.interface(4, "calia", "proxy_arp")) == "1"
 
 
+def test_a_resync_of_what_it_knows_finds_every_kind_of_drift(node: Node) -> None:
+    """The second look compares what was read before: nothing may hide behind that."""
+    node.workload("calia")
+    node.driver.apply(with_endpoints(endpoint("a", "10.65.0.2")))
+    node.driver.apply(with_routes(BLOCK, DIRECT))
+    assert node.driver.resync().failed == ()
+    before, written = node.kernel(protocol=3) | node.kernel(protocol=80), node.driver.written
+    assert node.driver.resync().failed == ()
+    assert node.driver.written == written
+    changes = [
+        ("route", "del", "10.65.0.2"),
+        ("route", "replace", "10.65.1.0/26", "via", "172.16.1.9", "proto", "80", "metric", "1024"),
+        ("route", "add", "10.77.0.0/16", "via", "172.16.1.9", "proto", "80"),
+        ("route", "add", "10.65.1.0/26", "via", "172.16.1.3", "proto", "80", "metric", "7"),
+    ]
+    for change in changes:
+        node.shell("ip", *change)
+        assert node.driver.resync().failed == ()
+        assert node.kernel(protocol=3) | node.kernel(protocol=80) == before, change
+
+
 def test_foreign_routes_are_left_alone(node: Node) -> None:
     node.workload("calia")
     node.driver.apply(with_endpoints(endpoint("a", "10.65.0.2")))
@@ -465,7 +486,7 @@ def test_a_socket_that_breaks_makes_the_next_call_read_everything_back(node: Nod
 def tracked() -> list[tuple[int, int]]:
     with NetlinkSocket(NETLINK_NETFILTER) as sock:
         found = [parse_flow(message) for message in sock.dump(get_flows(4))]
-    return [flow.original for flow in found]
+    return [(flow.original.source, flow.original.destination) for flow in found]
 
 
 def speak_to(host: str) -> None:

@@ -57,6 +57,13 @@ class Routes:
         self, version: int, *, table: int = 0, protocol: int = 0, oif: int = 0
     ) -> list[KernelRoute]:
         """The routes of one family, filtered by the kernel where not 0."""
+        found = self.dump(version, table=table, protocol=protocol, oif=oif)
+        return [parse_route(payload) for payload in found]
+
+    def dump(
+        self, version: int, *, table: int = 0, protocol: int = 0, oif: int = 0
+    ) -> Sequence[bytes]:
+        """As `list`, as the kernel wrote them: for `parse_route`."""
         query = build_route_query(version, table=table, protocol=protocol, oif=oif)
         try:
             answers = self._sock.dump(Request(RTM_GETROUTE, query, about="listing the routes"))
@@ -65,7 +72,7 @@ class Routes:
             if error.errno == errno.ENOENT:
                 return []
             raise
-        return [parse_route(m.payload) for m in answers if m.type == RTM_NEWROUTE]
+        return [message.payload for message in answers if message.type == RTM_NEWROUTE]
 
     def lookup(self, destination: Prefix) -> KernelRoute | None:
         """The entry that a packet to this prefix's first address follows, None when none."""

@@ -1,7 +1,7 @@
 """Which routes should be there: pure, from deltas and from what interfaces exist."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -19,6 +19,7 @@ from tortie.linux.netlink.rtnetlink import (
 from tortie.net import Prefix
 from tortie.policy.program import Endpoint, EndpointId
 
+_SEVERAL = 2
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
@@ -43,6 +44,7 @@ class DesiredRoutes:
         self._claims: defaultdict[Prefix, set[EndpointId]] = defaultdict(set)
         self._interfaces: defaultdict[str, set[EndpointId]] = defaultdict(set)
         self._kinds: defaultdict[tuple[RouteKind, int], set[Prefix]] = defaultdict(set)
+        self.contested: set[Prefix] = set()  # addresses that several endpoints claim
 
     def fold(self, delta: Delta) -> Touched:
         """Take a delta in; says what has to be looked at."""
@@ -70,6 +72,8 @@ class DesiredRoutes:
         touched.interfaces.add(endpoint.interface)
         for destination in _destinations(endpoint):
             _discard(self._claims, destination, endpoint_id)
+            if len(self._claims.get(destination, ())) < _SEVERAL:
+                self.contested.discard(destination)
             touched.destinations.add(destination)
 
     def _add_endpoint(self, endpoint: Endpoint, touched: Touched) -> None:
@@ -79,7 +83,10 @@ class DesiredRoutes:
         self._interfaces[endpoint.interface].add(endpoint.id)
         touched.interfaces.add(endpoint.interface)
         for destination in _destinations(endpoint):
-            self._claims[destination].add(endpoint.id)
+            claims = self._claims[destination]
+            claims.add(endpoint.id)
+            if len(claims) >= _SEVERAL:
+                self.contested.add(destination)
             touched.destinations.add(destination)
 
     def _drop_route(self, destination: Prefix, touched: Touched) -> None:
@@ -129,6 +136,10 @@ class DesiredRoutes:
             for version in (4, 6):
                 found |= self._kinds.get((kind, version), set())
         return found
+
+    def claimed(self, destinations: Set[Prefix]) -> Set[Prefix]:
+        """Those of the destinations that are addresses of workloads."""
+        return self._claims.keys() & destinations
 
     def owner(self, destination: Prefix) -> EndpointId | None:
         """Which endpoint has this address; the lowest id where several claim it."""

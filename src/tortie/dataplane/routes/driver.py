@@ -47,6 +47,9 @@ class RouteDriver:
         self._pending: set[Prefix] = set()
         self._unseen: set[str] = set()  # interfaces to look at
         self._failures: dict[Prefix, Failure] = {}
+        # What followed from the desired state when a destination was written last; of all that are
+        # not pending. None: of none.
+        self._followed: dict[Prefix, KernelRoute] | None = None
         self._synced = False
         self.ports: frozenset[int] = frozenset()  # from which it writes now
         self._written = 0  # by tables of sockets that are closed now
@@ -59,7 +62,7 @@ class RouteDriver:
             self._flows.close()
             self._socket = None
             self.ports = frozenset()
-        self._synced = False
+        self._synced, self._followed = False, None
 
     @property
     def written(self) -> int:
@@ -148,26 +151,48 @@ class RouteDriver:
     def _read_and_settle(self, table: RouteTable, links: Links) -> None:
         found = links.list()
         watched = self._desired.interfaces.keys() | self._settings.tunnels
+        before = self._links
         self._links = {link.name: link for link in found if link.up and link.name in watched}
+        for name in before.keys() | self._links.keys():
+            if before.get(name) != self._links.get(name):
+                self._pending |= self._desired.through(name)
         strays: list[KernelRoute] = []
         if not self._settings.disabled:
             strays = table.read(self._wanted, {link.index: link.name for link in found})
         self._unseen.clear()
         self.sysctls.forget()
         self._configure(self._desired.interfaces)
+        self._pending |= self._suspects(table) | self._failures.keys() | self._desired.contested
         self._failures.clear()
-        self._pending = set(self._desired.destinations()) | table.known.keys()
         self._synced = True
         self._write_pending(table)
         for destination, reason in table.delete(strays).items():
             self._fail(destination, reason)
+
+    def _suspects(self, table: RouteTable) -> set[Prefix]:
+        """The destinations of which the kernel may not hold what follows from the desired state."""
+        followed, known = self._followed, table.known
+        if followed is None:
+            self._followed = {}
+            return set(self._desired.destinations()) | known.keys()
+        if followed == known:
+            return set()
+        return {
+            one for one in followed.keys() | known.keys() if followed.get(one) != known.get(one)
+        }
 
     def _settle(self, table: RouteTable, links: Links) -> None:
         self._refresh_links(links)
         self._write_pending(table)
 
     def _wanted(self, destination: Prefix) -> KernelRoute | None:
-        return self._desired.route(destination, self._links)
+        found = self._desired.route(destination, self._links)
+        if self._followed is not None:
+            if found is None:
+                self._followed.pop(destination, None)
+            else:
+                self._followed[destination] = found
+        return found
 
     def _look_and_settle(self, destinations: set[Prefix], table: RouteTable, links: Links) -> None:
         self._refresh_links(links)
@@ -213,9 +238,9 @@ class RouteDriver:
             pending = set()
         if self._settings.ip_forwarding:
             self.sysctls.forward({4} | {destination.version for destination in pending})
-        for destination in pending:
-            self._failures.pop(destination, None)
-        arriving = {one for one in pending if self._arrives(one, table)}
+        for destination in self._failures.keys() & pending:
+            del self._failures[destination]
+        arriving = {one for one in self._desired.claimed(pending) if self._arrives(one, table)}
         moving = arriving & table.known.keys()
         self._flows.forget(arriving)
         refusals = table.write(pending, self._wanted)
@@ -230,7 +255,7 @@ class RouteDriver:
         for destination, reason in failed.items():
             self._fail(destination, reason)
         self._pending |= failed.keys()
-        self._name_rivals(pending)
+        self._name_rivals(pending & self._desired.contested)
 
     def _arrives(self, destination: Prefix, table: RouteTable) -> bool:
         """Whether an address comes to a workload now: connections of who had it are not its own.
@@ -238,8 +263,6 @@ class RouteDriver:
         An established packet is not asked for policy again, so that whoever spoke with the former
         holder would go on with this one, whatever its policy says.
         """
-        if self._desired.owner(destination) is None:
-            return False
         wanted = self._wanted(destination)
         return wanted is not None and table.known.get(destination) != wanted
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from tortie.dataplane.routes.desired import as_wanted, is_ours
 from tortie.dataplane.routes.plan import Change, in_safe_order
 from tortie.dataplane.routes.settings import RouteSettings
-from tortie.linux.netlink.rtnetlink import RTN_BLACKHOLE, KernelRoute
+from tortie.linux.netlink.rtnetlink import RTN_BLACKHOLE, KernelRoute, parse_route
 from tortie.linux.netlink.sockets import NetlinkError, NetlinkSocket
 from tortie.linux.routes import Routes, deleting
 from tortie.net import Prefix
@@ -33,6 +33,7 @@ class RouteTable:
         self._settings = settings
         self._routes = Routes(sock)
         self.known: dict[Prefix, KernelRoute] = {}
+        self._read: dict[bytes, KernelRoute] = {}  # what was parsed before, by the kernel's bytes
         self.written = 0  # changes asked for
 
     def read(self, wanted: Wanted, names: Names) -> list[KernelRoute]:
@@ -51,13 +52,17 @@ class RouteTable:
         return strays
 
     def _read_ours(self, names: Names) -> Iterable[KernelRoute]:
-        settings = self._settings
+        """Most of the kernel's bytes are those of the time before, and need no parsing."""
+        settings, before, now = self._settings, self._read, dict[bytes, KernelRoute]()
         protocols = {0} if settings.remove_external else settings.protocols  # 0: whoever's
         for version in (4, 6):
             for protocol in protocols:
-                for route in self._routes.list(version, table=settings.table, protocol=protocol):
+                for found in self._routes.dump(version, table=settings.table, protocol=protocol):
+                    route = before.get(found) or as_wanted(parse_route(found), settings)
+                    now[found] = route
                     if is_ours(route, names, settings):
-                        yield as_wanted(route, settings)
+                        yield route
+        self._read = now
 
     def _may_keep(self, route: KernelRoute) -> bool:
         """Whether what is wanted instead would take this route's place in the kernel."""
