@@ -13,7 +13,13 @@ from tortie.api.crds import GROUPS, NATIVE, STORED, definitions
 from tortie.api.writing import yaml_text
 
 ROOT = Path(__file__).parents[1] / "manifests"
-RIGHTS = ("calico-node.yaml", "calico-cni-plugin.yaml", "calico-typha.yaml", "users.yaml")
+RIGHTS = (
+    "calico-node.yaml",
+    "calico-cni-plugin.yaml",
+    "calico-kube-controllers.yaml",
+    "calico-typha.yaml",
+    "users.yaml",
+)
 
 _STATUS = re.compile(
     r"(?: *#[^\n]*\n)*  - apiGroups: \[projectcalico\.org\]\n    resources:\n"

@@ -14,6 +14,8 @@ from tortie.api import KINDS, GlobalNetworkSet, IPPool, IPPoolSpec, Key, Network
 from tortie.api.crds import CUSTOM_KINDS
 from tortie.cni.records import Records
 from tortie.cni.workload import Workload
+from tortie.controllers.collector import Collector
+from tortie.controllers.settings import read_settings
 from tortie.datastore import Datastore, NotFound
 from tortie.datastore.cluster import check_unlocked
 from tortie.fanout.rebalancing import watch_share
@@ -75,6 +77,20 @@ async def plugin(admin: Datastore, store: Datastore, _done: Done) -> None:
     assert await records.all()
     await ipam.release_by_handle("net.c1")
     await records.clear(workload)
+
+
+async def controllers(admin: Datastore, store: Datastore, _done: Done) -> None:
+    """The controllers: an address that leaked, over two blocks, then the block that is too many."""
+    await admin.create(_pool(block_size=30))
+    about = {"namespace": "shop", "pod": "gone", "node": NODE}
+    request = AssignRequest(node=NODE, handle="net.gone", count4=6, attributes=about)
+    await IPAM(admin).auto_assign(request)
+    await read_settings(store)
+    collector = Collector(store, grace=0)
+    for _ in range(4):
+        await collector.collect()
+    assert len((await admin.list("IPAMBlock")).resources) == 1
+    assert not (await admin.list("IPAMHandle")).resources
 
 
 async def fanout(admin: Datastore, store: Datastore, done: Done) -> None:

@@ -21,6 +21,7 @@ WATCHES_SECONDS = 30.0
 COMPONENTS = {
     "calico-node": flows.agent,
     "calico-cni-plugin": flows.plugin,
+    "calico-kube-controllers": flows.controllers,
     "calico-typha": flows.fanout,
     "calico-viewer": flows.viewer,
     "calico-admin": flows.operator,
