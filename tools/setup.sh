@@ -18,6 +18,8 @@ missing_packages() {
     command -v ping >/dev/null || echo iputils-ping
     command -v etcd >/dev/null || echo etcd-server
     command -v bird >/dev/null || echo bird2
+    command -v wireguard-go >/dev/null || echo wireguard-go
+    command -v wg >/dev/null || echo wireguard-tools
     ldconfig -p | grep -q 'libnftables\.so\.1' || echo libnftables1
     "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }

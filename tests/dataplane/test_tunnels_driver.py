@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from tortie.dataplane.routes import RouteDriver
-from tortie.dataplane.tunnels import VxlanDriver, VxlanSettings
+from tortie.dataplane.tunnels import VXLAN_V6, VxlanDriver, VxlanSettings
 from tortie.engine.delta import Delta, Route, RouteKind, Vtep
 from tortie.linux import namespaces
+from tortie.linux.ethtool import offloads_checksums
 from tortie.linux.links import Links
 from tortie.linux.neighbours import Neighbours
 from tortie.linux.netlink.rtneighbour import NUD_NOARP
@@ -20,6 +21,7 @@ from tortie.net import parse_network, parse_prefix
 
 pytestmark = pytest.mark.root
 DEVICE = "vxlan.calico"
+NO_DAD = 0x02
 
 
 def vtep(number: int, **changes: str) -> Vtep:
@@ -325,3 +327,91 @@ def test_other_vxlan_devices_are_left_alone(node: Node) -> None:
         text=True,
     )
     assert shown.stdout.split()[0] == "vxlan9"
+
+
+def vtep6(number: int) -> Vtep:
+    return Vtep(
+        f"n{number}",
+        parse_prefix(f"fd00:65:{number}::1"),
+        parse_prefix(f"fd00:1::{number}"),
+        f"66:00:00:00:06:{number:02x}",
+    )
+
+
+@pytest.fixture
+def nodes6(nodes: tuple[Node, Node]) -> tuple[Node, Node]:
+    """The same, with IPv6 underneath and the driver for IPv6."""
+    for node in nodes:
+        node.links.add_address("eth0", parse_prefix(f"fd00:1::{node.number}/64"), flags=NO_DAD)
+        node.tunnels.close()
+        node.tunnels = VxlanDriver(VXLAN_V6)
+    return nodes
+
+
+def connect6(here: Node, there: Node) -> None:
+    block = parse_network(f"fd00:65:{there.number}::/122")
+    end = vtep6(there.number)
+    delta = Delta(
+        local_vtep_v6=(vtep6(here.number),),
+        vteps_v6={end.node: end},
+        routes={block: Route(block, RouteKind.VXLAN, end.address.address, end.node)},
+    )
+    with namespaces.in_namespace(here.path):
+        assert here.tunnels.apply(delta).failed == ()
+        assert here.routes.apply(delta).failed == ()
+
+
+def bound6(node: Node) -> socket.socket:
+    address = f"fd00:65:{node.number}::2"
+    node.links.add_address("lo", parse_prefix(address), flags=NO_DAD)
+    with namespaces.in_namespace(node.path):
+        found = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    found.settimeout(5)
+    found.bind((address, 7000))
+    return found
+
+
+def test_ipv6_packets_cross_a_tunnel_of_their_own(nodes6: tuple[Node, Node]) -> None:
+    one, two = nodes6
+    connect6(one, two)
+    connect6(two, one)
+    with bound6(one) as client, bound6(two) as server:
+        assert ask(client, server, b"hello") == (b"HELLO", "fd00:65:1::2")
+        assert ask(client, server, b"x" * 1332)[0] == b"X" * 1332  # the largest that is whole
+    device = one.links.get("vxlan-v6.calico")
+    parent = one.links.get("eth0").index
+    assert device.vxlan == Vxlan(4096, 4789, parse_prefix("fd00:1::1"), parent, learning=False)
+    assert (device.mac, device.mtu) == ("66:00:00:00:06:01", 1380)
+    assert one.tunnels.resync().failed == ()
+    assert one.routes.resync().failed == ()
+
+
+def test_tunnels_of_both_ip_versions_stand_side_by_side(nodes6: tuple[Node, Node]) -> None:
+    one, two = nodes6
+    ipv4 = VxlanDriver()
+    delta = Delta(local_vtep=(vtep(1),), local_vtep_v6=(vtep6(1),), vteps={"n2": vtep(2)})
+    with namespaces.in_namespace(one.path):
+        for driver in (ipv4, one.tunnels):
+            assert driver.apply(delta).failed == ()
+        assert (ipv4.name, one.tunnels.name) == ("vxlan", "vxlan-v6")
+        one.tunnels.apply(Delta(local_vtep_v6=(None,)))
+    assert one.links.find("vxlan-v6.calico") is None
+    assert one.entries()[0] == {"66:00:00:00:00:02": "172.16.1.2/32"}
+    ipv4.close()
+    del two
+
+
+def test_an_underlay_too_small_for_ipv6_is_named(nodes6: tuple[Node, Node]) -> None:
+    one, _ = nodes6
+    one.links.set_mtu("eth0", 1300)
+    with namespaces.in_namespace(one.path):
+        [failure] = one.tunnels.apply(Delta(local_vtep_v6=(vtep6(1),))).failed
+    assert "IPv6 needs 1280" in failure.message
+
+
+@pytest.mark.usefixtures("node")
+def test_checksums_are_made_in_the_kernel_where_offloading_is_broken() -> None:
+    driver = VxlanDriver(VxlanSettings(checksum_offload=False))
+    assert driver.apply(local(vtep(1))).failed == ()
+    assert not offloads_checksums(DEVICE)
+    driver.close()

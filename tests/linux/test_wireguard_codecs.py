@@ -1,0 +1,133 @@
+"""WireGuard's devices as messages: what is built is what is read, whoever holds the device."""
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strategies.net import prefixes
+from tortie.linux import wguapi
+from tortie.linux.netlink.wgnetlink import build_set, parse_device
+from tortie.linux.netlink.wire import MalformedMessage, Message
+from tortie.linux.wireguard import (
+    Device,
+    DeviceChange,
+    Endpoint,
+    Peer,
+    PeerChange,
+    PrivateKey,
+    differences,
+)
+from tortie.net import Prefix, parse_network, parse_prefix
+
+KEYS = st.binary(min_size=32, max_size=32)
+NETWORKS = prefixes().map(lambda prefix: prefix.network)
+ENDPOINTS = st.builds(
+    Endpoint,
+    st.sampled_from([parse_prefix("172.16.1.9"), parse_prefix("fd00:1::9")]),
+    st.integers(1, 65535),
+)
+PEERS = st.builds(
+    Peer,
+    public_key=KEYS,
+    endpoint=ENDPOINTS,
+    keepalive=st.integers(0, 65535),
+    allowed=st.frozensets(NETWORKS, max_size=5),
+    handshake=st.just(0),
+    received=st.just(0),
+    sent=st.just(0),
+)
+
+
+def by_key(peers: list[Peer]) -> Mapping[bytes, Peer]:
+    return {peer.public_key: peer for peer in peers}
+
+
+DEVICES = st.builds(
+    Device,
+    private_key=KEYS.map(PrivateKey),
+    port=st.integers(1, 65535),
+    mark=st.integers(1, 2**32 - 1),
+    peers=st.lists(PEERS, max_size=4).map(by_key),
+)
+
+
+def through_kernel(change: DeviceChange) -> Device:
+    """What a kernel would hold and tell, that was told this."""
+    payloads = build_set("wg0", change)
+    return parse_device(Message(20, 0, 1, 0, payload) for payload in payloads)
+
+
+def through_text(change: DeviceChange) -> Device:
+    """Likewise of wireguard-go."""
+    lines = wguapi.build_set(change).splitlines()[1:]
+    return wguapi.parse_device("\n".join(lines))
+
+
+@given(DEVICES)
+def test_what_is_written_is_what_is_read(device: Device) -> None:
+    change = differences(Device(), device)
+    assert through_kernel(change) == device
+    assert through_text(change) == device
+
+
+@given(DEVICES)
+def test_an_equal_device_is_not_written(device: Device) -> None:
+    assert not differences(device, device)
+
+
+@given(DEVICES, DEVICES)
+def test_the_differences_lead_from_one_to_the_other(before: Device, after: Device) -> None:
+    held = dict(before.peers)
+    change = differences(before, after)
+    for peer in change.peers:
+        if peer.gone:
+            del held[peer.public_key]
+            continue
+        old = held.get(peer.public_key, Peer(peer.public_key))
+        held[peer.public_key] = Peer(
+            peer.public_key,
+            old.endpoint if peer.endpoint is None else peer.endpoint,
+            old.keepalive if peer.keepalive is None else peer.keepalive,
+            old.allowed if peer.allowed is None else peer.allowed,
+        )
+    assert held == after.peers
+
+
+def test_a_peer_with_thousands_of_prefixes_goes_in_pieces() -> None:
+    allowed = frozenset(Prefix(4, 0x0A000000 + 64 * n, 26) for n in range(5000))
+    peers = [PeerChange(bytes([n]) * 32, allowed=allowed) for n in range(3)]
+    payloads = build_set("wg0", DeviceChange(port=1, peers=peers))
+    assert len(payloads) > 3
+    assert all(len(payload) < 65000 for payload in payloads)
+    found = parse_device(Message(20, 0, 1, 0, payload) for payload in payloads)
+    assert [peer.allowed for peer in found.peers.values()] == [allowed] * 3
+
+
+@pytest.mark.parametrize("payload", [b"", b"\0\1", b"\0\1\0\0\x0c\x00\x08\x80\x08\x00\x00\x80\x01"])
+def test_bytes_that_are_no_device_are_refused(payload: bytes) -> None:
+    with pytest.raises(MalformedMessage):
+        parse_device([Message(20, 0, 1, 0, payload)])
+
+
+def test_a_private_key_is_never_shown() -> None:
+    key = PrivateKey(b"\x42" * 32)
+    device = Device(private_key=key, peers={})
+    change = DeviceChange(private_key=key)
+    for text in (repr(key), str(key), repr(device), repr(change)):
+        assert "42" not in text
+        assert "BBBB" not in text
+
+
+def test_a_key_of_another_length_is_refused() -> None:
+    with pytest.raises(ValueError, match="32 bytes, not 31"):
+        PrivateKey(b"x" * 31)
+
+
+def test_words_of_later_versions_are_passed_over() -> None:
+    found = wguapi.parse_device(
+        "listen_port=5\nnew_word=1\npublic_key=" + "ab" * 32 + "\nother=2\nallowed_ip=10.0.0.0/8\n"
+    )
+    assert found.port == 5
+    assert found.peers[b"\xab" * 32].allowed == {parse_network("10.0.0.0/8")}
