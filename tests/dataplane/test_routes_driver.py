@@ -527,3 +527,42 @@ def test_a_new_agent_leaves_the_connections_of_what_it_adopts(node: Node) -> Non
     with closing(RouteDriver()) as successor:
         successor.apply(delta)
     assert [end for _, end in tracked()] == [address("10.65.0.2/32")]
+
+
+def test_a_workload_that_leaves_takes_its_connections_along(node: Node) -> None:
+    node.workload("calia")
+    node.driver.apply(with_endpoints(endpoint("a", "10.65.0.2")))
+    speak_to("10.65.0.2")
+    node.driver.apply(Delta(endpoints_removed=frozenset({endpoint("a").id})))
+    assert tracked() == []
+
+
+def test_an_address_that_goes_from_a_workload_takes_its_connections_along(node: Node) -> None:
+    node.workload("calia")
+    node.driver.apply(with_endpoints(endpoint("a", "10.65.0.2", "10.65.0.3")))
+    speak_to("10.65.0.3")
+    node.driver.apply(with_endpoints(endpoint("a", "10.65.0.2")))
+    assert tracked() == []
+
+
+def test_a_link_that_goes_down_and_up_keeps_its_connections(node: Node) -> None:
+    node.workload("calia")
+    node.driver.apply(with_endpoints(endpoint("a", "10.65.0.2")))
+    speak_to("10.65.0.2")
+    for event, act in (("down", node.links.set_down), ("up", node.links.set_up)):
+        act("calia")
+        node.driver.link_changed("calia", event)
+    node.driver.resync()
+    assert "10.65.0.2/32" in node.kernel(protocol=3)
+    assert [end for _, end in tracked()] == [address("10.65.0.2/32")]
+
+
+def test_a_container_that_comes_anew_under_its_name_gets_no_connections(node: Node) -> None:
+    node.workload("calia")
+    a = endpoint("a", "10.65.0.2")
+    node.driver.apply(with_endpoints(a))
+    speak_to("10.65.0.2")
+    node.links.delete("calia")
+    node.workload("calia")
+    node.driver.link_changed("calia", "up")
+    assert tracked() == []

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
-from tortie.dataplane.contract import Applied
+from tortie.dataplane.contract import Applied, Failure
 from tortie.dataplane.flows.concern import Concern, Concerned, Users
 from tortie.dataplane.flows.judging import CONNECTION_ORIENTED, Ends, is_denied
 from tortie.dataplane.flows.surroundings import KernelSurroundings
@@ -72,7 +72,7 @@ class Judged(Struct):
 class FlowDriver:
     """Connections of one node, in the network namespace of the thread that first uses it.
 
-    It does nothing unless `settings.end_denied_flows`. Raises NetlinkError or TimeoutError; what
+    It does nothing unless `settings.ends_flows`. Raises NetlinkError or TimeoutError; what
     was to be judged then is judged by the next resync.
     """
 
@@ -118,13 +118,20 @@ class FlowDriver:
 
     def resync(self) -> Applied:
         """Judge all at first, since policy may have changed before; then what was left over."""
-        if not self._settings.end_denied_flows:
+        if not self._settings.ends_flows:
             self._concerned = None
-        elif self._concerned is None:
+            return self._unable()
+        if self._concerned is None:
             known = self._known()
             self._concern.everything = True
             self._concerned = Concerned.of(known.endpoints.values(), known.hosts)
         return self._settle()
+
+    def _unable(self) -> Applied:
+        if not self._settings.end_denied_flows:
+            return Applied()
+        reason = f"mark mask {self._settings.mark_mask:#x}: give it four bits or more"
+        return Applied((Failure(self.name, "EndDeniedFlows", reason),))
 
     def _settle(self) -> Applied:
         if self._concern and self._concerned is not None:
@@ -240,7 +247,7 @@ def _program(known: Known, settings: PolicySettings, version: int) -> Program:
 
 def _decisive(settings: PolicySettings) -> tuple[object, ...]:
     return (
-        settings.end_denied_flows,
+        settings.ends_flows,
         settings.marks.ended,
         settings.failsafes,
         settings.endpoint_to_host,

@@ -141,6 +141,13 @@ class DesiredRoutes:
         """Those of the destinations that are addresses of workloads."""
         return self._claims.keys() & destinations
 
+    def sealed(self, destinations: Set[Prefix]) -> set[Prefix]:
+        """Those within a block that drops what goes to nobody."""
+        blocks = [
+            net for version in (4, 6) for net in self._kinds.get((RouteKind.BLACKHOLE, version), ())
+        ]
+        return {one for one in destinations if any(net.contains(one) for net in blocks)}
+
     def owner(self, destination: Prefix) -> EndpointId | None:
         """Which endpoint has this address; the lowest id where several claim it."""
         claims = self._claims.get(destination)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from tortie.dataplane.contract import Applied, Failure
 from tortie.dataplane.routes.desired import DesiredRoutes
+from tortie.dataplane.routes.holders import Holder, Holders, Partings
 from tortie.dataplane.routes.settings import RouteSettings
 from tortie.dataplane.routes.sysctls import Sysctls
 from tortie.dataplane.routes.table import RouteTable
@@ -44,6 +45,7 @@ class RouteDriver:
         self._desired = DesiredRoutes(self._settings)
         self.sysctls = Sysctls()  # beside it in the agent, a driver of its own
         self._links: dict[str, Link] = {}  # those that are up, of the names that matter
+        self._holders = Holders()
         self._pending: set[Prefix] = set()
         self._unseen: set[str] = set()  # interfaces to look at
         self._failures: dict[Prefix, Failure] = {}
@@ -240,11 +242,11 @@ class RouteDriver:
             self.sysctls.forward({4} | {destination.version for destination in pending})
         for destination in self._failures.keys() & pending:
             del self._failures[destination]
-        arriving = {one for one in self._desired.claimed(pending) if self._arrives(one, table)}
-        moving = arriving & table.known.keys()
-        self._flows.forget(arriving)
+        partings = self._partings(pending, table)
+        strangers = partings.before & table.known.keys()
+        self._flows.forget(partings.before)
         refusals = table.write(pending, self._wanted)
-        self._flows.forget(moving)  # until now its packets still went to who had it before
+        self._flows.forget(partings.after | strangers)
         failed = refusals.failed
         if refusals.taken:  # a route is there that we did not know of: perhaps our own
             table.look_again(refusals.taken, self._wanted, self._names())
@@ -257,14 +259,25 @@ class RouteDriver:
         self._pending |= failed.keys()
         self._name_rivals(pending & self._desired.contested)
 
-    def _arrives(self, destination: Prefix, table: RouteTable) -> bool:
-        """Whether an address comes to a workload now: connections of who had it are not its own.
+    def _partings(self, pending: set[Prefix], table: RouteTable) -> Partings:
+        asked = self._desired.claimed(pending) | self._holders.held(pending)
+        known = {one for one in asked if self._is_known(one)}
+        return self._holders.settle(
+            {one: self._holder(one) for one in known},
+            {one for one in known if table.known.get(one) == self._wanted(one)},
+            self._desired.sealed(known),
+        )
 
-        An established packet is not asked for policy again, so that whoever spoke with the former
-        holder would go on with this one, whatever its policy says.
-        """
-        wanted = self._wanted(destination)
-        return wanted is not None and table.known.get(destination) != wanted
+    def _is_known(self, destination: Prefix) -> bool:
+        """Who has an address; not while its interface is down: who had it may still have it."""
+        owner = self._desired.owner(destination)
+        return owner is None or self._desired.endpoints[owner].interface in self._links
+
+    def _holder(self, destination: Prefix) -> Holder | None:
+        owner = self._desired.owner(destination)
+        if owner is None:
+            return None
+        return Holder(owner, self._links[self._desired.endpoints[owner].interface].index)
 
     def _fail(self, destination: Prefix, reason: str) -> None:
         owner = self._desired.owner(destination)
