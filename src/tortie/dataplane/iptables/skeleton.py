@@ -90,7 +90,7 @@ def static_chains(
     family: Family, settings: IptablesSettings, facts: NodeFacts = DEFAULT_FACTS
 ) -> tuple[Chain, ...]:
     """Every chain that does not depend on a resource."""
-    first = (ended(settings),) if settings.end_denied_flows else ()
+    first = (ended(settings),) if settings.ends_flows else ()
     begins = (f"{passing_mark(settings)} -j RETURN",) if facts.is_ipvs else ()
     return (
         *marking_chains(settings),
