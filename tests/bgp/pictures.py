@@ -1,5 +1,7 @@
 """Clusters from YAML, for tests: what `tortie apply` would have stored."""
 
+from textwrap import dedent
+
 from tortie.api import Resource
 from tortie.api.manifests import read_manifests
 from tortie.bgp.build import Given, picture_of
@@ -37,7 +39,7 @@ def resources(*texts: str) -> list[Resource]:
     """The resources of YAML documents, which must be right."""
     found = []
     for text in texts:
-        manifests = read_manifests("test", text)
+        manifests = read_manifests("test", dedent(text))
         assert not manifests.errors, manifests.errors
         found += [each.resource for each in manifests.resources]
     return found

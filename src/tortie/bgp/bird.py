@@ -219,3 +219,15 @@ def _owner() -> _Owner:
     if os.geteuid() != 0:
         return _Owner(os.geteuid(), os.getegid(), ())
     return _Owner(account.pw_uid, account.pw_gid, ("-u", _ACCOUNT, "-g", _ACCOUNT))
+
+
+async def end_left(folder: str) -> None:
+    """End a BIRD that a killed daemon left in its folder; its routes stay. Raises OSError."""
+    try:
+        async with await BirdControl.open(str(Path(folder) / SOCKET)) as control:
+            process = control.process
+            await control.ask("graceful restart")
+    except BirdAway:
+        return
+    async with asyncio.timeout(_STOP_SECONDS):
+        await ended(process)

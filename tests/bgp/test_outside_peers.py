@@ -1,0 +1,448 @@
+"""Sessions with routers outside of the cluster: what they are told, what is taken from them."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from bgp.network import Network, Node, Router, until
+from tortie.api.calico.node_status import CalicoNodeStatus
+
+pytestmark = pytest.mark.root
+
+TOR = "Global_172_16_0_254"
+TOR6 = "Global_fd16__fe"
+BASE = """
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: four}
+spec: {cidr: 10.65.0.0/16}
+---
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: six}
+spec: {cidr: "fd65::/48"}
+---
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: quiet}
+spec: {cidr: 10.66.0.0/16, disableBGPExport: true}
+---
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: tunnelled}
+spec: {cidr: 10.67.0.0/16, vxlanMode: Always}
+"""
+
+
+def peer(extra: str = "", notes: str = "") -> str:
+    """The BGPPeer of the router, with more fields and annotations."""
+    return f"""
+apiVersion: projectcalico.org/v3
+kind: BGPPeer
+metadata: {{name: tor, annotations: {{{notes}}}}}
+spec: {{peerIP: 172.16.0.254, asNumber: 65000{extra}}}
+"""
+
+
+def tor(more: str = "", ours: int = 1, options: str = "", routes: str = "") -> str:
+    """The router's side of it."""
+    return f"""
+protocol static s4 {{ ipv4; {routes} }}
+protocol bgp n{ours} {{
+  local 172.16.0.254 as 65000; neighbor 172.16.0.{ours} as 64512; multihop;
+  connect delay time 1; connect retry time 2; error wait time 1, 2; {options}
+  ipv4 {{ import all; export where source = RTS_STATIC; add paths on; }};
+}}
+{more}
+"""
+
+
+def one_node(network: Network) -> tuple[Node, Router]:
+    """A node with blocks, and a router that is not started yet."""
+    network.apply(BASE)
+    node, router = network.node("n1", 1), network.router("tor", 254)
+    for cidr in ("10.65.1.0/26", "fd65::1:0/122", "10.66.1.0/26", "10.67.1.0/26"):
+        network.block("n1", cidr)
+    node.start()
+    return node, router
+
+
+def test_a_router_is_told_what_is_to_be_told(network: Network) -> None:
+    """Over IPv4 and IPv6: blocks, borrowed addresses, communities; no pool that stays quiet."""
+    node, router = one_node(network)
+    node.workload("10.65.1.9")
+    node.workload("10.65.77.9")
+    node.workload("10.66.77.9")
+    network.apply(
+        peer(),
+        """
+        apiVersion: projectcalico.org/v3
+        kind: BGPPeer
+        metadata: {name: tor6}
+        spec: {peerIP: "fd16::fe", asNumber: 65000}
+        ---
+        apiVersion: projectcalico.org/v3
+        kind: BGPConfiguration
+        metadata: {name: default}
+        spec:
+          communities: [{name: ours, value: "65000:7"}]
+          prefixAdvertisements: [{cidr: 10.65.1.0/26, communities: [ours, "64512:1:2"]}]
+        """,
+    )
+    six = """
+        protocol bgp six { local fd16::fe as 65000; neighbor fd16::1 as 64512; multihop;
+          connect delay time 1; connect retry time 2; ipv6 { import all; export none; }; }
+        """
+    router.start(tor(six))
+    node.wait_up(TOR, TOR6)
+    known = until(lambda: router.known("10.65.1.0/26"))
+    assert "BGP.community: (65000,7)" in known
+    assert "BGP.large_community: (64512, 1, 2)" in known
+    assert "BGP.as_path: 64512" in known
+    until(lambda: router.known("10.65.77.9/32"))
+    until(lambda: router.known("fd65::1:0/122"))
+    assert router.known("10.67.1.0/26")  # a tunnel between nodes is no business of outsiders
+    for quiet in ("10.65.1.9/32", "10.66.1.0/26", "10.66.77.9/32"):
+        assert not router.known(quiet), quiet
+    assert "10.65.1.0/26" in router.routes()
+
+
+def test_filters_decide_what_passes_and_change_it(network: Network) -> None:
+    node, router = one_node(network)
+    network.block("n1", "10.65.2.0/26")
+    network.apply(
+        """
+        apiVersion: projectcalico.org/v3
+        kind: BGPFilter
+        metadata: {name: strict}
+        spec:
+          exportV4:
+          - {action: Reject, cidr: 10.65.2.0/24, matchOperator: In}
+          - action: Accept
+            cidr: 10.65.1.0/26
+            matchOperator: Equal
+            operations:
+            - {addCommunity: {value: "65000:99"}}
+            - {prependASPath: {prefix: [65010, 65011]}}
+          importV4:
+          - {action: Reject, communities: {values: ["65000:666"]}}
+          - {action: Reject, asPathPrefix: [65000, 65020]}
+          - {action: Reject, cidr: 203.0.0.0/16, matchOperator: In, prefixLength: {min: 25}}
+          - action: Accept
+            cidr: 203.0.113.0/24
+            matchOperator: In
+            operations: [{setPriority: {value: 77}}]
+          - {action: Accept, cidr: 198.51.100.0/24, matchOperator: NotIn, peerType: iBGP}
+          - {action: Reject, cidr: 198.51.0.0/16, matchOperator: In, peerType: eBGP}
+        """,
+        peer(", filters: [strict]"),
+    )
+    routes = """
+        route 203.0.113.0/24 blackhole;
+        route 203.0.113.128/25 blackhole;
+        route 198.51.100.0/24 blackhole;
+        route 192.0.2.0/24 blackhole { bgp_community.add((65000,666)); };
+        route 192.0.3.0/24 blackhole { bgp_path.prepend(65020); };
+        route 192.0.4.0/24 blackhole;
+        """
+    router.start(tor(routes=routes))
+    node.wait_up(TOR)
+    until(lambda: "192.0.4.0/24" in node.routes())
+    assert {to: route["metric"] for to, route in node.routes().items()} == {
+        "203.0.113.0/24": 77,
+        "192.0.4.0/24": 1024,
+    }
+    known = until(lambda: router.known("10.65.1.0/26"))
+    assert "BGP.as_path: 64512 65010 65011" in known
+    assert "BGP.community: (65000,99)" in known
+    assert not router.known("10.65.2.0/26")
+    network.delete("BGPFilter", "strict")
+    until(lambda: not router.known("10.65.1.0/26"), said="without its filter nothing passes")
+    until(lambda: not node.routes())
+    assert node.sessions()[TOR]["state"] == "Established"
+
+
+def test_a_password_must_be_the_same_and_is_seen_nowhere(network: Network) -> None:
+    node, router = one_node(network)
+    node.stop()
+    secrets = network.folder / "secrets"
+    (secrets / "bgp").mkdir(parents=True)
+    (secrets / "bgp" / "tor").write_bytes(b"hush #1;}")
+    node.start(TORTIE_BGP_SECRETS=str(secrets))
+    network.apply(peer(", password: {secretKeyRef: {name: bgp, key: tor}}"))
+    router.start(tor(options='password "another";'))
+    until(lambda: "password" in (node.sessions().get(TOR) or {}).get("reason", ""))
+    assert node.sessions()[TOR]["state"] != "Established"
+    router.start(tor(options='password "hush #1;}";'))
+    node.wait_up(TOR)
+    assert "hush" not in node.log
+    assert "hush" not in str(node.asks())
+    files = [path for path in node.folder.rglob("*") if path.is_file() and "log" not in path.name]
+    holding = [path for path in files if b"hush" in path.read_bytes()]
+    assert [path.name for path in holding] == ["bird.conf"]
+    assert holding[0].stat().st_mode & 0o077 == 0
+
+
+def test_a_session_without_its_secret_is_left_out_and_named(network: Network) -> None:
+    node, router = one_node(network)
+    node.stop()
+    node.start(TORTIE_BGP_SECRETS=str(network.folder / "none"))
+    network.apply(peer(", password: {secretKeyRef: {name: bgp, key: tor}}"))
+    router.start(tor())
+    problems = until(lambda: (node.asks() or {}).get("problems"))
+    assert problems == ["BGPPeer(tor): password: Secret 'bgp', key 'tor': there is no such key"]
+    assert node.sessions() == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "spec", "said"),
+    [
+        ("disabled;", "", "nothing listens on its port 179"),
+        ("", ", localASNumber: 64999", "wrong AS number: the peer expects another one of us"),
+        ("local as 65001;", "", "wrong AS number: the peer has another one than 65000"),
+    ],
+    ids=["refused", "our AS", "its AS"],
+)
+def test_status_says_why_a_session_is_not_up(
+    network: Network, options: str, spec: str, said: str
+) -> None:
+    node, router = one_node(network)
+    network.apply(peer(spec))
+    router.start(tor(options=options))
+    until(lambda: said in (node.sessions().get(TOR) or {}).get("reason", ""), said=said)
+
+
+def test_status_says_that_a_peer_is_unreachable(network: Network) -> None:
+    node, router = one_node(network)
+    network.apply(peer(", maxRestartTime: 1s, keepaliveTime: 1s"))
+    router.start(tor())
+    node.wait_up(TOR)
+    router.cut()
+    wanted = ("unreachable", "silent", "no answer")
+    reason = until(
+        lambda: (
+            any(word in node.sessions()[TOR]["reason"] for word in wanted)
+            and node.sessions()[TOR]["reason"]
+        )
+    )
+    text = subprocess.run(
+        [sys.executable, "-m", "tortie.cli", "node", "status", "--run-dir", str(node.folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert text.returncode == 1
+    assert "172.16.0.254" in text.stdout
+    assert "BGPPeer(tor)" in text.stdout
+    assert all(len(line) <= 80 for line in text.stdout.splitlines())
+    assert reason
+
+
+@pytest.mark.parametrize(
+    ("mode", "hop"), [("Auto", "172.16.0.1"), ("Self", "172.16.0.1"), ("Keep", "172.16.0.9")]
+)
+def test_next_hops_are_told_as_asked(network: Network, mode: str, hop: str) -> None:
+    """A route that another router told: its own next hop, or ours."""
+    node, router = one_node(network)
+    other = network.router("other", 9)
+    network.apply(
+        """
+        apiVersion: projectcalico.org/v3
+        kind: BGPPeer
+        metadata: {name: other}
+        spec: {peerIP: 172.16.0.9, asNumber: 65009, node: n1}
+        """,
+        peer(f", nextHopMode: {mode}"),
+    )
+    other.start(
+        """
+        protocol static s4 { ipv4; route 10.65.99.0/24 blackhole; }
+        protocol bgp n1 { local as 65009; neighbor 172.16.0.1 as 64512; multihop;
+          connect delay time 1; ipv4 { import all; export where source = RTS_STATIC; }; }
+        """
+    )
+    router.start(tor())
+    node.wait_up(TOR)
+    known = until(lambda: router.known("10.65.99.0/24"))
+    wanted = {"172.16.0.1", "172.16.0.9"} if mode == "Auto" else {hop}
+    assert any(f"BGP.next_hop: {one}" in known for one in wanted)
+
+
+def test_ttl_security_keeps_out_who_is_farther_away(network: Network) -> None:
+    node, router = one_node(network)
+    network.apply(peer(", ttlSecurity: 1"))
+    router.start(tor(options="ttl security off;"))
+    until(lambda: TOR in node.sessions())
+    until(lambda: node.sessions()[TOR]["reason"])
+    router.start(tor(options="ttl security on; multihop 1;"))
+    node.wait_up(TOR)
+
+
+def test_two_ways_to_one_place_are_both_in_the_kernel(network: Network) -> None:
+    node, router = one_node(network)
+    other = network.router("other", 253)
+    network.apply(
+        peer(),
+        """
+        apiVersion: projectcalico.org/v3
+        kind: BGPPeer
+        metadata: {name: other}
+        spec: {peerIP: 172.16.0.253, asNumber: 65000}
+        """,
+    )
+    router.start(tor(routes="route 203.0.113.0/24 blackhole;"))
+    text = tor(routes="route 203.0.113.0/24 blackhole;").replace("172.16.0.254", "172.16.0.253")
+    other.start(text)
+    node.wait_up(TOR, "Global_172_16_0_253")
+
+    def gateways() -> set[str]:
+        hops = node.routes().get("203.0.113.0/24", {}).get("nexthops", [])
+        return {hop["gateway"] for hop in hops}
+
+    until(lambda: gateways() == {"172.16.0.254", "172.16.0.253"})
+
+
+def test_a_cut_link_is_noticed_by_bfd_within_its_time(network: Network) -> None:
+    node, router = one_node(network)
+    network.apply(peer(", sourceAddress: UseNodeIP", "tortie.io/bfd: 300ms"))
+    bfd = 'protocol bfd { interface "*" { interval 100 ms; }; }'
+    options = "direct; bfd on;"
+    router.start(
+        tor(bfd, options=options, routes="route 203.0.113.0/24 blackhole;").replace("multihop;", "")
+    )
+    node.wait_up(TOR)
+    until(lambda: "203.0.113.0/24" in node.routes())
+    until(lambda: any("Up" in line.text for line in node.bird("show bfd sessions").lines))
+    router.cut()
+    # Without BFD it would be four minutes: the bound says that it was BFD, not how fast.
+    until(lambda: "203.0.113.0/24" not in node.routes(), seconds=10)
+    assert "BFD" in until(lambda: node.sessions()[TOR]["reason"])
+
+
+def test_services_are_announced_where_their_endpoints_are(network: Network) -> None:
+    node, router = one_node(network)
+    other = network.node("n2", 2)
+    other.start()
+    network.apply(
+        peer(),
+        """
+        apiVersion: projectcalico.org/v3
+        kind: BGPConfiguration
+        metadata: {name: default}
+        spec:
+          serviceClusterIPs: [{cidr: 10.96.0.0/12}]
+          serviceLoadBalancerIPs: [{cidr: 192.0.2.0/24}]
+        ---
+        apiVersion: v1
+        kind: Service
+        metadata: {name: web, namespace: default}
+        spec: {clusterIP: 10.96.0.7, type: LoadBalancer, externalTrafficPolicy: Local,
+               ports: [{port: 80}]}
+        status: {loadBalancer: {ingress: [{ip: 192.0.2.7}]}}
+        ---
+        apiVersion: discovery.k8s.io/v1
+        kind: EndpointSlice
+        metadata: {name: web-1, namespace: default, labels: {kubernetes.io/service-name: web}}
+        addressType: IPv4
+        endpoints: [{addresses: [10.65.1.9], nodeName: n1}]
+        ports: [{port: 80}]
+        """,
+    )
+    second = (
+        tor().split("protocol bgp")[1].replace(" n1 ", " n2 ").replace("172.16.0.1 ", "172.16.0.2 ")
+    )
+    router.start(tor("protocol bgp" + second))
+    node.wait_up(TOR)
+    other.wait_up(TOR)
+
+    def tellers(prefix: str) -> set[str]:
+        known = router.known(prefix)
+        return {name for name in ("n1", "n2") if f"[{name} " in known}
+
+    until(lambda: tellers("10.96.0.0/12") == {"n1", "n2"})
+    until(lambda: tellers("192.0.2.0/24") == {"n1", "n2"})
+    until(lambda: tellers("10.96.0.7/32") == {"n1"})
+    until(lambda: tellers("192.0.2.7/32") == {"n1"})
+    assert "10.96.0.0/12" not in other.routes()  # no node goes to another for services
+
+
+def test_reflectors_tell_nodes_of_each_other(network: Network) -> None:
+    """No mesh: two nodes that only speak with a third one, which is their reflector."""
+    network.apply(
+        BASE,
+        """
+        apiVersion: projectcalico.org/v3
+        kind: BGPConfiguration
+        metadata: {name: default}
+        spec: {nodeToNodeMeshEnabled: false}
+        ---
+        apiVersion: projectcalico.org/v3
+        kind: BGPPeer
+        metadata: {name: to-reflectors}
+        spec: {nodeSelector: "name != 'rr'", peerSelector: "name == 'rr'"}
+        """,
+    )
+    one, two = network.node("n1", 1), network.node("n2", 2)
+    rr = network.node("rr", 3, routeReflectorClusterID="224.0.0.1")
+    network.block("n1", "10.65.1.0/26")
+    network.block("n2", "10.65.2.0/26")
+    for node in (one, two, rr):
+        node.start()
+    until(lambda: one.routes().get("10.65.2.0/26", {}).get("gateway") == "172.16.0.2")
+    until(lambda: two.routes().get("10.65.1.0/26", {}).get("gateway") == "172.16.0.1")
+    assert set(one.sessions()) == {"Node_172_16_0_3", "Node_fd16__3"}
+    assert {each["from_resource"] for each in rr.sessions().values()} == {"BGPPeer(to-reflectors)"}
+
+
+def test_a_question_about_the_node_is_answered(network: Network) -> None:
+    node, router = one_node(network)
+    network.apply(peer())
+    router.start(tor())
+    node.wait_up(TOR)
+    network.apply(
+        """
+        apiVersion: projectcalico.org/v3
+        kind: CalicoNodeStatus
+        metadata: {name: how}
+        spec: {node: n1, classes: [Agent, BGP, Routes], updatePeriodSeconds: 1}
+        """
+    )
+
+    def answered() -> CalicoNodeStatus | None:
+        found = network.read("CalicoNodeStatus", "how")
+        assert isinstance(found, CalicoNodeStatus)
+        up = found.status and found.status.bgp and found.status.bgp.number_established_v4
+        return found if up else None
+
+    status = until(answered).status
+    assert status is not None
+    assert status.agent is not None
+    assert status.agent.bird_v4 is not None
+    assert status.agent.bird_v4.state == "Ready"
+    assert status.bgp is not None
+    assert status.bgp.peers_v4[0].type == "GlobalPeer"
+    assert status.routes is not None
+    assert any(route.destination == "10.65.1.0/26" for route in status.routes.routes_v4)
+
+
+def test_what_birds_parser_refuses_leaves_the_last_in_force(network: Network) -> None:
+    """No resources are known that do it; so a parser that refuses stands in for BIRD's."""
+    node, router = one_node(network)
+    network.apply(peer())
+    router.start(tor())
+    node.wait_up(TOR)
+    node.stop(signal.SIGKILL)
+    stand_in = network.folder / "bin"
+    stand_in.mkdir()
+    (stand_in / "bird").write_text("#!/bin/sh\necho 'bird: candidate.conf:9:1 no' >&2\nexit 1\n")
+    (stand_in / "bird").chmod(0o755)
+    node.start(PATH=f"{stand_in}:{os.environ['PATH']}")
+    network.block("n1", "10.65.9.0/26")
+    problems = until(lambda: (node.asks() or {}).get("problems"))
+    assert "BIRD refuses the configuration" in problems[0]
+    assert node.sessions()[TOR]["state"] == "Established"
+    assert router.known("10.65.1.0/26")
+    assert not router.known("10.65.9.0/26")
