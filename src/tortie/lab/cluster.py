@@ -101,6 +101,7 @@ class Lab:
         for node in self.plan.nodes:
             self._progress.doing(node.name, "agent starts")
             await asyncio.to_thread(nodes.ensure_agent, self.journal, node, self.plan.shape)
+            await asyncio.to_thread(nodes.ensure_bgp, self.journal, node, self.plan.shape)
         for host in self.plan.outside:
             await asyncio.to_thread(fabric.ensure_outside, self.plan, host, self.journal)
             await asyncio.to_thread(containers.ensure_host_process, self.journal, host)
@@ -263,9 +264,20 @@ def take_down(journal: Journal) -> None:
     """End every process and remove every namespace that the journal lists, then the journal."""
     end(journal.processes())
     end(journal.left_processes())
+    left = [path.parent for path in journal.path.glob("nodes/*/bgp/bird/*.ctl")]
+    if left:
+        asyncio.run(_end_birds(left))
     for name in journal.namespaces():
         fabric.remove_namespace(name, journal)
     journal.destroy()
+
+
+async def _end_birds(folders: Iterable[Path]) -> None:
+    """What a killed `tortie bgp` has left running."""
+    from tortie.bgp.bird import end_left
+
+    for folder in folders:
+        await end_left(str(folder))
 
 
 def default_pools(shape: Shape) -> list[IPPool]:

@@ -56,6 +56,18 @@ def ensure_agent(journal: Journal, node: Station, shape: Shape) -> Process:
     return spawn(journal, role(node), node.namespace, _command(journal, node), environment)
 
 
+def ensure_bgp(journal: Journal, node: Station, shape: Shape) -> None:
+    """Start the node's BGP (and BIRD with it) where the lab is to have it, unless it runs."""
+    name = f"bgp-{node.name}"
+    if shape.encap is not Encap.BGP or is_alive(journal.process(name)):
+        return
+    command = [
+        *(sys.executable, "-m", "tortie.cli", "bgp", "--node", node.name),
+        *("--run-dir", str(journal.node_dir(node.name))),
+    ]
+    spawn(journal, name, node.namespace, command, _environment(journal, shape))
+
+
 async def await_ready(journal: Journal, node: Station, patience: float = START_TIMEOUT) -> None:
     """Return once the agent has all of the datastore in the kernel. Raises LabError."""
     reason = "it did not answer"
