@@ -16,16 +16,25 @@ from dataplane.programming import between
 from strategies.host_programs import with_host_endpoints
 from strategies.long_runs import long_runs, many_policies
 from strategies.loose_programs import loose_programs
-from strategies.programs import HOSTS4
+from strategies.programs import ENDPOINTS, HOSTS4
 from tortie.dataplane.nftables import NftablesDataplane, NftSettings
 from tortie.dataplane.nftables.edits import Edit
 from tortie.dataplane.policy.plan import Unit
-from tortie.dataplane.policy.settings import HostAction, LoopAction
+from tortie.dataplane.policy.settings import Action, HostAction, LogRate, LoopAction
 from tortie.engine.delta import Delta, ServiceCidrs
 from tortie.linux.libnftables import Nftables
 from tortie.linux.namespaces import create_named, delete_named, in_namespace
 from tortie.net import PortRange, parse_network
 from tortie.policy import Program
+from tortie.policy.program import Action as RuleAction
+from tortie.policy.program import (
+    DefaultAction,
+    Endpoint,
+    Policy,
+    PolicyId,
+    Rule,
+    TierPolicies,
+)
 
 pytestmark = pytest.mark.root
 
@@ -140,6 +149,20 @@ def test_rules_of_host_endpoints_are_listed_alike(pens: Pens, program: Program) 
     _same(pens, program)
 
 
+WEB = PolicyId("GlobalNetworkPolicy", "", "web")
+LOGGED = Program(
+    {
+        ENDPOINTS[0]: Endpoint(
+            ENDPOINTS[0],
+            "cali0",
+            (HOSTS4[0],),
+            (TierPolicies("default", DefaultAction.DENY, (WEB,)),),
+        )
+    },
+    {WEB: Policy(WEB, "default", tuple(Rule(one, protocol=6) for one in RuleAction))},
+)
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -159,13 +182,15 @@ def test_rules_of_host_endpoints_are_listed_alike(pens: Pens, program: Program) 
         ),
         NftSettings(nat_address=parse_network("2001:db8::1"), drop_invalid=False, mark_mask=0xFF),
         NftSettings(endpoint_to_host=HostAction.RETURN, allow_vxlan=True, allow_ipip=True),
+        NftSettings(deny=Action.REJECT, log_rate=LogRate(10, "minute", 20), coalesce=False),
+        NftSettings(end_denied_flows=True, wireguard_port=51820),
     ],
 )
 def test_what_settings_make_is_listed_alike(pens: Pens, settings: NftSettings) -> None:
     nets = tuple(map(parse_network, ("10.96.0.0/12", "192.0.2.7/32", "fd00::/112")))
     try:
         pens.begin(settings)
-        pens.go_to(Program())
+        pens.go_to(LOGGED)
         pens.apply(replace(Delta(), service_cidrs=ServiceCidrs(cluster=nets)))
         by_bytes, by_text = pens.listings()
         assert by_bytes == by_text

@@ -45,7 +45,8 @@ from tortie.dataplane.nftables.terms import DROP, InSet, line_text
 from tortie.dataplane.policy.desired import Desired, ElementChange
 from tortie.dataplane.policy.families import FAMILIES, IPV4, IPV6, Family
 from tortie.dataplane.policy.nets import disjoint_nets, merged_ranges
-from tortie.dataplane.policy.settings import HostAction
+from tortie.dataplane.policy.settings import Action as DenyAction
+from tortie.dataplane.policy.settings import HostAction, LogRate
 from tortie.engine.delta import Delta, MemberChange, SetContents
 from tortie.net import PortRange, Prefix, parse_network
 from tortie.policy.program import (
@@ -151,6 +152,29 @@ def test_a_rule_is_rendered_for_ipv4(rule: Rule, expected: list[str]) -> None:
     assert rendered(rule) == expected
 
 
+def test_logs_have_a_rate_and_each_rule_its_own() -> None:
+    settings = NftSettings(log_prefix="shop", log_rate=LogRate(10, "minute", 20))
+    log = Rule(Action.LOG)
+    (one, other) = rule_lines((log, log), IPV4, settings)
+    assert line_text(one) == ('limit rate 10/minute burst 20 packets counter log prefix "shop: "')
+    assert one == other
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_policy_denies_may_be_refused(family: Family) -> None:
+    settings = NftSettings(deny=DenyAction.REJECT)
+    name = EndpointId("WorkloadEndpoint", "shop", "web")
+    tiers = (TierPolicies("default", DefaultAction.DENY, (WEB,)),)
+    endpoint = Endpoint(name, "cali1", (net("10.0.0.1"),), tiers, tiers)
+    for chain in endpoint_chains(endpoint, family, settings):
+        assert [line_text(line) for line in chain.rules if line[-1].text() == "reject"] == [
+            "meta mark & 0x20000 == 0 counter reject",
+            "counter reject",
+        ]
+    (line,) = rule_lines((Rule(Action.DENY, protocol=6),), family, settings)
+    assert line_text(line) == "meta l4proto 6 counter reject"
+
+
 def test_a_rule_for_the_other_family_leaves_no_trace() -> None:
     rules = (Rule(Action.ALLOW, ip_version=6, protocol=58),)
     policy = Policy(WEB, "default", rules)
@@ -165,7 +189,7 @@ def test_an_endpoints_walk_ends_closed_in_both_directions() -> None:
     )
     name = EndpointId("WorkloadEndpoint", "shop", "web")
     endpoint = Endpoint(name, "cali1", (net("10.0.0.1"),), tiers, (), ("kns.shop",))
-    outgoing, incoming = endpoint_chains(endpoint, SETTINGS)
+    outgoing, incoming = endpoint_chains(endpoint, IPV4, SETTINGS)
     assert outgoing.rules[-1] == incoming.rules[-1] == CLOSED
     assert [line_text(line) for line in incoming.rules[1:-1]] == [
         "jump cali-pi-knp/shop/web",

@@ -12,7 +12,13 @@ from tortie.dataplane.drift import Drift, DriftWatch, Owners
 from tortie.dataplane.flows import FlowDriver
 from tortie.dataplane.iptables import Backend, Firewall, IptablesSettings, policy_driver
 from tortie.dataplane.nftables import NftSettings
-from tortie.dataplane.policy.settings import HostAction, LoopAction, PolicySettings
+from tortie.dataplane.policy.settings import (
+    Action,
+    HostAction,
+    LogRate,
+    LoopAction,
+    PolicySettings,
+)
 from tortie.dataplane.qos import QosDriver
 from tortie.dataplane.routes import RouteDriver, RouteSettings
 from tortie.dataplane.tunnels import (
@@ -96,6 +102,24 @@ class Drivers:
         return [name for name, is_other in told.items() if is_other]
 
 
+def refresh_intervals(config: Configuration) -> Mapping[str, float]:
+    """How often each driver looks without being told, in seconds; 0: never.
+
+    Rules and sets are looked at together, and so are routes and what their interfaces need.
+    """
+    policy = [config.nftables_refresh_interval]
+    name = str(firewall(config))
+    if firewall(config) is Firewall.IPTABLES:
+        policy = [config.iptables_refresh_interval, config.ipsets_refresh_interval]
+    network = [config.route_refresh_interval, config.interface_refresh_interval]
+    others = (VxlanDriver.name, VXLAN6_NAME, IpipDriver.name)
+    return {name: _least(policy), **dict.fromkeys((RouteDriver.name, *others), _least(network))}
+
+
+def _least(seconds: Iterable[float]) -> float:
+    return min(filter(None, seconds), default=0.0)
+
+
 def allows_spoofing(config: Configuration) -> bool:
     """Whether workloads may send from the other sources that their endpoints name."""
     return config.workload_source_spoofing == "Any"
@@ -103,13 +127,15 @@ def allows_spoofing(config: Configuration) -> bool:
 
 def engine_of(node: str, config: Configuration) -> Engine:
     """The engine of a node with these settings."""
-    return Engine(
+    engine = Engine(
         node,
         spoofing=allows_spoofing(config),
         floating=config.floating_ips == "Enabled",
         interface_prefix=interface_prefixes(config)[0],
         external_nodes=config.external_nodes_cidr_list,
     )
+    engine.force_tunnels(config.ip_in_ip_enabled, config.vxlan_enabled)
+    return engine
 
 
 def configuring(engine: Engine, drivers: Drivers) -> Callable[[Configuration], Collection[str]]:
@@ -119,6 +145,7 @@ def configuring(engine: Engine, drivers: Drivers) -> Callable[[Configuration], C
         engine.allow_spoofing(allows_spoofing(config))
         engine.allow_floating(config.floating_ips == "Enabled")
         engine.accept_tunnels_of(config.external_nodes_cidr_list)
+        engine.force_tunnels(config.ip_in_ip_enabled, config.vxlan_enabled)
         return drivers.configure(config)
 
     return configure
@@ -150,21 +177,21 @@ def nft_settings(config: Configuration) -> NftSettings:
     """What the firewall is told."""
     return NftSettings(
         interface_prefixes=interface_prefixes(config),
-        mark_mask=config.nftables_mark_mask,
+        mark_mask=_nft_mask(config),
+        deny=Action(config.nftables_filter_deny_action.lower()),
         endpoint_to_host=HostAction(config.default_endpoint_to_host_action.lower()),
         allow_vxlan=config.allow_vxlan_packets_from_workloads,
         allow_ipip=config.allow_ipip_packets_from_workloads,
         vxlan_port=config.vxlan_port,
         drop_invalid=not config.disable_conntrack_invalid_check,
         log_prefix=config.log_prefix,
+        log_rate=_log_rate(config),
         masquerade_to_hosts=config.nat_outgoing_exclusions != "IPPoolsAndHostIPs",
         nat_ports=config.nat_port_range,
         nat_address=config.nat_outgoing_address,
         nat_interface=config.iptables_nat_outgoing_interface_filter,
         service_loops=LoopAction(config.service_loop_prevention.lower()),
         end_denied_flows=config.end_denied_flows == "Enabled",
-        vxlan_enabled=config.vxlan_enabled,
-        ipip_enabled=config.ip_in_ip_enabled,
         wireguard_port=config.wireguard_listening_port if config.wireguard_enabled else 0,
         wireguard_port_v6=config.wireguard_listening_port_v6 if config.wireguard_enabled_v6 else 0,
         node_ports=config.kube_node_port_ranges,
@@ -175,24 +202,43 @@ def nft_settings(config: Configuration) -> NftSettings:
     )
 
 
+def _log_rate(config: Configuration) -> LogRate | None:
+    """ "5/minute" as numbers; the firewalls take no burst of none."""
+    packets, _, unit = config.log_action_rate_limit.partition("/")
+    if not packets:
+        return None
+    return LogRate(int(packets), unit, max(1, config.log_action_rate_limit_burst))
+
+
+def _nft_mask(config: Configuration) -> int:
+    """Where the firewall is iptables, nftables' mask must not stop the agent."""
+    is_used = firewall(config) is Firewall.NFTABLES
+    return config.nftables_mark_mask if is_used else PolicySettings().mark_mask
+
+
 def firewall(config: Configuration) -> Firewall:
     """What holds the policy: nftables, unless it is disabled."""
     return Firewall.IPTABLES if config.nftables_mode == "Disabled" else Firewall.NFTABLES
 
 
 def iptables_settings(config: Configuration) -> IptablesSettings:
-    """What the firewall is told where it is iptables. The mask counts only there."""
-    common = structs.asdict(nft_settings(config))
-    fields = IptablesSettings.__struct_fields__
-    settings = IptablesSettings(**{name: common[name] for name in fields if name in common})
-    if firewall(config) is Firewall.NFTABLES:
-        return settings
+    """What the firewall is told where it is iptables."""
+    shared = structs.asdict(nft_settings(config))
+    if firewall(config) is Firewall.NFTABLES:  # its own mask and actions don't count
+        shared |= {"mark_mask": PolicySettings().mark_mask, "deny": Action.DROP}
+        return IptablesSettings(**{name: shared[name] for name in PolicySettings.__struct_fields__})
     backend = config.iptables_backend.lower()
-    return structs.replace(
-        settings,
-        mark_mask=config.iptables_mark_mask,
+    shared |= {
+        "mark_mask": config.iptables_mark_mask,
+        "deny": Action(config.iptables_filter_deny_action.lower()),
+    }
+    return IptablesSettings(
+        **{name: shared[name] for name in PolicySettings.__struct_fields__},
         backend=None if backend == "auto" else Backend(backend),
         max_set_size=config.max_ipset_size,
+        filter_allow=Action(config.iptables_filter_allow_action.lower()),
+        mangle_allow=Action(config.iptables_mangle_allow_action.lower()),
+        append=config.chain_insert_mode.lower() == "append",
     )
 
 

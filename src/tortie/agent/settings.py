@@ -18,6 +18,7 @@ from tortie.engine.configuration import (
     from_resources,
     resolve,
 )
+from tortie.engine.configuration.parameters import BY_NAME
 
 LIVE = frozenset(
     {
@@ -26,6 +27,8 @@ LIVE = frozenset(
         "ExternalNodesCIDRList",
         *("FailsafeInboundHostPorts", "FailsafeOutboundHostPorts", "FloatingIPs"),
         *("IptablesNATOutgoingInterfaceFilter", "LogPrefix", "LogSeverityScreen"),
+        *("LogActionRateLimit", "LogActionRateLimitBurst", "NftablesFilterDenyAction"),
+        *("NftablesFilterAllowAction", "NftablesMangleAllowAction"),
         *("NATOutgoingAddress", "NATOutgoingExclusions", "NATPortRange"),
         *("RouteRefreshInterval", "ServiceLoopPrevention"),
         *("IpInIpMtu", "MTUIfacePattern"),
@@ -48,6 +51,7 @@ RESTART = frozenset(
         *("IPv4NormalRoutePriority", "IPv6NormalRoutePriority"),
         *("PrometheusMetricsEnabled", "PrometheusMetricsHost", "PrometheusMetricsPort"),
         *("IptablesBackend", "IptablesMarkMask", "MaxIpsetSize", "NFTablesMode"),
+        "NftablesMarkMask",
         "PrometheusProcessMetricsEnabled",
     }
 )
@@ -65,11 +69,21 @@ class Restart(Exception):
 
 
 class Said(NamedTuple):
-    """What somebody set to another value than its default."""
+    """A parameter's value as text, and who set it."""
 
     name: str
     value: str
     set_by: str
+
+
+class InForce(NamedTuple):
+    """A parameter as it is in force. `takes_effect`: how a change of it would."""
+
+    name: str
+    value: str
+    set_by: str
+    is_set: bool  # by somebody: not its default
+    takes_effect: str  # "at once", "by a new start", "not used"
 
 
 class Settings:
@@ -161,3 +175,23 @@ class Settings:
             for name, setting in sorted(self.resolved.settings.items())
             if setting.origin is not Origin.DEFAULT
         ]
+
+    def in_force(self) -> list[InForce]:
+        """Every parameter that the agent itself reads: those of the datastore are others'."""
+        return [
+            InForce(
+                name,
+                setting.text[:_SHOWN],
+                setting.title,
+                setting.origin is not Origin.DEFAULT,
+                _effect(name),
+            )
+            for name, setting in sorted(self.resolved.settings.items())
+            if name in LIVE | RESTART or not BY_NAME[name.casefold()].parameter.local
+        ]
+
+
+def _effect(name: str) -> str:
+    if name in LIVE:
+        return "at once"
+    return "by a new start" if name in RESTART else "not used"

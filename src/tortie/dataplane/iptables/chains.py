@@ -123,8 +123,16 @@ def _targets(settings: IptablesSettings) -> dict[Action, str]:
         Action.ALLOW: f"-g {ACCEPT_CHAIN}",
         Action.PASS: f"-g {PASS_CHAIN}",
         Action.DENY: denied(settings),
-        Action.LOG: f'-j LOG --log-prefix "{settings.logged_as}" --log-level 5',
+        Action.LOG: _log(settings),
     }
+
+
+def _log(settings: IptablesSettings) -> str:
+    rate, log = settings.log_rate, f'-j LOG --log-prefix "{settings.logged_as}" --log-level 5'
+    if rate is None:
+        return log
+    most = f"{int(rate.packets)}/{rate.unit} --limit-burst {int(rate.burst)}"
+    return f"-m limit --limit {most} {log}"
 
 
 def denied(settings: IptablesSettings) -> str:

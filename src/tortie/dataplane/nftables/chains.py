@@ -27,7 +27,7 @@ from tortie.dataplane.nftables.names import (
     run_chain,
 )
 from tortie.dataplane.nftables.settings import NftSettings
-from tortie.dataplane.nftables.statements import Log
+from tortie.dataplane.nftables.statements import Limit, Log, reject
 from tortie.dataplane.nftables.terms import (
     ALL_BITS,
     COUNTER,
@@ -45,6 +45,7 @@ from tortie.dataplane.policy.desired import MANY_POLICIES, Run
 from tortie.dataplane.policy.families import Family
 from tortie.dataplane.policy.limits import connections_chain, limits_of, rate_chain
 from tortie.dataplane.policy.node import TunnelEnd
+from tortie.dataplane.policy.settings import Action as Deny
 from tortie.linux.netlink.nfnetlink import Hook
 from tortie.policy.program import (
     Action,
@@ -102,7 +103,7 @@ def rule_lines(rules: Sequence[Rule], family: Family, settings: NftSettings) -> 
     """
     lines: list[Line] = []
     for action, group in groupby(rules, key=lambda one: one.action):
-        statement = _statements(settings)[action]
+        statement = _statements(family, settings)[action]
         if action is Action.LOG or not settings.coalesce:
             found = [match.line for rule in group for match in _alternatives(rule, family)]
         else:
@@ -116,17 +117,24 @@ def _alternatives(rule: Rule, family: Family) -> tuple[Match, ...]:
 
 
 @lru_cache(maxsize=8)
-def _statements(settings: NftSettings) -> dict[Action, Line]:
-    marks = settings.marks
+def denied(family: Family, settings: NftSettings) -> Line:
+    """What becomes of a packet that policy denies."""
+    return (COUNTER, reject(family) if settings.deny is Deny.REJECT else DROP)
+
+
+@lru_cache(maxsize=8)
+def _statements(family: Family, settings: NftSettings) -> dict[Action, Line]:
+    marks, rate = settings.marks, settings.log_rate
+    limit = () if rate is None else (Limit(rate.packets, rate.unit, rate.burst),)
     return {
         Action.ALLOW: (COUNTER, SetMark(add=marks.accept), RETURN),
         Action.PASS: (COUNTER, SetMark(add=marks.passed), RETURN),
-        Action.DENY: CLOSED,
-        Action.LOG: (COUNTER, Log(f"{settings.log_prefix}: ")),
+        Action.DENY: denied(family, settings),
+        Action.LOG: (*limit, COUNTER, Log(f"{settings.log_prefix}: ")),
     }
 
 
-def endpoint_chains(endpoint: Endpoint, settings: NftSettings) -> list[Chain]:
+def endpoint_chains(endpoint: Endpoint, family: Family, settings: NftSettings) -> list[Chain]:
     """The two chains of a workload's interface. Raises UnsafeName for an impossible interface."""
     return [
         Chain(
@@ -136,7 +144,7 @@ def endpoint_chains(endpoint: Endpoint, settings: NftSettings) -> list[Chain]:
                 BY_STATE,
                 (jump(TUNNELS_CHAIN),),
                 *_connections(endpoint, Way.FROM),
-                *_walk(endpoint.egress, endpoint.profiles, Way.FROM, settings),
+                *_walk(endpoint, Way.FROM, family, settings),
             ),
         ),
         Chain(
@@ -145,7 +153,7 @@ def endpoint_chains(endpoint: Endpoint, settings: NftSettings) -> list[Chain]:
                 *_rate(endpoint, Way.TO),
                 BY_STATE,
                 *_connections(endpoint, Way.TO),
-                *_walk(endpoint.ingress, endpoint.profiles, Way.TO, settings),
+                *_walk(endpoint, Way.TO, family, settings),
             ),
         ),
     ]
@@ -167,12 +175,11 @@ def closed_endpoint_chains(interface: str) -> list[Chain]:
     return [Chain(endpoint_chain(way, interface), (CLOSED,)) for way in (Way.FROM, Way.TO)]
 
 
-def _walk(
-    tiers: tuple[TierPolicies, ...], profiles: tuple[str, ...], way: Way, settings: NftSettings
-) -> Iterator[Line]:
-    yield from tier_lines(tiers, way, settings, _many_at_once)
-    yield from profile_lines(profiles, way, settings)
-    yield CLOSED
+def _walk(endpoint: Endpoint, way: Way, family: Family, settings: NftSettings) -> Iterator[Line]:
+    tiers = endpoint.ingress if way is Way.TO else endpoint.egress
+    yield from tier_lines(tiers, way, family, settings, _many_at_once)
+    yield from profile_lines(endpoint.profiles, way, settings)
+    yield denied(family, settings)
 
 
 def one_by_one(tier: TierPolicies, way: Way, settings: NftSettings) -> Iterator[Line]:
@@ -194,7 +201,11 @@ Ask = Callable[[TierPolicies, Way, NftSettings], Iterator[Line]]
 
 
 def tier_lines(
-    tiers: tuple[TierPolicies, ...], way: Way, settings: NftSettings, ask: Ask = one_by_one
+    tiers: tuple[TierPolicies, ...],
+    way: Way,
+    family: Family,
+    settings: NftSettings,
+    ask: Ask = one_by_one,
 ) -> Iterator[Line]:
     """The tiers in order, each with its default action; what they allow returns."""
     for place, tier in enumerate(tiers):
@@ -203,7 +214,7 @@ def tier_lines(
         yield from ask(tier, way, settings)
         yield (marked(settings.marks.accept), RETURN)
         if tier.default_action is DefaultAction.DENY:
-            yield (Bits(fields.MARK, settings.marks.passed), *CLOSED)
+            yield (Bits(fields.MARK, settings.marks.passed), *denied(family, settings))
 
 
 def early_tier_lines(

@@ -22,9 +22,9 @@ from tortie.dataplane.nftables import fields
 from tortie.dataplane.nftables.anonymous import Span
 from tortie.dataplane.nftables.chains import (
     BY_STATE,
-    CLOSED,
     Chain,
     clearing,
+    denied,
     early_tier_lines,
     ended,
     packets_of,
@@ -201,9 +201,9 @@ def _asked(
     elif place is _PRE_DNAT:
         yield from _early(host.pre_dnat.ingress, place, family, settings)
     elif place is _FORWARD_IN:
-        yield from _forwarded(host.forward.ingress, Way.TO, settings)
+        yield from _forwarded(host.forward.ingress, Way.TO, family, settings)
     elif place is _FORWARD_OUT:
-        yield from _forwarded(host.forward.egress, Way.FROM, settings)
+        yield from _forwarded(host.forward.egress, Way.FROM, family, settings)
     elif place is _NORMAL_IN:
         yield from _normal(host, host.normal.ingress, Way.TO, family, settings)
     else:
@@ -234,7 +234,9 @@ def _early(
     yield from early_tier_lines(tiers, way, settings, goto(allowed))
 
 
-def _forwarded(tiers: tuple[TierPolicies, ...], way: Way, settings: NftSettings) -> Iterator[Line]:
+def _forwarded(
+    tiers: tuple[TierPolicies, ...], way: Way, family: Family, settings: NftSettings
+) -> Iterator[Line]:
     """Without policy for it, and by Pass out of the last tier, what is forwarded passes."""
     if not tiers:
         return
@@ -242,7 +244,7 @@ def _forwarded(tiers: tuple[TierPolicies, ...], way: Way, settings: NftSettings)
     if way is Way.TO:  # what came in: the bit is its own
         yield _allowed_early(settings)
     yield BY_STATE
-    yield from tier_lines(tiers, way, settings)
+    yield from tier_lines(tiers, way, family, settings)
 
 
 def _normal(
@@ -261,9 +263,9 @@ def _normal(
     yield from _failsafe(
         safe.inbound if inward else safe.outbound, inward, fields.DESTINATION_PORT, family
     )
-    yield from tier_lines(tiers, way, settings)
+    yield from tier_lines(tiers, way, family, settings)
     yield from profile_lines(host.profiles, way, settings)
-    yield CLOSED
+    yield denied(family, settings)
 
 
 def _allowed_early(settings: NftSettings) -> Line:

@@ -270,9 +270,10 @@ class NftPlanner(Planner[Edit, Chain, Element]):
         return Unit("host endpoints", tuple(edits))
 
     def _open(self, endpoint: Endpoint) -> Iterator[Edit]:
-        chains = [*limit_chains(endpoint), *endpoint_chains(endpoint, self._settings)]
+        limits = limit_chains(endpoint)
         for family in FAMILIES:
-            yield from self._changed(family, chains)
+            chains = endpoint_chains(endpoint, family, self._settings)
+            yield from self._changed(family, [*limits, *chains])
             yield from self._elements(family, endpoint.interface, _elements_of(endpoint, family))
 
     def _shut(self, interface: str) -> Iterator[Edit]:

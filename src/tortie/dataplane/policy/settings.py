@@ -10,6 +10,8 @@ from tortie.dataplane.policy.names import checked_interface
 from tortie.net import PortRange, Prefix
 from tortie.policy.program import DEFAULT_FAILSAFES, Failsafes
 
+_UNITS = ("second", "minute", "hour", "day")
+
 
 class HostAction(StrEnum):
     """What becomes of a packet from a workload to the host itself that its policy allows."""
@@ -34,6 +36,16 @@ class Action(StrEnum):
     RETURN = "return"  # the rules behind ours decide
     DROP = "drop"
     REJECT = "reject"
+
+
+class LogRate(NamedTuple):
+    """How many packets Log rules log, each: so many in a second, minute, hour or day, and a burst
+    of so many after a pause.
+    """
+
+    packets: int
+    unit: str = "second"
+    burst: int = 5
 
 
 class Marks(NamedTuple):
@@ -70,11 +82,11 @@ class PolicySettings(Struct, frozen=True):
     `nat_ports` [NATPortRange], `nat_address` [NATOutgoingAddress, IPv4], `nat_interface`
     [NATOutgoingInterfaceFilter: a name, or with "+" behind it what names begin with] of what leaves
     pools with natOutgoing; `service_loops` [ServiceLoopPrevention]; `end_denied_flows`
-    [EndDeniedFlows]; `vxlan_enabled` and `ipip_enabled` [VXLANEnabled, IpInIpEnabled]: None asks
-    the pools; `wireguard_port`… [WireguardListeningPort…]: 0 where WireGuard is off; `node_ports`
+    [EndDeniedFlows]; `wireguard_port`… [WireguardListeningPort…]: 0 where WireGuard is off; `node_ports`
     [KubeNodePortRanges] and `excluded_interfaces` [InterfaceExclude] count while kube-proxy is in
-    IPVS mode; `deny` [IptablesFilterDenyAction, NftablesFilterDenyAction]. Raises ValueError where
-    a value can't be used.
+    IPVS mode; `deny` [IptablesFilterDenyAction, NftablesFilterDenyAction]; `log_rate`
+    [LogActionRateLimit, LogActionRateLimitBurst]: None logs all. Raises ValueError where a value
+    can't be used.
     """
 
     interface_prefixes: tuple[str, ...] = ("cali",)
@@ -93,13 +105,12 @@ class PolicySettings(Struct, frozen=True):
     nat_interface: str = ""
     service_loops: LoopAction = LoopAction.DROP
     end_denied_flows: bool = False
-    vxlan_enabled: bool | None = None
-    ipip_enabled: bool | None = None
     wireguard_port: int = 0
     wireguard_port_v6: int = 0
     node_ports: tuple[PortRange, ...] = (PortRange(30000, 32767),)
     excluded_interfaces: tuple[str, ...] = ("kube-ipvs0",)
     deny: Action = Action.DROP
+    log_rate: LogRate | None = None
 
     def __post_init__(self) -> None:
         if not self.interface_prefixes:
@@ -118,6 +129,9 @@ class PolicySettings(Struct, frozen=True):
             raise ValueError(
                 f"log_prefix {self.log_prefix!r}: use up to 100 letters, digits, ' _.:/-'"
             )
+
+        if self.log_rate is not None and self.log_rate.unit not in _UNITS:
+            raise ValueError(f"log_rate {self.log_rate.unit!r}: give one of {', '.join(_UNITS)}")
 
     @property
     def marks(self) -> Marks:

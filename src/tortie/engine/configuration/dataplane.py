@@ -142,7 +142,7 @@ class DataplaneParameters(ProcessParameters, frozen=True, kw_only=True):
         ),
     ]
     interface_exclude: Annotated[
-        tuple[str, ...], Parameter("InterfaceExclude", INTERFACES, "kube-ipvs0")
+        tuple[str, ...], Parameter("InterfaceExclude", INTERFACES, "kube-ipvs0", used=True)
     ]
     interface_prefix: Annotated[
         str,
@@ -156,7 +156,7 @@ class DataplaneParameters(ProcessParameters, frozen=True, kw_only=True):
         ),
     ]
     interface_refresh_interval: Annotated[
-        float, Parameter("InterfaceRefreshInterval", SECONDS, "90")
+        float, Parameter("InterfaceRefreshInterval", SECONDS, "90", used=True)
     ]
     ipv6_support: Annotated[bool, Parameter("Ipv6Support", BOOLEAN, "true")]
     istio_ambient_mode: Annotated[str, Parameter("IstioAmbientMode", SWITCH, "Disabled")]
@@ -223,7 +223,7 @@ class DataplaneParameters(ProcessParameters, frozen=True, kw_only=True):
         ),
     ]
     netlink_timeout_secs: Annotated[
-        float, Parameter("NetlinkTimeoutSecs", SECONDS, "10", yaml="netlinkTimeout")
+        float, Parameter("NetlinkTimeoutSecs", SECONDS, "10", yaml="netlinkTimeout", used=True)
     ]
     policy_sync_path_prefix: Annotated[str, Parameter("PolicySyncPathPrefix", PATH)]
     program_cluster_routes: Annotated[

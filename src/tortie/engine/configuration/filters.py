@@ -31,16 +31,28 @@ class FilterParameters(DataplaneParameters, frozen=True, kw_only=True):
     ]
 
     # Dataplane: iptables
-    ipsets_refresh_interval: Annotated[float, Parameter("IpsetsRefreshInterval", SECONDS, "90")]
+    ipsets_refresh_interval: Annotated[
+        float, Parameter("IpsetsRefreshInterval", SECONDS, "90", used=True)
+    ]
     iptables_backend: Annotated[
         str, Parameter("IptablesBackend", one_of("auto", "legacy", "nft"), "auto", used=True)
     ]
     iptables_filter_allow_action: Annotated[
         str,
-        Parameter("IptablesFilterAllowAction", ALLOW_ACTION, "ACCEPT", required=True, fatal=True),
+        Parameter(
+            "IptablesFilterAllowAction",
+            ALLOW_ACTION,
+            "ACCEPT",
+            required=True,
+            fatal=True,
+            used=True,
+        ),
     ]
     iptables_filter_deny_action: Annotated[
-        str, Parameter("IptablesFilterDenyAction", DENY_ACTION, "DROP", required=True, fatal=True)
+        str,
+        Parameter(
+            "IptablesFilterDenyAction", DENY_ACTION, "DROP", required=True, fatal=True, used=True
+        ),
     ]
     iptables_lock_probe_interval_millis: Annotated[
         float,
@@ -50,7 +62,14 @@ class FilterParameters(DataplaneParameters, frozen=True, kw_only=True):
     ]
     iptables_mangle_allow_action: Annotated[
         str,
-        Parameter("IptablesMangleAllowAction", ALLOW_ACTION, "ACCEPT", required=True, fatal=True),
+        Parameter(
+            "IptablesMangleAllowAction",
+            ALLOW_ACTION,
+            "ACCEPT",
+            required=True,
+            fatal=True,
+            used=True,
+        ),
     ]
     iptables_mark_mask: Annotated[
         int,
@@ -72,10 +91,11 @@ class FilterParameters(DataplaneParameters, frozen=True, kw_only=True):
         ),
     ]
     iptables_refresh_interval: Annotated[
-        float, Parameter("IptablesRefreshInterval", SECONDS, "180")
+        float, Parameter("IptablesRefreshInterval", SECONDS, "180", used=True)
     ]
     kube_node_port_ranges: Annotated[
-        tuple[PortRange, ...], Parameter("KubeNodePortRanges", PORT_RANGES, "30000:32767")
+        tuple[PortRange, ...],
+        Parameter("KubeNodePortRanges", PORT_RANGES, "30000:32767", used=True),
     ]
     max_ipset_size: Annotated[
         int, Parameter("MaxIpsetSize", integer(), "1048576", required=True, used=True)
@@ -84,20 +104,37 @@ class FilterParameters(DataplaneParameters, frozen=True, kw_only=True):
     # Dataplane: nftables
     nftables_filter_allow_action: Annotated[
         str,
-        Parameter("NftablesFilterAllowAction", ALLOW_ACTION, "ACCEPT", required=True, fatal=True),
+        Parameter(
+            "NftablesFilterAllowAction",
+            ALLOW_ACTION,
+            "ACCEPT",
+            required=True,
+            fatal=True,
+            used=True,
+        ),
     ]
     nftables_filter_deny_action: Annotated[
-        str, Parameter("NftablesFilterDenyAction", DENY_ACTION, "DROP", required=True, fatal=True)
+        str,
+        Parameter(
+            "NftablesFilterDenyAction", DENY_ACTION, "DROP", required=True, fatal=True, used=True
+        ),
     ]
     nftables_mangle_allow_action: Annotated[
         str,
-        Parameter("NftablesMangleAllowAction", ALLOW_ACTION, "ACCEPT", required=True, fatal=True),
+        Parameter(
+            "NftablesMangleAllowAction",
+            ALLOW_ACTION,
+            "ACCEPT",
+            required=True,
+            fatal=True,
+            used=True,
+        ),
     ]
     nftables_mark_mask: Annotated[
-        int, Parameter("NftablesMarkMask", MASK, "0xffff0000", required=True, fatal=True)
+        int, Parameter("NftablesMarkMask", MASK, "0xffff0000", required=True, fatal=True, used=True)
     ]
     nftables_refresh_interval: Annotated[
-        float, Parameter("NftablesRefreshInterval", SECONDS, "180")
+        float, Parameter("NftablesRefreshInterval", SECONDS, "180", used=True)
     ]
 
     # Dataplane: Windows

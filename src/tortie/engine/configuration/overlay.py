@@ -16,7 +16,7 @@ class OverlayParameters(BpfParameters, frozen=True, kw_only=True):
     """Tunnels: VXLAN, IP-in-IP, WireGuard."""
 
     # Overlay: VXLAN overlay
-    vxlan_enabled: Annotated[bool | None, Parameter("VXLANEnabled", BOOLEAN)]
+    vxlan_enabled: Annotated[bool | None, Parameter("VXLANEnabled", BOOLEAN, used=True)]
     vxlan_mtu: Annotated[
         int, Parameter("VXLANMTU", integer(0, 65535), "0", yaml="vxlanMTU", used=True)
     ]
@@ -35,7 +35,7 @@ class OverlayParameters(BpfParameters, frozen=True, kw_only=True):
 
     # Overlay: IP-in-IP
     ip_in_ip_enabled: Annotated[
-        bool | None, Parameter("IpInIpEnabled", BOOLEAN, yaml="ipipEnabled")
+        bool | None, Parameter("IpInIpEnabled", BOOLEAN, yaml="ipipEnabled", used=True)
     ]
     ip_in_ip_mtu: Annotated[int, Parameter("IpInIpMtu", integer(), "0", yaml="ipipMTU", used=True)]
 

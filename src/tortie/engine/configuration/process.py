@@ -101,35 +101,45 @@ class ProcessParameters(Struct, frozen=True, kw_only=True):
     ]
     health_port: Annotated[int, Parameter("HealthPort", integer(0, 65535), "9099", used=True)]
     health_timeout_overrides: Annotated[
-        tuple[tuple[str, float], ...], Parameter("HealthTimeoutOverrides", TIMEOUTS)
+        tuple[tuple[str, float], ...], Parameter("HealthTimeoutOverrides", TIMEOUTS, used=True)
     ]
 
     # Process: Logging
     log_action_rate_limit: Annotated[
         str,
-        Parameter("LogActionRateLimit", matching(r"^([1-9]\d{0,3}/(?:second|minute|hour|day))?$")),
+        Parameter(
+            "LogActionRateLimit",
+            matching(r"^([1-9]\d{0,3}/(?:second|minute|hour|day))?$"),
+            used=True,
+        ),
     ]
     log_action_rate_limit_burst: Annotated[
-        int, Parameter("LogActionRateLimitBurst", integer(0, 9999), "5")
+        int, Parameter("LogActionRateLimitBurst", integer(0, 9999), "5", used=True)
     ]
-    log_debug_filename_regex: Annotated[str, Parameter("LogDebugFilenameRegex", EXPRESSION)]
+    log_debug_filename_regex: Annotated[
+        str, Parameter("LogDebugFilenameRegex", EXPRESSION, used=True)
+    ]
     log_file_path: Annotated[
-        str, Parameter("LogFilePath", PATH, "/var/log/calico/felix.log", fatal=True)
+        str, Parameter("LogFilePath", PATH, "/var/log/calico/felix.log", fatal=True, used=True)
     ]
     log_prefix: Annotated[
         str,
         Parameter("LogPrefix", matching(r"^[A-Za-z0-9_.:/ -]{0,100}$"), "calico-packet", used=True),
     ]
-    log_severity_file: Annotated[str, Parameter("LogSeverityFile", SEVERITY, "INFO")]
+    log_severity_file: Annotated[str, Parameter("LogSeverityFile", SEVERITY, "INFO", used=True)]
     log_severity_screen: Annotated[str, Parameter("LogSeverityScreen", SEVERITY, "INFO", used=True)]
-    log_severity_sys: Annotated[str, Parameter("LogSeveritySys", SEVERITY, "INFO")]
+    log_severity_sys: Annotated[str, Parameter("LogSeveritySys", SEVERITY, "INFO", used=True)]
 
     # Process: Prometheus metrics
     prometheus_go_metrics_enabled: Annotated[
-        bool, Parameter("PrometheusGoMetricsEnabled", BOOLEAN, "true")
+        bool, Parameter("PrometheusGoMetricsEnabled", BOOLEAN, "true", used=True)
     ]
-    prometheus_metrics_ca_file: Annotated[str, Parameter("PrometheusMetricsCAFile", TEXT)]
-    prometheus_metrics_cert_file: Annotated[str, Parameter("PrometheusMetricsCertFile", TEXT)]
+    prometheus_metrics_ca_file: Annotated[
+        str, Parameter("PrometheusMetricsCAFile", TEXT, used=True)
+    ]
+    prometheus_metrics_cert_file: Annotated[
+        str, Parameter("PrometheusMetricsCertFile", TEXT, used=True)
+    ]
     prometheus_metrics_client_auth: Annotated[
         str,
         Parameter(
@@ -141,6 +151,7 @@ class ProcessParameters(Struct, frozen=True, kw_only=True):
                 "VerifyClientCertIfGiven",
             ),
             "NoClientCert",
+            used=True,
         ),
     ]
     prometheus_metrics_enabled: Annotated[
@@ -149,7 +160,9 @@ class ProcessParameters(Struct, frozen=True, kw_only=True):
     prometheus_metrics_host: Annotated[
         str, Parameter("PrometheusMetricsHost", matching(r"^[a-zA-Z0-9:._+-]{1,64}$"), used=True)
     ]
-    prometheus_metrics_key_file: Annotated[str, Parameter("PrometheusMetricsKeyFile", TEXT)]
+    prometheus_metrics_key_file: Annotated[
+        str, Parameter("PrometheusMetricsKeyFile", TEXT, used=True)
+    ]
     prometheus_metrics_port: Annotated[
         int, Parameter("PrometheusMetricsPort", integer(0, 65535), "9091", used=True)
     ]
