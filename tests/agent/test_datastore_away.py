@@ -12,7 +12,7 @@ from tortie.agent.pipeline import Pipeline
 from tortie.agent.waiters import NotReady
 from tortie.api import Node, NodeSpec, ObjectMeta
 from tortie.datastore.etcd import EtcdDatastore
-from tortie.node.resource import register
+from tortie.node.addressing import Addressing, wanted_addresses
 from tortie.sync import Syncer
 
 BOUND = 60.0  # seconds
@@ -52,7 +52,8 @@ def test_away_at_first_and_again_later_is_waited_for_and_said(etcd: EtcdServer, 
         await asyncio.to_thread(etcd.start)
         await until(lambda: agent.readiness().status == 200)
         assert allegiance.sworn.is_set()
-        await register(store, "n1", "172.16.1.2/24", told.append)
+        wanted = wanted_addresses({"IP": "172.16.1.2/24"})
+        await Addressing(store, "n1", wanted, told.append, told.append).run()
         made = await store.create(Node(metadata=ObjectMeta(name="n2"), spec=NodeSpec()))
         revision = int(made.metadata.resource_version)
         await agent.wait_applied(revision, BOUND)

@@ -6,9 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from tortie.api import Key
-from tortie.datastore import Closed, Unavailable
 from tortie.datastore.memory import MemoryDatastore
-from tortie.node.resource import ensure_node, register
+from tortie.node.resource import ensure_node
 
 KEY = Key("Node", "", "n1")
 
@@ -82,25 +81,3 @@ def test_a_wrong_address_is_refused_before_anything_is_written(address, said):
         assert await store.revision() == 0
 
     with_store(work)
-
-
-def test_a_node_is_registered_once_its_datastore_is_there_and_each_reason_told_once():
-    class Away(MemoryDatastore):
-        tries = 0
-
-        async def get(self, key):
-            self.tries += 1
-            if self.tries < 4:
-                raise Unavailable("connection refused")
-            return await super().get(key)
-
-    async def work():
-        store, told = Away(), []
-        await register(store, "n1", "172.16.1.2/24", told.append)
-        assert told == ["connection refused"]
-        assert (await store.get(KEY)).spec.bgp.ipv4_address == "172.16.1.2/24"
-        await store.close()
-        with pytest.raises(Closed):
-            await register(store, "n1", "172.16.1.2/24", told.append)
-
-    asyncio.run(work())

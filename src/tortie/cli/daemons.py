@@ -61,8 +61,8 @@ from tortie.linux.netlink.monitor import (
 )
 from tortie.linux.netlink.rtlink import Link
 from tortie.linux.netlink.sockets import NetlinkSocket
+from tortie.node.addressing import Addressing, Wanted, wanted_addresses
 from tortie.node.mtu import MtuFile, PodMtu
-from tortie.node.resource import check_address, register
 from tortie.node.tunnels import TunnelAddresses
 from tortie.node.wireguard import PublicKeys
 from tortie.sync import Backoff, Syncer, SyncWarning
@@ -82,10 +82,10 @@ def add_agent_arguments(parser: argparse.ArgumentParser) -> None:
         "--config-file", metavar="FILE", help=f"felix.cfg (default: {DEFAULT_FILE}, if there)"
     )
     parser.add_argument(
-        "--address", metavar="CIDR", help='this node\'s address, such as "172.16.1.2/24"'
+        "--address", metavar="CIDR", help='its address, such as "172.16.1.2/24"; "autodetect" (IP)'
     )
     parser.add_argument(
-        "--address6", metavar="CIDR", help='its IPv6 address, such as "fd00:1::2/64"'
+        "--address6", metavar="CIDR", help='its IPv6 address likewise, such as "fd00:1::2/64" (IP6)'
     )
 
 
@@ -105,7 +105,9 @@ def run_agent(args: argparse.Namespace) -> int:
         configure_logs(settings.configuration.log_severity_screen)
         for warning in unused(settings.resolved):
             _log.warning("a setting is not used", problem=warning)
-        addresses = getattr(args, "address", None), getattr(args, "address6", None)
+        addresses = wanted_addresses(
+            os.environ, getattr(args, "address", None), getattr(args, "address6", None)
+        )
         node = _Given(settings, remembered, fanout, _run_dir(args), addresses)
         asyncio.run(_run(node, partial(daemons_datastore, args.datastore, local.environ, "FELIX_")))
     except Restart as wanted:
@@ -132,13 +134,10 @@ class _Given(NamedTuple):
     remembered: Remembered
     fanout: FanoutClientSettings
     run_dir: str
-    addresses: tuple[str | None, str | None]  # IPv4, IPv6
+    addresses: Wanted
 
 
 async def _run(given: _Given, choose: Callable[[], Chosen]) -> None:
-    for address, version in zip(given.addresses, (4, 6), strict=True):
-        if address is not None:
-            check_address(address, version)
     drivers = Drivers(given.settings.configuration, Path(given.run_dir))
     try:
         # First of all: whatever becomes of the datastore, nothing stands open meanwhile.
@@ -173,7 +172,13 @@ class _Node:
         self._fanout = fanout = given.fanout
         self._store = store
         self._allegiance = allegiance
-        self._addresses = given.addresses
+        self._addressing = Addressing(
+            store,
+            self._name,
+            given.addresses,
+            lambda news: _log.info("this node's address", found=news),
+            lambda reason: _log.warning("this node can't be registered yet", reason=reason),
+        )
         self._mtu = PodMtu(config.mtu_iface_pattern)
         self._mtu_file = MtuFile(Path(given.run_dir) / "mtu")
         self._monitor = Monitor(self._link_event, LINK_GROUPS + ADDRESS_GROUPS)
@@ -251,7 +256,7 @@ class _Node:
             await self._admit_store()
         await self._allegiance.sworn.wait()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._register())
+            tasks.create_task(self._addressing.run())
             tasks.create_task(self._tunnels.run())  # for ever, and so does this
             tasks.create_task(self._keys.run())
             tasks.create_task(self._initialize())
@@ -261,13 +266,6 @@ class _Node:
             await initialize_in_time(self._store, tortie.__version__, self._agent.warn)
         except DatastoreError as problem:  # nothing on this node depends on it
             self._agent.warn(f"the cluster's information and tiers can't be written: {problem}")
-
-    async def _register(self) -> None:
-        def told(reason: str) -> None:
-            _log.warning("this node can't be registered yet", reason=reason)
-
-        if any(self._addresses):
-            await register(self._store, self._name, self._addresses[0], told, self._addresses[1])
 
     def _key_ready(self, version: int, public: str) -> None:
         """From the worker."""

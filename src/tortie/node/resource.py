@@ -1,6 +1,5 @@
 """The Node resource: that there is one, with the addresses that its operator gave."""
 
-from collections.abc import Callable
 from typing import cast
 
 from msgspec.structs import replace
@@ -9,14 +8,11 @@ from tortie.api import Key, Node, NodeBgp, NodeSpec, ObjectMeta, Resource
 from tortie.api.calico.node import OrchRef
 from tortie.datastore import (
     AlreadyExists,
-    Closed,
     Datastore,
-    DatastoreError,
     NotFound,
     update_with,
 )
 from tortie.net import parse_prefix
-from tortie.sync import Backoff
 
 
 async def ensure_node(
@@ -45,31 +41,6 @@ async def ensure_node(
         return cast(Node, await store.create(_addressed(_new_node(name), address4, address6)))
     except AlreadyExists:
         return cast(Node, await update_with(store, key, correct))
-
-
-async def register(
-    store: Datastore,
-    name: str,
-    address4: str | None,
-    told: Callable[[str], None],
-    address6: str | None = None,
-) -> None:
-    """As `ensure_node`, again until it is done. `told` gets each new reason why it is not.
-
-    Raises ValueError, and Closed.
-    """
-    backoff, said = Backoff(), ""
-    while True:
-        try:
-            await ensure_node(store, name, address4, address6)
-            return
-        except Closed:
-            raise
-        except DatastoreError as problem:
-            if str(problem) != said:
-                said = str(problem)
-                told(said)
-        await backoff.wait()
 
 
 def _new_node(name: str) -> Node:

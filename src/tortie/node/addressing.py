@@ -1,0 +1,148 @@
+"""The node's own addresses: as its operator says, or found out, and again from time to time.
+
+The environment is that of Calico's node: IP and IP6 are an address with its subnet's length,
+"autodetect", or "none"; IP_AUTODETECTION_METHOD and IP6_AUTODETECTION_METHOD say how;
+AUTODETECT_POLL_INTERVAL how often again. An address that another node has is not taken: traffic to
+either would go to both.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, cast
+
+from tortie.api import Key, Node
+from tortie.datastore import Closed, Datastore, DatastoreError, NotFound
+from tortie.engine.configuration.durations import duration
+from tortie.net import Prefix, parse_address, parse_prefix
+from tortie.node.autodetect import Detection, Method, detect, parse_method
+from tortie.node.resource import check_address, ensure_node
+from tortie.node.surroundings import surroundings
+from tortie.sync import Backoff
+
+_FIRST_FOUND = "first-found"
+_AGAIN = 60.0  # seconds
+Say = Callable[[str], None]
+
+
+class Wanted(NamedTuple):
+    """What the operator says of each family: an address, a method, or nothing.
+
+    `interval`: seconds between two looks; 0: one look. `is_checked`: other nodes' addresses count.
+    """
+
+    fixed: Mapping[int, str]
+    methods: Mapping[int, Method]
+    interval: float = _AGAIN
+    is_checked: bool = True
+
+
+class AddressTaken(Exception):
+    """Another node has the address. The message names both and says what to do."""
+
+
+def wanted_addresses(
+    environ: Mapping[str, str], address4: str | None = None, address6: str | None = None
+) -> Wanted:
+    """From the environment; an address that is given goes before it. Raises ValueError."""
+    fixed: dict[int, str] = {}
+    methods: dict[int, Method] = {}
+    for version, given, variable in ((4, address4, "IP"), (6, address6, "IP6")):
+        said = given or environ.get(variable, "")
+        if said == "autodetect":
+            how = environ.get(f"{variable}_AUTODETECTION_METHOD") or _FIRST_FOUND
+            methods[version] = _named(f"{variable}_AUTODETECTION_METHOD", how)
+        elif said and said != "none":
+            check_address(said, version)
+            fixed[version] = said
+    again = environ.get("AUTODETECT_POLL_INTERVAL", "")
+    unchecked = environ.get("DISABLE_NODE_IP_CHECK", "").lower() == "true"
+    return Wanted(fixed, methods, duration(again) if again else _AGAIN, not unchecked)
+
+
+def _named(variable: str, text: str) -> Method:
+    try:
+        return parse_method(text)
+    except ValueError as error:
+        raise ValueError(f"{variable}: {error}") from None
+
+
+class Addressing:
+    """Writes the addresses into the Node, and again. `said` gets news, `warn` gets trouble."""
+
+    def __init__(self, store: Datastore, name: str, wanted: Wanted, said: Say, warn: Say) -> None:
+        self._store, self._name, self._wanted = store, name, wanted
+        self._said, self._warn = said, warn
+        self._told = ""
+
+    async def run(self) -> None:
+        """Until all is written; with a method to find addresses, for ever. Raises Closed."""
+        backoff = Backoff()
+        while self._wanted.fixed or self._wanted.methods:
+            try:
+                await self.settle()
+            except Closed:
+                raise
+            except (DatastoreError, AddressTaken, OSError) as problem:
+                self._once(str(problem), self._warn)
+                await backoff.wait()
+                continue
+            backoff = Backoff()
+            if not self._wanted.methods or not self._wanted.interval:
+                return
+            await asyncio.sleep(self._wanted.interval)
+
+    async def settle(self) -> None:
+        """Find out, compare with other nodes, write what differs. Raises what `run` waits out."""
+        found = dict(self._wanted.fixed)
+        for version, detection in (await self._detected()).items():
+            self._once(f"IPv{version}: {detection.address}: {detection.reason}", self._said)
+            if detection.address is not None:
+                found[version] = str(detection.address)
+        if self._wanted.is_checked:
+            await self._check_others(found)
+        await ensure_node(self._store, self._name, found.get(4), found.get(6))
+
+    async def _detected(self) -> dict[int, Detection]:
+        methods = self._wanted.methods
+        if not methods:
+            return {}
+        asks = any(one.name == "kubernetes-internal-ip" for one in methods.values())
+        internal = await self._internal() if asks else ()
+        around = await asyncio.to_thread(surroundings, list(methods.values()), internal)
+        return {version: detect(method, version, around) for version, method in methods.items()}
+
+    async def _internal(self) -> tuple[str, ...]:
+        """What Kubernetes says are the node's own addresses."""
+        try:
+            node = cast(Node, await self._store.get(Key("Node", "", self._name)))
+        except NotFound:
+            return ()
+        return tuple(one.address for one in node.spec.addresses if one.type == "InternalIP")
+
+    async def _check_others(self, found: Mapping[int, str]) -> None:
+        own = {_alone(text) for text in found.values()}
+        for node in cast(tuple[Node, ...], (await self._store.list("Node")).resources):
+            bgp = node.spec.bgp
+            if node.metadata.name == self._name or bgp is None:
+                continue
+            for text in (bgp.ipv4_address, bgp.ipv6_address):
+                if text and _alone(text) in own:
+                    raise AddressTaken(
+                        f"node {node.metadata.name} has the address {text} already, so {self._name}"
+                        " does not take it: give one of them another, or delete that Node if it is"
+                        " gone (DISABLE_NODE_IP_CHECK=true takes it nevertheless)"
+                    )
+
+    def _once(self, news: str, say: Say) -> None:
+        """Each piece of news once, until another comes."""
+        if news != self._told:
+            self._told = news
+            say(news)
+
+
+def _alone(text: str) -> Prefix:
+    try:
+        version, address, _ = parse_prefix(text)
+    except ValueError:
+        version, address = parse_address("0.0.0.0")  # what is no address is nobody's
+    return Prefix.single(version, address)
