@@ -14,6 +14,8 @@ GROUP = Group(
         "delete": Command("lab_delete", "remove resources, and wait until that is in force"),
         "probe": Command("lab_probe", "who reaches whom, by real packets"),
         "exec": Command("lab_exec", "run a command inside a workload or node"),
+        "link": Command("lab_link", "cut a node's cable, or mend it"),
+        "kill": Command("lab_kill", "end a node as a power cut would"),
         "down": Command("lab_down", "take it down; nothing is left"),
         "demo": Command("lab_demo", "the main job, shown from begin to end in a lab of its own"),
     },
