@@ -59,7 +59,7 @@ manifests: $(READY)
 	@$(BIN)/python tools/manifests.py
 
 bench-network: $(READY)
-	@$(BIN)/python -m bench network
+	@$(BIN)/python -m bench network bgp
 
 bench-engine: $(READY)
 	@$(BIN)/python -m bench engine
