@@ -3,10 +3,13 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from tortie.api import IPPool, IPPoolSpec, Key, ObjectMeta
+from tortie.api.calico.node import NodeStatus
 from tortie.datastore.memory import MemoryDatastore
-from tortie.ipam import IPAM
+from tortie.engine.nodes import vtep_mac
+from tortie.ipam import IPAM, IpamError
 from tortie.net import parse_network, parse_prefix
 from tortie.node.resource import ensure_node
 from tortie.node.tunnels import TunnelAddresses
@@ -163,3 +166,69 @@ async def until(condition):
     async with asyncio.timeout(20):
         while not await condition():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.01)
+
+
+def dual_pool(name, cidr, **modes):
+    block = 26 if "." in cidr else 122
+    return IPPool(
+        metadata=ObjectMeta(name=name), spec=IPPoolSpec(cidr=cidr, block_size=block, **modes)
+    )
+
+
+@scenario
+async def test_each_tunnel_gets_an_address_of_its_own(cluster):
+    await cluster.store.create(dual_pool("v", "10.77.0.0/24", vxlan_mode="Always"))
+    await cluster.store.create(dual_pool("i", "10.88.0.0/24", ipip_mode="CrossSubnet"))
+    await cluster.store.create(dual_pool("s", "fd00:77::/112", vxlan_mode="CrossSubnet"))
+    await cluster.service.reconcile()
+    spec = (await cluster.store.get(NODE)).spec
+    told = {
+        "10.77.0.0/24": (spec.ipv4_vxlan_tunnel_addr, HANDLE),
+        "10.88.0.0/24": (spec.bgp.ipv4_ipip_tunnel_addr, "ipip-tunnel-addr-n1"),
+        "fd00:77::/112": (spec.ipv6_vxlan_tunnel_addr, "vxlan-v6-tunnel-addr-n1"),
+    }
+    for cidr, (address, handle) in told.items():
+        (held,) = await cluster.ipam.addresses_of(handle)
+        assert parse_prefix(address) == held
+        assert parse_network(cidr).contains(held)
+    assert spec.bgp.ipv4_address == "172.16.1.2/24"
+    assert spec.vxlan_tunnel_mac_addr_v6 == vtep_mac("n1-v6") != spec.vxlan_tunnel_mac_addr
+    assert cluster.service.in_use == {"vxlan", "vxlan-v6", "ipip"}
+    for name in ("v", "i", "s"):
+        await cluster.store.delete(Key("IPPool", "", name))
+    await cluster.service.reconcile()
+    spec = (await cluster.store.get(NODE)).spec
+    assert (spec.ipv4_vxlan_tunnel_addr, spec.ipv6_vxlan_tunnel_addr) == ("", "")
+    assert spec.bgp.ipv4_ipip_tunnel_addr == ""
+    assert spec.bgp.ipv4_address == "172.16.1.2/24"
+
+
+@scenario
+async def test_a_full_pool_of_one_tunnel_does_not_stop_another(cluster):
+    await cluster.store.create(dual_pool("v", "10.77.0.0/26", vxlan_mode="Always"))
+    for number in range(64):
+        await _fill(cluster, number)
+    await cluster.store.create(dual_pool("s", "fd00:77::/112", vxlan_mode="Always"))
+    with pytest.raises(IpamError):
+        await cluster.service.reconcile()
+    spec = (await cluster.store.get(NODE)).spec
+    assert spec.ipv4_vxlan_tunnel_addr == ""
+    assert parse_network("fd00:77::/112").contains(parse_prefix(spec.ipv6_vxlan_tunnel_addr))
+
+
+@scenario
+async def test_wireguard_has_an_address_while_the_node_publishes_a_key(cluster):
+    await cluster.store.create(dual_pool("p", "10.77.0.0/24"))
+    await cluster.service.reconcile()
+    node = await cluster.store.get(NODE)
+    assert node.spec.wireguard is None
+    status = NodeStatus(wireguard_public_key="A" * 43 + "=")
+    await cluster.store.update(replace(node, status=status))
+    await cluster.service.reconcile()
+    node = await cluster.store.get(NODE)
+    (held,) = await cluster.ipam.addresses_of("wireguard-tunnel-addr-n1")
+    assert parse_prefix(node.spec.wireguard.interface_ipv4_address) == held
+    await cluster.store.update(replace(node, status=None))
+    await cluster.service.reconcile()
+    assert (await cluster.store.get(NODE)).spec.wireguard is None
+    assert not await cluster.ipam.addresses_of("wireguard-tunnel-addr-n1")

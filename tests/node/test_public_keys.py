@@ -1,0 +1,100 @@
+"""WireGuard's public keys in the Node: there once a device has them, changed, withdrawn."""
+
+import asyncio
+
+from tortie.api import Key
+from tortie.dataplane.wireguard import Keys, WireguardSettings
+from tortie.datastore.memory import MemoryDatastore
+from tortie.node.resource import ensure_node
+from tortie.node.wireguard import PublicKeys
+
+NODE = Key("Node", "", "n1")
+ONE, TWO = "A" * 43 + "=", "B" * 43 + "="
+
+
+def settings(run_dir, *, enabled=True):
+    return {
+        version: WireguardSettings(node="n1", run_dir=run_dir, enabled=enabled, version=version)
+        for version in (4, 6)
+    }
+
+
+async def published(store):
+    status = (await store.get(NODE)).status
+    return (status.wireguard_public_key, status.wireguard_public_key_v6) if status else ("", "")
+
+
+async def until(condition):
+    async with asyncio.timeout(20):
+        while not await condition():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.005)
+
+
+def scenario(run_dir, test):
+    """Run an async test on a store with our Node, and the service at work."""
+
+    async def go():
+        store = MemoryDatastore()
+        await ensure_node(store, "n1", "172.16.1.2/24")
+        keys = PublicKeys(store, "n1", settings(run_dir))
+        task = asyncio.create_task(keys.run())
+        try:
+            await asyncio.wait_for(test(store, keys), 30)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(go())
+
+
+def test_a_key_is_published_once_its_device_has_it(tmp_path):
+    async def test(store, keys):
+        keys.ready(4, ONE)
+        await until(lambda: is_published(store, ONE, ""))
+        keys.ready(6, TWO)
+        await until(lambda: is_published(store, ONE, TWO))
+
+    scenario(tmp_path, test)
+
+
+def test_what_was_published_stays_until_a_device_is_there(tmp_path):
+    """Else others would send in clear what they encrypted a moment ago."""
+
+    async def test(store, keys):
+        keys.ready(4, ONE)
+        await until(lambda: is_published(store, ONE, ""))
+        again = PublicKeys(store, "n1", settings(tmp_path))
+        task = asyncio.create_task(again.run())
+        revision = await store.revision()
+        again.ready(6, TWO)
+        await until(lambda: is_published(store, ONE, TWO))
+        task.cancel()
+        assert await store.revision() == revision + 1
+
+    scenario(tmp_path, test)
+
+
+def test_switched_off_it_is_withdrawn(tmp_path):
+    async def test(store, keys):
+        keys.ready(4, ONE)
+        keys.ready(6, TWO)
+        await until(lambda: is_published(store, ONE, TWO))
+        keys.configure(settings(tmp_path, enabled=False))
+        await until(lambda: is_published(store, "", ""))
+
+    scenario(tmp_path, test)
+
+
+def test_other_keys_are_published_when_they_are_asked_for(tmp_path):
+    async def test(store, keys):
+        assert keys.rotate() == []  # no device has one yet
+        keys.ready(4, ONE)
+        [made] = keys.rotate()
+        await until(lambda: is_published(store, made, ""))
+        assert Keys(settings(tmp_path)[4].keys_file).holding(made)
+
+    scenario(tmp_path, test)
+
+
+async def is_published(store, *wanted):
+    return await published(store) == wanted
