@@ -42,11 +42,13 @@ def until(condition, what, bound=BOUND):
 class RealNode:
     """One node, named `name`, with its files under `folder`."""
 
-    def __init__(self, folder, name="n1", pool="10.77.0.0/24", vxlan="", environ=None):
+    def __init__(
+        self, folder, name="n1", pool="10.77.0.0/24", vxlan="", environ=None, database=None
+    ):
         self.name = name
         self.environ = environ or {}
         self.run_dir = folder / f"run-{name}"
-        self.database = f"sqlite:{folder / 'db' / 'tortie.db'}"
+        self.database = database or f"sqlite:{folder / 'db' / 'tortie.db'}"
         self.log = folder / f"agent-{name}.log"
         self.plugin = install_plugin(folder / "bin")
         self._prefix = f"tt{os.getpid()}x{next(_numbers)}"
@@ -56,6 +58,11 @@ class RealNode:
         with in_namespace(self.netns):
             _uplink()
         self.store(_first_resources(name, pool, vxlan))
+
+    @property
+    def settings(self):
+        """What opens the datastore from a test; the agent gets `database`."""
+        return self.database
 
     def namespace(self, name):
         """A new network namespace of this node's; its path."""
@@ -74,7 +81,7 @@ class RealNode:
         """Run `await work(store)` on the datastore; its result."""
 
         async def run():
-            store = await open_datastore(self.database)
+            store = await open_datastore(self.settings)
             try:
                 return await work(store)
             finally:
