@@ -1,0 +1,238 @@
+"""Whom a node speaks with, by BGPPeers, labels and the mesh."""
+
+import pytest
+
+from bgp.pictures import ALPHA, BETA, GAMMA, picture
+from tortie.bgp.peers import MISSING, SecretRef
+from tortie.bgp.picture import Bfd, Picture, Session
+from tortie.bgp.words import Password
+from tortie.net import format_address
+
+NO_MESH = """
+apiVersion: projectcalico.org/v3
+kind: BGPConfiguration
+metadata: {name: default}
+spec: {nodeToNodeMeshEnabled: false}
+"""
+
+
+def peer(spec: str, name: str = "tor", notes: str = "") -> str:
+    return f"""
+apiVersion: projectcalico.org/v3
+kind: BGPPeer
+metadata: {{name: {name}, annotations: {{{notes}}}}}
+spec: {{{spec}}}
+"""
+
+
+def names(found: Picture) -> list[str]:
+    return [session.symbol for session in found.sessions]
+
+
+def one(found: Picture) -> Session:
+    assert len(found.sessions) == 1, found.sessions
+    return found.sessions[0]
+
+
+def test_a_mesh_has_a_session_for_each_other_node_and_family() -> None:
+    found = picture(ALPHA, BETA, GAMMA)
+    assert names(found) == ["Mesh_172_16_0_2", "Mesh_172_16_1_3", "Mesh_fd16__2"]
+    assert {session.symbol: session.peer_as for session in found.sessions} == {
+        "Mesh_172_16_0_2": 64512,
+        "Mesh_172_16_1_3": 64600,
+        "Mesh_fd16__2": 64512,
+    }
+
+
+def test_of_two_nodes_one_calls_and_the_other_waits() -> None:
+    one_side, other_side = picture(ALPHA, BETA), picture(ALPHA, BETA, node="beta")
+    passive = {s.symbol: s.passive for s in (*one_side.sessions, *other_side.sessions)}
+    assert passive["Mesh_172_16_0_2"] is not passive["Mesh_172_16_0_1"]
+
+
+def test_no_mesh_with_reflectors() -> None:
+    reflector = BETA.replace("/64", '/64", routeReflectorClusterID: "1.0.0.1')
+    assert names(picture(ALPHA, reflector, GAMMA)) == ["Mesh_172_16_1_3"]
+    assert names(picture(ALPHA, reflector, GAMMA, node="beta")) == []
+
+
+@pytest.mark.parametrize(
+    ("who", "has"),
+    [
+        ("", {"alpha", "beta"}),
+        (", node: alpha", {"alpha"}),
+        (", nodeSelector: \"name == 'none'\"", set()),
+        (", nodeSelector: \"rack == 'a'\"", {"alpha", "beta"}),
+    ],
+)
+def test_a_peer_is_for_all_nodes_or_for_one_or_by_label(who: str, has: set[str]) -> None:
+    for node in ("alpha", "beta"):
+        text = peer("peerIP: 172.16.0.254, asNumber: 65000" + who)
+        found = picture(ALPHA, BETA, NO_MESH, text, node=node)
+        assert bool(found.sessions) is (node in has)
+        if found.sessions:
+            kind = "Node" if who else "Global"
+            assert one(found).symbol == f"{kind}_172_16_0_254"
+
+
+def test_a_peer_for_some_nodes_wins_over_one_for_all_and_both_over_the_mesh() -> None:
+    common = peer("peerIP: 172.16.0.2, asNumber: 64512", "all")
+    own = peer("peerIP: 172.16.0.2, asNumber: 64512, node: alpha", "zz-own")
+    assert "Global_172_16_0_2" in names(picture(ALPHA, BETA, common))
+    assert "Mesh_172_16_0_2" not in names(picture(ALPHA, BETA, common))
+    assert "Node_172_16_0_2" in names(picture(ALPHA, BETA, common, own))
+
+
+def test_peers_by_label_get_the_session_back_unless_it_is_manual() -> None:
+    spec = "node: alpha, peerSelector: \"role == 'reflector'\", localASNumber: 65010"
+    forward = one(picture(ALPHA, GAMMA, NO_MESH, peer(spec)))
+    assert (forward.local_as, forward.peer_as) == (65010, 64600)
+    back = one(picture(ALPHA, GAMMA, NO_MESH, peer(spec), node="gamma"))
+    assert (back.local_as, back.peer_as) == (64600, 65010)
+    assert format_address(4, back.peer) == "172.16.0.1"
+    manual = peer(spec + ", reversePeering: Manual")
+    assert picture(ALPHA, GAMMA, NO_MESH, manual, node="gamma").sessions == ()
+    assert picture(ALPHA, GAMMA, NO_MESH, manual).sessions
+
+
+def test_a_reflector_has_clients_and_fellow_reflectors() -> None:
+    def reflector(text: str, cluster: str) -> str:
+        return text.replace("{bgp: {", f"{{bgp: {{routeReflectorClusterID: {cluster}, ")
+
+    text = peer('peerSelector: "all()"')
+    nodes = (reflector(ALPHA, "1.0.0.1"), reflector(BETA, "1.0.0.1"), GAMMA)
+    found = {s.symbol: s for s in picture(*nodes, NO_MESH, text).sessions}
+    assert found["Global_172_16_0_2"].cluster_id is None  # of the same cluster of reflectors
+    assert found["Global_172_16_1_3"].cluster_id is None  # another AS
+    other = (nodes[0], reflector(BETA, "1.0.0.2"))
+    assert picture(*other, NO_MESH, text).sessions[0].cluster_id == 0x01000001
+
+
+@pytest.mark.parametrize(
+    ("address", "symbol", "port"),
+    [
+        ("172.16.0.254", "Global_172_16_0_254", 179),
+        ("172.16.0.254:1179", "Global_172_16_0_254_port_1179", 1179),
+        ('"[fd16::fe]:1179"', "Global_fd16__fe_port_1179", 1179),
+        ('"fd16::fe"', "Global_fd16__fe", 179),
+    ],
+)
+def test_a_peers_address_may_have_a_port(address: str, symbol: str, port: int) -> None:
+    found = one(picture(ALPHA, NO_MESH, peer(f"peerIP: {address}, asNumber: 65000")))
+    assert (found.symbol, found.port) == (symbol, port)
+
+
+def test_what_a_peer_says_is_what_the_session_has() -> None:
+    found = one(
+        picture(
+            ALPHA,
+            NO_MESH,
+            peer(
+                "peerIP: 172.16.0.254, asNumber: 65000, localASNumber: 65010, sourceAddress: None,"
+                " maxRestartTime: 90s, keepaliveTime: 1500ms, numAllowedLocalASNumbers: 2,"
+                " ttlSecurity: 3, nextHopMode: Keep, reachableBy: 172.16.0.9"
+            ),
+        )
+    )
+    assert (found.local_as, found.source, found.restart_seconds) == (65010, None, 90)
+    assert (found.keepalive_seconds, found.allowed_local_as) == (2, 2)
+    assert (found.hops, found.ttl, found.next_hop) == (3, True, "Keep")
+    assert found.gateway is not None
+    assert format_address(4, found.gateway) == "172.16.0.9"
+
+
+@pytest.mark.parametrize(
+    ("note", "bfd", "hops"),
+    [
+        ("", None, 255),
+        ("tortie.io/bfd: Enabled", Bfd(100, 3), 0),
+        ("tortie.io/bfd: 600ms", Bfd(200, 3), 0),
+        ("tortie.io/bfd: Disabled", None, 255),
+    ],
+)
+def test_bfd_is_asked_for_by_annotation(note: str, bfd: Bfd | None, hops: int) -> None:
+    text = peer("peerIP: 172.16.0.254, asNumber: 65000", notes=note)
+    found = one(picture(ALPHA, NO_MESH, text))
+    assert (found.bfd, found.hops) == (bfd, hops)
+
+
+@pytest.mark.parametrize(
+    ("spec", "notes", "said"),
+    [
+        ("peerIP: 172.16.0.254", "", "spec.asNumber is missing"),
+        ("peerIP: 172.16.0.1, asNumber: 65000", "", "is this node itself"),
+        ("asNumber: 65000", "", "none of peerIP, peerSelector"),
+        ("peerIP: 172.16.0.254, asNumber: 65000, maxRestartTime: 2h", "", "from 0s to 4095s"),
+        ("peerIP: 172.16.0.254, asNumber: 65000", "tortie.io/bfd: x", "is not Enabled, Disabled"),
+        (
+            "peerIP: 172.16.0.254, asNumber: 65000, password: {secretKeyRef: {name: s, key: k}}",
+            "",
+            "there is no such key",
+        ),
+    ],
+)
+def test_a_session_that_can_not_be_had_is_left_out_and_named(
+    spec: str, notes: str, said: str
+) -> None:
+    secrets = {SecretRef("s", "k"): MISSING}
+    found = picture(ALPHA, NO_MESH, peer(spec, notes=notes), passwords=secrets)
+    assert found.sessions == ()
+    assert [problem.where for problem in found.problems] == ["BGPPeer(tor)"]
+    assert said in found.problems[0].message
+
+
+def test_the_meshs_password_is_of_all_its_sessions_or_there_is_no_mesh() -> None:
+    text = NO_MESH.replace(
+        "nodeToNodeMeshEnabled: false", "nodeMeshPassword: {secretKeyRef: {name: s, key: k}}"
+    )
+    secret = Password(b"hush")
+    found = picture(ALPHA, BETA, GAMMA, text, passwords={SecretRef("s", "k"): secret})
+    assert {session.password for session in found.sessions} == {secret}
+    assert picture(ALPHA, BETA, text).sessions == ()
+
+
+def test_an_optional_secret_may_be_missing() -> None:
+    spec = (
+        "peerIP: 172.16.0.254, asNumber: 65000,"
+        " password: {secretKeyRef: {name: s, key: k, optional: true}}"
+    )
+    found = picture(ALPHA, NO_MESH, peer(spec), passwords={SecretRef("s", "k"): MISSING})
+    assert one(found).password is None
+
+
+def test_local_workloads_are_peers_that_only_filters_speak_for() -> None:
+    workload = """
+apiVersion: projectcalico.org/v3
+kind: WorkloadEndpoint
+metadata: {name: alpha-k8s-vm-eth0, namespace: shop, labels: {bgp: "yes"}}
+spec: {node: alpha, ipNetworks: [10.65.0.9/32], orchestrator: k8s, pod: vm, endpoint: eth0,
+       interfaceName: cali1}
+"""
+    text = peer("localWorkloadSelector: \"bgp == 'yes'\", asNumber: 65001")
+    found = one(picture(ALPHA, NO_MESH, workload, text))
+    assert (format_address(4, found.peer), found.peer_as, found.closed) == (
+        "10.65.0.9",
+        65001,
+        True,
+    )
+    assert picture(ALPHA, BETA, NO_MESH, workload, text, node="beta").sessions == ()
+
+
+def test_listening_ports_of_other_nodes_are_known() -> None:
+    text = """
+apiVersion: projectcalico.org/v3
+kind: BGPConfiguration
+metadata: {name: node.beta}
+spec: {listenPort: 1790}
+"""
+    found = {session.symbol: session.port for session in picture(ALPHA, BETA, text).sessions}
+    assert found["Mesh_172_16_0_2"] == 1790
+    assert picture(ALPHA, BETA, text, node="beta").port == 1790
+    assert picture(ALPHA, BETA, text).port == 179
+
+
+def test_a_node_of_ipv6_alone_has_a_router_id() -> None:
+    alone = ALPHA.replace("ipv4Address: 172.16.0.1/24, ", "")
+    found = picture(alone, BETA)
+    assert names(found) == ["Mesh_fd16__2"]
+    assert found.router_id != 0
