@@ -2,6 +2,7 @@
 # Makes a fresh Debian 12 machine ready: system packages, then the virtual environment in .venv.
 # Says each step as it goes; a second run does nothing. Called by the Makefile.
 # `setup.sh vm`: only the packages of the small virtual machine (docs/testing.md).
+# `setup.sh firewalld`: firewalld for tests, unpacked in build/, since installed it guards the machine.
 set -eu
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
@@ -18,6 +19,7 @@ missing_packages() {
     command -v ping >/dev/null || echo iputils-ping
     command -v etcd >/dev/null || echo etcd-server
     command -v bird >/dev/null || echo bird2
+    [ -x /usr/lib/frr/bgpd ] || echo frr
     command -v wireguard-go >/dev/null || echo wireguard-go
     command -v wg >/dev/null || echo wireguard-tools
     ldconfig -p | grep -q 'libnftables\.so\.1' || echo libnftables1
@@ -44,6 +46,7 @@ install_packages() {
         >/dev/null
     case " $(echo $packages) " in *" etcd-server "*) disable_service etcd ;; esac
     case " $(echo $packages) " in *" bird2 "*) disable_service bird ;; esac
+    case " $(echo $packages) " in *" frr "*) disable_service frr ;; esac
 }
 
 # Packages that are installed from here on start nothing, unless this machine has rules of its own.
@@ -74,6 +77,26 @@ pip() {
     .venv/bin/python -m pip --disable-pip-version-check "$@"
 }
 
+missing_firewalld_packages() {
+    command -v dbus-daemon >/dev/null || echo dbus-daemon
+    /usr/bin/python3 -c 'import dbus, gi' 2>/dev/null || echo python3-dbus python3-gi
+}
+
+unpack_firewalld() {
+    [ ! -e build/firewalld/usr/sbin/firewalld ] || return 0
+    say "unpacking firewalld in build/firewalld"
+    place=$(mktemp -d)
+    (cd "$place" && apt-get download -qq firewalld python3-firewall python3-nftables)
+    mkdir -p build
+    for package in "$place"/*.deb; do dpkg-deb --extract "$package" build/firewalld; done
+    rm -r "$place"
+}
+
+[ "${1:-}" != firewalld ] || {
+    install_packages missing_firewalld_packages
+    unpack_firewalld
+    exit 0
+}
 [ "${1:-}" != vm ] || { install_packages missing_vm_packages; exit 0; }
 command -v "$python" >/dev/null || {
     [ "$(id -u)" = 0 ] || die "no $python: install python3 and python3-venv"

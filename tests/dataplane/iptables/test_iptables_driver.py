@@ -217,6 +217,20 @@ def test_rules_and_sets_of_others_are_left_alone(
     assert [one for one in in_order(lab, backend) if "cali" not in one] == theirs
 
 
+def test_our_jump_stands_behind_what_others_append_where_that_is_chosen(
+    lab: PacketLab, backend: Backend
+) -> None:
+    with new_driver(lab, IptablesSettings(backend=backend, append=True)) as driver:
+        driver.apply(friends_only())
+        run(lab, f"iptables-{backend}", "-w", "-A", "FORWARD", "-s", "192.0.2.1", "-j", "DROP")
+        assert driver.resync().failed == ()
+        standing = [one for one in saved(lab, backend).splitlines() if "-A FORWARD" in one]
+        assert ["cali" in one for one in standing] == [False, True, True]  # IPv4, then IPv6
+        before = driver.written
+        assert driver.resync().failed == ()
+        assert driver.written == before
+
+
 def test_our_jump_stands_before_what_others_insert(
     lab: PacketLab, driver: IptablesDataplane, backend: Backend
 ) -> None:

@@ -148,7 +148,8 @@ class IptablesDataplane(PolicyDataplane[IptablesSettings, Edit, SetSnapshot, Ele
 
     def _make_sets(self, edits: Sequence[PutSet]) -> None:
         if edits:
-            self._commands.restore_sets(sets_text(edits, self._settings.max_set_size))
+            there = {name for mirror in self._mirrors.values() for name in mirror.sets}
+            self._commands.restore_sets(sets_text(edits, self._settings.max_set_size, there))
             self._note(edits)
         for one in edits:
             self._footprint.set_is(one.name, len(one.elements))

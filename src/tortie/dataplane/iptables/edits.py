@@ -1,5 +1,6 @@
 """Single changes of tables and sets, and a mirror of what is there. Pure."""
 
+from enum import Enum
 from typing import NamedTuple
 
 from tortie.dataplane.iptables.chains import FILTER, Chain, rule_comments
@@ -23,8 +24,15 @@ class DropChain(NamedTuple):
     name: ChainName
 
 
+class Stand(Enum):
+    """Where our jump stands in a chain of the kernel's: before all rules of others, or behind."""
+
+    FIRST = "first"
+    LAST = "last"
+
+
 class PutJump(NamedTuple):
-    """The kernel's chain begins with our jump. `found`: jumps to us that are there, to be removed.
+    """Our jump stands in the kernel's chain. `found`: jumps to us that are there, to be removed.
 
     They are the rules' text as read, so that what was removed is what was seen.
     """
@@ -32,6 +40,7 @@ class PutJump(NamedTuple):
     version: int
     jump: Jump
     found: tuple[str, ...]
+    stand: Stand = Stand.FIRST
 
 
 class DropJumps(NamedTuple):
@@ -77,13 +86,14 @@ class Mirror:
     """What the tables of one IP version hold that is ours, as last read or written.
 
     `jumps`: by (table, chain that is not ours), the rules in it that jump to us, as text;
-    `first`: the first rule of that chain. The elements of sets are not kept.
+    `first` and `last`: the chain's first and last rule. The elements of sets are not kept.
     """
 
     def __init__(self) -> None:
         self.chains: dict[tuple[str, ChainName], tuple[str, ...]] = {}  # comments of their rules
         self.jumps: dict[tuple[str, str], list[str]] = {}
         self.first: dict[tuple[str, str], str] = {}
+        self.last: dict[tuple[str, str], str] = {}
         self.sets: dict[SetName, SetType | None] = {}
 
     def holds(self, chain: Chain) -> bool:
@@ -107,9 +117,10 @@ class Mirror:
                 self.chains[chain.table, chain.name] = rule_comments(chain)
             case DropChain(table=table, name=name):
                 self.chains.pop((table, name), None)
-            case PutJump(jump=jump):
+            case PutJump(jump=jump, stand=stand):
                 place = (jump.table, jump.hook)
-                self.first[place], self.jumps[place] = jump_rule(jump), [jump_rule(jump)]
+                self.jumps[place] = [jump_rule(jump)]
+                self._edge(stand)[place] = jump_rule(jump)
             case DropJumps(table=table, hook=hook):
                 self.jumps.pop((table, hook), None)
             case PutSet(name=name, type=type_):
@@ -119,10 +130,13 @@ class Mirror:
             case EditSet():
                 pass  # elements are not mirrored
 
-    def jumps_right(self, jump: Jump) -> bool:
-        """Whether our jump is the first rule of its chain, and the only one to us."""
+    def jumps_right(self, jump: Jump, stand: Stand) -> bool:
+        """Whether our jump stands where it should, and is the only one to us."""
         place, wanted = (jump.table, jump.hook), jump_rule(jump)
-        return self.jumps.get(place) == [wanted] and self.first.get(place) == wanted
+        return self.jumps.get(place) == [wanted] and self._edge(stand).get(place) == wanted
+
+    def _edge(self, stand: Stand) -> dict[tuple[str, str], str]:
+        return self.first if stand is Stand.FIRST else self.last
 
 
 def jump_rule(jump: Jump) -> str:

@@ -150,22 +150,28 @@ class Tables:
             if now != known:
                 differs, self._extents[place] = True, now
                 self._contents.pop(place, None)
+        self._know_contents()
         return differs or (self._pace.is_due and self._hold_others())
+
+    def _know_contents(self) -> None:
+        for place in self._extents.keys() - self._contents.keys():
+            kernel = self._kernel[place[0]]
+            rules = kernel.rules(place[1])
+            mask = kernel.without_counters(rules)
+            self._contents[place] = (mask, _told_by(rules, mask))
 
     def _hold_others(self) -> bool:
         """Whether a rule was replaced by one that is as long."""
-        differs = False
         with self._pace.paying():
-            for place in self._extents:
-                kernel = self._kernel[place[0]]
-                rules = kernel.rules(place[1])
-                if place not in self._contents:
-                    mask = kernel.without_counters(rules)
-                    self._contents[place] = (mask, hash(int.from_bytes(rules, "big") & mask))
-                    continue
-                mask, known = self._contents[place]
-                now = hash(int.from_bytes(rules, "big") & mask)
-                if now != known:
-                    differs = True
-                    del self._contents[place]
-        return differs
+            changed = [
+                place
+                for place, (mask, known) in self._contents.items()
+                if _told_by(self._kernel[place[0]].rules(place[1]), mask) != known
+            ]
+        for place in changed:
+            del self._contents[place]
+        return bool(changed)
+
+
+def _told_by(rules: memoryview, mask: int) -> int:
+    return hash(int.from_bytes(rules, "big") & mask)

@@ -18,6 +18,7 @@ from tortie.dataplane.iptables.edits import (
     PutChain,
     PutJump,
     PutSet,
+    Stand,
 )
 from tortie.dataplane.iptables.floating import floating_chains
 from tortie.dataplane.iptables.hosts import (
@@ -126,13 +127,21 @@ class IptablesPlanner(Planner[Edit, Chain, Element]):
                 if name not in mirror.sets:
                     edits.append(PutSet(family.version, name, SetType.NETS))
             edits += self._changed(family, self.static_chains(family))
-            edits += _jumps(family, mirror)
+            edits += self._jumps(family)
             edits += [
                 PutChain(family.version, chain)
                 for chain in self.first_chains(family)
                 if (chain.table, chain.name) not in mirror.chains
             ]
         return Unit(EVERYTHING, tuple(edits))
+
+    def _jumps(self, family: Family) -> Iterator[Edit]:
+        mirror = self._mirrors[family.version]
+        stand = Stand.LAST if self._settings.append else Stand.FIRST
+        for jump in JUMPS:
+            if not mirror.jumps_right(jump, stand):
+                found = tuple(mirror.jumps.get((jump.table, jump.hook), ()))
+                yield PutJump(family.version, jump, found, stand)
 
     def ways_unit(self) -> Unit[Edit]:
         """The chains by which packets come to workloads' chains, for all of them."""
@@ -219,10 +228,3 @@ def empty_chains(family: Family, settings: IptablesSettings) -> list[Chain]:
         *floating_chains(Translations()),
         class_chain({}, family),
     ]
-
-
-def _jumps(family: Family, mirror: Mirror) -> Iterator[Edit]:
-    for jump in JUMPS:
-        if not mirror.jumps_right(jump):
-            found = tuple(mirror.jumps.get((jump.table, jump.hook), ()))
-            yield PutJump(family.version, jump, found)

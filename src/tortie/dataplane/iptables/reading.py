@@ -56,6 +56,7 @@ def _lines(saved: str) -> Iterator[_Rule | tuple[str, str]]:
 def _note_foreign(rule: _Rule, mirror: Mirror) -> None:
     place = (rule.table, rule.chain)
     mirror.first.setdefault(place, rule.text)
+    mirror.last[place] = rule.text
     if _TO_US.search(rule.text):
         mirror.jumps.setdefault(place, []).append(rule.text)
 

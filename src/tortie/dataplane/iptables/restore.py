@@ -4,7 +4,7 @@ iptables-restore takes a table's lines as one step to packets. ipset takes a lin
 new contents of a whole set grow in a spare one, which takes the place of the old in one step.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 from tortie.dataplane.iptables.chains import Chain, comment_of
 from tortie.dataplane.iptables.edits import (
@@ -15,9 +15,10 @@ from tortie.dataplane.iptables.edits import (
     PutJump,
     PutSet,
     RuleEdit,
+    Stand,
     jump_rule,
 )
-from tortie.dataplane.iptables.names import spare_name
+from tortie.dataplane.iptables.names import SetName, spare_name
 from tortie.dataplane.iptables.sets import creation
 
 Place = tuple[int, str]  # IP version, table
@@ -75,9 +76,10 @@ def _subject(edit: RuleEdit) -> tuple[str, str]:
 
 def _jump_lines(edit: RuleEdit) -> Iterator[str]:
     match edit:
-        case PutJump(jump=jump, found=found):
+        case PutJump(jump=jump, found=found, stand=stand):
             yield from (f"-D {jump.hook} {rule}" for rule in found)
-            yield f"-I {jump.hook} 1 {jump_rule(jump)}"
+            put = f"-I {jump.hook} 1" if stand is Stand.FIRST else f"-A {jump.hook}"
+            yield f"{put} {jump_rule(jump)}"
         case DropJumps(hook=hook, found=found):
             yield from (f"-D {hook} {rule}" for rule in found)
         case _:
@@ -89,16 +91,23 @@ def _rule_lines(chain: Chain) -> Iterator[str]:
         yield f'-A {chain.name} -m comment --comment "{comment_of(rule)}" {rule}'
 
 
-def sets_text(edits: Iterable[PutSet], room: int) -> str:
-    """Whole sets, each with new contents in one step."""
-    return "".join(f"{line}\n" for edit in edits for line in _set_lines(edit, room))
+def sets_text(edits: Iterable[PutSet], room: int, there: Container[SetName]) -> str:
+    """Whole sets. Those that are there already get their new contents in one step."""
+    return "".join(
+        f"{line}\n"
+        for edit in edits
+        for line in (_swapped if edit.name in there else _filled)(edit, edit.name, room)
+    )
 
 
-def _set_lines(edit: PutSet, room: int) -> Iterator[str]:
-    spare, count = spare_name(edit.name), len(edit.elements)
-    yield creation(edit.name, edit.type, edit.version, room, count)
-    yield creation(spare, edit.type, edit.version, room, count)
-    yield f"flush {spare}"
-    yield from (f"add {spare} {one}" for one in sorted(edit.elements))
-    yield f"swap {spare} {edit.name}"
+def _filled(edit: PutSet, name: SetName, room: int) -> Iterator[str]:
+    yield creation(name, edit.type, edit.version, room, len(edit.elements))
+    yield f"flush {name}"
+    yield from (f"add {name} {one}" for one in sorted(edit.elements))
+
+
+def _swapped(edit: PutSet, name: SetName, room: int) -> Iterator[str]:
+    spare = spare_name(name)
+    yield from _filled(edit, spare, room)
+    yield f"swap {spare} {name}"
     yield f"destroy {spare}"

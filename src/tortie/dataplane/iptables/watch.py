@@ -60,9 +60,13 @@ class IptablesWatch:
         self._timer = asyncio.get_running_loop().call_later(_PERIOD, self._ask)
 
     def _ask(self) -> None:
-        if self._footprint.differs():
-            self._told(_UNKNOWN)
         self._ask_later()
+        try:
+            differs = self._footprint.differs()
+        except OSError:
+            differs = True  # what does not answer must be looked at
+        if differs:
+            self._told(_UNKNOWN)
 
     def _changed(self, found: Transaction) -> None:
         """A process that the driver starts at this moment is known as its own a moment later."""

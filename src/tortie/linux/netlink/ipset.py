@@ -47,6 +47,7 @@ _WORDS = {4352: "the set is full"}  # IPSET_ERR_HASH_FULL: no errno that strerro
 _END_LENGTH = HEADER.size + 4
 _VERSION = 6  # of the protocol: what the kernel has spoken since 2011
 _RECEIVE = 1024 * 1024
+_PATIENCE = 5.0  # seconds
 
 
 class SetHeaders:
@@ -57,6 +58,7 @@ class SetHeaders:
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER
         )
         self._socket.bind((0, 0))
+        self._socket.settimeout(_PATIENCE)
         flags = attribute(_FLAGS, be32(_HEADERS_ONLY))
         payload = GENERIC.pack(0, 0, 0) + attribute(_PROTOCOL, u8(_VERSION)) + flags
         # Always the same number: answers that are equal to the last one need not be taken apart.
