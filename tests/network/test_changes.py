@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -30,6 +31,7 @@ from tortie.linux.namespaces import in_namespace, path_of
 from tortie.linux.neighbours import Neighbours
 from tortie.linux.netlink.rtnetlink import Forwarding, Link
 from tortie.linux.netlink.sockets import NetlinkSocket
+from tortie.linux.processes import start_of
 from vm.features import missing
 
 pytestmark = pytest.mark.root
@@ -231,10 +233,36 @@ def test_encryption_is_switched_on_and_keys_change_under_traffic(cluster: Cluste
         assert not any(MARK in frame for frame in wire.frames()), "in clear"
         assert carried(cluster, wire, "near") == {"wireguard"}
         with Stream(cluster, "a", "near") as stream:
+            wire.frames()
+            killed = _kill_wireguard_go(cluster, "node-1")
+            until(lambda: not killed or carried_on(cluster), "it is reached again")
+        if killed:
+            tell("wireguard-go is killed", stream)
+        assert not any(MARK in frame for frame in wire.frames()), "in clear"
+        with Stream(cluster, "a", "near") as stream:
             felix(cluster, wireguardEnabled=False, wireguardEnabledV6=False)
             await_carrier(cluster, wire, "vxlan", 4)
             until(lambda: not devices(cluster, "wireguard.cali"), "no device is left")
         tell("WireGuard is switched off", stream)
+
+
+def carried_on(cluster: Cluster) -> bool:
+    return len(devices(cluster, "wireguard.cali")) == 3 and reached(cluster, "near", 4)
+
+
+def _kill_wireguard_go(cluster: Cluster, node: str) -> bool:
+    """Whether there was one: the device is the kernel's otherwise."""
+    record = cluster.journal.node_dir(node) / "wireguard" / "wireguard.cali.pid"
+    if not record.exists():
+        return False
+    os.kill(int(record.read_text().split()[0]), signal.SIGKILL)
+    until(lambda: record.exists() and _restarted(record), "its successor")
+    return True
+
+
+def _restarted(record: Path) -> bool:
+    pid, start = map(int, record.read_text().split())
+    return start_of(pid) == start
 
 
 async def _rotated(lab: Lab) -> list[str]:

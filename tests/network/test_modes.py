@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +36,10 @@ needs_wireguard = pytest.mark.skipif(
     reason="needs wireguard-go (Debian's package), or WireGuard in the kernel",
 )
 
+needs_bird = pytest.mark.skipif(
+    shutil.which("bird") is None and not Path("/usr/sbin/bird").exists(),
+    reason="needs BIRD (Debian's package bird2)",
+)
 slow_in_guest = pytest.mark.skipif(
     in_guest() and "TORTIE_LAB_PATIENCE" not in os.environ,
     reason="a lab needs minutes in the virtual machine: `make test-vm-network` runs it there",
@@ -45,6 +50,7 @@ slow_in_guest = pytest.mark.skipif(
     ("mode", "versions"),
     [
         ("none", (4, 6)),
+        pytest.param("bgp", (4, 6), marks=needs_bird),
         ("vxlan CrossSubnet", (4, 6)),
         ("vxlan Always", (4, 6)),
         ("vxlan Always", (6,)),
