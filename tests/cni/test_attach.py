@@ -367,3 +367,14 @@ def test_without_an_agent_add_says_so_at_once(node):
 
 def test_only_root_may_speak_to_the_agent(ready_node):
     assert os.stat(ready_node.run_dir / "agent.sock").st_mode & 0o777 == 0o600
+
+
+def test_a_pod_has_the_mac_address_that_it_asks_for(ready_node):
+    node = ready_node
+    asked = {"cni.projectcalico.org/hwAddr": "1C:0c:0a:c0:ff:ee"}
+    metadata = ObjectMeta(name="web", namespace="default", annotations=asked)
+    node.put(Pod(metadata=metadata, spec=PodSpec(node_name=node.name)))
+    netns = node.namespace("web")
+    done = node.cni("ADD", "c1", netns, "web")
+    assert json.loads(done.stdout)["interfaces"][1]["mac"] == "1c:0c:0a:c0:ff:ee"
+    assert node.cni("CHECK", "c1", netns, "web").returncode == 0

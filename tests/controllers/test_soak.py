@@ -24,6 +24,8 @@ from tortie.ipam import IPAM, AssignRequest
 from tortie.ipam.audit import audit
 from tortie.ipam.records import read_records
 
+pytestmark = pytest.mark.timeout(3600)  # for the long one; `bounded` is the bound
+
 PODS = int(os.environ.get("TORTIE_SOAK_PODS", "160"))
 NODES = int(os.environ.get("TORTIE_SOAK_NODES", "8"))
 AT_ONCE = 6  # pods of a node

@@ -3,17 +3,13 @@
 import asyncio
 from collections.abc import Sequence
 
-import msgspec
-
 from tortie.api import Pod
+from tortie.cni import annotations
 from tortie.cni.errors import INVALID_CONFIG, CniError
 from tortie.cni.request import CniRequest
 from tortie.cni.workload import Workload
 from tortie.ipam import IPAM, AssignRequest, FixedRequest
 from tortie.net import Prefix, parse_address
-
-_ADDRESSES = "cni.projectcalico.org/ipAddrs"
-_POOLS = {4: "cni.projectcalico.org/ipv4pools", 6: "cni.projectcalico.org/ipv6pools"}
 
 
 class Addresses:
@@ -51,13 +47,16 @@ class Addresses:
 
 def _assign_request(request: CniRequest, workload: Workload, pod: Pod | None) -> AssignRequest:
     ipam = request.config.ipam
+    families = annotations.families(pod)
+    wanted4 = 4 in families if families else ipam.assign_ipv4 == "true"
+    wanted6 = 6 in families if families else ipam.assign_ipv6 == "true"
     return AssignRequest(
         node=workload.node,
         handle=request.handle,
-        count4=int(ipam.assign_ipv4 == "true"),
-        count6=int(ipam.assign_ipv6 == "true"),
-        pools4=_listed(pod, _POOLS[4]) or ipam.ipv4_pools,
-        pools6=_listed(pod, _POOLS[6]) or ipam.ipv6_pools,
+        count4=int(wanted4),
+        count6=int(wanted6),
+        pools4=annotations.listed(pod, "ipv4pools") or ipam.ipv4_pools,
+        pools6=annotations.listed(pod, "ipv6pools") or ipam.ipv6_pools,
         attributes=workload.attributes,
     )
 
@@ -76,7 +75,7 @@ def fixed_addresses(request: CniRequest, pod: Pod | None) -> tuple[Prefix, ...]:
 
     Raises CniError for what is no list of addresses.
     """
-    asked = _listed(pod, _ADDRESSES)
+    asked = annotations.listed(pod, "ipAddrs")
     if not asked and request.arguments.get("IP"):
         asked = tuple(request.arguments["IP"].split(","))
     found = {}
@@ -89,19 +88,6 @@ def fixed_addresses(request: CniRequest, pod: Pod | None) -> tuple[Prefix, ...]:
             raise CniError(INVALID_CONFIG, f"two IPv{version} addresses are asked for: name one")
         found[version] = Prefix.single(version, address)
     return tuple(found[version] for version in sorted(found))
-
-
-def _listed(pod: Pod | None, name: str) -> tuple[str, ...]:
-    """An annotation that is a JSON list of texts; () where there is none."""
-    text = pod.metadata.annotations.get(name) if pod is not None else None
-    if not text:
-        return ()
-    try:
-        return tuple(msgspec.json.decode(text, type=list[str]))
-    except msgspec.DecodeError as problem:
-        raise CniError(
-            INVALID_CONFIG, f"annotation {name} is {text!r}: use a JSON list of texts ({problem})"
-        ) from None
 
 
 def _singles(found: Sequence[Prefix]) -> tuple[Prefix, ...]:

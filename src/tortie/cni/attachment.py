@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 import structlog
 from msgspec.structs import replace
 
-from tortie.cni import interfaces
+from tortie.cni import annotations, interfaces
 from tortie.cni.addresses import Addresses
 from tortie.cni.errors import NOT_AS_ADDED, CniError
 from tortie.cni.interfaces import Wire
@@ -113,6 +113,7 @@ class Attacher:
 
     async def _attach(self, request: CniRequest, workload: Workload, record: Record) -> Attached:
         wire = self._wire(request, workload)
+        wire = replace(wire, mac=annotations.mac(record.pod) or wire.mac)
         assign = self._addresses.assign(request, workload, record.pod)
         if record.container_id == request.container_id:
             wire, addresses = await self._adopt(wire, await assign)
