@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 # The daemons need the tools in sbin wherever they are started from.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: demo test test-vm vm-if-possible lint unit kube-apiserver manifests bench test-vm-network bench-network bench-engine bench-ipam fuzz pin clean help
+.PHONY: soak bench-dataplane demo test test-vm vm-if-possible lint unit kube-apiserver manifests bench test-vm-network bench-network bench-engine bench-ipam fuzz pin clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -57,6 +57,16 @@ kube-apiserver: $(READY)
 
 manifests: $(READY)
 	@$(BIN)/python tools/manifests.py
+
+## What policy costs: edits, packets, an agent at rest, each beside its rival and its bound.
+bench-dataplane: $(READY)
+	@$(BIN)/python -m bench nftables iptables qos dataplane_packets dataplane_agent repair routes
+	@$(BIN)/python -m bench._wanted || true
+
+## The differential test and the kills with new seeds, for as long as one wants; Ctrl-C ends it.
+MINUTES ?= 10
+soak: $(READY)
+	@PYTHONPATH=tests $(BIN)/python -m dataplane.proof.soak --minutes $(MINUTES)
 
 bench-network: $(READY)
 	@$(BIN)/python -m bench network bgp
