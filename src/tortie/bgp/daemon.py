@@ -60,11 +60,11 @@ async def serve(
         register_verbs(service, control)
         await control.start()
         opened.push_async_callback(control.close)
-        opened.push_async_callback(bird.stop)
         _log.info("started", node=settings.node, process=os.getpid())
         work = [service.follow, service.apply, service.keep_bird, service.keep_secrets]
         work += [service.keep_counting, reporter.follow, reporter.answer, workloads.run]
-        await run_until(stop, work)
+        await run_until(stop, work)  # what it raises leaves BIRD running, for the next of us
+        await bird.stop()
     _log.info("stopped; BIRD's routes stay in the kernel")
 
 

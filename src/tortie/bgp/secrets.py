@@ -78,11 +78,15 @@ class KubernetesSecrets:
 
 
 class SecretKeeper:
-    """The last known values of what is wanted."""
+    """The last known values of what is wanted.
+
+    `away` says why the value of any was never known, though it may be there; "" for none.
+    """
 
     def __init__(self, source: SecretSource) -> None:
         self._source = source
         self._known: dict[SecretRef, Password | str] = {}
+        self.away = ""
 
     @property
     def passwords(self) -> Passwords:
@@ -91,7 +95,7 @@ class SecretKeeper:
 
     async def look(self, wanted: Collection[SecretRef]) -> bool:
         """Read what is wanted; forget the rest. Whether anything is another than before."""
-        before = self._known
+        before, self.away = self._known, ""
         self._known = {each: await self._value(each, before.get(each)) for each in sorted(wanted)}
         return self._known != before
 
@@ -100,6 +104,9 @@ class SecretKeeper:
             value = await self._source.read(wanted)
             return MISSING if value is None else Password(value)
         except SourceAway as problem:
-            return before if isinstance(before, Password) else f"it can't be read: {problem}"
+            if isinstance(before, Password):
+                return before
+            self.away = f"Secret {wanted.name!r} can't be read: {problem}"
+            return self.away
         except ValueError as problem:
             return str(problem)

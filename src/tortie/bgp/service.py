@@ -32,6 +32,7 @@ from tortie.sync import InSync, Item, Outage, Update
 
 _PAUSE = 0.1  # seconds between configurations: changes come in bursts
 _SECRETS = 30.0  # seconds between looks at Secrets
+_AGAIN = 3.0  # seconds, where one could not be read
 _DROPS = 10.0  # seconds between looks at the kernel's counts
 _RECENT = 6  # such looks are recent
 _NETSTAT = Path("/proc/self/net/netstat")
@@ -103,6 +104,8 @@ class BgpService:
         found = [] if self.picture is None else [str(each) for each in self.picture.problems]
         if self.refused:
             found.append(self.refused)
+        if self._must_wait():
+            found.append(f"{self._secrets.away}; what BIRD was told last stays in force")
         if self.in_sync and self.picture is None:
             found.append(
                 f"Node({self.cluster.node}): is not there, or has no address in spec.bgp:"
@@ -145,12 +148,14 @@ class BgpService:
         """Read the passwords that sessions need: when that changes, and now and then; for ever."""
         while True:
             try:
-                async with asyncio.timeout(_SECRETS):
+                async with asyncio.timeout(_AGAIN if self._secrets.away else _SECRETS):
                     await self._wanted.wait()
             except TimeoutError:
                 pass
             self._wanted.clear()
-            if await self._secrets.look(secrets_wanted(self.cluster)):
+            was_away = self._secrets.away
+            changed = await self._secrets.look(secrets_wanted(self.cluster))
+            if changed or was_away != self._secrets.away:
                 self._dirty.set()
 
     async def keep_counting(self) -> None:
@@ -172,7 +177,7 @@ class BgpService:
         picture = picture_of(self.cluster, self._secrets.passwords, self._given)
         self.picture = picture
         self._tell_problems()
-        if picture is None:
+        if picture is None or self._must_wait():
             return
         text = bird_text(picture)
         if text == self._text:
@@ -185,6 +190,10 @@ class BgpService:
         except OSError as problem:
             self.refused = f"the configuration can't be written: {problem}"
             _log.error("the last configuration stays in force", problem=self.refused)
+
+    def _must_wait(self) -> bool:
+        """A session that BIRD has must not end because its password can't be read just now."""
+        return bool(self._secrets.away) and self._ready.is_set()
 
     async def _install(self, text: str) -> None:
         await self.bird.install(text)
