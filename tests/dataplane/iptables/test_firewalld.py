@@ -19,7 +19,7 @@ OURS = {
     "legacy": {"FELIX_NFTABLESMODE": "Disabled", "FELIX_IPTABLESBACKEND": "Legacy"},
     "nft": {"FELIX_NFTABLESMODE": "Disabled", "FELIX_IPTABLESBACKEND": "NFT"},
 }
-PAIRS = [("nftables", "nftables"), ("nft", "iptables")]
+PAIRS = [("nft", "iptables")]
 if os.environ.get("TORTIE_FIREWALLD"):
     PAIRS = [(ours, theirs) for ours in OURS for theirs in ("nftables", "iptables")]
 

@@ -223,3 +223,17 @@ def test_bits_of_the_mark_never_overlap() -> None:
 def test_a_missing_command_is_told_with_its_package() -> None:
     with pytest.raises(IptablesError, match="install the package iptables"):
         run(["iptables-that-nobody-has"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "needed"),
+    [({}, 5), ({"end_denied_flows": True}, 6), ({"wireguard_port": 51820}, 7)],
+)
+def test_a_mask_with_too_few_bits_is_refused_in_one_sentence(
+    settings: dict[str, int], needed: int
+) -> None:
+    IptablesSettings(mark_mask=(1 << needed) - 1, **settings)
+    with pytest.raises(
+        ValueError, match=f"IptablesMarkMask .* has {needed - 1} bits, and {needed}"
+    ):
+        IptablesSettings(mark_mask=(1 << needed - 1) - 1, **settings)

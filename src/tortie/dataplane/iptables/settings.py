@@ -1,7 +1,7 @@
 """What an operator can choose about the iptables dataplane, checked before any of it is text."""
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from tortie.dataplane.policy.settings import Action, Marks, PolicySettings
 
@@ -34,6 +34,8 @@ class IptablesSettings(PolicySettings, frozen=True):
     Raises ValueError where a value can't be used.
     """
 
+    mask_name: ClassVar[str] = "IptablesMarkMask"
+
     backend: Backend | None = None
     lock_seconds: int = 10
     max_set_size: int = 1 << 20
@@ -43,14 +45,13 @@ class IptablesSettings(PolicySettings, frozen=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.mark_mask.bit_count() < 5:
-            raise ValueError(
-                f"IptablesMarkMask {self.mark_mask:#x}: give a 32-bit mask of five bits or more"
-            )
         if not 1 <= self.max_set_size <= 1 << 31:
             raise ValueError(f"MaxIpsetSize {self.max_set_size}: give a size from 1 to {1 << 31}")
         if not 1 <= self.lock_seconds <= 3600:
             raise ValueError(f"lock_seconds {self.lock_seconds}: give from 1 to 3600 seconds")
+
+    def _needed_bits(self) -> dict[str, int]:
+        return {**super()._needed_bits(), "matches": len(Scratch._fields)}
 
     @property
     def marks(self) -> Marks:

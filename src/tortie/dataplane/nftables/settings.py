@@ -1,5 +1,7 @@
 """What an operator can choose about the nftables dataplane, checked before any of it is text."""
 
+from typing import ClassVar
+
 from tortie.dataplane.policy.settings import PolicySettings
 
 
@@ -9,5 +11,7 @@ class NftSettings(PolicySettings, frozen=True):
     `coalesce`: neighbouring rules that do the same become one look-up, with one counter for all.
     Raises ValueError where a value can't be used.
     """
+
+    mask_name: ClassVar[str] = "NftablesMarkMask"
 
     coalesce: bool = True

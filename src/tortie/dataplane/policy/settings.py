@@ -2,7 +2,7 @@
 
 import re
 from enum import StrEnum
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from msgspec import Struct
 
@@ -82,12 +82,14 @@ class PolicySettings(Struct, frozen=True):
     `nat_ports` [NATPortRange], `nat_address` [NATOutgoingAddress, IPv4], `nat_interface`
     [NATOutgoingInterfaceFilter: a name, or with "+" behind it what names begin with] of what leaves
     pools with natOutgoing; `service_loops` [ServiceLoopPrevention]; `end_denied_flows`
-    [EndDeniedFlows]; `wireguard_port`… [WireguardListeningPort…]: 0 where WireGuard is off; `node_ports`
-    [KubeNodePortRanges] and `excluded_interfaces` [InterfaceExclude] count while kube-proxy is in
+    [EndDeniedFlows]; `wireguard_port`… [WireguardListeningPort…]: 0 where WireGuard is off;
+    `node_ports` [KubeNodePortRanges] and `excluded_interfaces` [InterfaceExclude] count while kube-proxy is in
     IPVS mode; `deny` [IptablesFilterDenyAction, NftablesFilterDenyAction]; `log_rate`
     [LogActionRateLimit, LogActionRateLimitBurst]: None logs all. Raises ValueError where a value
     can't be used.
     """
+
+    mask_name: ClassVar[str] = "mark_mask"
 
     interface_prefixes: tuple[str, ...] = ("cali",)
     mark_mask: int = 0xFFFF0000
@@ -117,10 +119,7 @@ class PolicySettings(Struct, frozen=True):
             raise ValueError("interface_prefixes is empty: no interface would be guarded")
         for prefix in self.interface_prefixes:
             checked_interface(prefix)
-        if self.mark_mask.bit_count() < 3 or not 0 < self.mark_mask < 1 << 32:
-            raise ValueError(
-                f"mark_mask {self.mark_mask:#x}: give a 32-bit mask of three bits or more"
-            )
+        self._check_mask()
         if self.nat_interface:
             checked_interface(self.nat_interface.removesuffix("+"))
         if not 1 <= self.vxlan_port <= 65535:
@@ -132,6 +131,26 @@ class PolicySettings(Struct, frozen=True):
 
         if self.log_rate is not None and self.log_rate.unit not in _UNITS:
             raise ValueError(f"log_rate {self.log_rate.unit!r}: give one of {', '.join(_UNITS)}")
+
+    def _check_mask(self) -> None:
+        if not 0 < self.mark_mask < 1 << 32:
+            raise ValueError(f"{self.mask_name} {self.mark_mask:#x}: give a mask of 32 bits")
+        count, needs = self.mark_mask.bit_count(), self._needed_bits()
+        if count < (least := sum(needs.values())):
+            listed = ", ".join(f"{bits} for {what}" for what, bits in needs.items())
+            raise ValueError(
+                f"{self.mask_name} {self.mark_mask:#x} has {count} bits, and {least} are needed "
+                f"({listed}): give a wider mask"
+            )
+
+    def _needed_bits(self) -> dict[str, int]:
+        """Of the mask, by what they are for. Each bit has its place, which those before it fill."""
+        needs = {"verdicts": 3}
+        if self.end_denied_flows or self.wireguard_port or self.wireguard_port_v6:
+            needs["EndDeniedFlows"] = 1
+        if self.wireguard_port or self.wireguard_port_v6:
+            needs["WireGuard"] = 1
+        return needs
 
     @property
     def marks(self) -> Marks:
