@@ -135,6 +135,17 @@ class RecordingDriver:
         return self.unready.get(name, "")
 
 
+class RecordingDataplane(RecordingDriver):
+    """A whole dataplane, which is also told whose state may have changed."""
+
+    def __init__(self, name="all"):
+        super().__init__(name)
+        self.written = dict
+
+    def repair(self, names):
+        return self._note("repair", tuple(sorted(names)))
+
+
 def failed(subject="thing", driver="policy", message="no"):
     return Failure(driver, subject, message)
 

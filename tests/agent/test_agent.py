@@ -8,7 +8,7 @@ import pytest
 
 from agent.doubles import (
     EchoEngine,
-    RecordingDriver,
+    RecordingDataplane,
     ScriptedSource,
     endpoint_id,
     failed,
@@ -38,10 +38,10 @@ class SetClocks:
 class Bench:
     """An agent that runs, and what surrounds it."""
 
-    def __init__(self, **config):
+    def __init__(self, refreshes=None, **config):
         self.source = ScriptedSource()
         self.engine = EchoEngine()
-        self.dataplane = RecordingDriver("all")
+        self.dataplane = RecordingDataplane()
         self.clocks = SetClocks()
         self.absent = []
         self.agent = Agent(
@@ -50,6 +50,7 @@ class Bench:
             Pipeline(self.engine, self.dataplane),
             absent_policies=lambda: self.absent,
             clocks=Clocks(lambda: self.clocks.seconds, self.clocks.now),
+            refreshes=lambda _: refreshes or {},
         )
 
     def calls(self, *names):
@@ -378,9 +379,10 @@ async def test_a_turn_that_does_not_end_makes_the_agent_not_live():
 
 @scenario
 async def test_drift_is_looked_for_now_and_then():
-    async with running(RouteRefreshInterval=0.05) as bench:
+    async with running(refreshes={"routes": 0.05, "nftables": 0.0}) as bench:
         bench.source.sync(1)
-        await bench.until(lambda: len(bench.calls("resync")) >= 3)
+        await bench.until(lambda: len(bench.calls("repair")) >= 3)
+        assert {call[1] for call in bench.calls("repair")} == {("routes",)}
 
 
 @scenario

@@ -12,7 +12,8 @@ import pytest
 
 from tortie.daemon.health import Health
 from tortie.daemon.http import Answer, HttpServer
-from tortie.daemon.log import configure_logs, set_severity
+from tortie.daemon.log import configure_logs, dropped_lines, set_severity
+from tortie.daemon.sinks import Sink, file_sink, syslog_sink
 from tortie.daemon.watchdog import LoopWatchdog
 
 
@@ -133,6 +134,64 @@ def test_logs_are_json_lines_at_the_severity_asked_for():
     entry = json.loads(line)
     assert (entry["event"], entry["level"]) == ("seen", "error")
     assert entry["subject"] == "NetworkPolicy(a/b)"
+
+
+def test_other_places_have_severities_of_their_own(tmp_path):
+    import structlog
+
+    out, path = io.StringIO(), tmp_path / "new" / "agent.log"
+    syslog = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    syslog.bind(str(tmp_path / "log"))
+    sinks = [
+        file_sink(str(path), "DEBUG"),
+        syslog_sink("tortie-agent", "ERROR", str(tmp_path / "log")),
+    ]
+    configure_logs("INFO", out, sinks)
+    try:
+        log = structlog.get_logger("x")
+        log.debug("detail")
+        path.rename(tmp_path / "rotated")
+        log.error("trouble")
+    finally:
+        structlog.reset_defaults()
+    assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == ["trouble"]
+    assert json.loads((tmp_path / "rotated").read_text())["event"] == "detail"
+    assert json.loads(path.read_text())["event"] == "trouble"
+    assert syslog.recv(1000).startswith(f"<27>tortie-agent[{os.getpid()}]: {{".encode())
+    with pytest.raises(BlockingIOError):
+        syslog.recv(1, socket.MSG_DONTWAIT)
+    syslog.close()
+
+
+def test_a_place_that_fails_costs_no_other_its_line():
+    import structlog
+
+    out, before = io.StringIO(), dropped_lines()
+
+    def full(_line, _level):
+        raise OSError("no space left")
+
+    configure_logs("INFO", out, [Sink(0, full)])
+    try:
+        structlog.get_logger("x").info("said")
+    finally:
+        structlog.reset_defaults()
+    assert json.loads(out.getvalue())["event"] == "said"
+    assert dropped_lines() == before + 1
+
+
+def test_debug_messages_can_be_those_of_some_files_alone():
+    import structlog
+
+    for expression, expected in ((r"test_parts\.py$", ["fine", "plain"]), ("other", ["plain"])):
+        out = io.StringIO()
+        configure_logs("DEBUG", out, debugged=expression)
+        try:
+            structlog.get_logger("x").debug("fine")
+            structlog.get_logger("x").info("plain")
+        finally:
+            structlog.reset_defaults()
+        assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == expected
 
 
 def test_another_severity_counts_for_loggers_that_were_used_before():

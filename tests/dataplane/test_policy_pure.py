@@ -41,8 +41,6 @@ VXLAN, IPIP = TunnelEnd(17, 4789, True), TunnelEnd(4, None, True)
         (Encapsulation(vxlan=True), {}, (VXLAN,), ()),
         (Encapsulation(vxlan_v6=True), {}, (), (VXLAN,)),
         (Encapsulation(ipip=True), {}, (IPIP,), ()),
-        (Encapsulation(ipip=True), {"ipip_enabled": False}, (), ()),
-        (Encapsulation(), {"vxlan_enabled": True}, (VXLAN,), (VXLAN,)),
         (
             Encapsulation(),
             {"wireguard_port": 51820, "wireguard_port_v6": 51821},

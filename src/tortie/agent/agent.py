@@ -8,7 +8,7 @@ it again.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -35,6 +35,7 @@ from tortie.sync import InSync, Item, Outage, Update
 
 Observer = Callable[[Sequence[KeyValue]], None]
 Keep = Callable[[Sequence[Source]], None]
+Refreshes = Callable[[Configuration], Mapping[str, float]]
 _HEARTBEAT = 2.0  # seconds
 _WARNINGS_KEPT = 50
 
@@ -58,7 +59,8 @@ class Agent:
     """One node's agent. `observers` see every batch of updates, in the event loop.
 
     `absent_policies` gives a line for each policy that is stored but can't be read. `keep` keeps
-    what the datastore says of settings for the next start; it may raise OSError.
+    what the datastore says of settings for the next start; it may raise OSError. `refreshes` says
+    how often drivers look at the kernel without being told, in seconds, by their names; 0: never.
     """
 
     def __init__(
@@ -70,11 +72,15 @@ class Agent:
         absent_policies: Callable[[], Sequence[str]] = tuple,
         clocks: Clocks | None = None,
         keep: Keep = lambda _: None,
+        refreshes: Refreshes = lambda _: {},
     ) -> None:
         self.settings = settings
         config = settings.configuration
         self.health = Health()
-        self.metrics = Metrics(process_metrics=config.prometheus_process_metrics_enabled)
+        self.metrics = Metrics(
+            process_metrics=config.prometheus_process_metrics_enabled,
+            runtime_metrics=config.prometheus_go_metrics_enabled,
+        )
         self.failures: tuple[Failure, ...] = ()
         self.warnings: deque[str] = deque(maxlen=_WARNINGS_KEPT)
         self.in_sync = False
@@ -86,6 +92,7 @@ class Agent:
         self._last_update: float | None = None
         self.absent_policies = absent_policies
         self._keep = keep
+        self._refreshes = refreshes
         self._kept = settings.told
         self._pictured = False
         self._changed = asyncio.Event()  # other settings are in force
@@ -97,9 +104,8 @@ class Agent:
         self._turning = False
         self._stale = False
         self.health.register("datastore", 0, "the first complete picture is not here yet")
-        self.health.register(
-            "dataplane", config.dataplane_watchdog_timeout, "nothing is programmed yet"
-        )
+        self._patience = _patience(config)
+        self.health.register("dataplane", self._patience, "nothing is programmed yet")
         self._tell_problems(())
 
     @property
@@ -323,18 +329,32 @@ class Agent:
             if not self._turning:
                 self.health.alive("dataplane")
             self.follow_datastore()
-            timeout = self.config.dataplane_watchdog_timeout
-            await asyncio.sleep(min(_HEARTBEAT, timeout / 4 or _HEARTBEAT))
+            await asyncio.sleep(min(_HEARTBEAT, self._patience / 4 or _HEARTBEAT))
 
     async def _refresh(self) -> None:
         """Repair drift now and then, for what gives no notification."""
+        loop, due = asyncio.get_running_loop(), dict[str, float]()
         while True:
-            interval = self.config.route_refresh_interval
+            now = loop.time()
+            each = {name: now + s for name, s in self._refreshes(self.config).items() if s}
+            due = {name: min(at, due.get(name, at)) for name, at in each.items()}
+            wait = max(0.0, min(due.values()) - now) if due else None
             try:
-                await asyncio.wait_for(self._changed.wait(), interval or None)
+                await asyncio.wait_for(self._changed.wait(), wait)
                 self._changed.clear()
             except TimeoutError:
-                self._inbox.resync()
+                for name in [name for name, at in due.items() if at <= loop.time()]:
+                    del due[name]
+                    self._inbox.drifted(name)
+
+
+def _patience(config: Configuration) -> float:
+    """How long the dataplane may be silent, in seconds; by our name for it, or Felix's."""
+    overrides = dict(config.health_timeout_overrides)
+    names = ("dataplane", "InternalDataplaneMainLoop")
+    return next(
+        (overrides[name] for name in names if name in overrides), config.dataplane_watchdog_timeout
+    )
 
 
 def _about(line: str) -> str:

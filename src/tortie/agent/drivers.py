@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from msgspec import structs
@@ -85,6 +85,18 @@ class Drivers:
         for driver in (*self._tunnels, self._qos, self._routes, self._flows):
             driver.close()
 
+    def refresh_intervals(self, config: Configuration) -> Mapping[str, float]:
+        """How often each driver looks without being told, in seconds; 0: never.
+
+        Rules and sets are looked at together, and so are routes and what their interfaces need.
+        """
+        policy = [config.nftables_refresh_interval]
+        if firewall(config) is Firewall.IPTABLES:
+            policy = [config.iptables_refresh_interval, config.ipsets_refresh_interval]
+        network = _least([config.route_refresh_interval, config.interface_refresh_interval])
+        others = (one.name for one in (*self._tunnels, self._routes))
+        return {**dict.fromkeys(others, network), self._policy.name: _least(policy)}
+
     def configure(self, config: Configuration) -> Collection[str]:
         """Take other settings; the names of the drivers for which that makes a difference."""
         told = {
@@ -100,20 +112,6 @@ class Drivers:
         for driver, settings in zip(self._wireguard, of_versions, strict=True):
             told[driver.name] = driver.configure(settings)
         return [name for name, is_other in told.items() if is_other]
-
-
-def refresh_intervals(config: Configuration) -> Mapping[str, float]:
-    """How often each driver looks without being told, in seconds; 0: never.
-
-    Rules and sets are looked at together, and so are routes and what their interfaces need.
-    """
-    policy = [config.nftables_refresh_interval]
-    name = str(firewall(config))
-    if firewall(config) is Firewall.IPTABLES:
-        policy = [config.iptables_refresh_interval, config.ipsets_refresh_interval]
-    network = [config.route_refresh_interval, config.interface_refresh_interval]
-    others = (VxlanDriver.name, VXLAN6_NAME, IpipDriver.name)
-    return {name: _least(policy), **dict.fromkeys((RouteDriver.name, *others), _least(network))}
 
 
 def _least(seconds: Iterable[float]) -> float:

@@ -30,8 +30,11 @@ _GAUGES = {
 class Metrics:
     """The agent's own registry; nothing of the process-wide one."""
 
-    def __init__(self, *, process_metrics: bool = True) -> None:
+    def __init__(self, *, process_metrics: bool = True, runtime_metrics: bool = False) -> None:
         self.registry = prometheus.CollectorRegistry()
+        if runtime_metrics:
+            prometheus.PlatformCollector(registry=self.registry)
+            prometheus.GCCollector(registry=self.registry)
         if process_metrics:
             prometheus.ProcessCollector(registry=self.registry)
         self._gauges = {field: self._gauge(name, text) for name, (field, text) in _GAUGES.items()}

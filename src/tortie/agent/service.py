@@ -47,16 +47,35 @@ async def _open(agent: Agent, control: ControlServer, opened: AsyncExitStack) ->
         pages: Pages = {"/liveness": health.liveness, "/readiness": agent.readiness}
         await listen(pages, config.health_host, config.health_port, opened)
     if config.prometheus_metrics_enabled:
-        metrics: Pages = {"/metrics": agent.metrics.page}
-        host, port = config.prometheus_metrics_host, config.prometheus_metrics_port
-        await listen(metrics, host, port, opened)
+        await _serve_metrics(agent, opened)
     register_verbs(agent, control)
     await control.start()
     opened.push_async_callback(control.close)
 
 
+async def _serve_metrics(agent: Agent, opened: AsyncExitStack) -> None:
+    """Over TLS where any of its files is named, and never over less than was asked for."""
+    config, tls = agent.config, None
+    files = (
+        config.prometheus_metrics_cert_file,
+        config.prometheus_metrics_key_file,
+        config.prometheus_metrics_ca_file,
+    )
+    if any(files):
+        from tortie.daemon.tls import TlsFiles, server_context
+
+        try:
+            tls = server_context(TlsFiles(*files, config.prometheus_metrics_client_auth))
+        except ValueError as problem:
+            agent.warn(f"metrics are not served: TLS: {problem}")
+            return
+    pages: Pages = {"/metrics": agent.metrics.page}
+    host, port = config.prometheus_metrics_host, config.prometheus_metrics_port
+    await listen(pages, host, port, opened, tls)
+
+
 def register_verbs(agent: Agent, control: ControlServer) -> None:
-    """Have the control socket answer "status" and "wait"."""
+    """Have the control socket answer "status", "settings" and "wait"."""
 
     async def status(_: Request) -> Reply:
         return {
@@ -78,6 +97,14 @@ def register_verbs(agent: Agent, control: ControlServer) -> None:
             "contests": msgspec.to_builtins(agent.contests()),
         }
 
+    async def settings(_: Request) -> Reply:
+        return {
+            "ok": True,
+            "node": agent.config.felix_hostname,
+            "settings": [one._asdict() for one in agent.settings.in_force()],
+            "problems": list(agent.settings.problems[:_PROBLEMS]),
+        }
+
     async def wait(request: Request) -> Reply:
         revision, within = request.get("revision", 0), request.get("timeout", _WAIT)
         if not isinstance(revision, int) or not isinstance(within, int | float):
@@ -89,4 +116,5 @@ def register_verbs(agent: Agent, control: ControlServer) -> None:
         return {"ok": True, "revision": agent.revision}
 
     control.register("status", status)
+    control.register("settings", settings)
     control.register("wait", wait)

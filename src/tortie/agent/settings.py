@@ -31,7 +31,10 @@ LIVE = frozenset(
         *("NftablesFilterAllowAction", "NftablesMangleAllowAction"),
         *("NATOutgoingAddress", "NATOutgoingExclusions", "NATPortRange"),
         *("RouteRefreshInterval", "ServiceLoopPrevention"),
-        *("IpInIpMtu", "MTUIfacePattern"),
+        *("IpInIpEnabled", "IpInIpMtu", "MTUIfacePattern", "VXLANEnabled"),
+        *("InterfaceExclude", "InterfaceRefreshInterval", "KubeNodePortRanges"),
+        *("IpsetsRefreshInterval", "IptablesRefreshInterval", "NftablesRefreshInterval"),
+        *("IptablesFilterAllowAction", "IptablesFilterDenyAction", "IptablesMangleAllowAction"),
         *("WireguardEnabled", "WireguardEnabledV6", "WireguardHostEncryptionEnabled"),
         *("WireguardListeningPort", "WireguardListeningPortV6", "WireguardMTU", "WireguardMTUV6"),
         *("WireguardPersistentKeepAlive", "WireguardThreadingEnabled"),
@@ -52,7 +55,10 @@ RESTART = frozenset(
         *("PrometheusMetricsEnabled", "PrometheusMetricsHost", "PrometheusMetricsPort"),
         *("IptablesBackend", "IptablesMarkMask", "MaxIpsetSize", "NFTablesMode"),
         "NftablesMarkMask",
-        "PrometheusProcessMetricsEnabled",
+        *("PrometheusProcessMetricsEnabled", "PrometheusGoMetricsEnabled"),
+        *("PrometheusMetricsCAFile", "PrometheusMetricsCertFile", "PrometheusMetricsKeyFile"),
+        *("PrometheusMetricsClientAuth", "HealthTimeoutOverrides", "NetlinkTimeoutSecs"),
+        *("LogDebugFilenameRegex", "LogFilePath", "LogSeverityFile", "LogSeveritySys"),
     }
 )
 """What the agent begins again for, in its place: sockets, and what marks routes as its own."""
@@ -167,6 +173,10 @@ class Settings:
         name = rest.partition(")")[0]
         is_others = name.startswith("node.") and name != f"node.{self.node}"
         return kind == "FelixConfiguration" and not is_others
+
+    def is_set(self, name: str) -> bool:
+        """Whether somebody set this parameter."""
+        return self.resolved.settings[name].origin is not Origin.DEFAULT
 
     def said(self) -> list[Said]:
         """What is not at its default, and who set it."""

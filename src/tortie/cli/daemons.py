@@ -38,6 +38,7 @@ from tortie.cni.attachment import Attacher
 from tortie.cni.records import Records
 from tortie.cni.server import CniServer
 from tortie.daemon.log import configure_logs
+from tortie.daemon.sinks import Sink, file_sink, syslog_sink
 from tortie.dataplane.drift import Drift
 from tortie.datastore import Datastore, DatastoreError, open_datastore
 from tortie.datastore.initialize import initialize_in_time
@@ -102,7 +103,7 @@ def run_agent(args: argparse.Namespace) -> int:
     try:
         remembered = Remembered(_run_dir(args))
         settings = Settings(local.sources, remembered.load())
-        configure_logs(settings.configuration.log_severity_screen)
+        _prepare(settings)
         for warning in unused(settings.resolved):
             _log.warning("a setting is not used", problem=warning)
         addresses = wanted_addresses(
@@ -117,6 +118,41 @@ def run_agent(args: argparse.Namespace) -> int:
     finally:
         locks.close()
     return 0
+
+
+def _prepare(settings: Settings) -> None:
+    """What holds for the whole process."""
+    config = settings.configuration
+    configure_logs(
+        config.log_severity_screen,
+        sinks=_sinks(settings),
+        debugged=config.log_debug_filename_regex,
+    )
+    NetlinkSocket.patience = config.netlink_timeout_secs or None
+
+
+def _sinks(settings: Settings) -> list[Sink]:
+    """Where logs go beside standard error: only where somebody said so, whatever Felix's defaults.
+
+    What can't be opened is left out, with a line on standard error that says why.
+    """
+    config, found = settings.configuration, list[Sink]()
+    wanted: list[tuple[str, Callable[[], Sink]]] = []
+    if settings.is_set("LogFilePath") and config.log_file_path:
+        wanted.append(
+            (
+                config.log_file_path,
+                lambda: file_sink(config.log_file_path, config.log_severity_file),
+            )
+        )
+    if settings.is_set("LogSeveritySys") and config.log_severity_sys:
+        wanted.append(("syslog", lambda: syslog_sink("tortie-agent", config.log_severity_sys)))
+    for title, opened in wanted:
+        try:
+            found.append(opened())
+        except OSError as problem:
+            print(f"tortie agent: can't log to {title}: {problem}", file=sys.stderr)
+    return found
 
 
 def _locks(run_dir: str) -> ExitStack:
@@ -199,6 +235,7 @@ class _Node:
             [self._tunnels.saw, self._saw_settings],
             absent_policies=source.absent_policies,
             keep=given.remembered.keep,
+            refreshes=drivers.refresh_intervals,
         )
         attacher = Attacher(
             self._name,

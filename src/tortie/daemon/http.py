@@ -7,7 +7,10 @@ or scraper has are closed at once, so that strangers can't use up the daemon's f
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 _READ_TIMEOUT = 5.0
 _MOST_CLIENTS = 64  # at once
@@ -34,9 +37,9 @@ class HttpServer:
         self._server: asyncio.Server | None = None
         self._clients = 0
 
-    async def start(self, host: str, port: int) -> int:
+    async def start(self, host: str, port: int, tls: "SSLContext | None" = None) -> int:
         """Listen; "" is every address, port 0 picks one. Returns the port. Raises OSError."""
-        self._server = await asyncio.start_server(self._admit, host or None, port)
+        self._server = await asyncio.start_server(self._admit, host or None, port, ssl=tls)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:

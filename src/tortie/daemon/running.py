@@ -4,11 +4,15 @@ import asyncio
 import signal
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 import structlog
 
 from tortie.daemon.http import HttpServer, Pages
 from tortie.daemon.watchdog import LoopWatchdog
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 _STALL = 10.0  # seconds that the event loop may stand still before its stack is logged
 
@@ -26,10 +30,16 @@ def stopped_by_signal() -> asyncio.Event:
     return stop
 
 
-async def listen(pages: Pages, host: str, port: int, opened: AsyncExitStack) -> int:
+async def listen(
+    pages: Pages,
+    host: str,
+    port: int,
+    opened: AsyncExitStack,
+    tls: "SSLContext | None" = None,
+) -> int:
     """Serve pages until `opened` is closed. Returns the port. Raises OSError."""
     server = HttpServer(pages)
-    bound = await server.start(host, port)
+    bound = await server.start(host, port, tls)
     opened.push_async_callback(server.close)
     return bound
 

@@ -88,6 +88,7 @@ class Engine:
         self.node = node
         self._customs = Customs(spoofing, interface_prefix, floating)
         self._external_nodes: tuple[Prefix, ...] = ()
+        self._tunnels: tuple[bool | None, bool | None] = (None, None)  # IPIP, VXLAN
         self._spoofers: dict[Key, WorkloadEndpoint] = {}  # local ones that name other sources
         self._floating = Floating(node, allowed=floating)
         self._warnings: dict[str, None] = {}
@@ -151,6 +152,10 @@ class Engine:
         self._customs = self._customs._replace(spoofing=allowed)
         for key, value in list(self._spoofers.items()):
             self._endpoint(key, value)
+
+    def force_tunnels(self, ipip: bool | None, vxlan: bool | None) -> None:
+        """IpInIpEnabled and VXLANEnabled: on or off whatever pools ask for; None asks them."""
+        self._tunnels = ipip, vxlan
 
     def accept_tunnels_of(self, nets: Iterable[Prefix]) -> None:
         """ExternalNodesCIDRList: who may send into tunnels beside the nodes of the cluster."""
@@ -329,6 +334,19 @@ class Engine:
         for spec in needs.begun:
             self._sets.want(spec)
 
+    def _encapsulation(self) -> Encapsulation:
+        """What the pools ask for, unless the settings say otherwise."""
+        asked, (ipip, vxlan) = self._routes.pools.encapsulation(), self._tunnels
+        return Encapsulation(
+            asked.ipip if ipip is None else ipip,
+            asked.vxlan if vxlan is None else vxlan,
+            asked.vxlan_v6 if vxlan is None else vxlan,
+        )
+
+    def _local_end(self, version: int) -> Vtep | None:
+        is_off = self._tunnels[1] is False
+        return None if is_off else self._routes.local_end(version)
+
     def _delta(self) -> Delta:
         sets = self._sets.drain()
         policies, policies_removed = self._rulebook.policies.drain()
@@ -340,7 +358,7 @@ class Engine:
         vteps_v6, vteps_v6_removed = self._routes.vteps_v6.drain()
         hosts, hosts_removed = self._routes.hosts.drain()
         pools, pools_removed = self._routes.pools.told.drain()
-        encapsulation = self._told_encapsulation.news(self._routes.pools.encapsulation())
+        encapsulation = self._told_encapsulation.news(self._encapsulation())
         cidrs = self._told_cidrs.news(self._service_cidrs)
         return Delta(
             sets=sets.sets,
@@ -360,8 +378,8 @@ class Engine:
             vteps_removed=vteps_removed,
             vteps_v6=vteps_v6,
             vteps_v6_removed=vteps_v6_removed,
-            local_vtep=self._told_end[4].news(self._routes.local_end(4)),
-            local_vtep_v6=self._told_end[6].news(self._routes.local_end(6)),
+            local_vtep=self._told_end[4].news(self._local_end(4)),
+            local_vtep_v6=self._told_end[6].news(self._local_end(6)),
             hosts=hosts,
             hosts_removed=hosts_removed,
             pools=pools,

@@ -25,6 +25,7 @@ from tortie.engine.configuration import (
 from tortie.engine.configuration.page import page
 from tortie.engine.configuration.parameters import BY_NAME, Configuration
 from tortie.engine.configuration.readers import TableRange
+from tortie.engine.configuration.reasons import why_unused
 from tortie.engine.configuration.resolve import default_of
 from tortie.net import PortRange, parse_network
 from tortie.net.protocols import TCP, UDP
@@ -317,7 +318,13 @@ def test_a_file_that_is_none_is_left_out_and_named():
 
 def test_what_is_set_and_not_used_is_told():
     told = list(unused(resolved(VXLANPort="1", BPFEnabled="true")))
-    assert told == ["the environment: BPFEnabled has no effect as of now"]
+    (line,) = told
+    assert line.startswith("the environment: BPFEnabled has no effect: there is no eBPF")
+
+
+def test_every_parameter_is_used_or_has_a_reason_why_not():
+    for each in BY_NAME.values():
+        assert bool(why_unused(each.parameter.name)) is not each.parameter.used, each.parameter.name
 
 
 @given(st.sampled_from(sorted(BY_NAME)), st.text(max_size=20))

@@ -6,15 +6,14 @@ Run it on the node, as root. Status 1 where BIRD does not answer or a session is
 import argparse
 import json
 import os
-import socket
 from textwrap import wrap
 from typing import Any
 
-from tortie.bgp.places import RUN_DIR, SOCKET
-from tortie.cli.errors import UserError
+from tortie.bgp.places import SOCKET
+from tortie.cli.asking import ask, run_dir_of
 from tortie.cli.terminal import paint, plural, table
 
-_PATIENCE = 30.0  # seconds
+_DAEMON = "tortie bgp"
 _WIDTH = 80
 _TYPES = {"NodeMesh": "mesh", "NodePeer": "node", "GlobalPeer": "global"}
 _HEADER = ("PEER", "AS", "TYPE", "STATE", "SINCE", "IN", "OUT")
@@ -30,10 +29,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Show it."""
-    run_dir = options.run_dir or os.environ.get("TORTIE_RUN_DIR") or RUN_DIR
-    path = os.path.join(run_dir, SOCKET)
-    status = _ask(path, "status")
-    routes = _ask(path, "routes")["routes"] if options.routes and _runs(status) else []
+    path = os.path.join(run_dir_of(options.run_dir), SOCKET)
+    status = ask(path, "status", _DAEMON)
+    routes = ask(path, "routes", _DAEMON)["routes"] if options.routes and _runs(status) else []
     if options.output == "json":
         shown = {name: value for name, value in status.items() if name != "ok"}
         print(json.dumps({**shown, "routes": routes} if options.routes else shown, indent=2))
@@ -45,27 +43,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _runs(status: dict[str, Any]) -> bool:
     return bool(status["bird"]["running"])
-
-
-def _ask(path: str, verb: str) -> dict[str, Any]:
-    """One question to the daemon. Raises UserError."""
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-            sock.settimeout(_PATIENCE)
-            sock.connect(path)
-            sock.sendall(json.dumps({"verb": verb}).encode() + b"\n")
-            with sock.makefile("rb") as answers:
-                line = answers.readline()
-    except FileNotFoundError:
-        raise UserError(f"there is no {path}: is `tortie bgp` running on this node?") from None
-    except PermissionError:
-        raise UserError(f"{path} is for root only") from None
-    except OSError as problem:
-        raise UserError(f"{path}: {problem.strerror or problem}") from None
-    reply: dict[str, Any] = json.loads(line) if line else {"ok": False, "error": "no answer"}
-    if not reply.get("ok"):
-        raise UserError(f"{path}: {reply.get('error')}")
-    return reply
 
 
 def _lines(status: dict[str, Any], routes: list[dict[str, Any]], with_routes: bool) -> list[str]:

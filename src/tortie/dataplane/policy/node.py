@@ -44,11 +44,9 @@ def tunnel_ends(
     """
     found = []
     is_v4 = family.version == 4
-    asked = encapsulation.vxlan if is_v4 else encapsulation.vxlan_v6
-    if asked if settings.vxlan_enabled is None else settings.vxlan_enabled:
+    if encapsulation.vxlan if is_v4 else encapsulation.vxlan_v6:
         found.append(TunnelEnd(UDP, settings.vxlan_port, True))
-    is_ipip = encapsulation.ipip if settings.ipip_enabled is None else settings.ipip_enabled
-    if is_v4 and is_ipip:
+    if is_v4 and encapsulation.ipip:
         found.append(TunnelEnd(IPIP, None, True))
     port = settings.wireguard_port if is_v4 else settings.wireguard_port_v6
     if port:

@@ -16,6 +16,7 @@ from tortie.engine.configuration.overlay import OverlayParameters
 from tortie.engine.configuration.parameter import Parameter
 from tortie.engine.configuration.parameters import BY_NAME
 from tortie.engine.configuration.process import ProcessParameters
+from tortie.engine.configuration.reasons import why_unused
 
 _PARTS = (
     ProcessParameters,
@@ -49,7 +50,9 @@ used**: it is read and checked, and nothing acts on it, for the reason that foll
 
 def page() -> str:
     """The page's text."""
-    return "\n".join((_HEAD, *_parts())) + "\n"
+    used = sum(known.parameter.used for known in BY_NAME.values())
+    count = f"Of {len(BY_NAME)} parameters {used} are used.\n"
+    return "\n".join((_HEAD, count, *_parts())) + "\n"
 
 
 def _parts() -> Iterator[str]:
@@ -76,7 +79,7 @@ def _entry(parameter: Parameter) -> Iterator[str]:
     parts = (
         f"`{parameter.name}`{where}: {parameter.reader.syntax}; {default}{noted}.",
         _meaning(parameter),
-        "" if parameter.used else "**Not used yet.**",
+        "" if parameter.used else f"**Not used**: {why_unused(parameter.name)}.",
     )
     yield textwrap.fill(
         " ".join(filter(None, parts)),

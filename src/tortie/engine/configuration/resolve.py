@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from tortie.engine.configuration.parameter import Parameter
 from tortie.engine.configuration.parameters import BY_NAME, Configuration
+from tortie.engine.configuration.reasons import why_unused
 from tortie.engine.configuration.sources import Origin, Source
 
 
@@ -124,4 +125,5 @@ def unused(resolved: Resolved) -> Iterator[str]:
     for _, parameter in BY_NAME.values():
         setting = resolved.settings[parameter.name]
         if setting.origin is not Origin.DEFAULT and not parameter.used:
-            yield f"{setting.title}: {parameter.name} has no effect as of now"
+            reason = why_unused(parameter.name)
+            yield f"{setting.title}: {parameter.name} has no effect: {reason}"

@@ -9,7 +9,7 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 from tortie.linux.netlink.wire import (
     NLM_F_ACK,
@@ -79,10 +79,14 @@ class DumpInterrupted(NetlinkError):
 class NetlinkSocket:
     """One netlink socket, with extended and capped acknowledgements and strict dump filters.
 
-    Raises NetlinkError for what the kernel refuses, TimeoutError when it does not answer.
+    Raises NetlinkError for what the kernel refuses, TimeoutError when it does not answer within
+    `timeout` seconds, or else within `patience`, which a process sets once at its start.
     """
 
-    def __init__(self, protocol: int = NETLINK_ROUTE, *, timeout: float = 10.0) -> None:
+    patience: ClassVar[float | None] = 10.0  # None: for ever
+
+    def __init__(self, protocol: int = NETLINK_ROUTE, *, timeout: float | None = None) -> None:
+        timeout = self.patience if timeout is None else timeout
         self._sequence, self._room = 0, _BUFFER
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
         try:
@@ -91,7 +95,7 @@ class NetlinkSocket:
             self._socket.close()
             raise
 
-    def _prepare(self, timeout: float) -> None:
+    def _prepare(self, timeout: float | None) -> None:
         for option in (_NETLINK_CAP_ACK, _NETLINK_EXT_ACK, _NETLINK_GET_STRICT_CHK):
             self._socket.setsockopt(_SOL_NETLINK, option, 1)
         self._enlarge(_SO_RCVBUFFORCE, socket.SO_RCVBUF, _BUFFER)
