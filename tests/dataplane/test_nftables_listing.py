@@ -100,7 +100,19 @@ class Pens:
             done = subprocess.run(
                 ["nft", "list", "ruleset"], capture_output=True, text=True, check=True
             )
-        return in_one_order(done.stdout)
+        return in_one_order(with_constants(done.stdout))
+
+
+_CONSTANT = re.compile(
+    r"^\t(?:set|map) (cali-c-_\S+) \{.*?elements = (\{ [^{}]* \})\n\t\}\n\n?", re.M | re.S
+)
+
+
+def with_constants(listing: str) -> str:
+    """Named sets of constants put where they are asked, as the text has them."""
+    found = dict(_CONSTANT.findall(listing))
+    told = _CONSTANT.sub("", listing)
+    return re.sub(r"@(cali-c-_[\w-]+)", lambda one: found[one[1]], told)
 
 
 def in_one_order(listing: str) -> str:

@@ -1,17 +1,26 @@
-"""Sets and maps that come and go with the rule that looks into them. Pure.
+"""Sets and maps of constants that rules look into. Pure.
+
+A hash table comes and goes with the rule that looks into it. What holds ranges, and maps, must be
+there before the rule and stay until after it: the kernel puts rules into force before it has filled
+new trees of ranges, and empties maps that go while packets still are among the old rules. So these
+have names: a hash of what they hold, which never changes.
 
 A box is a range of values for each field of the key. Boxes of single values make a hash table,
 ranges of one field a tree, ranges of several a table of ranges; the kernel takes none that overlap.
 """
 
+from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 from typing import NamedTuple
 
 from tortie.dataplane.nftables.fields import ByteOrder, Field, Form, Value
+from tortie.dataplane.nftables.names import SetName
 from tortie.linux.netlink import nfsets
 from tortie.linux.netlink.nfexpr import Code
 from tortie.linux.netlink.nfsets import SetShape
 
+CONSTANT = "cali-c-_"  # what the names of lasting sets begin with
 _REGISTER_WORD = 4
 
 
@@ -27,10 +36,24 @@ Target = tuple[Box, Code, str]  # what is in the box gets this verdict, at this 
 
 
 class AnonymousSet(NamedTuple):
-    """A set's shape and its built elements."""
+    """A set's shape and its built elements; of a map also the chains that it leads to."""
 
     shape: SetShape
     elements: tuple[bytes, ...]
+    chains: frozenset[str] = frozenset()
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether it has to be there before the rule and after it."""
+        return self.shape.is_interval or self.shape.is_map
+
+    @property
+    def name(self) -> SetName:
+        """cali-c-_<hash>: of a set that lasts."""
+        digest = blake2b(repr(self.shape).encode(), digest_size=18)
+        for one in self.elements:
+            digest.update(one)
+        return SetName(CONSTANT + urlsafe_b64encode(digest.digest()).decode())
 
 
 class SetUse(NamedTuple):
@@ -49,8 +72,10 @@ def made_map(
     fields: Sequence[Field], targets: Iterable[Target], machine: ByteOrder
 ) -> AnonymousSet:
     """The map of these boxes to verdicts."""
-    cases = [(box, nfsets.verdict_data(code, chain)) for box, code, chain in targets]
-    return _made(fields, cases, machine, is_map=True)
+    listed = list(targets)
+    cases = [(box, nfsets.verdict_data(code, chain)) for box, code, chain in listed]
+    chains = frozenset(chain for _, _, chain in listed if chain)
+    return _made(fields, cases, machine, is_map=True)._replace(chains=chains)
 
 
 def _made(

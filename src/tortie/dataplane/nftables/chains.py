@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from tortie.dataplane.nftables import fields
+from tortie.dataplane.nftables.anonymous import AnonymousSet
 from tortie.dataplane.nftables.coalesce import united
 from tortie.dataplane.nftables.conditions import Match, matches
 from tortie.dataplane.nftables.encoding import encoded
@@ -77,6 +78,12 @@ class Chain(NamedTuple):
 def rule_comments(chain: Chain) -> tuple[str, ...]:
     """What identifies the chain's rules in the kernel: a hash of each one's bytes."""
     return tuple(encoded(line).comment for line in chain.rules)
+
+
+def constants_of(chain: Chain) -> dict[SetName, AnonymousSet]:
+    """The sets of constants, by name, that must be there before the chain's rules."""
+    found = (one for line in chain.rules for one in encoded(line).constants)
+    return {one.name: one for one in found}
 
 
 def policy_chains(policy: Policy, family: Family, settings: NftSettings) -> list[Chain]:

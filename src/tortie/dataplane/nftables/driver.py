@@ -5,6 +5,7 @@ planned against what was read is only taken while nobody else has written since.
 """
 
 from collections.abc import Callable, Sequence
+from errno import EIO
 
 from tortie.dataplane.contract import Applied
 from tortie.dataplane.nftables.chains import CT_MAP
@@ -17,7 +18,7 @@ from tortie.dataplane.nftables.repair import everything, strays
 from tortie.dataplane.nftables.runs import Runs
 from tortie.dataplane.nftables.sets import Element
 from tortie.dataplane.nftables.settings import NftSettings
-from tortie.dataplane.nftables.transaction import transaction
+from tortie.dataplane.nftables.transaction import staged
 from tortie.dataplane.policy.desired import Desired, Touched
 from tortie.dataplane.policy.driver import PolicyDataplane
 from tortie.dataplane.policy.families import FAMILIES
@@ -31,7 +32,7 @@ from tortie.linux.netlink.nfobjects import (
     put_table,
 )
 from tortie.linux.netlink.nftevents import LOST, TransactionMonitor, WholeTable
-from tortie.linux.netlink.sockets import NetlinkError, NetlinkLost
+from tortie.linux.netlink.sockets import NetlinkError, NetlinkLost, Request
 
 _ATTEMPTS = 10
 
@@ -165,14 +166,41 @@ class NftablesDataplane(PolicyDataplane[NftSettings, Edit, Snapshot, Element]):
         return NftPlanner(self._desired, self._mirrors, self._settings, self._book)
 
     def _write(self, units: Sequence[Unit[Edit]]) -> None:
-        """All units, or none: one transaction."""
+        """All units, or none: what packets see changes in one transaction."""
         edits = [edit for unit in units for edit in unit.edits]
-        self._kernel.commit(transaction(edits, self._mirrors), self._seen)
+        stages = staged(edits, self._mirrors)
+        if stages.before:
+            self._commit(stages.before)
+        try:
+            self._commit(stages.change)
+        except NetlinkError:
+            if stages.undo:
+                self._surely(stages.undo)
+            raise
+        for requests in stages.settle:
+            self._surely(requests)
+        self._note(edits)
+        if stages.after:
+            grace_period()
+            self._surely(stages.after)
+
+    def _commit(self, requests: Sequence[Request]) -> None:
+        self._kernel.commit(requests, self._seen)
         if self._seen is not None:
             self._seen += 1
-        self._note(edits)
+
+    def _surely(self, requests: Sequence[Request]) -> None:
+        """What can't be refused; if it is, somebody else wrote: raises NetlinkLost."""
+        try:
+            self._kernel.commit(requests)
+        except NetlinkError as error:
+            raise NetlinkLost(error.errno or EIO, error.message, error.about) from error
+        if self._seen is not None:
+            self._seen += 1
 
     def _note(self, edits: Sequence[Edit]) -> None:
         self._written += len(edits)
         for edit in edits:
             self._mirrors[edit.family.version].note(edit)
+        for mirror in self._mirrors.values():
+            mirror.sweep()

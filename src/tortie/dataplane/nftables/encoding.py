@@ -11,7 +11,7 @@ from hashlib import blake2b
 from itertools import count
 from typing import NamedTuple
 
-from tortie.dataplane.nftables.anonymous import SetUse
+from tortie.dataplane.nftables.anonymous import AnonymousSet, SetUse
 from tortie.dataplane.nftables.fields import MACHINE, ByteOrder
 from tortie.dataplane.nftables.terms import Line, Step, line_text
 from tortie.linux.netlink import nfexpr, nfobjects
@@ -22,23 +22,30 @@ _REMEMBERED = 16_384
 
 
 class Encoded(NamedTuple):
-    """A rule's expressions, with look-ups in sets of its own between them, and its comment."""
+    """A rule's expressions, with look-ups in sets of its own between them; its comment; the sets of
+    constants that must be there before it.
+    """
 
     steps: tuple[Step, ...]
     comment: str
+    constants: tuple[AnonymousSet, ...] = ()
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def encoded(line: Line, machine: ByteOrder = MACHINE) -> Encoded:
     """The rule in bytes. Neighbouring expressions are joined: fewer pieces to write."""
     steps: list[Step] = []
+    constants: list[AnonymousSet] = []
     for term in line:
         for step in term.steps(machine):
+            if isinstance(step, SetUse) and step.made.is_lasting:
+                constants.append(step.made)
+                step = _lookup(step, 0, step.made.name)
             if isinstance(step, bytes) and steps and isinstance(steps[-1], bytes):
                 steps[-1] += step
             else:
                 steps.append(step)
-    return Encoded(tuple(steps), f"cali:{_digest(steps)}")
+    return Encoded(tuple(steps), f"cali:{_digest(steps)}", tuple(constants))
 
 
 def _digest(steps: Iterable[Step]) -> str:
@@ -74,7 +81,7 @@ class RuleWriter:
         place = nfobjects.rule_place(self._table, chain)
         names = (f"__{chain}-{number}" for number in count(1))
         for line in lines:
-            steps, comment = encoded(line)
+            steps, comment, _ = encoded(line)
             about = RuleRef(chain, line)
             expressions = []
             for step in steps:
@@ -89,8 +96,8 @@ class RuleWriter:
     def _made(self, use: SetUse, number: int, name: str, about: object) -> Iterator[Request]:
         """A name of ours, which no other set can have: to choose one the kernel reads all names."""
         target = SetRef(self._family, self._table, name)
-        shape, elements = use.made
-        return nfobjects.put_anonymous(target, shape, number, elements, about)
+        made = use.made
+        return nfobjects.put_anonymous(target, made.shape, number, made.elements, about)
 
 
 def _lookup(use: SetUse, number: int, name: str) -> bytes:

@@ -154,7 +154,7 @@ def _base_chains(
     }
     if facts.is_ipvs:  # what passes through the node is no packet of the node's own
         for place in (_UNTRACKED_OUT, _NORMAL_IN):
-            rules[place.base].append(passes(settings))
+            rules[place.base].insert(0, passes(settings))  # what allowed it early still counts
     if settings.ends_flows:
         rules[_NORMAL_OUT.base].append(ended(settings))
     nodes = set_name(family.version, ALL_HOSTS)

@@ -3,10 +3,12 @@
 It belongs to the network namespace in which it was made, and to one thread.
 """
 
+import re
 from collections.abc import Sequence
 from errno import ERESTART
 from typing import NamedTuple
 
+from tortie.dataplane.nftables.anonymous import CONSTANT
 from tortie.dataplane.nftables.edits import (
     INTERFACE_SETS,
     InterfaceElements,
@@ -38,6 +40,7 @@ from tortie.net import Prefix
 _NETFILTER = 12
 _READ_ATTEMPTS = 10
 _DORMANT = 1
+_CONSTANTS = re.compile(re.escape(CONSTANT.encode()) + rb"[A-Za-z0-9_-]+")  # in a rule's bytes
 _INTERRUPTED = 4  # EINTR
 
 
@@ -144,8 +147,8 @@ class Kernel:
             found = [one for one in map(nfnetlink.parse_table, tables) if one.name == TABLE]
             if found:
                 mirror.exists = not found[0].flags & _DORMANT
-                self._read_chains(family, mirror)
                 self._read_sets(family, mirror, snapshot)
+                self._read_chains(family, mirror)
         return snapshot
 
     def _read_chains(self, family: Family, mirror: TableMirror) -> None:
@@ -156,18 +159,26 @@ class Kernel:
                 if chain.hook is not None:
                     mirror.hooks[ChainName(chain.name)] = chain.hook
         comments: dict[str, list[str]] = {}
+        used: dict[str, set[SetName]] = {}
         for message in self._socket.dump(nfnetlink.get_rules(family.number, TABLE)):
             rule = nfnetlink.parse_rule(message)
             comments.setdefault(rule.chain, []).append(rule.comment)
+            if names := _CONSTANTS.findall(message.payload):
+                used.setdefault(rule.chain, set()).update(SetName(one.decode()) for one in names)
         for name, found in comments.items():
             mirror.chains[ChainName(name)] = tuple(found)
+        mirror.see_users({ChainName(name): frozenset(found) for name, found in used.items()})
 
     def _read_sets(self, family: Family, mirror: TableMirror, snapshot: Snapshot) -> None:
         for message in self._socket.dump(nfnetlink.get_sets(family.number, TABLE)):
             found = nfnetlink.parse_set(message)
             if found.flags & SetFlag.ANONYMOUS:
                 continue
-            name, layout = SetName(found.name), layout_of(found, family)
+            name = SetName(found.name)
+            if name.startswith(CONSTANT):
+                mirror.constants[name] = bool(found.flags & SetFlag.MAP)
+                continue
+            layout = layout_of(found, family)
             mirror.sets[name] = layout
             if layout is None:
                 continue

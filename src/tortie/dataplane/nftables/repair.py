@@ -7,6 +7,7 @@ from tortie.dataplane.nftables.edits import (
     DropChain,
     DropSet,
     Edit,
+    PutTable,
     TableMirror,
 )
 from tortie.dataplane.nftables.kernel import Snapshot
@@ -65,6 +66,8 @@ def strays(
         sets = mirror.sets.keys() - set(_owned_sets(desired, family.version))
         edits: list[Edit] = [DropChain(family, one) for one in sorted(chains)]
         edits += [DropSet(family, one) for one in sorted(sets)]
+        if mirror.leftovers:
+            edits.append(PutTable(family))  # any edit takes them away
         if edits:
             units.append(Unit(f"strays in table {family.nft} calico", tuple(edits)))
     return units

@@ -97,6 +97,13 @@ def put_set(target: SetRef, shape: SetShape, set_id: int, about: object = "") ->
     return _request(_NEW_SET, target.family, names + rest, NLM_F_CREATE, about or target)
 
 
+def put_constant(
+    target: SetRef, shape: SetShape, set_id: int, elements: Sequence[bytes], about: object = ""
+) -> Iterator[Request]:
+    """Make a named set or map that nobody can change while a rule looks into it."""
+    yield from _put_full(target, shape, set_id, elements, SetFlag.CONSTANT, about or target)
+
+
 def delete_set(target: SetRef, about: object = "") -> Request:
     """Delete a set or map that no rule names."""
     names = attribute(1, string(target.table)) + attribute(2, string(target.name))
@@ -110,10 +117,22 @@ def put_anonymous(
 
     Its elements name it by its number only: for a name the kernel reads those of all sets.
     """
-    kind = shape.flags | SetFlag.ANONYMOUS | SetFlag.CONSTANT
+    kind = SetFlag.ANONYMOUS | SetFlag.CONSTANT
+    yield from _put_full(target, shape, set_id, elements, kind, about)
+
+
+def _put_full(
+    target: SetRef,
+    shape: SetShape,
+    set_id: int,
+    elements: Sequence[bytes],
+    kind: SetFlag,
+    about: object,
+) -> Iterator[Request]:
     names = attribute(1, string(target.table)) + attribute(2, string(target.name))
-    rest = attribute(3, be32(kind)) + attribute(10, be32(set_id))
-    size = nfsets.declared(shape, len(elements))
+    rest = attribute(3, be32(shape.flags | kind)) + attribute(10, be32(set_id))
+    most = 2 * len(elements) if shape.is_interval else len(elements)  # a range has an end, too
+    size = nfsets.declared(shape, most)
     flags = NLM_F_CREATE | NLM_F_EXCL
     yield _request(_NEW_SET, target.family, names + rest + size, flags, about)
     numbered = attribute(1, string(target.table)) + attribute(4, be32(set_id))
