@@ -129,7 +129,7 @@ def static_chains(
         ),
         Chain(
             ChainName("cali-OUTPUT"),
-            (clearing(settings.marks.early), *begins, f"-j {TO_HOST}"),
+            (*begins, clearing(settings.marks.early), f"-j {TO_HOST}"),
             RAW,
         ),
         Chain(ChainName("cali-PREROUTING"), tuple(_before_nat(settings)), MANGLE),
