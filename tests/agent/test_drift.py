@@ -181,6 +181,16 @@ def test_a_flush_before_the_first_picture_is_shut(node):
     assert not reaches(client, server, 5001, attempts=1)
 
 
+def test_an_interface_that_somebody_sets_down_is_named_until_it_is_up_again(busy):
+    node, client, server = busy
+    link = min(node.links())
+    run(node, "ip", "link", "set", link, "down")
+    until(lambda: f"interface {link} is down" in str(node.ask("status")["failures"]), "its name")
+    run(node, "ip", "link", "set", link, "up")
+    until(lambda: not node.ask("status")["failures"], "the end of it")
+    until(lambda: reaches(client, server, 5000), "the allowed packets")
+
+
 def test_routes_are_put_back_and_others_are_left_alone(busy):
     node, client, server = busy
     run(node, "ip", "route", "add", "blackhole", "203.0.113.0/24")

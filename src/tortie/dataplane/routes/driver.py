@@ -4,7 +4,7 @@ The kernel drops routes by itself when an interface goes down, often without a w
 is known of an interface's routes ends with each of its events and is looked up anew.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from tortie.dataplane.contract import Applied, Failure
 from tortie.dataplane.routes.desired import DesiredRoutes
@@ -45,6 +45,7 @@ class RouteDriver:
         self._desired = DesiredRoutes(self._settings)
         self.sysctls = Sysctls()  # beside it in the agent, a driver of its own
         self._links: dict[str, Link] = {}  # those that are up, of the names that matter
+        self._down: set[str] = set()  # watched interfaces that are there and set down
         self._holders = Holders()
         self._pending: set[Prefix] = set()
         self._unseen: set[str] = set()  # interfaces to look at
@@ -136,7 +137,14 @@ class RouteDriver:
         except (OSError, ValueError):
             self.close()  # half-read answers and half-known state go with it
             raise
-        return Applied((*self.sysctls.failures, *self._failures.values()))
+        return Applied((*self.sysctls.failures, *self._failures.values(), *self._shut_down()))
+
+    def _shut_down(self) -> Iterator[Failure]:
+        """Workloads whose interface somebody has set down: the kernel took their routes away."""
+        for name in sorted(self._down & self._desired.interfaces.keys()):
+            for owner in self._desired.interfaces[name]:
+                reason = f"interface {name} is down: ip link set {name} up"
+                yield Failure(self.name, str(owner), reason)
 
     def _opened(self) -> tuple[RouteTable, Links]:
         if self._socket is None:
@@ -155,6 +163,7 @@ class RouteDriver:
         watched = self._desired.interfaces.keys() | self._settings.tunnels
         before = self._links
         self._links = {link.name: link for link in found if link.up and link.name in watched}
+        self._down = {link.name for link in found if not link.up and link.name in watched}
         for name in before.keys() | self._links.keys():
             if before.get(name) != self._links.get(name):
                 self._pending |= self._desired.through(name)
@@ -220,8 +229,11 @@ class RouteDriver:
 
     def _learn_link(self, name: str, link: Link | None) -> None:
         before = self._links.pop(name, None)
+        self._down.discard(name)
         if link is not None and link.up:
             self._links[name] = link
+        elif link is not None:
+            self._down.add(name)
         if before != self._links.get(name):
             self._pending |= self._desired.through(name)
 
