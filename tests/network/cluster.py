@@ -102,8 +102,9 @@ class Cluster:
         return self.run(find)
 
     def address(self, pod: str, version: int) -> str:
-        """The address of a pod, or of a host outside, of one IP version."""
-        for host in plan_lab(self.name, self.shape).outside:
+        """The address of a pod, a node or a host outside, of one IP version."""
+        plan = plan_lab(self.name, self.shape)
+        for host in (*plan.nodes, *plan.outside):
             if host.name == pod:
                 return host.text_of(version)
         workload = self.journal.workloads()[f"default/{pod}"]

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -32,6 +33,8 @@ from tortie.linux.neighbours import Neighbours
 from tortie.linux.netlink.rtnetlink import Forwarding, Link
 from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.linux.processes import start_of
+from tortie.linux.routes import Routes
+from tortie.linux.rules import Rules
 from vm.features import missing
 
 pytestmark = pytest.mark.root
@@ -232,6 +235,9 @@ def test_encryption_is_switched_on_and_keys_change_under_traffic(cluster: Cluste
         tell("a node's keys of WireGuard change", stream)
         assert not any(MARK in frame for frame in wire.frames()), "in clear"
         assert carried(cluster, wire, "near") == {"wireguard"}
+        for damage in ("rule del priority 99", "route flush table 1", "-6 rule del priority 99"):
+            _damage(cluster, "node-1", damage)
+            until(lambda: _is_whole(cluster, "node-1"), f"repair of `ip {damage}`")
         with Stream(cluster, "a", "near") as stream:
             wire.frames()
             killed = _kill_wireguard_go(cluster, "node-1")
@@ -244,6 +250,20 @@ def test_encryption_is_switched_on_and_keys_change_under_traffic(cluster: Cluste
             await_carrier(cluster, wire, "vxlan", 4)
             until(lambda: not devices(cluster, "wireguard.cali"), "no device is left")
         tell("WireGuard is switched off", stream)
+
+
+def _damage(cluster: Cluster, node: str, words: str) -> None:
+    place = f"--net={path_of(cluster.namespace(node))}"
+    subprocess.run(["nsenter", place, "ip", *words.split()], check=True)
+
+
+def _is_whole(cluster: Cluster, node: str) -> bool:
+    """Whether rules and tables lead to WireGuard, by the kernel's own word."""
+    with in_namespace(path_of(cluster.namespace(node))), NetlinkSocket() as sock:
+        ruled = all(
+            any(rule.priority == 99 for rule in Rules(sock).list(version)) for version in (4, 6)
+        )
+        return ruled and len(Routes(sock).list(4, table=1)) >= 4
 
 
 def carried_on(cluster: Cluster) -> bool:

@@ -116,6 +116,8 @@ def _look(
     problems = []
     if small.answered_by != named:
         problems.append(f"not reached: {small}")
+    if leg == "outside" and small.seen_as != cluster.address("node-1", version):
+        problems.append(f"not by the node's address, but as {small.seen_as}")
     if found != wanted:
         problems.append(f"carried by {carrier!r}, not {wanted.carrier!r}")
     if full.answered_by != named:

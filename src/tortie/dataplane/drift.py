@@ -128,6 +128,8 @@ class DriftWatch:
 
     def _concerned(self, found: ForeignChange) -> str:
         """The driver whose state it is; "" for none's."""
+        if found.rule is not None:
+            return self._tunnels.tables.get(found.rule.table, "")
         if found.route is None:
             return self._tunnels.devices.get(_interface(found.link), "")
         if found.route.table in self._tunnels.tables:

@@ -1,4 +1,4 @@
-"""What processes do to routes, addresses and neighbours, told as it happens.
+"""What processes do to routes, rules, addresses and neighbours, told as it happens.
 
 What the kernel does by itself (an interface goes, and its routes with it) comes with news of the
 link, and is left out here by a filter in the kernel, as are routes of protocols that nobody asked
@@ -17,15 +17,18 @@ from tortie.linux.netlink.rtaddress import RTM_DELADDR, RTM_NEWADDR, parse_addre
 from tortie.linux.netlink.rtfamily import AF_BRIDGE
 from tortie.linux.netlink.rtneighbour import NUD_PERMANENT, RTM_DELNEIGH, RTM_NEWNEIGH
 from tortie.linux.netlink.rtroute import RTM_DELROUTE, RTM_NEWROUTE, KernelRoute, parse_route
+from tortie.linux.netlink.rtrule import RTM_DELRULE, RTM_NEWRULE, Rule, parse_rule
 from tortie.linux.netlink.socketfilter import FLAGS, PORT, TYPE, Test, in_payload, of_values
 from tortie.linux.netlink.sockets import NETLINK_ROUTE
 from tortie.linux.netlink.wire import NLM_F_REPLACE, MalformedMessage, Message, parse_messages
 
 _NEIGHBOUR_GROUP = 3
+_RULE_GROUPS = (8, 19)  # RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE
 _PROTOCOL = in_payload(5, 1)  # rtm_protocol
 _FAMILY, _STATE = in_payload(0, 1), in_payload(8, 2)  # ndm_family, ndm_state
 _INDEX_AT = slice(4, 8)  # ndm_ifindex
 _ROUTES = (RTM_NEWROUTE, RTM_DELROUTE)
+_RULES = (RTM_NEWRULE, RTM_DELRULE)
 _NEIGHBOURS = (RTM_NEWNEIGH, RTM_DELNEIGH)
 
 
@@ -35,18 +38,20 @@ class What(StrEnum):
     ROUTE = "route"
     ADDRESS = "address"
     NEIGHBOUR = "neighbour"  # forwarding entries, too
+    RULE = "rule"
 
 
 class ForeignChange(NamedTuple):
     """What the socket with this `port` (often its process's number) did on an interface.
 
-    `route` is given for routes; `link` is an interface's index, 0 for a route without one.
+    `route` is given for routes, `rule` for rules; `link` is an interface's index, 0 for none.
     """
 
     port: int
     what: What
     link: int
     route: KernelRoute | None = None
+    rule: Rule | None = None
 
 
 def read_change(message: Message) -> ForeignChange | None:
@@ -55,6 +60,8 @@ def read_change(message: Message) -> ForeignChange | None:
     if kind in _ROUTES:
         route = parse_route(payload)
         return ForeignChange(message.port, What.ROUTE, route.oif, route)
+    if kind in _RULES:
+        return ForeignChange(message.port, What.RULE, 0, rule=parse_rule(payload))
     if kind in (RTM_NEWADDR, RTM_DELADDR):
         return ForeignChange(message.port, What.ADDRESS, parse_address(payload).index)
     if kind in _NEIGHBOURS:
@@ -82,7 +89,7 @@ def _wanted(protocols: Collection[int]) -> list[Test]:
 
 class ForeignMonitor:
     """Calls `handler` with what processes, this one too, do to routes of the given protocols (or
-    put in the place of another route), to addresses and neighbours; `lost` if some was missed.
+    put in the place of another route), to rules, addresses, neighbours; `lost` if some was missed.
     """
 
     def __init__(
@@ -92,7 +99,7 @@ class ForeignMonitor:
         lost: Callable[[], None],
     ) -> None:
         self._handler = handler
-        groups = (*ADDRESS_GROUPS, *ROUTE_GROUPS, _NEIGHBOUR_GROUP)
+        groups = (*ADDRESS_GROUPS, *ROUTE_GROUPS, _NEIGHBOUR_GROUP, *_RULE_GROUPS)
         self._listener = Listener(NETLINK_ROUTE, groups, self._deliver, lost)
         self._listener.set_filter(_wanted(protocols))
 

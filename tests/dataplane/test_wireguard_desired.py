@@ -1,0 +1,135 @@
+"""Peers and ways follow from what is known, whatever the order it came in. No kernel."""
+
+from base64 import b64encode
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tortie.dataplane.wireguard.desired import DesiredWireguard, Way
+from tortie.dataplane.wireguard.settings import WireguardSettings
+from tortie.engine.delta import Delta, Host, Route, RouteKind, WireguardEnd
+from tortie.net import Prefix, parse_network, parse_prefix
+from tortie.policy.program import Endpoint, EndpointId
+
+SETTINGS = WireguardSettings(node="me", run_dir=Path("/nowhere"), enabled=True)
+NODES = ("me", "b", "c")
+BLOCKS = [parse_network(f"10.65.{number}.0/26") for number in range(3)]
+LENT = [parse_network(f"10.65.{number}.9/32") for number in range(3)]
+ENDPOINTS = [EndpointId("WorkloadEndpoint", "ns", name) for name in "xy"]
+
+
+def key(number: int) -> str:
+    return b64encode(bytes([number]) * 32).decode()
+
+
+def host(name: str, number: int, *, takes_part: bool = True) -> Host:
+    address = parse_prefix(f"10.65.{NODES.index(name)}.1")
+    end = WireguardEnd(key(number), address) if takes_part else None
+    return Host(name, parse_prefix(f"172.16.1.{NODES.index(name) + 1}/24"), wireguard=end)
+
+
+def route(destination: Prefix, node: str) -> Route:
+    return Route(destination, RouteKind.PLAIN, 7, node)
+
+
+HOSTS = st.builds(host, st.sampled_from(NODES), st.integers(1, 4), takes_part=st.booleans())
+ROUTES = st.builds(route, st.sampled_from(BLOCKS + LENT), st.sampled_from(NODES[1:]))
+WORKLOADS = st.builds(
+    Endpoint,
+    st.sampled_from(ENDPOINTS),
+    st.just("cali0"),
+    st.lists(st.sampled_from(LENT), max_size=2, unique=True).map(tuple),
+)
+DELTAS = st.builds(
+    Delta,
+    hosts=st.lists(HOSTS, max_size=2).map(lambda found: {one.name: one for one in found}),
+    hosts_removed=st.frozensets(st.sampled_from(NODES), max_size=1),
+    routes=st.lists(ROUTES, max_size=3).map(lambda found: {one.destination: one for one in found}),
+    routes_removed=st.frozensets(st.sampled_from(BLOCKS + LENT), max_size=1),
+    endpoints=st.lists(WORKLOADS, max_size=1).map(lambda found: {one.id: one for one in found}),
+    endpoints_removed=st.frozensets(st.sampled_from(ENDPOINTS), max_size=1),
+).map(
+    lambda delta: Delta(
+        hosts=delta.hosts,
+        hosts_removed=delta.hosts_removed - delta.hosts.keys(),
+        routes=delta.routes,
+        routes_removed=delta.routes_removed - delta.routes.keys(),
+        endpoints=delta.endpoints,
+        endpoints_removed=delta.endpoints_removed - delta.endpoints.keys(),
+    )
+)
+
+
+def whole(deltas: list[Delta]) -> Delta:
+    """The one delta that says what all of these leave."""
+    hosts: dict[str, Host] = {}
+    routes: dict[Prefix, Route] = {}
+    endpoints: dict[EndpointId, Endpoint] = {}
+    for delta in deltas:
+        for gone in delta.hosts_removed:
+            hosts.pop(gone, None)
+        for destination in delta.routes_removed:
+            routes.pop(destination, None)
+        for endpoint_id in delta.endpoints_removed:
+            endpoints.pop(endpoint_id, None)
+        hosts |= delta.hosts
+        routes |= delta.routes
+        endpoints |= delta.endpoints
+    return Delta(hosts=hosts, routes=routes, endpoints=endpoints)
+
+
+@given(st.lists(DELTAS, max_size=6), st.booleans())
+def test_the_order_makes_no_difference_and_every_difference_is_told(
+    deltas: list[Delta], encrypts: bool
+) -> None:
+    settings = WireguardSettings("me", Path("/nowhere"), True, encrypts_hosts=encrypts)
+    step, once = DesiredWireguard(settings), DesiredWireguard(settings)
+    ways: dict[Prefix, Way | None] = {}
+    peers = step.peers()
+    for delta in deltas:
+        before, known = {node: step.peer(node) for node in NODES}, step.destinations()
+        touched = step.fold(delta)
+        for destination in known | step.destinations():
+            now = step.way(destination)
+            assert now == ways.get(destination) or destination in touched.destinations
+            ways[destination] = now
+        assert {node for node in NODES if step.peer(node) != before[node]} <= touched.nodes
+        peers = step.peers()
+    once.fold(whole(deltas))
+    assert (once.peers(), once.own) == (peers, step.own)
+    found = step.destinations() | once.destinations()
+    assert {one: step.way(one) for one in found} == {one: once.way(one) for one in found}
+
+
+def test_a_node_without_a_key_is_no_peer_and_is_left_to_the_main_table() -> None:
+    desired = DesiredWireguard(SETTINGS)
+    desired.fold(
+        Delta(
+            hosts={"me": host("me", 1), "b": host("b", 2), "c": host("c", 3, takes_part=False)},
+            routes={
+                BLOCKS[1]: route(BLOCKS[1], "b"),
+                LENT[1]: route(LENT[1], "c"),
+                BLOCKS[2]: route(BLOCKS[2], "c"),
+            },
+        )
+    )
+    peer = desired.peer("b")
+    assert peer is not None
+    assert peer.allowed == {BLOCKS[1], parse_prefix("10.65.1.1")}
+    assert desired.peer("c") is None
+    assert desired.way(BLOCKS[1]) is Way.DEVICE
+    assert desired.way(LENT[1]) is Way.MAIN  # it lies in the other's block
+    assert desired.way(BLOCKS[2]) is Way.MAIN
+
+
+def test_nodes_are_behind_the_device_only_where_that_is_wanted() -> None:
+    address = parse_prefix("172.16.1.2")
+    for encrypts in (False, True):
+        settings = WireguardSettings("me", Path("/nowhere"), True, encrypts_hosts=encrypts)
+        desired = DesiredWireguard(settings)
+        desired.fold(Delta(hosts={"me": host("me", 1), "b": host("b", 2)}))
+        peer = desired.peer("b")
+        assert peer is not None
+        assert (address in peer.allowed) is encrypts
+        assert (desired.way(address) is Way.DEVICE) is encrypts
