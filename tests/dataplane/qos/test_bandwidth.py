@@ -70,6 +70,7 @@ def settled(driver: QosDriver) -> bool:
     return driver.resync().failed == () and driver.written == before
 
 
+@pytest.mark.vm  # another kernel's queues, too
 @pytest.mark.parametrize(("direction", "held"), [("ingress", 20), ("egress", 30)])
 def test_what_the_bucket_holds_passes_at_once_and_the_rest_waits(
     lab: BandwidthLab, driver: QosDriver, direction: str, held: int
