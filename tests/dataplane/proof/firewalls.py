@@ -1,5 +1,6 @@
 """The three firewalls that hold a node's policy, as tests see them."""
 
+import os
 import subprocess
 from enum import StrEnum
 
@@ -44,6 +45,11 @@ class Firewall(StrEnum):
             return (("nft", "-s", "list", "ruleset"),)
         names = (f"iptables-{self.backend}-save", f"ip6tables-{self.backend}-save")
         return (*((name,) for name in names), ("ipset", "save"))
+
+
+def chosen(*usual: Firewall) -> list[Firewall]:
+    """These, or all of them with TORTIE_EVERY_FIREWALL, which takes minutes more."""
+    return list(Firewall) if os.environ.get("TORTIE_EVERY_FIREWALL") else list(usual)
 
 
 def rules_of(lab: PacketLab, firewall: Firewall) -> str:

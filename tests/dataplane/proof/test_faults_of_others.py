@@ -2,8 +2,8 @@
 notifications, and an object that the firewall refuses. Nothing denied passes, nothing allowed is
 lost, and the end is what a fresh agent makes of it.
 
-Others' damage to rules, sets and routes is in `tests/agent/test_drift.py` and
-`tests/dataplane/iptables/test_iptables_{watch,drift}.py`.
+TORTIE_EVERY_FIREWALL=1: each with each firewall. Others' damage to rules, sets and routes is in
+`tests/agent/test_drift.py` and `tests/dataplane/iptables/test_iptables_{watch,drift}.py`.
 """
 
 import signal
@@ -19,14 +19,13 @@ import pytest
 from agent.test_process import page
 from cni.node import RealNode, until
 from cni.traffic import reaches
-from dataplane.proof.firewalls import Firewall
+from dataplane.proof.firewalls import Firewall, chosen
 from dataplane.proof.nodes import inside, node_of, policy, siege
 from servers.etcd import MISSING, EtcdServer
 from tortie.api import EntityRule, GlobalNetworkPolicy, Rule
 from tortie.datastore.settings import EtcdSettings
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
-every_firewall = pytest.mark.parametrize("firewall", Firewall)
 
 
 @contextmanager
@@ -43,7 +42,7 @@ def full_disk(folder: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-@every_firewall
+@pytest.mark.parametrize("firewall", chosen(Firewall.LEGACY))
 def test_a_full_disk_of_the_log(tmp_path: Path, firewall: Firewall) -> None:
     with full_disk(tmp_path / "full") as log:
         node = node_of(tmp_path, firewall)
@@ -80,7 +79,7 @@ class OnEtcd(RealNode):
 
 
 @pytest.mark.skipif(bool(MISSING), reason=MISSING)
-@every_firewall
+@pytest.mark.parametrize("firewall", chosen(Firewall.NFTABLES))
 def test_a_datastore_that_stands_still_and_then_dies(
     tmp_path: Path, firewall: Firewall, etcd: EtcdServer
 ) -> None:
@@ -109,7 +108,7 @@ def dropped(node: RealNode) -> int:
     return sum(int(line.split()[place]) for line in lines[1:])
 
 
-@every_firewall
+@pytest.mark.parametrize("firewall", chosen(Firewall.NFTABLES))
 def test_notifications_that_are_lost(tmp_path: Path, firewall: Firewall) -> None:
     node = node_of(tmp_path, firewall)
     with siege(node, firewall, 3) as under:
@@ -181,7 +180,7 @@ def opened(name: str, order: float, port: int) -> GlobalNetworkPolicy:
     return policy(name, order, rule)
 
 
-@every_firewall
+@pytest.mark.parametrize("firewall", chosen(Firewall.NFTABLES, Firewall.NFT))
 def test_an_object_that_the_firewall_refuses(tmp_path: Path, firewall: Firewall) -> None:
     node = node_of(tmp_path, firewall, Planted)
     with siege(node, firewall, 4) as under:

@@ -40,6 +40,7 @@ _SOMEBODYS_NAT = (
 )
 
 Change = Callable[[Program], Program]
+Shrinker = Callable[[Program, Callable[[Program], bool]], Program]
 
 
 class Disagreement(NamedTuple):
@@ -63,10 +64,11 @@ class World:
         firewall: Firewall,
         to_host: ToHost = ToHost.DROP,
         rendered_as: Change = lambda program: program,
+        shrunk_by: Shrinker = smallest,
     ) -> None:
         self.lab, self.firewall = lab, firewall
         self.pairs = self.programs = 0
-        self._rendered_as = rendered_as
+        self._rendered_as, self._shrunk_by = rendered_as, shrunk_by
         self._to_host = to_host
         self._settings = NftSettings(
             failsafes=FAILSAFES,
@@ -127,7 +129,7 @@ class World:
 
         if not fails(program):
             return f"{packet} alone fares well; with others it did not. {told(program)}"
-        found = smallest(program, fails)
+        found = self._shrunk_by(program, fails)
         (wrong,) = self.disagreements(found, [packet])
         return self._report(found, wrong)
 
