@@ -42,8 +42,8 @@ from tortie.net import Prefix, parse_network, parse_prefix
 ROUTES = 65_536
 NODES = 500
 SINGLES = 50
-ROUNDS = 3
-STREAM_SECONDS = 1.5
+ROUNDS = 5
+STREAM_SECONDS = 1.0
 PORT = 5_500
 _MODES: tuple[tuple[str, Encap, Mode], ...] = (
     ("none", Encap.NONE, "CrossSubnet"),
@@ -127,35 +127,33 @@ def lab_of(encap: Encap, mode: Mode) -> Iterator[tuple[Lab, Path]]:
 
 def throughput() -> None:
     """Pod to pod in each mode, turn by turn with node to node."""
-    alone = wireguard_alone() if shutil.which("wireguard-go") else None
     for name, encap, mode in _MODES:
-        if encap is Encap.WIREGUARD and alone is None:
+        if encap is Encap.WIREGUARD and shutil.which("wireguard-go") is None:
             continue
-        with lab_of(encap, mode) as (lab, _):
+        with ExitStack() as stack:
+            lab, _ = stack.enter_context(lab_of(encap, mode))
             pods = [lab.journal.workloads()[f"default/p{number}"] for number in (1, 2)]
+            nodes = lab.plan.nodes
             ways = {
-                "pods": (pods[0].netns, pods[1].netns, pods[1].addresses[0]),
-                "underlay": (
-                    lab.plan.nodes[0].namespace,
-                    lab.plan.nodes[1].namespace,
-                    lab.plan.nodes[1].address_text,
-                ),
+                "pod_to_pod": (pods[0].netns, pods[1].netns, pods[1].addresses[0]),
+                "underlay": (nodes[0].namespace, nodes[1].namespace, nodes[1].address_text),
             }
+            if encap is Encap.WIREGUARD:
+                ways["wireguard_go_alone"] = stack.enter_context(wireguard_alone())
             found: dict[str, list[float]] = {way: [] for way in ways}
             for _ in range(ROUNDS):
                 for way, ends in ways.items():
                     found[way].append(stream(*ends))
-        rate = statistics.median(found["pods"])
-        emit(f"{name}.pod_to_pod", rate * 8 / 1e9, "Gbit/s")
-        emit(f"{name}.underlay", statistics.median(found["underlay"]) * 8 / 1e9, "Gbit/s")
-        emit(f"{name}.of_underlay", rate / statistics.median(found["underlay"]), "times")
-        if encap is Encap.WIREGUARD and alone:
-            emit("wireguard_go.alone", alone * 8 / 1e9, "Gbit/s")
-            emit("wireguard.of_wireguard_go", rate / alone, "times")
+        rates = {way: statistics.median(each) for way, each in found.items()}
+        for way, rate in rates.items():
+            emit(f"{name}.{way}", rate * 8 / 1e9, "Gbit/s")
+        beside = "wireguard_go_alone" if encap is Encap.WIREGUARD else "underlay"
+        emit(f"{name}.of_{beside}", rates["pod_to_pod"] / rates[beside], "times")
 
 
-def wireguard_alone() -> float:
-    """wireguard-go between two namespaces, with nothing of ours around it; bytes a second."""
+@contextmanager
+def wireguard_alone() -> Iterator[tuple[str, str, str]]:
+    """wireguard-go between two namespaces, with nothing of ours around it; where to stream."""
     with ExitStack() as stack:
         place = Path(tempfile.mkdtemp(prefix="tb-"))
         stack.callback(shutil.rmtree, place)
@@ -176,7 +174,7 @@ def wireguard_alone() -> float:
                 directory = place / name
                 process.start(directory, "wg0", partial(_is_there, links))
                 stack.callback(process.end, directory, "wg0")
-                other = bytes_of(public_key(keys[1 - number]))
+                other = b64decode(public_key(keys[1 - number]))
                 endpoint = Endpoint(parse_prefix(f"172.16.1.{2 - number}"), 51820)
                 allowed = frozenset({parse_network(f"10.9.0.{2 - number}/32")})
                 peer = PeerChange(other, False, endpoint, None, allowed)
@@ -186,16 +184,11 @@ def wireguard_alone() -> float:
                 links.set_mtu("wg0", 1440)
                 links.add_address("wg0", parse_prefix(f"10.9.0.{number + 1}/24"))
                 links.set_up("wg0")
-        return statistics.median(stream(names[0], names[1], "10.9.0.2") for _ in range(ROUNDS))
+        yield names[0], names[1], "10.9.0.2"
 
 
 def _is_there(links: Links) -> bool:
     return links.find("wg0") is not None
-
-
-def bytes_of(key: str) -> bytes:
-    """A public key as bytes."""
-    return b64decode(key)
 
 
 def joining() -> None:
