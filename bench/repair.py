@@ -1,6 +1,7 @@
 """How long a node stands open after others' damage to its tables and routes. Needs root.
 
-An agent process on a node of its own with 50 workloads, or `python -m bench.repair 200` of them.
+An agent process on a node of its own with 50 workloads, or `python -m bench.repair 200` of them;
+`python -m bench.repair 50 legacy` (or `nft`) has iptables as its firewall.
 Prints a JSON line a figure: {"name", "value", "unit"}: from the end of the damaging command to the
 moment at which the tables are whole again, asked for every millisecond, so that what reading them
 takes is in it.
@@ -25,6 +26,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from cni.node import RealNode
 
+Count = Callable[[], int]  # how many rules of ours there are
+IPTABLES = {"flush_table": "-F", "delete_jump": "-D FORWARD 1", "flush_chain": "-F cali-FORWARD"}
 DAMAGES = {
     "flush_ruleset": "flush ruleset",
     "delete_table": "delete table ip calico",
@@ -40,9 +43,10 @@ def report(name: str, value: float, unit: str = "ms") -> None:
 
 
 @contextmanager
-def node(workloads: int) -> Iterator[RealNode]:
+def node(workloads: int, backend: str) -> Iterator[RealNode]:
+    chosen = {"FELIX_NFTABLESMODE": "Disabled", "FELIX_IPTABLESBACKEND": backend} if backend else {}
     with tempfile.TemporaryDirectory() as folder:
-        made = RealNode(Path(folder), pool="10.77.0.0/20")
+        made = RealNode(Path(folder), pool="10.77.0.0/20", environ=chosen)
         try:
             made.start_ready()
             for number in range(workloads):
@@ -60,14 +64,20 @@ def rules(sock: NetlinkSocket) -> int:
     )
 
 
-def times(made: RealNode, damage: str, sock: NetlinkSocket) -> Iterator[float]:
-    whole = rules(sock)
+def times(made: RealNode, damage: list[str], count: Count) -> Iterator[float]:
+    whole = count()
     for _ in range(ROUNDS):
-        run(made, "nft", damage)
+        run(made, *damage)
         begun = time.perf_counter()
-        until(lambda: rules(sock) == whole)
+        until(lambda: count() == whole)
         yield (time.perf_counter() - begun) * 1000
         time.sleep(1)  # so that it is no quarrel
+
+
+def saved_rules(made: RealNode, backend: str) -> int:
+    """Of IPv4, so that what reading takes is not the most of it."""
+    command = ["nsenter", f"--net={made.netns}", f"iptables-{backend}-save", "-t", "filter"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.count("cali:")
 
 
 def run(made: RealNode, *command: str) -> None:
@@ -82,15 +92,29 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
+def measure(made: RealNode, backend: str) -> None:
+    if backend:
+        begin = [f"iptables-{backend}", "-w"]
+        damages = {name: [*begin, *damage.split()] for name, damage in IPTABLES.items()}
+        report_all(made, damages, lambda: saved_rules(made, backend))
+        return
+    with in_namespace(made.netns):
+        sock = NetlinkSocket(NETLINK_NETFILTER)
+    report_all(made, {name: ["nft", one] for name, one in DAMAGES.items()}, lambda: rules(sock))
+    sock.close()
+
+
+def report_all(made: RealNode, damages: dict[str, list[str]], count: Count) -> None:
+    report("repair_rules", count(), "count")
+    for name, damage in damages.items():
+        report(f"repair_{name}", statistics.median(times(made, damage, count)))
+
+
 def main() -> None:
     workloads = int(sys.argv[1]) if len(sys.argv) > 1 else 50
-    with node(workloads) as made:
-        with in_namespace(made.netns):
-            sock = NetlinkSocket(NETLINK_NETFILTER)
-        report("repair_rules", rules(sock), "count")
-        for name, damage in DAMAGES.items():
-            report(f"repair_{name}", statistics.median(times(made, damage, sock)))
-        sock.close()
+    backend = sys.argv[2] if len(sys.argv) > 2 else ""
+    with node(workloads, backend) as made:
+        measure(made, backend)
 
 
 if __name__ == "__main__":
