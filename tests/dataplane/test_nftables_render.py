@@ -276,7 +276,8 @@ def test_an_interface_is_checked_not_replaced(name: str) -> None:
     ],
 )
 def test_settings_that_cannot_be_used_are_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=f"(?i){next(iter(wrong)).split("_")[0]}"):
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"(?i){name.partition('_')[0]}"):
         NftSettings(**wrong)  # type: ignore[arg-type]
 
 
