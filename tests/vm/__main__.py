@@ -80,30 +80,24 @@ def _marked() -> list[str]:
 
 def _job(tests: list[str]) -> str:
     """A shell script of the guest: pytest as it is run here, by the same Python."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--durations=5"]
-    command += [
-        f"--color={'yes' if sys.stdout.isatty() else 'no'}",
-        "--junit-xml=/run/job/junit.xml",
-    ]
-    passed = [f"{name}={value}" for name, value in os.environ.items() if name.startswith("TORTIE_")]
-    return (
-        shlex.join(["cd", str(CHECKOUT)])
-        + "\n"
-        + shlex.join(
-            [
-                "env",
-                "-",
-                f"PATH={os.environ['PATH']}:/usr/sbin:/sbin",
-                "HOME=/tmp",
-                "LANG=C.UTF-8",
-                "PYTHONDONTWRITEBYTECODE=1",
-                f"{IN_GUEST}=1",
-                *passed,
-                *command,
-                *tests,
-            ]
-        )
-    )
+    environment = {
+        "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin",
+        "HOME": "/run/tmp",
+        "TMPDIR": "/run/tmp",
+        "LANG": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        IN_GUEST: "1",
+        **{name: value for name, value in os.environ.items() if _is_passed(name)},
+    }
+    command = ["env", "-", *(f"{name}={value}" for name, value in environment.items())]
+    command += [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--durations=5"]
+    command += ["--color=yes" if sys.stdout.isatty() else "--color=no"]
+    command += ["--junit-xml=/run/job/junit.xml", *tests]
+    return f"cd {shlex.quote(str(CHECKOUT))}\n{shlex.join(command)}\n"
+
+
+def _is_passed(name: str) -> bool:
+    return name.startswith("TORTIE_") or name == "PYTHONPATH"
 
 
 def _memory() -> int:

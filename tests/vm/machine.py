@@ -24,7 +24,9 @@ MEMORY = 2048  # MiB; a guest takes only what it touches
 LEAST_MEMORY = 512
 ACCEL = "TORTIE_VM_ACCEL"
 # Emulated, safety from processors' faults is dear, and namespaces end slowly by default.
-_KERNEL = "console=ttyS0 quiet panic=-1 mitigations=off rcupdate.rcu_expedited=1 audit=0"
+_KERNEL = (
+    "console=ttyS0 quiet panic=-1 no_timer_check mitigations=off rcupdate.rcu_expedited=1 audit=0"
+)
 _DOWN = b"vm: down"  # what comes after it is the kernel's
 _START = Path(__file__).parent / "guest" / "start"
 _OWN_RUN = "mount -t tmpfs run /run"  # where virtiofsd, also a user's, may write its lock
@@ -132,10 +134,18 @@ def _console(
             if not chunk:
                 break
             seen += chunk
-            until = seen.find(_DOWN) if _DOWN in seen else len(seen)
+            until = _end(seen)
             show(_text(seen[shown:until]))
             shown = until
     return _text(seen)
+
+
+def _end(seen: bytes) -> int:
+    """Where the goodbye begins, or may begin."""
+    last = seen.rfind(b"\n") + 1
+    if _DOWN in seen:
+        return seen.find(_DOWN)
+    return last if _DOWN.startswith(seen[last:]) else len(seen)
 
 
 def _text(console: bytes) -> str:
