@@ -153,21 +153,31 @@ def throughput() -> None:
 
 @contextmanager
 def wireguard_alone() -> Iterator[tuple[str, str, str]]:
-    """wireguard-go between two namespaces, with nothing of ours around it; where to stream."""
+    """wireguard-go between two namespaces, with nothing of ours around it; where to stream.
+
+    They are on a bridge in a third, as a lab's nodes are.
+    """
     with ExitStack() as stack:
         place = Path(tempfile.mkdtemp(prefix="tb-"))
         stack.callback(shutil.rmtree, place)
         names = [f"tortie-bench-wg{number}-{os.getpid()}" for number in (1, 2)]
-        for name in names:
+        bridge = f"tortie-bench-bridge-{os.getpid()}"
+        for name in (bridge, *names):
             namespaces.create_named(name)
             stack.callback(namespaces.delete_named, name)
+        with namespaces.in_namespace(namespaces.path_of(bridge)), NetlinkSocket() as sock:
+            links = Links(sock)
+            links.create_bridge("br0")
+            links.set_up("br0")
+            for number, name in enumerate(names):
+                with open(namespaces.path_of(name)) as far:
+                    links.create_veth(f"port{number}", "eth0", far.fileno())
+                links.set_master(f"port{number}", "br0")
+                links.set_up(f"port{number}")
         keys = [new_key() for _ in names]
         for number, name in enumerate(names):
             with namespaces.in_namespace(namespaces.path_of(name)), NetlinkSocket() as sock:
                 links = Links(sock)
-                if number == 0:
-                    with open(namespaces.path_of(names[1])) as far:
-                        links.create_veth("eth0", "eth0", far.fileno())
                 links.add_address("eth0", parse_prefix(f"172.16.1.{number + 1}/24"))
                 links.set_up("eth0")
                 links.set_up("lo")
