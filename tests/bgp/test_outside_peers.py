@@ -322,6 +322,27 @@ def test_a_cut_link_is_noticed_by_bfd_within_its_time(network: Network) -> None:
     assert "BFD" in until(lambda: node.sessions()[TOR]["reason"])
 
 
+def test_a_router_prefers_the_node_that_has_a_block_over_those_that_pass_it_on(
+    network: Network,
+) -> None:
+    node, router = one_node(network)
+    other = network.node("n2", 2)
+    other.start()
+    network.apply(peer())
+    router.start(tor(second_node()))
+    node.wait_up(TOR, "Mesh_172_16_0_2")
+    other.wait_up(TOR)
+    known = until(lambda: (text := router.known("10.65.1.0/26")).count("[n") == 2 and text)
+    assert "BGP.med: 100" in known
+    assert router.routes()["10.65.1.0/26"]["gateway"] == "172.16.0.1"
+
+
+def second_node() -> str:
+    """The router's session with n2."""
+    text = "protocol bgp" + tor().split("protocol bgp")[1]
+    return text.replace(" n1 ", " n2 ").replace("172.16.0.1 ", "172.16.0.2 ")
+
+
 def test_services_are_announced_where_their_endpoints_are(network: Network) -> None:
     node, router = one_node(network)
     other = network.node("n2", 2)
@@ -351,10 +372,7 @@ def test_services_are_announced_where_their_endpoints_are(network: Network) -> N
         ports: [{port: 80}]
         """,
     )
-    second = (
-        tor().split("protocol bgp")[1].replace(" n1 ", " n2 ").replace("172.16.0.1 ", "172.16.0.2 ")
-    )
-    router.start(tor("protocol bgp" + second))
+    router.start(tor(second_node()))
     node.wait_up(TOR)
     other.wait_up(TOR)
 

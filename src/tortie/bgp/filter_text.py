@@ -16,6 +16,7 @@ from tortie.bgp.words import (
     within,
 )
 
+_PASSED_ON = 100  # the MED of what others told us: outsiders prefer the node that has it
 _DIRECTIONS: tuple[Direction, ...] = ("import", "export")
 
 
@@ -112,7 +113,10 @@ def tell_function(
     yield from _of_workloads(family, workload_prefixes)
     known = [pool.cidr for pool in family.pools if pool.told] + list(family.service_ranges)
     if known:
-        yield f"  if source = RTS_BGP && net ~ {within(known)} then accept;"
+        yield f"  if source = RTS_BGP && net ~ {within(known)} then {{"
+        yield f"    if ! inside then bgp_med = {_PASSED_ON};"
+        yield "    accept;"
+        yield "  }"
     yield "  reject;"
     yield "}"
 

@@ -26,7 +26,7 @@ _CLASSES = {
 }
 _RECOVERY = 15  # seconds that a restarted BIRD waits for peers before it writes to the kernel
 _DEVICES = 5  # seconds between looks at interfaces, should a notification have been lost
-_KERNEL = 10  # seconds between looks at the kernel's routes, likewise
+_KERNEL = 2  # seconds between looks at the kernel's routes, likewise
 
 
 def bird_text(picture: Picture) -> str:

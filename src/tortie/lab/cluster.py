@@ -33,6 +33,8 @@ from tortie.lab.pods import name_of, parties, schedule
 from tortie.lab.processes import end, kill
 from tortie.lab.progress import Progress
 from tortie.lab.served import ensure_relay, keep, servers_of, store_of
+from tortie.lab.tor import await_routes, ensure_router_bgp, router_peers
+from tortie.net import parse_prefix
 
 APPLY_TIMEOUT = nodes.START_TIMEOUT
 _AT_ONCE = 4  # workloads that are being started
@@ -102,6 +104,7 @@ class Lab:
             self._progress.doing(node.name, "agent starts")
             await asyncio.to_thread(nodes.ensure_agent, self.journal, node, self.plan.shape)
             await asyncio.to_thread(nodes.ensure_bgp, self.journal, node, self.plan.shape)
+        await ensure_router_bgp(self.plan, self.journal)
         for host in self.plan.outside:
             await asyncio.to_thread(fabric.ensure_outside, self.plan, host, self.journal)
             await asyncio.to_thread(containers.ensure_host_process, self.journal, host)
@@ -112,6 +115,8 @@ class Lab:
         if not (await self.store.list("IPPool")).resources:
             for pool in default_pools(self.plan.shape):
                 await _ensure(self.store, pool)
+        for peer in router_peers(self.plan):
+            await _ensure(self.store, peer)
 
     async def placed(self, resources: Iterable[Resource]) -> list[Resource]:
         """The resources to apply, with a node for each new Pod that names none.
@@ -173,6 +178,9 @@ class Lab:
         new = [pod for name, pod in pods.items() if name not in kept]
         gate = asyncio.Semaphore(_AT_ONCE)
         await _all(self._start(pod, gate) for pod in new)
+        running = self.journal.workloads()
+        texts = [address for workload in running.values() for address in workload.addresses]
+        await await_routes(self.plan, [parse_prefix(text) for text in texts])
         await self._listen()
         return Changes(tuple(map(name_of, new)), tuple(w.name for w in stale))
 

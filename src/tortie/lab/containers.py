@@ -23,7 +23,7 @@ from tortie.lab.fabric import (
     unroute_workload,
 )
 from tortie.lab.journal import Journal, Workload
-from tortie.lab.plan import Plan, Station, namespace_name
+from tortie.lab.plan import Encap, Plan, Station, namespace_name
 from tortie.lab.processes import end, is_alive, spawn
 from tortie.linux.namespaces import in_namespace, path_of
 from tortie.net import parse_prefix
@@ -59,8 +59,9 @@ def start(plan: Plan, journal: Journal, workload: Workload) -> Workload:
         workload, addresses=_addresses(_plugin(journal, node, workload, "ADD", versions))
     )
     journal.record_workload(started)
-    for address in started.addresses:
-        route_workload(plan, node, parse_prefix(address))
+    if plan.shape.encap is not Encap.BGP:  # the router learns it
+        for address in started.addresses:
+            route_workload(plan, node, parse_prefix(address))
     return started
 
 
@@ -68,8 +69,9 @@ def stop(plan: Plan, journal: Journal, workload: Workload) -> None:
     """Undo `start`, in the reverse order. Raises LabError where the plugin refuses."""
     node = plan.node(workload.node)
     _plugin(journal, node, workload, "DEL", plan.shape.families.versions)
-    for address in workload.addresses:
-        unroute_workload(plan, node, parse_prefix(address))
+    if plan.shape.encap is not Encap.BGP:
+        for address in workload.addresses:
+            unroute_workload(plan, node, parse_prefix(address))
     process = journal.process(role(workload))
     if process is not None:
         end([process])
