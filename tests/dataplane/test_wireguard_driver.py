@@ -14,6 +14,7 @@ import pytest
 
 from tortie.dataplane.routes import RouteDriver, RouteSettings
 from tortie.dataplane.wireguard import Keys, WireguardDriver, WireguardSettings, process, public_key
+from tortie.dataplane.wireguard.kernel import set_threaded
 from tortie.dataplane.wireguard.keys import new_key
 from tortie.engine.delta import Delta, Host, Route, RouteKind, WireguardEnd
 from tortie.linux import namespaces, sysctl
@@ -385,3 +386,46 @@ def test_nodes_themselves_are_encrypted_where_that_is_wanted(
     heard, source = sockets[1].recvfrom(100)
     assert (heard, source[0]) == (SECRET, "172.16.1.1")
     assert not any(SECRET in frame for frame in wire.frames())
+
+
+def test_a_node_without_any_wireguard_says_so_and_publishes_nothing(
+    stack: ExitStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not missing(("wireguard",)):
+        pytest.skip("this kernel has WireGuard")
+    one = stack.enter_context(closing(Node(1, 4, tmp_path)))
+    one.links.create_veth("eth0", "far0")
+    one.underlay()
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with namespaces.in_namespace(one.path):
+        [failure] = one.driver.apply(Delta(hosts={"n1": one.host()})).failed
+    assert "modprobe wireguard" in failure.message
+    assert "install wireguard-go" in failure.message
+    assert one.told == {}
+    assert one.rules() == []
+
+
+def test_an_interface_of_that_name_that_is_somebodys_is_left_alone(
+    stack: ExitStack, tmp_path: Path
+) -> None:
+    one = stack.enter_context(closing(Node(1, 4, tmp_path)))
+    one.links.create_veth("eth0", "far0")
+    one.links.create_bridge("wireguard.cali")
+    one.underlay()
+    with namespaces.in_namespace(one.path):
+        [failure] = one.driver.apply(Delta(hosts={"n1": one.host()})).failed
+    assert "rename it" in failure.message
+    assert one.links.get("wireguard.cali").kind == "bridge"
+
+
+def test_an_ip_version_without_an_address_is_no_failure(stack: ExitStack, tmp_path: Path) -> None:
+    one = stack.enter_context(closing(Node(1, 6, tmp_path)))
+    delta = Delta(hosts={"n1": Host("n1", ipv4=parse_prefix("172.16.1.1/24"))})
+    with namespaces.in_namespace(one.path):
+        assert one.driver.apply(delta).failed == ()
+    assert one.links.find("wg-v6.cali") is None
+
+
+def test_threads_are_not_switched_for_another_namespaces_device() -> None:
+    assert not set_threaded("lo", 1 << 20, True)
+    assert set_threaded("lo", 1 << 20, False)

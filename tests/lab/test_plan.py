@@ -3,7 +3,7 @@
 import pytest
 
 from tortie.lab.errors import LabError
-from tortie.lab.plan import MOST_NODES, plan_lab
+from tortie.lab.plan import MOST_NODES, Encap, Families, plan_lab, shape_of
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,30 @@ def test_an_impossible_number_of_nodes_is_refused(count: int) -> None:
 def test_an_unknown_node_is_refused_with_the_names_that_there_are() -> None:
     with pytest.raises(LabError, match="no node 'node-9': there are node-1, node-2"):
         plan_lab("lab", 2).node("node-9")
+
+
+@pytest.mark.parametrize(
+    ("families", "versions"),
+    [(Families.IPV4, [4]), (Families.IPV6, [6]), (Families.DUAL, [4, 6])],
+)
+def test_everybody_has_an_address_of_each_ip_version(
+    families: Families, versions: list[int]
+) -> None:
+    plan = plan_lab("lab", shape_of(3, families=families))
+    for station in (*plan.nodes, *plan.outside):
+        assert [address.version for address in station.addresses] == versions
+        for version in (4, 6):
+            assert bool(station.text_of(version)) is (version in versions)
+            gateway = station.subnet.gateway_of(version)
+            assert (gateway is not None) is (version in versions)
+
+
+def test_nodes_that_are_added_go_where_fewer_are_and_move_nobody() -> None:
+    small, grown = shape_of(3), shape_of(3).grown(6)
+    assert (small.placement, grown.placement) == ("aab", "aabbab")
+    assert plan_lab("lab", grown).nodes[:3] == plan_lab("lab", small).nodes
+
+
+def test_ipip_is_not_for_ipv6_alone() -> None:
+    with pytest.raises(LabError, match="IPIP carries IPv4 only"):
+        shape_of(3, Encap.IPIP, families=Families.IPV6)

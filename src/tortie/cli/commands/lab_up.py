@@ -37,13 +37,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--nodes", type=int, metavar="N", help=f"default: {DEFAULT_NODES}")
     add_name_option(parser)
     parser.add_argument(
-        "--encap", choices=list(Encap), type=Encap, help="how packets travel (default: vxlan)"
+        "--encap", choices=[one.value for one in Encap], help="how packets travel (default: vxlan)"
     )
     parser.add_argument(
         "--mode", choices=("CrossSubnet", "Always"), help="of the tunnel (default: CrossSubnet)"
     )
     parser.add_argument(
-        "--ip", choices=list(Families), type=Families, help="IP versions (default: 4)"
+        "--ip", choices=[one.value for one in Families], help="IP versions (default: 4)"
     )
     group = parser.add_argument_group("datastore", "of its own, unless one is named here")
     configuration.add_datastore_options(group, "an embedded one of the lab's own")
@@ -76,9 +76,9 @@ def _shape(options: argparse.Namespace, journal: Journal) -> Shape:
     nodes = found.nodes if options.nodes is None else options.nodes
     wanted = shape_of(
         nodes,
-        options.encap or found.encap,
+        Encap(options.encap or found.encap),
         options.mode or found.mode,
-        options.ip or found.families,
+        Families(options.ip or found.families),
     )
     return journal.create(wanted) if journal.exists else wanted
 
