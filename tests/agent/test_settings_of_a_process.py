@@ -1,8 +1,10 @@
 """An agent's settings from a real datastore: who wins, what takes effect when, what is refused."""
 
+import json
 import os
 import sqlite3
 import subprocess
+import sys
 
 import msgspec
 import pytest
@@ -15,6 +17,7 @@ from tortie.api.calico.felix.dataplane import ProtoPort
 from tortie.api.calico.felix_configuration import FelixConfiguration, FelixConfigurationSpec
 from tortie.api.calico.host_endpoint import HostEndpoint, HostEndpointSpec
 from tortie.datastore import AlreadyExists
+from tortie.kubernetes import interface_name
 
 pytestmark = pytest.mark.root
 
@@ -253,3 +256,53 @@ async def _labelled(store):
     there = await store.get(Key("Node", "", "n1"))
     metadata = msgspec.structs.replace(there.metadata, labels={"zone": "a"})
     await store.update(msgspec.structs.replace(there, metadata=metadata))
+
+
+def show(node, *options):
+    """What `tortie node settings` says of this agent."""
+    command = [sys.executable, "-m", "tortie.cli", "node", "settings"]
+    return subprocess.run(
+        [*command, "--run-dir", str(node.run_dir), *options],
+        capture_output=True,
+        text=True,
+        timeout=BOUND,
+        check=False,
+    )
+
+
+def test_a_command_shows_the_settings_in_force_and_who_set_each(node):
+    absent = show(node)
+    assert absent.returncode == 1
+    assert "is `tortie agent` running" in absent.stderr
+    node.environ["FELIX_LOGPREFIX"] = "ours"
+    node.start_ready()
+    node.applied(say(node, felix(vxlan_mtu=1400, usage_reporting_enabled=False)))
+    shown = show(node)
+    assert shown.returncode == 0, shown.stderr
+    rows = {line.split()[0]: line for line in shown.stdout.splitlines()[1:]}
+    assert "ours" in rows["LogPrefix"]
+    assert "the environment" in rows["LogPrefix"]
+    assert "FelixConfiguration(default)" in rows["VXLANMTU"]
+    assert rows["UsageReportingEnabled"].endswith("not used")
+    assert "NATPortRange" not in rows
+    found = {one["name"]: one for one in json.loads(show(node, "-o", "json").stdout)["settings"]}
+    assert found["VXLANMTU"]["value"] == "1400"
+    assert found["NATPortRange"] == {
+        "name": "NATPortRange",
+        "value": "",
+        "set_by": "the default",
+        "is_set": False,
+        "takes_effect": "at once",
+    }
+    assert "EtcdKeyFile" not in found  # others read it
+
+
+def test_an_interface_prefix_names_new_workloads(node):
+    node.environ["FELIX_INTERFACEPREFIX"] = "tap,cali"
+    node.start_ready()
+    client, server = node.attach("client", app="client"), node.attach("server", app="server")
+    node.applied(node.put(only_port(5000)))
+    assert reaches(client, server, 5000)
+    assert not reaches(client, server, 5001, attempts=1)
+    assert interface_name("default", "client", "tap") in node.ruleset()
+    assert not node.links()  # that begin with cali

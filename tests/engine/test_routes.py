@@ -36,6 +36,7 @@ from tortie.engine.delta import (
     WireguardEnd,
 )
 from tortie.engine.nodes import vtep_mac
+from tortie.kubernetes import interface_name
 from tortie.net import format_address, parse_network
 
 ADDRESSES = {"n1": "172.16.1.1/24", "n2": "172.16.1.2/24", "n3": "172.16.2.3/24"}
@@ -380,3 +381,46 @@ def test_a_floating_address_of_another_nodes_workload_is_reached_as_one_that_the
     gone = wep("n2").key
     state.fold(engine.apply([(gone, None)]))
     assert state.routes == {}
+
+
+def test_settings_force_tunnels_on_and_off_whatever_pools_ask_for() -> None:
+    engine = Engine("n1")
+    both = [(one.key, one) for one in (node("n1"), node("n2"), pool("Always"))]
+    asked = engine.apply(both)
+    assert asked.encapsulation == Encapsulation(vxlan=True)
+    assert asked.local_vtep is not None
+    engine.force_tunnels(ipip=True, vxlan=False)
+    forced = engine.apply([])
+    assert forced.encapsulation == Encapsulation(ipip=True)
+    assert forced.local_vtep == (None,)
+    engine.force_tunnels(ipip=None, vxlan=None)
+    back = engine.apply([])
+    assert (back.encapsulation, back.local_vtep) == (asked.encapsulation, asked.local_vtep)
+
+
+def test_nodes_outside_the_cluster_count_as_nodes_while_they_are_listed() -> None:
+    outside = parse_network("192.0.2.0/24")
+    engine = Engine("n1", external_nodes=[outside])
+    state = NodeState()
+    state.fold(engine.apply([(node("n1").key, node("n1"))]))
+    assert outside in state.sets[ALL_HOSTS].members
+    engine.accept_tunnels_of([])
+    state.fold(engine.apply([]))
+    assert outside not in state.sets[ALL_HOSTS].members
+    assert state.sets[ALL_HOSTS].members
+
+
+@pytest.mark.parametrize(("prefix", "expected"), [("cali", "cali"), ("tap", "tap")])
+def test_a_pod_s_interface_is_named_by_this_node_s_prefix(prefix: str, expected: str) -> None:
+    spec = WorkloadEndpointSpec(
+        node="n1",
+        orchestrator="k8s",
+        pod="web",
+        endpoint="eth0",
+        interface_name=interface_name("shop", "web"),
+        ip_networks=("10.65.0.9/32",),
+    )
+    pod = WorkloadEndpoint(metadata=ObjectMeta(name="n1-k8s-web-eth0", namespace="shop"), spec=spec)
+    delta = Engine("n1", interface_prefix=prefix).apply([(pod.key, pod)])
+    (found,) = delta.endpoints.values()
+    assert found.interface == interface_name("shop", "web", expected)

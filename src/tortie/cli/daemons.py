@@ -40,6 +40,7 @@ from tortie.cni.server import CniServer
 from tortie.daemon.log import configure_logs
 from tortie.daemon.sinks import Sink, file_sink, syslog_sink
 from tortie.dataplane.drift import Drift
+from tortie.dataplane.policy.node import is_excluded
 from tortie.datastore import Datastore, DatastoreError, open_datastore
 from tortie.datastore.initialize import initialize_in_time
 from tortie.engine.configuration import unused
@@ -348,10 +349,13 @@ class _Node:
                 self._agent.resync()
 
     def _address_event(self, index: int) -> None:
-        """Of a workload's interface it is no news: those have only what the kernel gives them."""
+        """Of a workload's interface it is no news: those have only what the kernel gives them. And
+        kube-proxy may give thousands to its own.
+        """
         with suppress(OSError):  # the interface is gone: that is news of its own
             name = socket.if_indextoname(index)
-            if not name.startswith(self._workload_prefixes):
+            is_theirs = is_excluded(name, self._agent.config.interface_exclude)
+            if not (is_theirs or name.startswith(self._workload_prefixes)):
                 self._agent.link_changed(name, "address")
 
     def _drifted(self, drift: Drift) -> None:

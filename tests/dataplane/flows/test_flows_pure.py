@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Set
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -17,7 +17,7 @@ from tortie.policy import Packet, Program, evaluate
 from tortie.policy.packet import Path
 from tortie.policy.program import EndpointId, HostEndpoint, PolicyId, SetId
 
-PACKETS = [one for one in every_packet() if one.source_endpoint or one.destination_endpoint]
+PACKETS = [one for one in every_packet() if one.source_endpoint or one.destination_endpoint][::5]
 NODE = (4, 0x0A000001)
 HOST = EndpointId("HostEndpoint", "", "eth0")
 
@@ -93,10 +93,11 @@ def denied(program: Program) -> set[int]:
     return {place for place, one in enumerate(PACKETS) if not evaluate(program, one).allowed}
 
 
+@settings(max_examples=25)
 @given(programs())
 def test_a_connection_is_judged_as_the_packet_that_began_it(program: Program) -> None:
     around = ends(known(program).workloads)
-    for packet in PACKETS[::7]:
+    for packet in PACKETS:
         owned = replace(
             packet,
             source_endpoint=around.workloads.get((packet.version, packet.source)),
@@ -107,6 +108,7 @@ def test_a_connection_is_judged_as_the_packet_that_began_it(program: Program) ->
             assert is_denied(flow_of(packet), program, around) is expected
 
 
+@settings(max_examples=25)
 @given(programs(), programs())
 def test_whatever_becomes_denied_is_concerned(old: Program, new: Program) -> None:
     concerned, concern = known(old), Concern()
@@ -121,6 +123,7 @@ def test_whatever_becomes_denied_is_concerned(old: Program, new: Program) -> Non
         assert is_gone or is_new or concern.addresses & ends_of
 
 
+@settings(max_examples=25)
 @given(programs())
 def test_nothing_is_concerned_by_what_is_new_or_the_same(program: Program) -> None:
     concerned, concern = Concerned(), Concern()
@@ -130,6 +133,7 @@ def test_nothing_is_concerned_by_what_is_new_or_the_same(program: Program) -> No
     assert not concern
 
 
+@settings(max_examples=25)
 @given(programs(), st.sampled_from(ENDPOINTS))
 def test_what_left_is_concerned_no_more(program: Program, gone: EndpointId) -> None:
     concerned = known(program)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -58,23 +59,26 @@ def own_addresses(
     addresses: Addresses, family: Family, settings: PolicySettings
 ) -> tuple[Prefix, ...]:
     """The node's own addresses, without those that it has for services' or workloads' sake."""
-    patterns = tuple(_pattern(one) for one in settings.excluded_interfaces)
     found = {
         Prefix.single(one.version, one.address)
         for name, held in addresses.items()
-        if name != IPVS_DEVICE and not settings.guards(name) and not _is_any(name, patterns)
+        if name != IPVS_DEVICE
+        and not settings.guards(name)
+        and not is_excluded(name, settings.excluded_interfaces)
         for one in held
         if one.version == family.version
     }
     return tuple(sorted(found))
 
 
+def is_excluded(name: str, excluded: Iterable[str]) -> bool:
+    """InterfaceExclude: an interface whose state does not matter."""
+    return any(_pattern(one).search(name) for one in excluded)
+
+
+@lru_cache(maxsize=64)
 def _pattern(text: str) -> re.Pattern[str]:
-    """InterfaceExclude: a name, or a regular expression between slashes."""
+    """A name, or a regular expression between slashes."""
     if len(text) > 1 and text.startswith("/") and text.endswith("/"):
         return re.compile(text[1:-1])
     return re.compile(rf"^{re.escape(text)}$")
-
-
-def _is_any(name: str, patterns: Iterable[re.Pattern[str]]) -> bool:
-    return any(one.search(name) for one in patterns)
