@@ -113,10 +113,11 @@ class Machine:
 class Node(Machine):
     """A machine with `tortie bgp`."""
 
-    def start(self, **environ: str) -> None:
+    def start(self, datastore: str = "", **environ: str) -> None:
         """Start the daemon, in the place of one that was ended."""
+        datastore = datastore or f"sqlite:{self.network.store}"
         command = [sys.executable, "-m", "tortie.cli", "bgp", "--node", self.name]
-        command += ["--run-dir", str(self.folder), "--datastore", f"sqlite:{self.network.store}"]
+        command += ["--run-dir", str(self.folder), "--datastore", datastore]
         with (self.folder / "log").open("ab") as log:
             self.daemon = subprocess.Popen(
                 self.command(*command),

@@ -1,12 +1,14 @@
 """Nodes that speak with each other: real daemons, real BIRDs, the kernel's routes."""
 
+import json
 import os
 import signal
 import subprocess
+import sys
 
 import pytest
 
-from bgp.network import Network, Node, until
+from bgp.network import Machine, Network, Node, until
 
 pytestmark = pytest.mark.root
 
@@ -114,3 +116,78 @@ def test_a_stopped_daemon_ends_bird_and_the_routes_stay(network: Network) -> Non
     assert first.bird_process() == 0
     assert "10.65.2.0/26" in first.routes()
     assert "10.65.1.0/26" in second.routes()
+
+
+def test_a_fanout_server_may_follow_the_datastore_for_the_daemon(network: Network) -> None:
+    network.apply(POOLS)
+    first, second = network.node("n1", 1), network.node("n2", 2)
+    network.block("n2", "10.65.2.0/26")
+    server = [sys.executable, "-m", "tortie.cli", "fanout"]
+    environment = {**os.environ, "TYPHA_HEALTHENABLED": "false", "TYPHA_SERVERHOST": "127.0.0.1"}
+    command = first.command(*server, "--datastore", f"sqlite:{network.store}")
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as fanout:
+        try:
+            first.start(FELIX_TYPHAADDR="127.0.0.1:5473")
+            second.start()
+            first.wait_up("Mesh_172_16_0_2")
+            until(lambda: "10.65.2.0/26" in first.routes())
+        finally:
+            fanout.kill()
+    network.block("n1", "10.65.1.0/26")  # unheard, now that the server is gone
+    first.wait_up("Mesh_172_16_0_2")
+    assert "10.65.2.0/26" in first.routes()
+
+
+def test_a_workload_may_be_a_peer_and_tells_what_a_filter_accepts(network: Network) -> None:
+    """A workload with a BIRD of its own, behind a link of the node's."""
+    network.apply(POOLS)
+    node = network.node("n1", 1)
+    vm = network.router("vm", 77)  # its link to the switch stays without use
+    node.ip(f"link add calivm type veth peer name eth9 netns {vm.namespace}")
+    node.ip("link set calivm up")
+    node.ip("route add 10.65.1.9/32 dev calivm metric 1024")
+    vm.ip("addr add 10.65.1.9/32 dev eth9")
+    vm.ip("link set eth9 up")
+    vm.ip("link set eth0 down")
+    vm.ip("route add 172.16.0.1/32 dev eth9 scope link")
+    node.ip(f"neigh add 10.65.1.9 lladdr {mac(vm, 'eth9')} dev calivm")
+    vm.ip(f"neigh add 172.16.0.1 lladdr {mac(node, 'calivm')} dev eth9")
+    network.apply(
+        """
+        apiVersion: projectcalico.org/v3
+        kind: WorkloadEndpoint
+        metadata: {name: n1-k8s-vm-eth0, namespace: shop, labels: {speaks: bgp}}
+        spec: {node: n1, orchestrator: k8s, pod: vm, endpoint: eth0, interfaceName: calivm,
+               ipNetworks: [10.65.1.9/32]}
+        ---
+        apiVersion: projectcalico.org/v3
+        kind: BGPFilter
+        metadata: {name: of-workloads}
+        spec:
+          importV4: [{action: Accept, cidr: 10.99.0.0/16, matchOperator: In}]
+        ---
+        apiVersion: projectcalico.org/v3
+        kind: BGPPeer
+        metadata: {name: workloads}
+        spec: {localWorkloadSelector: "speaks == 'bgp'", asNumber: 65009, filters: [of-workloads]}
+        """
+    )
+    vm.start(
+        """
+        protocol static s4 { ipv4; route 10.99.1.0/24 blackhole; route 10.98.1.0/24 blackhole; }
+        protocol bgp n1 { local 10.65.1.9 as 65009; neighbor 172.16.0.1 as 64512; multihop;
+          connect delay time 1; connect retry time 2;
+          ipv4 { import all; export where source = RTS_STATIC; }; }
+        """
+    )
+    node.start()
+    node.wait_up("Global_10_65_1_9")
+    until(lambda: node.routes().get("10.99.1.0/24", {}).get("gateway") == "10.65.1.9")
+    assert "10.98.1.0/24" not in node.routes()
+    assert node.sessions()["Global_10_65_1_9"]["exported"] == 0
+
+
+def mac(machine: Machine, link: str) -> str:
+    """The address of a link."""
+    found: str = json.loads(machine.ip(f"-j link show {link}"))[0]["address"]
+    return found

@@ -1,0 +1,127 @@
+"""Passwords from files and from the Kubernetes API: what is read, what is kept, what is refused."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from servers.kube import KubeServer
+from tortie.bgp.peers import MISSING, SecretRef
+from tortie.bgp.secrets import (
+    FileSecrets,
+    HoldsSecrets,
+    KubernetesSecrets,
+    SecretKeeper,
+    SourceAway,
+)
+from tortie.bgp.words import Password
+from tortie.datastore.kubernetes.store import KubernetesDatastore
+
+TOR = SecretRef("bgp", "tor")
+
+
+def test_a_file_is_a_key_of_a_secret(tmp_path: Path) -> None:
+    (tmp_path / "bgp").mkdir()
+    (tmp_path / "bgp" / "tor").write_bytes(b"hush")
+    source = FileSecrets(str(tmp_path))
+    assert asyncio.run(source.read(TOR)) == b"hush"
+    assert asyncio.run(source.read(SecretRef("bgp", "other"))) is None
+
+
+@pytest.mark.parametrize(
+    "ref",
+    [
+        SecretRef("..", "outside"),
+        SecretRef(".", "outside"),
+        SecretRef("bgp/..", "tor"),
+        SecretRef("bgp", "../../outside"),
+        SecretRef("", "tor"),
+        SecretRef("bgp", ""),
+        SecretRef("bgp", "a\x00b"),
+    ],
+)
+def test_no_name_leads_out_of_the_folder(tmp_path: Path, ref: SecretRef) -> None:
+    (tmp_path / "outside").write_bytes(b"not yours")
+    folder = tmp_path / "secrets"
+    (folder / "bgp").mkdir(parents=True)
+    assert asyncio.run(FileSecrets(str(folder)).read(ref)) is None
+
+
+class _Source:
+    """Answers what it is told to; no file can be away and back at will."""
+
+    def __init__(self) -> None:
+        self.answer: bytes | Exception | None = b"one"
+
+    async def read(self, wanted: SecretRef) -> bytes | None:
+        del wanted
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def test_a_known_password_outlives_its_source_but_not_its_deletion() -> None:
+    async def story() -> None:
+        source = _Source()
+        keeper = SecretKeeper(source)
+        assert await keeper.look({TOR})
+        assert keeper.passwords == {TOR: Password(b"one")}
+        source.answer = SourceAway("the API server is away")
+        assert not await keeper.look({TOR})
+        assert (keeper.passwords, keeper.away) == ({TOR: Password(b"one")}, "")
+        source.answer = None
+        assert await keeper.look({TOR})
+        assert keeper.passwords == {TOR: MISSING}
+        assert await keeper.look(())
+        assert keeper.passwords == {}
+
+    asyncio.run(story())
+
+
+def test_a_password_that_was_never_known_is_away_not_missing() -> None:
+    async def story() -> None:
+        source = _Source()
+        source.answer = SourceAway("the API server is away")
+        keeper = SecretKeeper(source)
+        await keeper.look({TOR})
+        assert "the API server is away" in keeper.away
+        source.answer = b"one"
+        assert await keeper.look({TOR})
+        assert keeper.away == ""
+
+    asyncio.run(story())
+
+
+def test_a_password_that_can_not_be_used_is_said_without_it() -> None:
+    async def story() -> None:
+        source = _Source()
+        source.answer = b'my "secret"\nwords'
+        keeper = SecretKeeper(source)
+        await keeper.look({TOR})
+        assert "secret" not in str(keeper.passwords[TOR])
+
+    asyncio.run(story())
+
+
+def test_secrets_of_the_kubernetes_api_are_read_by_name(kube: KubeServer) -> None:
+    kube.api.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "bgp", "namespace": "kube-system"},
+            "stringData": {"tor": "hush"},
+        }
+    )
+
+    async def story() -> None:
+        store = await KubernetesDatastore.open(kube.client())
+        assert isinstance(store, HoldsSecrets)
+        source = KubernetesSecrets(store, "kube-system")
+        assert await source.read(TOR) == b"hush"
+        assert await source.read(SecretRef("bgp", "other")) is None
+        assert await source.read(SecretRef("none", "tor")) is None
+        with pytest.raises(SourceAway):
+            await source.read(SecretRef("..", "tor"))
+        await store.close()
+
+    asyncio.run(story())
