@@ -3,14 +3,16 @@
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
 from tortie.dataplane.routes import RouteDriver
 from tortie.dataplane.tunnels import VXLAN_V6, VxlanDriver, VxlanSettings
 from tortie.engine.delta import Delta, Route, RouteKind, Vtep
-from tortie.linux import namespaces
+from tortie.linux import namespaces, sysctl
 from tortie.linux.ethtool import offloads_checksums
 from tortie.linux.links import Links
 from tortie.linux.neighbours import Neighbours
@@ -44,6 +46,8 @@ class Node:
         self.path = namespaces.create_named(self.name)
         with namespaces.in_namespace(self.path):
             self.socket = NetlinkSocket()
+            for name in ("all", "default"):  # else IPv6 waits a second or two for a quarrel
+                sysctl.write(sysctl.interface(6, name, "accept_dad"), "0")
         self.links, self.neighbours = Links(self.socket), Neighbours(self.socket)
         self.tunnels, self.routes = VxlanDriver(), RouteDriver()
 
@@ -51,6 +55,12 @@ class Node:
         self.links.add_address("eth0", parse_prefix(f"172.16.1.{self.number}/24"))
         self.links.set_up("eth0")
         self.links.set_up("lo")
+
+    def wait_running(self) -> None:
+        deadline = time.monotonic() + 20
+        while not self.links.get("eth0").running:
+            assert time.monotonic() < deadline, "eth0 does not run"
+            time.sleep(0.005)
 
     def entries(self) -> tuple[dict[str, str], dict[str, str]]:
         """What the device holds: MAC → underlay address, tunnel address → MAC."""
@@ -75,6 +85,8 @@ def nodes() -> Iterator[tuple[Node, Node]]:
                 one.links.create_veth("eth0", "eth0", far.fileno(), mtu=1450)
             one.address()
             two.address()
+            for node in (one, two):
+                node.wait_running()
             yield one, two
         finally:
             two.close()
@@ -122,10 +134,17 @@ def bound(node: Node, address: str) -> socket.socket:
 
 def ask(client: socket.socket, server: socket.socket, text: bytes) -> tuple[bytes, str]:
     """Send there and back; returns what came back and the source that the server saw."""
-    client.sendto(text, server.getsockname())
-    heard, source = server.recvfrom(65536)
-    server.sendto(heard.upper(), source)
-    return client.recv(65536), str(source[0])
+    heard, source = b"", ("", 0)
+    for sock in (client, server):
+        sock.settimeout(1)
+    for _ in range(10):  # while neighbours are asked for a packet may be lost
+        with suppress(TimeoutError):
+            client.sendto(text, server.getsockname())
+            while heard != text:
+                heard, source = server.recvfrom(65536)
+            server.sendto(heard.upper(), source)
+            return client.recv(65536), str(source[0])
+    raise TimeoutError("nothing came through")
 
 
 def test_packets_cross_the_tunnel_both_ways(nodes: tuple[Node, Node]) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -50,6 +50,8 @@ class Node:
         self.path = namespaces.create_named(self.name)
         with namespaces.in_namespace(self.path):
             self.socket = NetlinkSocket()
+            for name in ("all", "default"):  # else IPv6 waits a second or two for a quarrel
+                sysctl.write(sysctl.interface(6, name, "accept_dad"), "0")
         self.links, self.routes_in_kernel = Links(self.socket), Routes(self.socket)
         self.settings = WireguardSettings(
             node=self.label,
@@ -153,6 +155,8 @@ def pair(
         one.links.create_veth("eth0", "eth0", far.fileno())
     for node in (one, two):
         node.underlay()
+    for node in (one, two):
+        until(lambda node=node: node.links.get("eth0").running, "underlay")
         node.apply(Delta(hosts={node.label: node.host()}))  # its device: now it can publish a key
     return one, two
 
@@ -194,6 +198,26 @@ def until(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.01)
 
 
+def meet(client: socket.socket, server: socket.socket) -> None:
+    """Return once a packet goes both ways: the first may be lost while neighbours are asked for."""
+    patience, deadline = client.gettimeout(), time.monotonic() + 20
+    for sock in (client, server):
+        sock.settimeout(0.2)
+    while True:
+        assert time.monotonic() < deadline, "they don't meet"
+        with suppress(TimeoutError):
+            client.sendto(b"meet", server.getsockname())
+            server.recv(100)
+            server.sendto(b"met", client.getsockname())
+            client.recv(100)
+            break
+    for sock in (client, server):
+        with suppress(TimeoutError):
+            while True:  # what came late
+                sock.recv(100)
+        sock.settimeout(patience)
+
+
 SECRET = b"nobody on the wire may read this"
 
 
@@ -204,6 +228,7 @@ def test_what_goes_between_workloads_is_never_in_clear(
     one, two = connected(stack, tmp_path, version)
     wires = [Wire(node, stack) for node in (one, two)]
     client, server = one.udp(stack), two.udp(stack)
+    meet(client, server)
     for number in range(50):
         client.sendto(SECRET + b"%d" % number, (two.pod, 7000))
         assert server.recv(100) == SECRET + b"%d" % number
@@ -221,6 +246,7 @@ def test_without_its_device_nothing_leaves_in_clear_and_it_comes_back(
     one, two = connected(stack, tmp_path)
     wire = Wire(one, stack)
     client, server = one.udp(stack), two.udp(stack)
+    meet(client, server)
     one.links.delete(one.settings.device)
     for _ in range(20):
         with pytest.raises(OSError, match=r"[Ii]nvalid|unreachable"):
@@ -228,6 +254,7 @@ def test_without_its_device_nothing_leaves_in_clear_and_it_comes_back(
     assert not any(SECRET in frame for frame in wire.frames())
     with namespaces.in_namespace(one.path):
         assert one.driver.link_changed(one.settings.device, "gone").failed == ()
+    meet(client, server)
     client.sendto(SECRET, (two.pod, 7000))
     assert server.recv(100) == SECRET
     assert not any(SECRET in frame for frame in wire.frames())
@@ -243,6 +270,7 @@ def test_a_node_that_takes_no_part_is_reached_in_clear(stack: ExitStack, tmp_pat
         two.driver.resync()
         two.routes.apply(Delta(routes={one.block: one.route()}))
     client, server = one.udp(stack), two.udp(stack)
+    meet(client, server)
     client.sendto(b"clear", (two.pod, 7000))
     assert server.recv(100) == b"clear"
 
@@ -264,8 +292,7 @@ def test_a_borrowed_address_stays_here_although_its_block_is_elsewhere(
 def test_a_new_agent_adopts_everything_and_writes_nothing(stack: ExitStack, tmp_path: Path) -> None:
     one, two = connected(stack, tmp_path)
     client, server = one.udp(stack), two.udp(stack)
-    client.sendto(b"x", (two.pod, 7000))
-    assert server.recv(10) == b"x"
+    meet(client, server)
     again = stack.enter_context(closing(WireguardDriver(one.settings)))
     again.fold(
         Delta(
@@ -311,6 +338,7 @@ def test_a_new_key_is_used_from_when_it_is_published_and_loses_next_to_nothing(
 ) -> None:
     one, two = connected(stack, tmp_path)
     client, server = one.udp(stack), two.udp(stack)
+    meet(client, server)
     server.settimeout(0.05)
     before = one.told[4]
 
@@ -324,7 +352,6 @@ def test_a_new_key_is_used_from_when_it_is_published_and_loses_next_to_nothing(
                 continue
         return got
 
-    send(0, 5)
     renewed = Keys(one.settings.keys_file).rotate()
     assert renewed != before
     for node in (two, one):  # as both see the Node
@@ -382,6 +409,7 @@ def test_nodes_themselves_are_encrypted_where_that_is_wanted(
         made.settimeout(10)
         made.bind((node.main.partition("/")[0], 7001))
         sockets.append(made)
+    meet(*sockets)
     sockets[0].sendto(SECRET, sockets[1].getsockname())
     heard, source = sockets[1].recvfrom(100)
     assert (heard, source[0]) == (SECRET, "172.16.1.1")
