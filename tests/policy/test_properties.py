@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from strategies.programs import POLICIES, packets_for, programs, rules
 from tortie.policy import Outcome, Packet, Program, Stage, evaluate
 from tortie.policy.explain import WIDTH, explain
+from tortie.policy.matching import why_not
 from tortie.policy.program import Action, Policy, Rule
+from tortie.policy.unexplained import unexplained
 
 
 @st.composite
@@ -118,3 +120,13 @@ def test_explanations_name_every_stage_in_80_columns(case):
     for step in verdict.steps:
         assert f"{step.direction} of {step.endpoint}" in flat
         assert step.matched is None or str(step.matched) in flat
+
+
+@given(cases())
+def test_a_match_without_its_reason_is_the_same_match(case: tuple[Program, Packet]) -> None:
+    program, packet = case
+    known = [*program.policies.values(), *program.profiles.values()]
+    for rule in (one for owner in known for one in (*owner.ingress, *owner.egress)):
+        told = why_not(rule, packet, program)
+        assert (unexplained(rule, packet, program) is None) is (told is None)
+    assert evaluate(program, packet, unexplained).allowed is evaluate(program, packet).allowed

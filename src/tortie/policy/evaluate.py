@@ -28,7 +28,7 @@ At a host endpoint (`_Host`) the same walk is done at several places, in this or
    two that only means to go on. Before connection tracking their replies do, too.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from tortie.net import Prefix
@@ -50,19 +50,33 @@ from tortie.policy.program import (
 )
 from tortie.policy.verdict import Direction, Miss, Outcome, Place, RuleRef, Stage, Step, Verdict
 
+WhyNot = Callable[[Rule, Packet, Program], str | None]
 
-def evaluate(program: Program, packet: Packet) -> Verdict:
-    """What becomes of `packet`. All ends are walked even if the first denies, for the reasons."""
+
+def evaluate(program: Program, packet: Packet, why: WhyNot = why_not) -> Verdict:
+    """What becomes of `packet`. All ends are walked even if the first denies, for the reasons.
+
+    `why` says why a rule does not match: by default in words for people.
+    """
+    asked = _Asked(program, packet, why)
     ends = (
-        _host(program, packet, Direction.INGRESS, packet.entered),
-        _workload(program, packet, Direction.EGRESS, packet.source_endpoint),
-        _to_host(program, packet),
-        _workload(program, packet, Direction.INGRESS, packet.destination_endpoint),
-        _host(program, packet, Direction.EGRESS, packet.left),
+        _host(asked, Direction.INGRESS, packet.entered),
+        _workload(asked, Direction.EGRESS, packet.source_endpoint),
+        _to_host(asked),
+        _workload(asked, Direction.INGRESS, packet.destination_endpoint),
+        _host(asked, Direction.EGRESS, packet.left),
     )
     steps = tuple(step for end in ends for step in _until_decided(end))
     allowed = all(step.outcome is not Outcome.DENY for step in steps)
     return Verdict(packet, allowed, steps)
+
+
+class _Asked(NamedTuple):
+    """What is judged, by what, and how a miss is told."""
+
+    program: Program
+    packet: Packet
+    why: WhyNot
 
 
 def _until_decided(steps: Iterable[Step]) -> Iterator[Step]:
@@ -72,14 +86,12 @@ def _until_decided(steps: Iterable[Step]) -> Iterator[Step]:
             return
 
 
-def _workload(
-    program: Program, packet: Packet, direction: Direction, name: EndpointId | None
-) -> Iterator[Step]:
+def _workload(asked: _Asked, direction: Direction, name: EndpointId | None) -> Iterator[Step]:
     """The stages of a workload, lazily and in order; the last one always decides."""
     if name is None:
         return
-    walk = _Walk(program, packet, direction, name)
-    endpoint = program.endpoints.get(name)
+    packet, walk = asked.packet, _Walk(asked, direction, name)
+    endpoint = asked.program.endpoints.get(name)
     if endpoint is None:
         yield walk.end(Outcome.DENY, "no such endpoint is programmed", Stage.ENDPOINT)
         return
@@ -93,10 +105,11 @@ def _workload(
     yield walk.end(Outcome.DENY, "no profile allows it")
 
 
-def _to_host(program: Program, packet: Packet) -> Iterator[Step]:
+def _to_host(asked: _Asked) -> Iterator[Step]:
     """What comes from a workload to its own node, beside the workload's egress policy."""
+    program, packet, _ = asked
     if packet.path is Path.TO_HOST and packet.source_endpoint is not None:
-        walk = _Walk(program, packet, Direction.EGRESS, packet.source_endpoint)
+        walk = _Walk(asked, Direction.EGRESS, packet.source_endpoint)
         dropped = program.to_host is ToHost.DROP
         reason = f"DefaultEndpointToHostAction is {program.to_host}"
         yield walk.end(Outcome.DENY if dropped else Outcome.ALLOW, reason)
@@ -107,18 +120,16 @@ def _owns_source(endpoint: Endpoint, packet: Packet) -> bool:
     return any(net.contains(source) for net in (*endpoint.addresses, *endpoint.allowed_sources))
 
 
-def _host(
-    program: Program, packet: Packet, direction: Direction, name: EndpointId | None
-) -> Iterator[Step]:
+def _host(asked: _Asked, direction: Direction, name: EndpointId | None) -> Iterator[Step]:
     """The places of a host endpoint in order, each with its stages; the last one decides."""
     if name is None:
         return
-    at = _Walk(program, packet, direction, name)
-    host = program.host_endpoints.get(name)
+    packet, at = asked.packet, _Walk(asked, direction, name)
+    host = asked.program.host_endpoints.get(name)
     if host is None:
         yield at.end(Outcome.DENY, "no such host endpoint is programmed", Stage.ENDPOINT)
         return
-    before = at._replace(packet=packet.before_nat)
+    before = at._replace(asked=asked._replace(packet=packet.before_nat))
     if direction is Direction.INGRESS or packet.path is Path.FROM_HOST:
         yield from _early(before._replace(place=Place.UNTRACKED), host.untracked)
     if direction is Direction.INGRESS:
@@ -159,8 +170,7 @@ def _normal(walk: "_Walk", host: HostEndpoint) -> Iterator[Step]:
 class _Walk(NamedTuple):
     """One packet on its way through one place."""
 
-    program: Program
-    packet: Packet
+    asked: _Asked
     direction: Direction
     endpoint: EndpointId
     place: Place = Place.WORKLOAD
@@ -180,13 +190,13 @@ class _Walk(NamedTuple):
 
     def profile(self, name: str) -> Step:
         """One profile's rules; where none decides, the next profile is asked."""
-        rules = self._rules(name, self.program.profiles[name])
+        rules = self._rules(name, self.asked.program.profiles[name])
         return self._ask(Stage.PROFILE, name, rules, Outcome.NEXT)
 
     def failsafe(self) -> Failsafe | None:
         """The failsafe port that the packet is for, or (without tracking) comes back from."""
         inward = self.direction is Direction.INGRESS
-        packet, ports = self.packet, self.program.failsafes
+        packet, ports = self.asked.packet, self.asked.program.failsafes
         peer = Prefix.single(packet.version, packet.source if inward else packet.destination)
         asked = [(ports.inbound if inward else ports.outbound, packet.destination_port)]
         if self.place is Place.UNTRACKED:
@@ -207,7 +217,7 @@ class _Walk(NamedTuple):
         rules = (
             numbered
             for name in tier.policies
-            for numbered in self._rules(name, self.program.policies[name])
+            for numbered in self._rules(name, self.asked.program.policies[name])
         )
         return self._ask(Stage.TIER, tier.tier, rules, default)
 
@@ -222,11 +232,12 @@ class _Walk(NamedTuple):
         self, stage: Stage, name: str, rules: Iterable[tuple[RuleRef, Rule]], default: Outcome
     ) -> Step:
         """The first rule that matches and isn't Log decides; without one, `default` does."""
+        program, packet, why_not = self.asked
         matched, outcome = None, default
         logged: list[RuleRef] = []
         misses: list[Miss] = []
         for ref, rule in rules:
-            why = why_not(rule, self.packet, self.program)
+            why = why_not(rule, packet, program)
             if why is not None:
                 misses.append(Miss(ref, why))
             elif rule.action is Action.LOG:

@@ -14,6 +14,7 @@ from tortie.net.protocols import SCTP, TCP
 from tortie.policy import Packet, Program, evaluate
 from tortie.policy.packet import Path
 from tortie.policy.program import EndpointId
+from tortie.policy.unexplained import unexplained
 
 HostAddress = tuple[int, int]  # IP version, address
 
@@ -45,7 +46,7 @@ class Ends(NamedTuple):
 def is_denied(flow: Flow, program: Program, ends: Ends) -> bool | None:
     """Whether policy denies this connection now; None where it has no say, or that is not known."""
     packet = first_packet(flow, ends)
-    return None if packet is None else not evaluate(program, packet).allowed
+    return None if packet is None else not evaluate(program, packet, unexplained).allowed
 
 
 def first_packet(flow: Flow, ends: Ends) -> Packet | None:
