@@ -251,8 +251,21 @@ def siege(node: RealNode, firewall: Firewall, seed: int) -> Iterator[Siege]:
             yield made
         finally:
             made.close()
+    except BaseException as problem:
+        problem.add_note(last_words(node))
+        raise
     finally:
         node.close()
+
+
+def last_words(node: RealNode) -> str:
+    """What the agent says of itself, for whoever reads of a failure."""
+    said = "nothing"
+    with suppress(OSError, ValueError):
+        said = str(node.ask("status"))
+    with suppress(OSError):
+        said += "".join(["\nits log:\n", *node.log.read_text().splitlines(keepends=True)[-25:]])
+    return f"the agent says: {said}"
 
 
 def _told(name: str, flow: Flow) -> str:
