@@ -328,6 +328,21 @@ def test_a_set_beyond_its_size_is_named_and_the_rest_goes_on(
     assert f"{set_name(4, 's:new')} 10.65.0.3" in run(lab, "ipset", "save")
 
 
+def test_a_greater_set_size_counts_for_sets_that_are_there_already(
+    lab: PacketLab, backend: Backend
+) -> None:
+    """Else what a policy denies by a set that is full would pass, whatever the operator sets."""
+    few = [parse_network(f"10.99.{n // 250}.{n % 250}/32") for n in range(600)]
+    for size, failed in ((512, {f"set {FRIENDS}"}), (4096, set())):
+        settings = IptablesSettings(backend=backend, max_set_size=size)
+        with new_driver(lab, settings) as driver:
+            driver.apply(friends_only(HOSTS4[0]))
+            applied = driver.apply(members(added=(*few[:500], HOSTS4[2])))
+            applied = driver.apply(members(added=tuple(few))) if not applied.failed else applied
+            assert {one.subject for one in applied.failed} == failed
+    assert who_reaches_pod_1(lab) == {0, 2}
+
+
 @pytest.mark.parametrize("interface", ['cali"; }', "cali-äöü", "eth0", "", "cali" + "x" * 20])
 def test_an_impossible_interface_is_named_and_the_rest_goes_on(
     lab: PacketLab, driver: IptablesDataplane, interface: str

@@ -117,7 +117,7 @@ class IptablesDataplane(PolicyDataplane[IptablesSettings, Edit, SetSnapshot, Ele
         return self._commands.has_link(name)
 
     def _compare(self, found: SetSnapshot) -> Touched[Element]:
-        return everything(self._desired, found)
+        return everything(self._desired, found, self._settings.max_set_size)
 
     def _planner(self) -> IptablesPlanner:
         return IptablesPlanner(self._desired, self._mirrors, self._settings)

@@ -9,14 +9,18 @@ from tortie.dataplane.iptables.names import CHAIN_PREFIX, ChainName, SetName, is
 from tortie.dataplane.iptables.sets import Element, SetType, found_element, type_of
 
 _COMMENT = re.compile(r'--comment "?(cali:[A-Za-z0-9_-]+)"?(?= |$)')
+_ROOM = re.compile(r"(?:^| )maxelem ([0-9]+)(?= |$)")
 _TO_US = re.compile(r"(?:^| )-[jg] cali-")
 
 
 class SetSnapshot(NamedTuple):
-    """The sets that are ours by name: their types (None: not one of ours) and their elements."""
+    """The sets that are ours by name: their types (None: not one of ours), their elements, and how
+    many of these each has room for.
+    """
 
     types: Mapping[SetName, SetType | None]
     elements: Mapping[SetName, frozenset[Element]]
+    rooms: Mapping[SetName, int]
 
 
 class _Rule(NamedTuple):
@@ -65,6 +69,7 @@ def read_sets(saved: str) -> SetSnapshot:
     """The sets of `ipset save` that are ours."""
     types: dict[SetName, SetType | None] = {}
     elements: dict[SetName, set[Element]] = {}
+    rooms: dict[SetName, int] = {}
     for line in saved.splitlines():
         command, _, rest = line.partition(" ")
         name, _, tail = rest.partition(" ")
@@ -73,9 +78,11 @@ def read_sets(saved: str) -> SetSnapshot:
         if command == "create":
             types[SetName(name)] = type_of(tail.split(), int(name[4]))
             elements[SetName(name)] = set()
+            if room := _ROOM.search(tail):
+                rooms[SetName(name)] = int(room[1])
         elif command == "add" and (kind := types.get(SetName(name))) is not None:
             elements[SetName(name)].add(found_element(kind, tail))
-    return SetSnapshot(types, {name: frozenset(found) for name, found in elements.items()})
+    return SetSnapshot(types, {name: frozenset(found) for name, found in elements.items()}, rooms)
 
 
 def count_foreign_rules(saved: str) -> int:

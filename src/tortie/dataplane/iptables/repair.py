@@ -16,12 +16,15 @@ from tortie.dataplane.policy.families import FAMILIES
 from tortie.dataplane.policy.plan import Unit
 
 
-def everything(desired: IptablesDesired, found: SetSnapshot) -> Touched[Element]:
-    """All objects as touched; of sets that are there, only the elements that differ."""
+def everything(desired: IptablesDesired, found: SetSnapshot, room: int) -> Touched[Element]:
+    """All objects as touched; of sets that are there, only the elements that differ.
+
+    A set never gets more room than it was made with: one with less than `room` is made anew.
+    """
     touched = desired.everything()
     for key, wanted in desired.sets.items():
         name = set_name(*key)
-        if found.types.get(name) is not wanted.type:
+        if found.types.get(name) is not wanted.type or found.rooms.get(name, room) < room:
             touched.sets.add(key)
             continue
         have, want = found.elements[name], wanted.elements()
