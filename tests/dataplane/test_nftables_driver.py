@@ -11,8 +11,10 @@ from strategies.programs import ENDPOINTS, HOSTS4, HOSTS6, OUTSIDE
 from tortie.dataplane.nftables import NftablesDataplane, NftSettings
 from tortie.dataplane.policy.settings import HostAction, LoopAction
 from tortie.engine.delta import (
+    ALL_HOSTS,
     MASQ_POOLS,
     Delta,
+    Encapsulation,
     MemberChange,
     ServiceCidrs,
     SetContents,
@@ -23,6 +25,8 @@ from tortie.policy.program import (
     Action,
     DefaultAction,
     Endpoint,
+    EndpointId,
+    HostEndpoint,
     PeerMatch,
     Policy,
     PolicyId,
@@ -199,6 +203,22 @@ def test_a_set_takes_prefixes_over_addresses_and_back(
     assert who_reaches_pod_1(lab) == {0}
     driver.apply(members(added=(parse_network("0.0.0.0/0"),)))
     assert who_reaches_pod_1(lab) == {0, 2}
+
+
+def test_nodes_outside_the_cluster_come_by_their_net_beside_a_host_endpoint(
+    driver: NftablesDataplane,
+) -> None:
+    """What holds the nodes' addresses is begun anew, while a host endpoint's rules look into it."""
+    host = HostEndpoint(EndpointId("HostEndpoint", "", "node-eth0"), "eth0")
+    delta = replace(
+        friends_only(), encapsulation=Encapsulation(vxlan=True), host_endpoints={host.id: host}
+    )
+    assert driver.apply(delta).failed == ()
+    outside = MemberChange(frozenset({parse_network("10.99.0.0/24")}), frozenset())
+    assert driver.apply(Delta(members={ALL_HOSTS: outside})).failed == ()
+    written = driver.written
+    assert driver.resync().failed == ()
+    assert driver.written == written
 
 
 def test_foreign_changes_are_repaired(lab: PacketLab, driver: NftablesDataplane) -> None:

@@ -198,7 +198,9 @@ class NftPlanner(Planner[Edit, Chain, Element]):
     def _users(self, family: Family, set_id: SetId) -> Iterator[Edit]:
         """The chains that must let go of a set for it to be made anew."""
         desired, settings = self._desired, self._settings
-        chains = self.base_chains(family) if set_id in FIXED_SETS else []
+        chains: list[Chain] = []
+        if set_id in FIXED_SETS:
+            chains += [*self.base_chains(family), *self.host_chains(family)]
         for policy in desired.policy_users(set_id):
             chains += policy_chains(desired.policies[policy], family, settings)
         for profile in desired.profile_users(set_id):
