@@ -2,7 +2,7 @@
 
 import pytest
 
-from tortie.agent.drivers import nft_settings, route_settings, vxlan_settings
+from tortie.agent.drivers import check, nft_settings, route_settings, vxlan_settings
 from tortie.agent.remembered import Remembered
 from tortie.agent.settings import LIVE, RESTART, Settings, SettingsError
 from tortie.agent.sources import local_sources
@@ -216,3 +216,15 @@ def test_what_is_remembered_comes_back_and_nonsense_counts_as_nothing(tmp_path):
     assert kept.load() == ()
     with pytest.raises(OSError, match="none"):
         Remembered(str(tmp_path / "none")).keep(told)
+
+
+def test_values_that_do_not_go_together_are_not_taken():
+    """A mark mask that has no bit for what is switched on: the last good settings stay."""
+    found = Settings(local_sources({}, "n1").sources, (), check)
+    assert settled(found, felix(vxlan_port=4790)) == {"VXLANPort"}
+    key, value = felix(vxlan_port=4791, nftables_mark_mask=0x30000)
+    assert settled(found, (key, value)) == frozenset()
+    assert any("mark_mask" in problem or "Mask" in problem for problem in found.problems)
+    assert found.configuration.vxlan_port == 4790
+    with pytest.raises(SettingsError):
+        Settings(local_sources({"FELIX_NFTABLESMARKMASK": "0x30000"}, "n1").sources, (), check)

@@ -118,6 +118,12 @@ def _least(seconds: Iterable[float]) -> float:
     return min(filter(None, seconds), default=0.0)
 
 
+def check(config: Configuration) -> None:
+    """Raises ValueError where values that are right each alone don't go together."""
+    nft_settings(config)
+    iptables_settings(config)
+
+
 def allows_spoofing(config: Configuration) -> bool:
     """Whether workloads may send from the other sources that their endpoints name."""
     return config.workload_source_spoofing == "Any"
@@ -131,6 +137,7 @@ def engine_of(node: str, config: Configuration) -> Engine:
         floating=config.floating_ips == "Enabled",
         interface_prefix=interface_prefixes(config)[0],
         external_nodes=config.external_nodes_cidr_list,
+        routes_by_workload=config.route_source == "WorkloadIPs",
     )
     engine.force_tunnels(config.ip_in_ip_enabled, config.vxlan_enabled)
     return engine
@@ -193,6 +200,7 @@ def nft_settings(config: Configuration) -> NftSettings:
         wireguard_port=config.wireguard_listening_port if config.wireguard_enabled else 0,
         wireguard_port_v6=config.wireguard_listening_port_v6 if config.wireguard_enabled_v6 else 0,
         node_ports=config.kube_node_port_ranges,
+        openstack="tap" in interface_prefixes(config),  # Neutron's names for its workloads'
         excluded_interfaces=config.interface_exclude,
         failsafes=Failsafes(
             config.failsafe_inbound_host_ports, config.failsafe_outbound_host_ports

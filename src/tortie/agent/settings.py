@@ -5,14 +5,17 @@ wins are `tortie.engine.configuration`'s; here stand only the two lists of what 
 while it runs and what it begins again for.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
+
+from msgspec import structs
 
 from tortie.api import Key, Node, Resource
 from tortie.api.calico.felix_configuration import FelixConfiguration
 from tortie.engine.configuration import (
     Configuration,
     Origin,
+    Problem,
     Resolved,
     Source,
     from_resources,
@@ -47,7 +50,7 @@ RESTART = frozenset(
     {
         *("DataplaneWatchdogTimeout", "DeviceRouteProtocol", "IPForwarding", "InterfacePrefix"),
         *("DeviceRouteSourceAddress", "DeviceRouteSourceAddressIPv6", "ProgramClusterRoutes"),
-        *("RouteTableRange", "RouteTableRanges", "WireguardRoutingRulePriority"),
+        *("RouteSource", "RouteTableRange", "RouteTableRanges", "WireguardRoutingRulePriority"),
         *("WireguardInterfaceName", "WireguardInterfaceNameV6"),
         *("FeatureDetectOverride", "RemoveExternalRoutes", "RouteSyncDisabled"),
         *("HealthEnabled", "HealthHost", "HealthPort"),
@@ -96,21 +99,26 @@ class Settings:
     """What is in force. `local` are the node's own sources.
 
     `remembered` is what the datastore said when it was last followed: it holds until the datastore
-    says otherwise, so that a restart while it is away changes nothing. Raises SettingsError where
-    the agent can't run with these.
+    says otherwise, so that a restart while it is away changes nothing. `check` raises ValueError
+    for values that don't go together. Raises SettingsError where the agent can't run with these.
     """
 
-    def __init__(self, local: Iterable[Source], remembered: Sequence[Source] = ()) -> None:
-        self._local = tuple(local)
+    def __init__(
+        self,
+        local: Iterable[Source],
+        remembered: Sequence[Source] = (),
+        check: Callable[[Configuration], None] = lambda _: None,
+    ) -> None:
+        self._local, self._check = tuple(local), check
         self._configurations: dict[str, FelixConfiguration] = {}
         self._labels: Mapping[str, str] = {}
         self._touched = True
         self._absent: tuple[str, ...] = ()
         self.told: tuple[Source, ...] = tuple(remembered)  # by the datastore, and in force
-        alone = resolve(self._local)
+        alone = self._checked(resolve(self._local))
         if alone.fatal:
             raise SettingsError("\n".join(alone.fatal))
-        both = resolve([*self._local, *self.told])
+        both = self._checked(resolve([*self._local, *self.told]))
         self.has_good = bool(remembered) and not both.fatal
         self.resolved: Resolved = alone if both.fatal else both
         self.problems = tuple(problem.text for problem in both.problems)
@@ -124,6 +132,16 @@ class Settings:
     def node(self) -> str:
         """This node's name."""
         return self.configuration.felix_hostname
+
+    def _checked(self, found: Resolved) -> Resolved:
+        if found.fatal:
+            return found
+        try:
+            self._check(found.configuration)
+        except ValueError as problem:
+            together = Problem(str(problem), fatal=True)
+            return structs.replace(found, problems=(*found.problems, together))
+        return found
 
     def saw(self, updates: Iterable[tuple[Key, Resource | None]]) -> None:
         """Take in what the datastore says of settings and of this node."""
@@ -153,7 +171,7 @@ class Settings:
             return frozenset()
         self._touched, self._absent = False, unread
         told = tuple(from_resources(self._configurations.values(), self.node, self._labels))
-        found = resolve([*self._local, *told])
+        found = self._checked(resolve([*self._local, *told]))
         self.problems = (*unread, *(problem.text for problem in found.problems))
         if unread or found.fatal:
             if not self.has_good:

@@ -19,6 +19,7 @@ from tortie.agent.allegiance import Allegiance, OtherDatastore
 from tortie.agent.control import ControlServer, Reply, Request
 from tortie.agent.drivers import (
     Drivers,
+    check,
     configuring,
     engine_of,
     interface_prefixes,
@@ -103,7 +104,7 @@ def run_agent(args: argparse.Namespace) -> int:
         return _refuse(problem)
     try:
         remembered = Remembered(_run_dir(args))
-        settings = Settings(local.sources, remembered.load())
+        settings = Settings(local.sources, remembered.load(), check)
         _prepare(settings)
         for warning in unused(settings.resolved):
             _log.warning("a setting is not used", problem=warning)

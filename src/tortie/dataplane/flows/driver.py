@@ -10,6 +10,7 @@ packet is a new connection and policy is asked. A mark goes when policy allows t
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import NamedTuple, Protocol
 
+import structlog
 from msgspec import Struct
 
 from tortie.dataplane.contract import Applied, Failure
@@ -35,6 +36,8 @@ from tortie.policy.program import (
     Profile,
     SetId,
 )
+
+_log = structlog.get_logger(__name__)
 
 
 class HeldSet(Protocol):
@@ -151,7 +154,10 @@ class FlowDriver:
         flows.delete(found.denied)
         flows.mark(found.marked, bit, bit)
         flows.mark(found.unmarked, 0, bit)
-        self.written += len(found.denied) + len(found.marked)
+        ended = len(found.denied) + len(found.marked)
+        self.written += ended
+        if ended or found.unmarked:
+            _log.info("connections", ended=ended, allowed_again=len(found.unmarked))
 
     def _flows(self, flows: Flows) -> Iterable[Flow]:
         concern = self._concern
