@@ -112,7 +112,15 @@ def _class_matches(rule: Rule, family: Family, kind: _Class, disjoint: bool) -> 
     source = _peer(rule.source, family, kind, _SOURCE, disjoint)
     destination = _peer(rule.destination, family, kind, _DESTINATION, disjoint)
     for one, other in product(source, destination):
-        yield head + one + other
+        ends = one.ranges + other.ranges
+        if one.ranges and other.ranges:
+            ends = tuple(sorted(ends, key=_is_of_port))
+        yield Match(head.ranges + ends, head.rest + one.rest + other.rest)
+
+
+def _is_of_port(told: tuple[Field, tuple[Span, ...]]) -> bool:
+    """Ports stand behind addresses, side by side: libnftables would bring them together, too."""
+    return told[0] in (fields.SOURCE_PORT, fields.DESTINATION_PORT)
 
 
 class _End(NamedTuple):
@@ -180,7 +188,11 @@ def _peer(
         return _NO_CONDITION
     address = _addresses(peer, family, end)
     ports = _ports(peer, family, end, disjoint) if kind is _Class.PORTED else _portless(peer)
-    return () if address is None else tuple(address + port for port in ports)
+    if address is None:
+        return ()
+    if ports is _NO_CONDITION:
+        return (address,)
+    return tuple(address + port for port in ports)
 
 
 def _addresses(peer: PeerMatch, family: Family, end: _End) -> Match | None:
@@ -210,8 +222,8 @@ def _portless(peer: PeerMatch) -> tuple[Match, ...]:
 
 
 def _ports(peer: PeerMatch, family: Family, end: _End, disjoint: bool) -> tuple[Match, ...]:
-    if not (peer.ports or peer.port_sets or peer.services or peer.not_ports or peer.not_port_sets):
-        return _NO_CONDITION
+    if not (peer.port_sets or peer.services or peer.not_ports or peer.not_port_sets):
+        return (Match(((end.port, _listed(peer.ports)),)),) if peer.ports else _NO_CONDITION
     always = [_in_set(family, end, one).holds for one in peer.services]
     always += [Match(rest=(_in_set(family, end, one).fails,)) for one in peer.not_port_sets]
     if peer.not_ports:
@@ -237,8 +249,14 @@ def _in_set(family: Family, end: _End, set_id: str) -> _Either:
 
 
 def _in_ranges(end: _End, ranges: tuple[PortRange, ...]) -> _Either:
-    listed = tuple(Span(int(one.first), int(one.last)) for one in merged_ranges(ranges))
+    listed = _listed(ranges)
     return _Either(Match(((end.port, listed),)), within(end.port, listed, negated=True))
+
+
+def _listed(ranges: tuple[PortRange, ...]) -> tuple[Span, ...]:
+    if len(ranges) == 1:
+        return (Span(int(ranges[0].first), int(ranges[0].last)),)
+    return tuple(Span(int(one.first), int(one.last)) for one in merged_ranges(ranges))
 
 
 def net_spans(nets: Iterable[Prefix]) -> tuple[Span, ...]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tortie.dataplane.nftables.anonymous import AnonymousSet, SetUse
 from tortie.dataplane.nftables.fields import MACHINE, ByteOrder
-from tortie.dataplane.nftables.terms import Line, Step, line_text
+from tortie.dataplane.nftables.terms import Line, Step, Term, line_text
 from tortie.linux.netlink import nfexpr, nfobjects
 from tortie.linux.netlink.nfnetlink import SetRef
 from tortie.linux.netlink.sockets import Request
@@ -36,16 +36,25 @@ def encoded(line: Line, machine: ByteOrder = MACHINE) -> Encoded:
     """The rule in bytes. Neighbouring expressions are joined: fewer pieces to write."""
     steps: list[Step] = []
     constants: list[AnonymousSet] = []
+    joined: list[bytes] = []
     for term in line:
-        for step in term.steps(machine):
-            if isinstance(step, SetUse) and step.made.is_lasting:
+        for step in _steps(term, machine):
+            if isinstance(step, bytes):
+                joined.append(step)
+            elif step.made.is_lasting:
                 constants.append(step.made)
-                step = _lookup(step, 0, step.made.name)
-            if isinstance(step, bytes) and steps and isinstance(steps[-1], bytes):
-                steps[-1] += step
+                joined.append(_lookup(step, 0, step.made.name))
             else:
-                steps.append(step)
+                steps += [b"".join(joined), step]
+                joined = []
+    steps.append(b"".join(joined))
     return Encoded(tuple(steps), f"cali:{_digest(steps)}", tuple(constants))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _steps(term: Term, machine: ByteOrder) -> tuple[Step, ...]:
+    """Most terms stand in very many rules."""
+    return term.steps(machine)
 
 
 def _digest(steps: Iterable[Step]) -> str:

@@ -191,11 +191,11 @@ class Kernel:
     def _elements(
         self, family: Family, found: nfnetlink.Set, layout: Layout
     ) -> frozenset[nfnetlink.Element]:
+        target = SetRef(family.number, TABLE, found.name)
+        if layout.is_interval:  # the kernel counts half of their ends: of 0.0.0.0/0 alone, none
+            return self._dumped(target)
         if found.size == 0:
             return frozenset()
-        target = SetRef(family.number, TABLE, found.name)
-        if layout.is_interval:
-            return self._dumped(target)
         return settled(lambda: self._dumped(target), found.size, target)
 
     def _dumped(self, target: SetRef) -> frozenset[nfnetlink.Element]:

@@ -31,7 +31,6 @@ from tortie.dataplane.nftables.members import FamilySet
 from tortie.dataplane.nftables.names import (
     OWNERS,
     ChainName,
-    UnsafeName,
     Way,
     endpoint_chain,
     is_host_chain,
@@ -248,27 +247,23 @@ class NftPlanner(Planner[Edit, Chain, Element]):
             yield from map(run_chain, self._desired.runs)
 
     def host_chains(self, family: Family) -> list[Chain]:
-        """The chains of the node's host endpoints. Raises UnsafeName."""
+        """The chains of the node's host endpoints."""
         desired = self._desired
-        return host_chains(
-            Hosts(desired.hosts, desired.addresses, desired.facts), family, self._settings
-        )
+        known = Hosts(self.hosts(), desired.addresses, desired.facts)
+        return host_chains(known, family, self._settings)
 
     def _ways(self, touched: Touched[Element]) -> list[Unit[Edit]]:
-        return [self._hosts()] if touched.hosts else []
+        return [*self._impossible_hosts(), self._hosts()] if touched.hosts else []
 
     def _hosts(self) -> Unit[Edit]:
         """All host endpoints at once: each interface is one's or another's."""
         edits: list[Edit] = []
-        try:
-            for family in FAMILIES:
-                chains = self.host_chains(family)
-                edits += self._changed(family, chains)
-                mirror, wanted = self._mirrors[family.version], {one.name for one in chains}
-                strays = [name for name in mirror.chains if is_host_chain(name)]
-                edits += [DropChain(family, one) for one in strays if one not in wanted]
-        except UnsafeName as error:
-            return Unit("host endpoints", (), (), str(error))
+        for family in FAMILIES:
+            chains = self.host_chains(family)
+            edits += self._changed(family, chains)
+            mirror, wanted = self._mirrors[family.version], {one.name for one in chains}
+            strays = [name for name in mirror.chains if is_host_chain(name)]
+            edits += [DropChain(family, one) for one in strays if one not in wanted]
         return Unit("host endpoints", tuple(edits))
 
     def _open(self, endpoint: Endpoint) -> Iterator[Edit]:

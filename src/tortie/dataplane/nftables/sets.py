@@ -8,6 +8,7 @@ key as the kernel keeps it, so that wanted and found ones compare without being 
 import sys
 from collections.abc import Iterable, Iterator
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple
 
 from tortie.dataplane.nftables.fields import ESTABLISHED, INVALID, RELATED
@@ -119,6 +120,7 @@ def _ifname(interface: str) -> bytes:
     return checked_interface(interface).encode().ljust(_IFNAME_ROOM, b"\0")
 
 
+@lru_cache(maxsize=32)
 def shape_of(layout: Layout, family: Family) -> SetShape:
     """How the kernel is told to make the set or map."""
     return SetShape(
@@ -137,12 +139,15 @@ def _kind(field: str, family: Family) -> tuple[int, int]:
 
 def layout_of(found: nfnetlink.Set, family: Family) -> Layout | None:
     """The layout of a set that is in the kernel; None for one that this driver does not make."""
-    kept = found.flags & ~SetFlag.CONCAT
-    for layout in Layout:
-        shape = shape_of(layout, family)
-        if (shape.key_type, shape.flags & ~SetFlag.CONCAT) == (found.key_type, kept):
-            return layout
-    return None
+    return _layouts(family).get((found.key_type, found.flags & ~SetFlag.CONCAT))
+
+
+@lru_cache(maxsize=2)
+def _layouts(family: Family) -> dict[tuple[int, SetFlag], Layout]:
+    shapes = {layout: shape_of(layout, family) for layout in Layout}
+    return {
+        (shape.key_type, shape.flags & ~SetFlag.CONCAT): layout for layout, shape in shapes.items()
+    }
 
 
 def wire_elements(layout: Layout, elements: Iterable[Element]) -> Iterator[bytes]:

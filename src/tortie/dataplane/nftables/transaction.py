@@ -132,7 +132,9 @@ class _Stager:
         self._family, self._mirror, self._numbers = family, mirror, numbers
         self._edits = edits
         self._chains = [one.chain for one in edits if isinstance(one, PutChain)]
-        needed = {name: one for chain in self._chains for name, one in constants_of(chain).items()}
+        needed: dict[SetName, AnonymousSet] = {}
+        for chain in self._chains:
+            needed |= constants_of(chain)
         self._new = {name: one for name, one in needed.items() if not mirror.uses[name]}
         self._gone = mirror.unused_after(edits)
         self._fades = any(mirror.constants.get(one) for one in self._gone)
@@ -232,6 +234,8 @@ class _Stager:
 
     def _settle(self) -> tuple[list[Request], ...]:
         """Sets made anew get their own names back, in two steps as well."""
+        if not self._anew:
+            return [], []
         interim = {one.name: _interim(one.name) for one in self._anew}
         again = [one for edit in self._anew for one in self._set(*edit[1:])]
         asking: list[Request] = []

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from tortie.linux.netlink.nfnetlink import FAMILY_IP, FAMILY_IP6, GENERIC
 from tortie.linux.netlink.sockets import Request
 from tortie.linux.netlink.wire import (
+    NLM_F_CREATE,
+    NLM_F_EXCL,
     MalformedMessage,
     Message,
     attribute,
@@ -23,6 +25,10 @@ from tortie.net import Prefix
 _NEW, _GET, _DELETE, _STATISTICS = (1 << 8 | one for one in (0, 1, 2, 5))  # …SUBSYS_CTNETLINK
 _ENTRIES = 1  # CTA_STATS_GLOBAL_ENTRIES
 _ORIGINAL, _REPLY, _MARK, _ID, _MASTER, _ZONE, _MARK_MASK, _FILTER = 1, 2, 8, 12, 14, 18, 21, 25
+_STATUS, _PROTOCOL_STATE, _TIMEOUT = 3, 4, 7  # CTA_STATUS, CTA_PROTOINFO, CTA_TIMEOUT
+_ESTABLISHED = nested(_PROTOCOL_STATE, nested(1, attribute(1, b"\3")))  # of TCP
+_SECONDS = 432_000  # for which the kernel remembers an established one
+_OFFLOADED = 1 << 14  # IPS_OFFLOAD: a flowtable has it, and no chain sees its packets
 _IP, _PROTOCOL, _BY_SOURCE = 1, 2, 1  # CTA_TUPLE_IP, CTA_TUPLE_PROTO, CTA_FILTER_F_CTA_IP_SRC
 _SOURCE = {4: 1, 6: 3}  # CTA_IP_V4_SRC, CTA_IP_V6_SRC; a destination's number is one more
 _NUMBER, _SOURCE_PORT, _DESTINATION_PORT = 1, 2, 3  # CTA_PROTO_…
@@ -48,7 +54,7 @@ class Flow(NamedTuple):
 
     `mark` is the connection's, `zone` tells apart connections that other programs keep. `master`:
     the connection that this one is related to. `name` is what tells the kernel which one is meant:
-    attributes as they came.
+    attributes as they came. `anew`: what makes it again, where a flowtable has it; else empty.
     """
 
     version: int
@@ -58,6 +64,7 @@ class Flow(NamedTuple):
     mark: int = 0
     zone: int = 0
     master: Side | None = None
+    anew: bytes = b""
 
 
 def get_flow_count() -> Request:
@@ -107,6 +114,15 @@ def mark_flow(flow: Flow, value: int, mask: int) -> Request:
     return Request(_NEW, payload, 0, "marking a connection")
 
 
+def make_flow(flow: Flow, mark: int) -> Request:
+    """Make an established TCP flow again that was deleted; EEXIST where its packets have done so.
+
+    The kernel takes up such a connection in its midst.
+    """
+    payload = GENERIC.pack(_FAMILY[flow.version], 0, 0) + flow.anew + attribute(_MARK, be32(mark))
+    return Request(_NEW, payload, NLM_F_CREATE | NLM_F_EXCL, "making a connection again")
+
+
 def parse_flow(message: Message) -> Flow:
     """One flow of a dump. Raises MalformedMessage."""
     version = _VERSION.get(message.payload[0] if message.payload else 0)
@@ -124,7 +140,15 @@ def parse_flow(message: Message) -> Flow:
         read_be(found.get(_MARK, b"")),
         read_be(found.get(_ZONE, b"")),
         _side(found[_MASTER], version) if _MASTER in found else None,
+        _anew(found) if read_be(found.get(_STATUS, b"")) & _OFFLOADED else b"",
     )
+
+
+def _anew(found: dict[int, bytes]) -> bytes:
+    tuples = b"".join(nested(one, found[one]) for one in (_ORIGINAL, _REPLY) if one in found)
+    zone = attribute(_ZONE, found[_ZONE]) if _ZONE in found else b""
+    # Of what is offloaded the kernel tells neither; only established TCP is.
+    return tuples + zone + _ESTABLISHED + attribute(_TIMEOUT, be32(_SECONDS))
 
 
 def _side(flow_tuple: bytes, version: int) -> Side:

@@ -5,6 +5,7 @@ its place in the batch, and the kernel names the places of those that it refuses
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from tortie.linux.netlink import nfsets
 from tortie.linux.netlink.nfnetlink import GENERIC, Hook, SetFlag, SetRef
@@ -70,6 +71,11 @@ def delete_chain(family: int, table: str, name: str, about: object = "") -> Requ
     return _request(_DELETE_CHAIN, family, names, 0, about or f"chain {name}")
 
 
+@lru_cache(maxsize=64)
+def _generic(family: int) -> bytes:
+    return GENERIC.pack(family, 0, 0)
+
+
 def rule_place(table: str, chain: str) -> bytes:
     """The attributes that say in which chain a rule is: the same for all of a chain."""
     return attribute(1, string(table)) + attribute(2, string(chain))
@@ -93,8 +99,13 @@ def add_rule(
 def put_set(target: SetRef, shape: SetShape, set_id: int, about: object = "") -> Request:
     """Make a named set or map; `set_id` is its number in the batch."""
     names = attribute(1, string(target.table)) + attribute(2, string(target.name))
-    rest = attribute(3, be32(shape.flags)) + attribute(10, be32(set_id)) + nfsets.declared(shape)
+    rest = _flags(shape) + attribute(10, be32(set_id)) + nfsets.declared(shape)
     return _request(_NEW_SET, target.family, names + rest, NLM_F_CREATE, about or target)
+
+
+@lru_cache(maxsize=64)
+def _flags(shape: SetShape) -> bytes:
+    return attribute(3, be32(shape.flags))
 
 
 def put_constant(
@@ -165,4 +176,4 @@ def _elements(
 
 
 def _request(kind: int, family: int, attributes: bytes, flags: int, about: object) -> Request:
-    return Request(kind, GENERIC.pack(family, 0, 0) + attributes, flags, about)
+    return Request(kind, _generic(family) + attributes, flags, about)

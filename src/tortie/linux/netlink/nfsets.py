@@ -5,6 +5,7 @@ user data are libnftables' notes to itself, without which `nft list` shows some 
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from tortie.linux.netlink.nfexpr import Code, verdict
@@ -55,6 +56,7 @@ class SetShape(NamedTuple):
         return sum(width + -width % 4 for _, width in self.fields)
 
 
+@lru_cache(maxsize=256)
 def declared(shape: SetShape, size: int | None = None) -> bytes:
     """The attributes of a new set that tell its shape; `size`: that of one that never changes."""
     parts = [attribute(4, be32(shape.key_type)), attribute(5, be32(shape.key_length))]
@@ -88,7 +90,17 @@ def verdict_data(code: Code, chain: str = "") -> bytes:
 
 def point(key: bytes, data: bytes = b"") -> bytes:
     """The element of a hash set or map."""
-    return nested(1, nested(1, attribute(1, key)), data)
+    if data:
+        return nested(1, nested(1, attribute(1, key)), data)
+    head, tail = _around(len(key))
+    return head + key + tail
+
+
+@lru_cache(maxsize=64)
+def _around(length: int) -> tuple[bytes, bytes]:
+    """What stands before and behind a key of this length: sets have very many of one length."""
+    whole = nested(1, nested(1, attribute(1, bytes(length))))
+    return whole[:12], whole[12 + length :]
 
 
 def interval(start: bytes, end: bytes | None, data: bytes = b"") -> bytes:
