@@ -424,3 +424,28 @@ def test_a_pod_s_interface_is_named_by_this_node_s_prefix(prefix: str, expected:
     delta = Engine("n1", interface_prefix=prefix).apply([(pod.key, pod)])
     (found,) = delta.endpoints.values()
     assert found.interface == interface_name("shop", "web", expected)
+
+
+def workload_on(name: str, on: str, *networks: str) -> WorkloadEndpoint:
+    return WorkloadEndpoint(
+        metadata=ObjectMeta(name=name, namespace="shop"),
+        spec=WorkloadEndpointSpec(node=on, interface_name="cali1", ip_networks=networks),
+    )
+
+
+def test_where_another_ipam_gives_addresses_each_workload_is_routed_to() -> None:
+    """RouteSource WorkloadIPs: no block counts, and the pool's mode does."""
+    engine, state = Engine("n1", routes_by_workload=True), NodeState()
+    near = workload_on("near", "n2", "10.65.2.5/32", "fd00:65::5/128")
+    far, own = workload_on("far", "n3", "10.65.3.5/32"), workload_on("own", "n1", "10.65.1.5/32")
+    given = [*map(node, ADDRESSES), pool("CrossSubnet"), block("n2"), near, far, own]
+    state.fold(engine.apply([(each.key, each) for each in given]))
+    kinds = {str(to): (route.kind, route.node) for to, route in state.routes.items()}
+    assert kinds == {
+        "10.65.2.5/32": (RouteKind.DIRECT, "n2"),
+        "10.65.3.5/32": (RouteKind.VXLAN, "n3"),
+    }
+    moved = workload_on("far", "n2", "10.65.3.5/32")
+    state.fold(engine.apply([(moved.key, moved), (near.key, None)]))
+    kinds = {str(to): (route.kind, route.node) for to, route in state.routes.items()}
+    assert kinds == {"10.65.3.5/32": (RouteKind.DIRECT, "n2")}

@@ -73,7 +73,9 @@ class Engine:
     `tortie.engine.lowering` and `docs/engine.md`. With `spoofing` (WorkloadSourceSpoofing `Any`)
     workloads may send from the other sources that their endpoints name; with `floating`
     (FloatingIPs `Enabled`) they have their floating addresses. `interface_prefix` (InterfacePrefix,
-    the first): what the names of this node's pods' interfaces begin with.
+    the first): what the names of this node's pods' interfaces begin with. With `routes_by_workload`
+    (RouteSource `WorkloadIPs`) other nodes' workloads are routed to one by one, and blocks of IPAM
+    do not count: for clusters whose addresses another IPAM gives out.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Engine:
         floating: bool = False,
         interface_prefix: str = INTERFACE_PREFIX,
         external_nodes: Iterable[Prefix] = (),
+        routes_by_workload: bool = False,
     ) -> None:
         self.node = node
         self._customs = Customs(spoofing, interface_prefix, floating)
@@ -99,6 +102,7 @@ class Engine:
         self._rulebook = Rulebook(self._warn)
         self._sets = Sets(self._registry.items)
         self._routes = Routes(node)
+        self._routes_by_workload = routes_by_workload
         self._service_cidrs = ServiceCidrs()
         self._told_end = {version: Single[Vtep | None](None) for version in (4, 6)}
         self._told_encapsulation = Single(Encapsulation())
@@ -220,6 +224,9 @@ class Engine:
         if key in self._floating or (value is not None and value.spec.ip_nats):
             for name, way in self._floating.put(key, value, item, self._warn):
                 self._routes.put_block(name, way)
+        if self._routes_by_workload:
+            node = "" if value is None else value.spec.node
+            self._routes.put_workload(key, node, () if item is None else item.nets)
         if value is not None and item is not None and value.spec.node == self.node:
             if value.spec.allow_spoofed_source_prefixes:
                 self._spoofers[key] = value
@@ -285,7 +292,8 @@ class Engine:
             pools.add(chosen(new))
 
     def _block(self, key: Key, value: IPAMBlock | None) -> None:
-        self._routes.put_block(key, None if value is None else block_of(value, self._warn))
+        if not self._routes_by_workload:
+            self._routes.put_block(key, None if value is None else block_of(value, self._warn))
 
     # Working out: in this order.
 

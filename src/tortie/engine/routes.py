@@ -13,7 +13,7 @@
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tortie.api import Key
 from tortie.engine.delta import Host, Pool, Route, RouteKind, Vtep
@@ -76,6 +76,17 @@ class Routes:
         for name in _nodes_of(block):
             self._on_node[name].add(key)
         self._dirty.add(key)
+
+    def put_workload(self, key: Key, node: str, addresses: Iterable[Prefix]) -> None:
+        """Take in a workload whose addresses are from no block (RouteSource `WorkloadIPs`).
+
+        Each is a route of its own, as one that is lent out of a block without an owner.
+        """
+        found = tuple(addresses)
+        for version in (4, 6):
+            mine = [one for one in found if one.version == version]
+            lent = Block(mine[0], "", tuple((one, node) for one in mine)) if mine else None
+            self.put_block(Key(f"{key.kind}/{version}", key.namespace, key.name), lent)
 
     def settle(self) -> None:
         """Work out the routes of all blocks that may have others."""

@@ -243,7 +243,7 @@ class DataplaneParameters(ProcessParameters, frozen=True, kw_only=True):
         float, Parameter("RouteRefreshInterval", SECONDS, "90", used=True)
     ]
     route_source: Annotated[
-        str, Parameter("RouteSource", one_of("CalicoIPAM", "WorkloadIPs"), "CalicoIPAM")
+        str, Parameter("RouteSource", one_of("CalicoIPAM", "WorkloadIPs"), "CalicoIPAM", used=True)
     ]
     route_sync_disabled: Annotated[
         bool, Parameter("RouteSyncDisabled", BOOLEAN, "false", used=True)

@@ -46,7 +46,6 @@ _REASONS = {
     **dict.fromkeys(("NFTablesFlowTableDataIfacePattern", "NFTablesFlowTableOffload"), _FLOW_TABLE),
     "PolicySyncPathPrefix": "there is no application-layer policy, yet",
     "RequireMTUFile": "the agent measures the MTU itself and hands it to the plugin",
-    "RouteSource": "routes to other nodes' workloads come from address blocks alone, yet",
     "SidecarAccelerationEnabled": _BPF,
     "IptablesLockProbeIntervalMillis": "iptables itself waits for its lock",
     "IptablesPostWriteCheckIntervalSecs": "what others change is seen at once, not by reading back",
