@@ -44,6 +44,8 @@ def test_each_node_of_a_mesh_has_the_others_blocks_in_its_kernel(network: Networ
     for number, node in enumerate(nodes, 1):
         others = {other for other in (1, 2, 3) if other != number}
         until(lambda node=node: len(node.routes(6)) == 2)
+        wanted = {f"10.65.{other}.0/26" for other in others}
+        until(lambda node=node, wanted=wanted: wanted <= node.routes(4).keys())
         four, six = node.routes(4), node.routes(6)
         for other in others:
             route = four[f"10.65.{other}.0/26"]

@@ -30,7 +30,7 @@ _KNOWN = re.compile(
 )
 
 
-EXAMPLES = int(os.environ.get("TORTIE_BGP_EXAMPLES", "80"))
+EXAMPLES = int(os.environ.get("TORTIE_BGP_EXAMPLES", "60"))
 KINDS_OF_BGP = ("BGPConfiguration", "BGPPeer", "BGPFilter", "Node", "IPPool", "Service")
 
 
