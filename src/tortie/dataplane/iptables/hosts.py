@@ -38,7 +38,6 @@ from tortie.dataplane.iptables.chains import (
 from tortie.dataplane.iptables.matches import chunks
 from tortie.dataplane.iptables.names import (
     ChainName,
-    UnsafeName,
     Way,
     checked_interface,
     host_chain,
@@ -50,7 +49,6 @@ from tortie.dataplane.policy.nets import net_text
 from tortie.dataplane.policy.settings import Action as Deny
 from tortie.net import PortRange, Prefix
 from tortie.policy.program import (
-    EVERY_INTERFACE,
     DefaultAction,
     EndpointId,
     Failsafe,
@@ -127,17 +125,6 @@ def host_chains(
         for chain in policy_chains(policies[name], family, silent)
     ]
     return [*early, *asked, *dispatch]
-
-
-def impossible(host: HostEndpoint) -> str:
-    """Why a host endpoint's interface can have no rules; empty if it can."""
-    if host.interface in ("", EVERY_INTERFACE):
-        return ""
-    try:
-        checked_interface(host.interface)
-    except UnsafeName as error:
-        return str(error)
-    return ""
 
 
 def closed_host(host: HostEndpoint) -> HostEndpoint:

@@ -25,7 +25,6 @@ from tortie.dataplane.iptables.hosts import (
     Hosts,
     closed_host,
     host_chains,
-    impossible,
     is_host_chain,
 )
 from tortie.dataplane.iptables.ipvs import FROM_MARK_CHAIN, ipvs_chains
@@ -160,15 +159,10 @@ class IptablesPlanner(Planner[Edit, Chain, Element]):
 
     def _host_endpoints(self) -> list[Unit[Edit]]:
         """All host endpoints at once, since each interface is one's or another's."""
-        known = Hosts(self._desired.hosts, self._desired.addresses)
-        bad = {name: why for name, host in known.hosts.items() if (why := impossible(host))}
-        usable = {name: host for name, host in known.hosts.items() if name not in bad}
-        units: list[Unit[Edit]] = [
-            Unit(str(name), (), (), why) for name, why in sorted(bad.items())
-        ]
-        closed = tuple(self._closed_hosts(known._replace(hosts=usable)))
+        known, units = Hosts(self.hosts(), self._desired.addresses), self._impossible_hosts()
+        closed = tuple(self._closed_hosts(known))
         try:
-            edits = tuple(self._open_hosts(known._replace(hosts=usable)))
+            edits = tuple(self._open_hosts(known))
         except Unrenderable as error:
             return [*units, Unit("host endpoints", closed, (), str(error))]
         return [*units, Unit("host endpoints", edits, closed)]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from tortie.dataplane.policy.names import UnsafeName, checked_interface
 from tortie.dataplane.policy.settings import PolicySettings
 from tortie.net import Prefix
 from tortie.policy import Program, host_endpoint_of
@@ -31,3 +32,14 @@ def owners(
         if not settings.guards(name)
     }
     return Owners({n: one for n, one in found.items() if one not in (None, every)}, every)
+
+
+def impossible(host: HostEndpoint) -> str:
+    """Why a host endpoint's interface can have no rules; empty if it can."""
+    if host.interface in ("", EVERY_INTERFACE):
+        return ""
+    try:
+        checked_interface(host.interface)
+    except UnsafeName as error:
+        return str(error)
+    return ""

@@ -13,7 +13,7 @@ from tortie.dataplane.policy.desired import Desired, ElementT, SetKey, Touched
 from tortie.dataplane.policy.dscp import asks_for_addresses, sources_by_class
 from tortie.dataplane.policy.families import FAMILIES, Family
 from tortie.dataplane.policy.floating import Translations, translations
-from tortie.dataplane.policy.interfaces import Owners, owners
+from tortie.dataplane.policy.interfaces import Owners, impossible, owners
 from tortie.dataplane.policy.limits import needed_chains, possible_chains
 from tortie.dataplane.policy.marks import EndpointMarks, endpoint_marks
 from tortie.dataplane.policy.names import (
@@ -26,7 +26,7 @@ from tortie.dataplane.policy.names import (
 from tortie.dataplane.policy.node import own_addresses
 from tortie.dataplane.policy.settings import PolicySettings
 from tortie.net import Prefix
-from tortie.policy.program import Endpoint, Policy, PolicyId, Profile
+from tortie.policy.program import Endpoint, EndpointId, HostEndpoint, Policy, PolicyId, Profile
 
 EVERYTHING = "everything"
 EditT = TypeVar("EditT")
@@ -244,11 +244,21 @@ class Planner(ABC, Generic[EditT, ChainT, ElementT]):
         edits = [edit for one in FAMILIES for edit in self._changed(one, render(one))]
         return Unit(subject, tuple(edits))
 
+    def hosts(self) -> dict[EndpointId, HostEndpoint]:
+        """The host endpoints whose interface can have rules."""
+        known = self._desired.hosts
+        return {name: host for name, host in known.items() if not impossible(host)}
+
+    def _impossible_hosts(self) -> list[Unit[EditT]]:
+        """The others are guarded none the less."""
+        found = ((str(name), impossible(host)) for name, host in self._desired.hosts.items())
+        return [Unit(name, (), (), why) for name, why in sorted(found) if why]
+
     def passing(self, family: Family) -> Passing:
         """Who may have sent what passes through the node's own services."""
         desired, settings = self._desired, self._settings
         workloads = [one.interface for one in desired.guarded() if not self._refusal(one)]
-        hosts = owners(desired.hosts, desired.addresses, settings)
+        hosts = owners(self.hosts(), desired.addresses, settings)
         marks = endpoint_marks((*workloads, *hosts.named), settings.marks.endpoints)
         own = own_addresses(desired.addresses, family, settings)
         return Passing(tuple(sorted(workloads)), hosts, marks, own)

@@ -83,8 +83,8 @@ class PolicySettings(Struct, frozen=True):
     [NATOutgoingInterfaceFilter: a name, or with "+" behind it what names begin with] of what leaves
     pools with natOutgoing; `service_loops` [ServiceLoopPrevention]; `end_denied_flows`
     [EndDeniedFlows]; `wireguard_port`… [WireguardListeningPort…]: 0 where WireGuard is off;
-    `node_ports` [KubeNodePortRanges] and `excluded_interfaces` [InterfaceExclude] count while kube-proxy is in
-    IPVS mode; `deny` [IptablesFilterDenyAction, NftablesFilterDenyAction]; `log_rate`
+    `node_ports` [KubeNodePortRanges] and `excluded_interfaces` [InterfaceExclude] count while
+    kube-proxy is in IPVS mode; `deny` [IptablesFilterDenyAction, NftablesFilterDenyAction]; `log_rate`
     [LogActionRateLimit, LogActionRateLimitBurst]: None logs all. Raises ValueError where a value
     can't be used.
     """
