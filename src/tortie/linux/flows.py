@@ -10,6 +10,7 @@ from tortie.linux.netlink.ctnetlink import (
     get_flow_count,
     get_flows,
     get_flows_of,
+    make_flow,
     mark_flow,
     parse_flow,
     parse_flow_count,
@@ -53,12 +54,22 @@ class Flows:
         self._batch([delete_flow(flow) for flow in flows])
 
     def mark(self, flows: Iterable[Flow], value: int, mask: int) -> None:
-        """Give the bits `mask` of these connections' marks a value."""
-        self._batch([mark_flow(flow, value, mask) for flow in flows])
+        """Give the bits `mask` of these connections' marks a value.
 
-    def _batch(self, requests: list[Request]) -> None:
+        What a flowtable has goes by all chains, whatever its mark: it is made anew outside of it.
+        """
+        marked = list(flows)
+        self._batch([mark_flow(flow, value, mask) for flow in marked])
+        offloaded = [flow for flow in marked if flow.anew]
+        self.delete(offloaded)
+        again = [make_flow(flow, flow.mark & ~mask | value) for flow in offloaded]
+        self._batch(again, errno.EEXIST)
+        # A packet may have come between the two, and have made the connection without the mark.
+        self._batch([mark_flow(flow._replace(name=flow.anew), value, mask) for flow in offloaded])
+
+    def _batch(self, requests: list[Request], expected: int = errno.ENOENT) -> None:
         for error in self._sock.batch(requests).values():
-            if error.errno != errno.ENOENT:
+            if error.errno != expected:
                 raise error
 
     def _candidates(self, addresses: Collection[Prefix]) -> Iterator[Flow]:
