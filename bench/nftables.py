@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 
-from tortie.dataplane.nftables import NftablesDataplane
+from tortie.dataplane.nftables import NftablesDataplane, NftSettings
 from tortie.dataplane.nftables.names import Way, policy_chain, set_name
 from tortie.engine.delta import (
     ALL_HOSTS,
@@ -60,8 +60,8 @@ def policy_id(number: int) -> PolicyId:
     return PolicyId("NetworkPolicy", "bench", f"policy-{number}")
 
 
-def policy(number: int, first_port: int = 1000) -> Policy:
-    """A policy of five rules, each on its own set's peers and some port."""
+def policy(number: int, first_port: int = 1000, apart: int = 1) -> Policy:
+    """A policy of five rules, each on its own set's peers and a port; these are so far `apart`."""
     peers = PeerMatch(sets=(f"set-{number}",))
     rules = tuple(
         Rule(
@@ -71,7 +71,7 @@ def policy(number: int, first_port: int = 1000) -> Policy:
             source=peers,
             destination=PeerMatch(ports=(PortRange(port, port),)),
         )
-        for port in range(first_port, first_port + RULES)
+        for port in range(first_port, first_port + RULES * apart, apart)
     )
     return Policy(policy_id(number), "default", rules)
 
@@ -127,11 +127,16 @@ def members(driver: NftablesDataplane, layout: str, first: Prefix) -> None:
 
 def edits(driver: NftablesDataplane) -> None:
     """One policy among 2,000 with 2,000 sets gets other ports."""
-    times = [
-        timed(lambda n=n: driver.apply(Delta(policies={policy_id(n): policy(n, 3000 + n)})))
-        for n in range(30)
-    ]
-    report("nft_policy_edit_2000_chains", statistics.median(times), "ms")
+    for name, apart in (("", 1), ("_with_a_set_of_ports", 7)):
+        times = [
+            timed(
+                lambda n=n, apart=apart: driver.apply(
+                    Delta(policies={policy_id(n): policy(n, 3000 + n, apart)})
+                )
+            )
+            for n in range(60)
+        ]
+        report(f"nft_policy_edit_2000_chains{name}", statistics.median(times), "ms")
     chain, name = policy_chain(Way.TO, policy_id(40)), set_name(4, "set-40")
     lines = [
         f"add rule ip calico {chain} meta l4proto 6 ip saddr @{name} th dport {port} return"
@@ -142,23 +147,49 @@ def edits(driver: NftablesDataplane) -> None:
     report("nft_policy_edit_2000_chains_by_nft_command", rival, "ms")
 
 
-def load_and_adopt() -> NftablesDataplane:
-    """10,000 rules from nothing, against the command on the same tables; then a restart."""
-    delta = cluster()
-    driver = NftablesDataplane()
-    driver.fold(delta)
-    report("nft_load_10k_rules", timed(driver.resync), "ms")
-    listed = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True, check=True)
-    nft("flush ruleset")
-    report("nft_load_10k_rules_by_nft_command", timed(lambda: nft(listed.stdout)), "ms")
-    driver.resync()
-    driver.close()
-    restarted = NftablesDataplane()
-    restarted.fold(delta)
-    before = restarted.generation()
-    report("nft_adopt_10k_rules", timed(restarted.resync), "ms")
-    report("nft_adopt_10k_rules_transactions", restarted.generation() - before, "count")
-    return restarted
+def runs(driver: NftablesDataplane) -> None:
+    """One of 1,000 policies of an endpoint gets another port, by which policies are told apart."""
+    ids = [policy_id(POLICIES + n) for n in range(1000)]
+    policies = {one: _of_port(one, 10_000 + n) for n, one in enumerate(ids)}
+    tiers = (TierPolicies("default", DefaultAction.DENY, tuple(ids)),)
+    name = EndpointId("WorkloadEndpoint", "bench", "many")
+    behind = Endpoint(name, "califmany", (single(9_999),), ingress=tiers)
+    driver.apply(Delta(policies=policies, endpoints={name: behind}))
+    times = [
+        timed(lambda n=n: driver.apply(Delta(policies={ids[n]: _of_port(ids[n], 20_000 + n)})))
+        for n in range(10)
+    ]
+    report("nft_policy_edit_of_1000_on_an_endpoint", statistics.median(times), "ms")
+    driver.apply(Delta(endpoints_removed=frozenset({name}), policies_removed=frozenset(policies)))
+
+
+def _of_port(name: PolicyId, port: int) -> Policy:
+    allowed = PeerMatch(ports=(PortRange(port, port),))
+    return Policy(name, "default", (Rule(Action.ALLOW, protocol=6, destination=allowed),))
+
+
+def load(delta: Delta, settings: NftSettings, name: str) -> None:
+    """From nothing, against the command on what is then there; then by a restart. Best of three."""
+    own, rival, adopted = list[float](), list[float](), list[float]()
+    for _ in range(3):
+        nft("flush ruleset")
+        own.append(_load(delta, settings))
+        adopted.append(_load(delta, settings))
+        listed = subprocess.run(
+            ["nft", "list", "ruleset"], capture_output=True, text=True, check=True
+        )
+        nft("flush ruleset")
+        rival.append(timed(lambda text=listed.stdout: nft(text)))
+    report(f"nft_load_10k_rules{name}", min(own), "ms")
+    report(f"nft_load_10k_rules{name}_by_nft_command", min(rival), "ms")
+    report(f"nft_load_10k_rules{name}_against_nft_command", min(own) / min(rival), "times")
+    report(f"nft_adopt_10k_rules{name}", min(adopted), "ms")
+
+
+def _load(delta: Delta, settings: NftSettings) -> float:
+    with NftablesDataplane(settings) as driver:
+        driver.fold(delta)
+        return timed(driver.resync)
 
 
 def main() -> None:
@@ -166,8 +197,15 @@ def main() -> None:
     path = create_named(name)
     try:
         with in_namespace(path):
-            driver = load_and_adopt()
+            delta = cluster()
+            load(delta, NftSettings(coalesce=True), "_put_together")
+            load(delta, NftSettings(coalesce=False), "")
+            nft("flush ruleset")
+            driver = NftablesDataplane()
+            driver.fold(delta)
+            driver.resync()
             edits(driver)
+            runs(driver)
             members(driver, "hash", single(1))
             members(driver, "interval", Prefix(4, 0x0B000000, 24))
             driver.close()
