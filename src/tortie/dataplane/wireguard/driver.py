@@ -26,6 +26,7 @@ from tortie.linux.wireguard import (
 from tortie.net import Prefix
 
 Told = Callable[[int, str], None]  # IP version, public key
+_MANY = 32  # peers; in wireguard-go a handshake's first half takes a millisecond of the caller's
 _POKE = 25  # seconds: any keepalive, for a moment
 
 
@@ -267,8 +268,9 @@ class WireguardDriver:
 
     def _poke(self, device: Wireguard, peers: Mapping[bytes, Peer]) -> None:
         """Agree on keys now. Of two nodes only who learnt of the other last can: what the other
-        tried before was not understood, and is tried again only after five seconds."""
-        if not peers:
+        tried before was not understood, and is tried again only after five seconds. A node that
+        learns of many at once is new: they learn of it later, and it need not begin."""
+        if not peers or len(peers) > _MANY:
             return
         for keepalive in (0, _POKE):
             device.write(
