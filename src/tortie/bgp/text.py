@@ -99,7 +99,7 @@ def _kernel(family: Family, version: int) -> Iterator[str]:
 
 _TEMPLATE = (
     "template bgp peers {",
-    "  connect delay time 1; connect retry time 5; error wait time 1, 30;",
+    "  connect delay time 1; connect retry time 3; error wait time 1, 3;",
     "  graceful restart on; long lived graceful restart off;",
     "}",
 )
