@@ -37,7 +37,7 @@ def test_away_at_first_and_again_later_is_waited_for_and_said(etcd: EtcdServer, 
         allegiance, told = Allegiance(str(tmp_path), "etcd"), []
         syncer = Syncer(store, on_warning=lambda it: told.append(str(it)), admit=allegiance.admit)
         pipeline = Pipeline(EchoEngine(), RecordingDriver("all"))
-        agent = Agent(settings(DataplaneWatchdogTimeout=0.4), syncer, pipeline)
+        agent = Agent(settings(DataplaneWatchdogTimeout=4), syncer, pipeline)
         task = asyncio.create_task(agent.run())
 
         await until(lambda: b"not followed since" in agent.readiness().body)

@@ -28,9 +28,12 @@ def namespace() -> Iterator[Path]:
         delete_named(name)
 
 
-def write(path: Path, name: str, value: str) -> None:
+def turn(path: Path, name: str) -> int:
+    """Give a setting its other value: a namespace begins with those of the machine."""
     with in_namespace(path):
-        sysctl.write(name, value)
+        value = 1 - int(sysctl.read(name))
+        sysctl.write(name, str(value))
+    return value
 
 
 @pytest.mark.root
@@ -48,7 +51,7 @@ def write(path: Path, name: str, value: str) -> None:
 def test_a_change_is_told_with_its_value(
     namespace: Path, name: str, version: int, conf: Conf
 ) -> None:
-    async def heard() -> ConfChange:
+    async def heard() -> tuple[int, ConfChange]:
         found: asyncio.Queue[ConfChange] = asyncio.Queue()
         with in_namespace(namespace), NetlinkSocket() as sock:
             Links(sock).create_veth("caliA", "peer")
@@ -56,16 +59,17 @@ def test_a_change_is_told_with_its_value(
             monitor = ConfMonitor(found.put_nowait, lambda: None)
         try:
             monitor.start()
-            write(namespace, name, "1")
+            value = turn(namespace, name)
             wanted = ALL_INTERFACES if name == "net/ipv4/ip_forward" else link
             while True:
                 change = await asyncio.wait_for(found.get(), 10)
-                if (change.version, change.link) == (version, wanted):
-                    return change
+                if (change.version, change.link, *change.values) == (version, wanted, conf):
+                    return value, change
         finally:
             monitor.close()
 
-    assert asyncio.run(heard()).values == {conf: 1}
+    value, change = asyncio.run(heard())
+    assert change.values == {conf: value}
 
 
 @given(st.binary(max_size=120))
