@@ -71,6 +71,12 @@ def test_without_aggregation_load_balancers_addresses_are_announced_one_by_one()
     assert "192.0.2.7/32" not in announced(ALPHA, text, service("Local"), behind("beta"))
 
 
+@pytest.mark.parametrize("ingress", ["7", "[7]", "[{ip: 7}]", "{ip: 192.0.2.9}", "[{ip: x}]"])
+def test_a_status_of_any_shape_is_no_crash(ingress: str) -> None:
+    strange = service("Cluster").replace("[{ip: 192.0.2.7}, {hostname: x}]", ingress)
+    assert announced(ALPHA, RANGES, strange) == sorted([*WHOLE, "198.51.100.7/32"])
+
+
 def test_an_excluded_node_announces_no_services() -> None:
     label = "node.kubernetes.io/exclude-from-external-load-balancers: 'true'"
     excluded = ALPHA.replace("rack: a", label)

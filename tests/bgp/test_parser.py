@@ -31,7 +31,10 @@ _KNOWN = re.compile(
 
 
 EXAMPLES = int(os.environ.get("TORTIE_BGP_EXAMPLES", "60"))
-KINDS_OF_BGP = ("BGPConfiguration", "BGPPeer", "BGPFilter", "Node", "IPPool", "Service")
+KINDS_OF_BGP = (
+    *("BGPConfiguration", "BGPPeer", "BGPFilter", "Node", "IPPool", "Service"),
+    *("BlockAffinity", "EndpointSlice", "WorkloadEndpoint"),
+)
 
 
 def refused(text: str, folder: Path) -> str:

@@ -100,6 +100,7 @@ class Bird:
         self._write(candidate, text)
         problem = await asyncio.to_thread(self._check)
         if problem:
+            candidate.unlink()
             raise Refused(problem)
         os.replace(candidate, self.folder / CONFIGURATION)
 

@@ -198,7 +198,8 @@ def _ingress(status: object) -> list[str]:
     """The addresses that a load balancer was given: `status.loadBalancer.ingress[].ip`."""
     balancer = status.get("loadBalancer") if isinstance(status, dict) else None
     entries = balancer.get("ingress") if isinstance(balancer, dict) else None
-    found = [each.get("ip") for each in entries or () if isinstance(each, dict)]
+    given = entries if isinstance(entries, list) else []
+    found = [each.get("ip") for each in given if isinstance(each, dict)]
     return [ip for ip in found if isinstance(ip, str)]
 
 
