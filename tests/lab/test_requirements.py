@@ -3,6 +3,7 @@
 import errno
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from tortie.lab import fabric
 from tortie.lab.errors import LabError
 from tortie.lab.journal import Journal
-from tortie.lab.plan import plan_lab
+from tortie.lab.plan import Encap, plan_lab, shape_of
 from tortie.lab.requirements import check_requirements
 from tortie.linux.links import Links
 from tortie.linux.netlink.sockets import NetlinkError
@@ -23,11 +24,12 @@ def refuse(*_arguments: object, **_more: object) -> None:
     raise NetlinkError(errno.EOPNOTSUPP, "Unknown device type", "creating something")
 
 
-def raise_network(labs: Path) -> None:
+def raise_network(labs: Path, encap: Encap = Encap.VXLAN) -> None:
     """The network of a lab of one node."""
     name = f"t{os.getpid()}-r"
-    plan, journal = plan_lab(name, 1), Journal(name, labs)
-    journal.create(1)
+    shape = shape_of(1, encap)
+    plan, journal = plan_lab(name, shape), Journal(name, labs)
+    journal.create(shape)
     fabric.ensure_router(plan, journal)
     fabric.ensure_node(plan, plan.nodes[0], journal)
 
@@ -85,3 +87,27 @@ def test_a_missing_nftables_library_names_its_package(
     monkeypatch.setattr("tortie.linux.libnftables._LIBRARY", "libnftables.so.none")
     with pytest.raises(LabError, match=r"nftables can't be used: .*install the package libnft"):
         raise_network(labs)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("encap", "method", "message"),
+    [
+        (Encap.IPIP, "create_ipip", r"modprobe ipip\), or choose another --encap"),
+        (Encap.WIREGUARD, "create", r"modprobe wireguard\), or install wireguard-go"),
+    ],
+)
+def test_what_a_tunnel_needs_is_told_before_nodes_wait_for_it(
+    labs: Path, encap: Encap, method: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda *_words, **_more: None)
+    monkeypatch.setattr(Links, method, refuse)
+    with pytest.raises(LabError, match=message):
+        raise_network(labs, encap)
+
+
+@pytest.mark.root
+def test_without_bird_there_is_no_lab_with_bgp(labs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda *_words, **_more: None)
+    with pytest.raises(LabError, match="install Debian's package bird2"):
+        raise_network(labs, Encap.BGP)

@@ -66,7 +66,7 @@ def ensure_router(plan: Plan, journal: Journal) -> None:
     Raises LabError where the kernel lacks what a lab needs.
     """
     ensure_namespace(plan.router, journal, _FORWARDING)
-    check_kernel(plan.router)
+    check_kernel(plan.router, plan.shape.encap)
     with network_of(plan.router) as router:
         for subnet in plan.subnets:
             if router.links.find(subnet.bridge) is None:

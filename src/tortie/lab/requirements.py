@@ -2,18 +2,22 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tortie.lab.errors import LabError
+from tortie.lab.plan import Encap
 from tortie.linux.libnftables import Nftables, NftError
 from tortie.linux.links import Links
 from tortie.linux.namespaces import in_namespace, path_of
-from tortie.linux.netlink.rtlink import Vxlan
+from tortie.linux.netlink.rtlink import NewLink, Vxlan
 from tortie.linux.netlink.sockets import NetlinkError, NetlinkSocket
 
 _TRIAL = "trial0"
+_OTHERWISE = ", or choose another --encap"
+_DAEMONS = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
 _CAPABILITIES = {"NET_ADMIN": 12, "SYS_ADMIN": 21}  # linux/capability.h
 _SYSCTL = "/proc/sys/net/ipv4/ip_forward"
 
@@ -38,12 +42,12 @@ def _missing_capabilities(status: str) -> list[str]:
     return [f"CAP_{name}" for name, bit in _CAPABILITIES.items() if not effective >> bit & 1]
 
 
-def check_kernel(namespace: str) -> None:
+def check_kernel(namespace: str, encap: Encap) -> None:
     """Try in a namespace of the lab what its nodes are going to need. Raises LabError."""
     with in_namespace(path_of(namespace)):
-        with NetlinkSocket() as sock, explained("vxlan"):
+        with NetlinkSocket() as sock:
             Links(sock).delete(_TRIAL)  # of a run that was killed right here
-            Links(sock).create_vxlan(_TRIAL, Vxlan(vni=1, port=4789))
+            _check_tunnel(Links(sock), encap)
             Links(sock).delete(_TRIAL)
         try:
             with Nftables() as nft:
@@ -52,14 +56,28 @@ def check_kernel(namespace: str) -> None:
             raise LabError(f"nftables can't be used: {error}") from None
 
 
+def _check_tunnel(links: Links, encap: Encap) -> None:
+    if encap is Encap.VXLAN:
+        with explained("vxlan", _OTHERWISE):
+            links.create_vxlan(_TRIAL, Vxlan(vni=1, port=4789))
+    elif encap is Encap.IPIP:
+        with explained("ipip", _OTHERWISE):
+            links.create_ipip("tunl0")  # the kernel's own: there can be no other
+    elif encap is Encap.WIREGUARD and shutil.which("wireguard-go") is None:
+        with explained("wireguard", ", or install wireguard-go"):
+            links.create(NewLink(_TRIAL, "wireguard"))
+    elif encap is Encap.BGP and shutil.which("bird", path=_DAEMONS) is None:
+        raise LabError("a lab with BGP needs BIRD: install Debian's package bird2")
+
+
 @contextmanager
-def explained(kind: str) -> Iterator[None]:
+def explained(kind: str, hint: str = "") -> Iterator[None]:
     """Say what to do where the kernel has no interfaces of that kind."""
     try:
         yield
     except NetlinkError as error:
         if error.errno == errno.EOPNOTSUPP:
             raise LabError(
-                f"this kernel can't make {kind} interfaces: load its module (modprobe {kind})"
+                f"this kernel can't make {kind} interfaces: load its module (modprobe {kind}){hint}"
             ) from None
         raise

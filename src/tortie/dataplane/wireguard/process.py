@@ -82,6 +82,7 @@ def _await(
             )
         if time.monotonic() > deadline:
             child.kill()
+            child.wait()
             raise NotStarted(0, f"{_PROGRAM} did not answer in {_PATIENCE:g} s")
         time.sleep(_POLL)
     child.returncode = 0  # not ours to wait for: it outlives us
