@@ -1,8 +1,6 @@
-"""nf_tables over netlink: set elements into a batch, and dumps of what a table holds.
+"""nf_tables over netlink: dumps of what a table holds (linux/netfilter/nf_tables.h, nfnetlink.h).
 
-From linux/netfilter/nf_tables.h and nfnetlink.h. Rules are written by libnftables; here are the
-two things for which its way is too slow: single members of large sets (it reads the whole set
-first), and reading back a table (it decodes every expression).
+Rules are known by their comments; what they say is passed over. `nfobjects` writes them.
 """
 
 import struct
