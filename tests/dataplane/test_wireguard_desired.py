@@ -123,6 +123,22 @@ def test_a_node_without_a_key_is_no_peer_and_is_left_to_the_main_table() -> None
     assert desired.way(BLOCKS[2]) is Way.MAIN
 
 
+def test_a_public_key_is_one_nodes_and_the_other_is_not_reached_in_clear() -> None:
+    desired = DesiredWireguard(SETTINGS)
+    routes = {block: route(block, node) for block, node in zip(BLOCKS[1:], ("b", "c"), strict=True)}
+    hosts = {"me": host("me", 1), "b": host("b", 2), "c": host("c", 2)}
+    desired.fold(Delta(hosts=hosts, routes=routes))
+    assert (desired.clash("b"), desired.clash("c")) == (None, "b")
+    assert desired.peer("b")
+    assert desired.peer("c") is None
+    assert desired.way(BLOCKS[2]) is Way.DEVICE
+    touched = desired.fold(Delta(hosts={"b": host("b", 1)}))
+    assert {"b", "c"} <= touched.nodes
+    assert (desired.clash("b"), desired.clash("c")) == ("me", None)
+    assert desired.peer("b") is None
+    assert desired.peer("c")
+
+
 def test_nodes_are_behind_the_device_only_where_that_is_wanted() -> None:
     address = parse_prefix("172.16.1.2")
     for encrypts in (False, True):

@@ -34,6 +34,7 @@ class DesiredWireguard:
     def __init__(self, settings: WireguardSettings) -> None:
         self._settings = settings
         self._hosts: dict[str, Host] = {}
+        self._with_key: defaultdict[str, set[str]] = defaultdict(set)  # nodes by public key
         self._whose: dict[Prefix, str] = {}  # nodes' own addresses that are reached through here
         self._routes: dict[Prefix, str] = {}  # to nodes
         self._behind: defaultdict[str, set[Prefix]] = defaultdict(set)
@@ -49,9 +50,11 @@ class DesiredWireguard:
         """Take a delta in."""
         touched = Touched(set(), set(), _concerns(delta, self._settings.node))
         for name in delta.hosts_removed | delta.hosts.keys():
+            rivals = self._rivals(name)
             self._touch_node(name, touched)
             self._put_host(name, delta.hosts.get(name))
             self._touch_node(name, touched)
+            touched.nodes.update(rivals, self._rivals(name))
         for destination in delta.routes_removed:
             self._put_route(destination, "", touched)
         for route in delta.routes.values():
@@ -69,10 +72,18 @@ class DesiredWireguard:
     def _put_host(self, name: str, host: Host | None) -> None:
         for address in self._own_addresses(name):
             self._whose.pop(address, None)
+        before = self._end(name)
+        if before is not None:
+            self._with_key[before.public_key].discard(name)
+            if not self._with_key[before.public_key]:
+                del self._with_key[before.public_key]
         self._hosts.pop(name, None)
         if host is None:
             return
         self._hosts[name] = host
+        now = self._end(name)
+        if now is not None:
+            self._with_key[now.public_key].add(name)
         if name != self._settings.node:
             self._whose.update(dict.fromkeys(self._own_addresses(name), name))
 
@@ -123,10 +134,23 @@ class DesiredWireguard:
         """All that our table may have to say something of."""
         return self._routes.keys() | self._here.keys() | self._whose.keys()
 
+    def _rivals(self, node: str) -> set[str]:
+        """All nodes with the public key of this one."""
+        end = self._end(node)
+        return set() if end is None else self._with_key.get(end.public_key, set())
+
+    def clash(self, node: str) -> str | None:
+        """Another node that has this one's public key and keeps it: ours, or the first by name."""
+        rivals = self._rivals(node) - {node}
+        if self._settings.node in rivals:
+            return self._settings.node
+        first = min(rivals, default=node)
+        return first if first < node else None
+
     def peer(self, node: str) -> Peer | None:
-        """A node as a peer; None for one that takes no part."""
+        """A node as a peer; None for one that takes no part, or that has another's key."""
         end, main = self._end(node), self._main(node)
-        if end is None or main is None or node == self._settings.node:
+        if end is None or main is None or node == self._settings.node or self.clash(node):
             return None
         address = Prefix.single(main.version, main.address)
         return Peer(
@@ -137,22 +161,23 @@ class DesiredWireguard:
         )
 
     def peers(self) -> Mapping[bytes, Peer]:
-        """All peers; of several nodes with one key the last by name."""
-        found = (self.peer(node) for node in sorted(self.nodes()))
+        """All peers by public key."""
+        found = (self.peer(node) for node in self.nodes())
         return {peer.public_key: peer for peer in found if peer is not None}
 
     def way(self, destination: Prefix) -> Way | None:
         """Where our table leads for a destination; None: it says nothing.
 
         What is behind a node without a key may lie in a block of one that has one, and so may an
-        address of our own that was borrowed from there.
+        address of our own that was borrowed from there. A node that takes part and can't be spoken
+        with is not reached, rather than reached in clear.
         """
         if destination in self._here:
             return Way.MAIN
         node = self._routes.get(destination) or self._whose.get(destination)
         if not node:
             return None
-        return Way.DEVICE if self.peer(node) else Way.MAIN
+        return Way.DEVICE if self._end(node) is not None else Way.MAIN
 
     def _end(self, node: str) -> WireguardEnd | None:
         host = self._hosts.get(node)

@@ -237,6 +237,7 @@ class WireguardDriver:
             for node in self._desired.nodes()
             if (peer := self._desired.peer(node)) is not None
         }
+        self._name_clashes(self._desired.nodes())
         self._told(self._settings.version, public_key(newest))
         if found.private_key != key:
             return wanted.peers
@@ -251,6 +252,7 @@ class WireguardDriver:
     def _write_peers(self, device: Wireguard, nodes: Iterable[str]) -> None:
         before = {node: self._peers.get(node) for node in nodes}
         after = {node: self._desired.peer(node) for node in nodes}
+        self._name_clashes(nodes)
         found = {peer.public_key: peer for peer in before.values() if peer}
         wanted = {peer.public_key: peer for peer in after.values() if peer}
         still = {peer.public_key for node, peer in self._peers.items() if node not in before}
@@ -265,6 +267,14 @@ class WireguardDriver:
                 self._peers.pop(node, None)
             else:
                 self._peers[node] = peer
+
+    def _name_clashes(self, nodes: Iterable[str]) -> None:
+        for node in nodes:
+            self._failures.pop(node, None)
+            other = self._desired.clash(node)
+            if other:
+                reason = f"its public key is node {other}'s already: give it another one"
+                self._failures[node] = Failure(self.name, f"node {node}", reason)
 
     def _poke(self, device: Wireguard, peers: Mapping[bytes, Peer]) -> None:
         """Agree on keys now. Of two nodes only who learnt of the other last can: what the other
