@@ -29,13 +29,13 @@ from vm.features import missing
 
 pytestmark = [
     pytest.mark.root,
-    pytest.mark.vm,  # in the virtual machine it is the kernel's own device
     pytest.mark.skipif(
         shutil.which("wireguard-go") is None and bool(missing(("wireguard",))),
         reason="needs wireguard-go (Debian's package), or WireGuard in the kernel",
     ),
 ]
 NO_DAD = 0x02
+in_kernel_too = pytest.mark.vm  # in the virtual machine it is the kernel's own device
 
 
 class Node:
@@ -221,6 +221,7 @@ def meet(client: socket.socket, server: socket.socket) -> None:
 SECRET = b"nobody on the wire may read this"
 
 
+@in_kernel_too
 @pytest.mark.parametrize("version", [4, 6])
 def test_what_goes_between_workloads_is_never_in_clear(
     stack: ExitStack, tmp_path: Path, version: int
@@ -240,6 +241,7 @@ def test_what_goes_between_workloads_is_never_in_clear(
     assert not any(SECRET in frame for frame in frames)
 
 
+@in_kernel_too
 def test_without_its_device_nothing_leaves_in_clear_and_it_comes_back(
     stack: ExitStack, tmp_path: Path
 ) -> None:
@@ -289,6 +291,7 @@ def test_a_borrowed_address_stays_here_although_its_block_is_elsewhere(
     assert set(one.table()) == {str(two.block)}
 
 
+@in_kernel_too
 def test_a_new_agent_adopts_everything_and_writes_nothing(stack: ExitStack, tmp_path: Path) -> None:
     one, two = connected(stack, tmp_path)
     client, server = one.udp(stack), two.udp(stack)
@@ -314,6 +317,7 @@ def test_a_peer_that_goes_takes_its_routes_along(stack: ExitStack, tmp_path: Pat
     assert one.table() == {}
 
 
+@in_kernel_too
 def test_switched_off_it_stays_until_others_know_and_then_leaves_nothing(
     stack: ExitStack, tmp_path: Path
 ) -> None:
@@ -333,6 +337,7 @@ def test_switched_off_it_stays_until_others_know_and_then_leaves_nothing(
     del two
 
 
+@in_kernel_too
 def test_a_new_key_is_used_from_when_it_is_published_and_loses_next_to_nothing(
     stack: ExitStack, tmp_path: Path
 ) -> None:
