@@ -48,7 +48,7 @@ test-vm-network: $(READY)
 
 vm-if-possible: $(READY)
 	@tools/setup.sh vm || true
-	@PYTHONPATH=tests $(BIN)/python -m vm --optional
+	@PYTHONPATH=tests $(BIN)/python -m vm --optional --seconds 300
 
 ## Built once, kept in the user's cache. Without it tests that need one are skipped, and say so;
 ## TORTIE_REQUIRE_KUBE=1 makes that an error. docs/testing.md has more.

@@ -21,6 +21,10 @@ class NoVm(Exception):
     """There can be no virtual machine here; one line that says why and what to do."""
 
 
+class TooSlow(NoVm):
+    """The guest gave no result in the time that it had."""
+
+
 class Kernel(NamedTuple):
     """An unpacked kernel, and the busybox beside it. `modules` is to be /lib/modules/VERSION."""
 
@@ -92,7 +96,12 @@ def _newest() -> str:
 def _run(command: list[str], folder: Path) -> str:
     try:
         done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=MOST_SECONDS
+            command,
+            cwd=folder,
+            env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"},  # of users, too
+            capture_output=True,
+            text=True,
+            timeout=MOST_SECONDS,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NoVm(f"no kernel for it: {error}") from None

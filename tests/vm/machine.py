@@ -29,7 +29,7 @@ _KERNEL = (
 )
 _DOWN = b"vm: down"  # what comes after it is the kernel's
 _START = Path(__file__).parent / "guest" / "start"
-_OWN_RUN = "mount -t tmpfs run /run"  # where virtiofsd, also a user's, may write its lock
+_OWN_RUN = "mount -t tmpfs run /run"  # where virtiofsd may write its lock
 _READ_ONLY = 'mount --rbind / "$0" && mount -o remount,bind,ro "$0"'
 
 
@@ -96,12 +96,19 @@ class Guest(NamedTuple):
 @contextmanager
 def _share(folder: Path, socket: Path, also: str = "true") -> Iterator[Path]:
     """A virtiofsd that serves `folder`, in a mount namespace where the shell runs `also` first."""
-    alone = (
-        ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
-    )
     serve = [VIRTIOFSD, f"--socket-path={socket}", "-o", f"source={folder},cache=always"]
     prepare = f'{_OWN_RUN} && {also} && exec "$@"'
-    command = [*alone, "sh", "-c", prepare, str(folder), *serve, "-o", "log_level=err"]
+    command = [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        prepare,
+        str(folder),
+        *serve,
+        "-o",
+        "log_level=err",
+    ]
     with running(command, socket.with_suffix(".log"), socket.exists):
         yield socket
 
