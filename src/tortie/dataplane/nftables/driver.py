@@ -12,6 +12,7 @@ from errno import EIO
 from tortie.dataplane.contract import Applied
 from tortie.dataplane.nftables.chains import CT_MAP
 from tortie.dataplane.nftables.edits import Edit, PutChain, PutSet, TableMirror
+from tortie.dataplane.nftables.encoding import forget_many
 from tortie.dataplane.nftables.kernel import Kernel, Overtaken, Snapshot
 from tortie.dataplane.nftables.members import FamilySet
 from tortie.dataplane.nftables.names import TABLE
@@ -126,6 +127,7 @@ class NftablesDataplane(PolicyDataplane[NftSettings, Edit, Snapshot, Element]):
                     raise
             finally:
                 self._seen = None  # from now on the mirror is kept by what is written
+                forget_many()
         raise AssertionError("unreachable")
 
     def _addresses(self) -> Addresses:
@@ -186,6 +188,8 @@ class NftablesDataplane(PolicyDataplane[NftSettings, Edit, Snapshot, Element]):
         if stages.after:
             grace_period()
             self._surely(stages.after)
+        if self._seen is None:
+            forget_many()
 
     def _commit(self, requests: Sequence[Request]) -> None:
         self._kernel.commit(requests, self._seen)

@@ -19,6 +19,7 @@ from tortie.linux.netlink.nfnetlink import SetRef
 from tortie.linux.netlink.sockets import Request
 
 _REMEMBERED = 16_384
+_KEPT = 1024
 
 
 class Encoded(NamedTuple):
@@ -66,6 +67,13 @@ def _digest(steps: Iterable[Step]) -> str:
             digest.update(repr((step.made.shape, step.inverted)).encode())
             digest.update(b"".join(step.made.elements))
     return urlsafe_b64encode(digest.digest()).decode()
+
+
+def forget_many() -> None:
+    """Let go of what one large write needed again and again; a small one's is kept for the next."""
+    for cache in (encoded, _steps):
+        if cache.cache_info().currsize > _KEPT:
+            cache.cache_clear()
 
 
 class RuleRef(NamedTuple):
