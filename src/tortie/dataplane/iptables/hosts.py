@@ -47,16 +47,15 @@ from tortie.dataplane.policy.families import Family
 from tortie.dataplane.policy.interfaces import Addresses, Owners, owners
 from tortie.dataplane.policy.nets import net_text
 from tortie.dataplane.policy.settings import Action as Deny
-from tortie.net import PortRange, Prefix
+from tortie.dataplane.policy.stages import Stage, When, failsafe_ports
+from tortie.net import PortRange
 from tortie.policy.program import (
-    DefaultAction,
     EndpointId,
     Failsafe,
     HostEndpoint,
     Policy,
     PolicyId,
     TierPolicies,
-    Tiers,
 )
 
 FROM_HOST, TO_HOST = ChainName("cali-from-host-endpoint"), ChainName("cali-to-host-endpoint")
@@ -69,19 +68,20 @@ _DISCOVERY = (133, 134, 135, 136)
 class _Place(NamedTuple):
     """One direction at one stage: the chain that is asked there, and those it leads to."""
 
+    stage: Stage
     table: str
     base: ChainName
     option: str
     prefix: str
 
 
-_UNTRACKED_IN = _Place(RAW, FROM_HOST, "-i", "cali-fh-")
-_UNTRACKED_OUT = _Place(RAW, TO_HOST, "-o", "cali-th-")
-_PRE_DNAT = _Place(MANGLE, FROM_HOST, "-i", "cali-fh-")
-_FORWARD_IN = _Place(FILTER, FROM_FORWARD, "-i", "cali-fhfw-")
-_FORWARD_OUT = _Place(FILTER, TO_FORWARD, "-o", "cali-thfw-")
-_NORMAL_IN = _Place(FILTER, FROM_HOST, "-i", "cali-fh-")
-_NORMAL_OUT = _Place(FILTER, TO_HOST, "-o", "cali-th-")
+_UNTRACKED_IN = _Place(Stage(When.UNTRACKED, Way.TO), RAW, FROM_HOST, "-i", "cali-fh-")
+_UNTRACKED_OUT = _Place(Stage(When.UNTRACKED, Way.FROM), RAW, TO_HOST, "-o", "cali-th-")
+_PRE_DNAT = _Place(Stage(When.PRE_DNAT, Way.TO), MANGLE, FROM_HOST, "-i", "cali-fh-")
+_FORWARD_IN = _Place(Stage(When.FORWARD, Way.TO), FILTER, FROM_FORWARD, "-i", "cali-fhfw-")
+_FORWARD_OUT = _Place(Stage(When.FORWARD, Way.FROM), FILTER, TO_FORWARD, "-o", "cali-thfw-")
+_NORMAL_IN = _Place(Stage(When.NORMAL, Way.TO), FILTER, FROM_HOST, "-i", "cali-fh-")
+_NORMAL_OUT = _Place(Stage(When.NORMAL, Way.FROM), FILTER, TO_HOST, "-o", "cali-th-")
 _PLACES = (
     *(_UNTRACKED_IN, _UNTRACKED_OUT, _PRE_DNAT),
     *(_FORWARD_IN, _FORWARD_OUT, _NORMAL_IN, _NORMAL_OUT),
@@ -127,22 +127,6 @@ def host_chains(
     return [*early, *asked, *dispatch]
 
 
-def closed_host(host: HostEndpoint) -> HostEndpoint:
-    """What stands for one whose policy could not be programmed.
-
-    Only failsafe ports pass, and nothing is forwarded of which its policy would have been asked.
-    """
-    nobody = (TierPolicies("closed", DefaultAction.DENY, ()),)
-    return HostEndpoint(
-        host.id,
-        host.interface,
-        host.addresses,
-        forward=Tiers(
-            nobody if host.forward.ingress else (), nobody if host.forward.egress else ()
-        ),
-    )
-
-
 def is_host_chain(table: str, name: str) -> bool:
     """Whether a chain is here because of host endpoints, by its name and table."""
     if name.startswith(("cali-fh-", "cali-th-", "cali-fhfw-", "cali-thfw-")):
@@ -186,42 +170,34 @@ def _asked(
     host: HostEndpoint, place: _Place, family: Family, settings: IptablesSettings
 ) -> Iterator[str]:
     """What is asked of a packet of this host endpoint at one stage."""
-    if place is _UNTRACKED_IN:
-        yield from _early(host.untracked.ingress, place, family, settings)
-    elif place is _UNTRACKED_OUT:
-        yield from _early(host.untracked.egress, place, family, settings)
-    elif place is _PRE_DNAT:
-        yield from _early(host.pre_dnat.ingress, place, family, settings)
-    elif place is _FORWARD_IN:
-        yield from _forwarded(host.forward.ingress, Way.TO, settings)
-    elif place is _FORWARD_OUT:
-        yield from _forwarded(host.forward.egress, Way.FROM, settings)
-    elif place is _NORMAL_IN:
-        yield from _normal(host, host.normal.ingress, Way.TO, family, settings)
+    stage, tiers = place.stage, place.stage.tiers(host)
+    if stage.when is When.FORWARD:
+        yield from _forwarded(tiers, stage.way, settings)
+    elif stage.when is When.NORMAL:
+        yield from _normal(host, stage, family, settings)
     else:
-        yield from _normal(host, host.normal.egress, Way.FROM, family, settings)
+        yield from _early(tiers, stage, family, settings)
 
 
 def _early(
-    tiers: tuple[TierPolicies, ...], place: _Place, family: Family, settings: IptablesSettings
+    tiers: tuple[TierPolicies, ...], stage: Stage, family: Family, settings: IptablesSettings
 ) -> Iterator[str]:
     """No default action and no profiles: what no rule decides goes on to the next stage."""
     if not tiers:
         return
-    untracked, inward = place.table == RAW, place is not _UNTRACKED_OUT
-    way = Way.TO if inward else Way.FROM
+    untracked, inward = stage.when is When.UNTRACKED, stage.way is Way.TO
     yield clearing(settings.marks.decided)
     yield from _discovery(family)
     if not untracked:
         yield f"{marked(settings.marks.early)} -j RETURN"
         yield f"{ESTABLISHED} -j RETURN"
     safe = settings.failsafes
-    yield from _failsafe(safe.inbound if inward else safe.outbound, inward, "--dports", family)
+    yield from _failsafe(stage.failsafes(safe), inward, "--dports", family)
     if untracked:  # the replies, which no tracking tells
-        yield from _failsafe(safe.outbound if inward else safe.inbound, inward, "--sports", family)
+        yield from _failsafe(stage.answers(safe), inward, "--sports", family)
     allowed = f"-g {UNTRACKED_CHAIN if untracked else EARLY_CHAIN}"
     for number, tier in enumerate(tiers):
-        yield from policies_text(tier, way, settings, is_first=number == 0, allowed=allowed)
+        yield from policies_text(tier, stage.way, settings, is_first=number == 0, allowed=allowed)
 
 
 def _forwarded(
@@ -238,22 +214,16 @@ def _forwarded(
 
 
 def _normal(
-    host: HostEndpoint,
-    tiers: tuple[TierPolicies, ...],
-    way: Way,
-    family: Family,
-    settings: IptablesSettings,
+    host: HostEndpoint, stage: Stage, family: Family, settings: IptablesSettings
 ) -> Iterator[str]:
-    inward, allowed = way is Way.TO, f"-g {ACCEPT_CHAIN}"
+    way, allowed = stage.way, f"-g {ACCEPT_CHAIN}"
     yield clearing(settings.marks.decided)
     yield f"{marked(settings.marks.early)} {allowed}"
     yield from _states(settings, allowed)
     yield from _discovery(family, allowed)
-    safe = settings.failsafes
-    yield from _failsafe(
-        safe.inbound if inward else safe.outbound, inward, "--dports", family, allowed
-    )
-    yield from tiers_text(tiers, way, settings)
+    ports = stage.failsafes(settings.failsafes)
+    yield from _failsafe(ports, way is Way.TO, "--dports", family, allowed)
+    yield from tiers_text(stage.tiers(host), way, settings)
     yield from profiles_text(host.profiles, way, settings)
     yield denied(settings)
 
@@ -274,14 +244,7 @@ def _failsafe(
     ports: Iterable[Failsafe], inward: bool, option: str, family: Family, allowed: str = _GO_ON
 ) -> Iterator[str]:
     """Rules that let failsafe ports go on, by default undecided."""
-    grouped: dict[tuple[int, Prefix | None], list[PortRange]] = {}
-    for one in ports:
-        if one.net is None or one.net.version == family.version:
-            wanted = PortRange(one.port, one.port)
-            grouped.setdefault((one.protocol, one.net), []).append(wanted)
-    for (protocol, net), numbers in grouped.items():
-        where = ""
-        if net is not None and net.length:
-            where = f" {'-s' if inward else '-d'} {net_text(net.network)}"
-        for chunk in chunks(tuple(numbers)):
+    for (protocol, net), numbers in failsafe_ports(ports, family).items():
+        where = "" if net is None else f" {'-s' if inward else '-d'} {net_text(net)}"
+        for chunk in chunks(tuple(PortRange(one, one) for one in numbers)):
             yield f"-p {int(protocol)}{where} -m multiport {option} {chunk} {allowed}"

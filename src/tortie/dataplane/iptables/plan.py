@@ -23,7 +23,6 @@ from tortie.dataplane.iptables.edits import (
 from tortie.dataplane.iptables.floating import floating_chains
 from tortie.dataplane.iptables.hosts import (
     Hosts,
-    closed_host,
     host_chains,
     is_host_chain,
 )
@@ -42,6 +41,7 @@ from tortie.dataplane.iptables.skeleton import (
 from tortie.dataplane.policy.desired import FIXED_SETS, Desired, ElementChange, SetKey, Touched
 from tortie.dataplane.policy.families import FAMILIES, Family
 from tortie.dataplane.policy.floating import Translations
+from tortie.dataplane.policy.interfaces import closed_host
 from tortie.dataplane.policy.plan import EVERYTHING, Planner, Unit, set_subject
 from tortie.engine.delta import ServiceCidrs
 from tortie.policy.program import Endpoint, Policy, Profile

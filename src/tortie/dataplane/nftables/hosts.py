@@ -56,9 +56,9 @@ from tortie.dataplane.nftables.terms import (
 from tortie.dataplane.policy.families import Family
 from tortie.dataplane.policy.interfaces import Addresses, Owners, owners
 from tortie.dataplane.policy.node import NodeFacts, tunnel_ends
+from tortie.dataplane.policy.stages import Stage, When, failsafe_ports
 from tortie.engine.delta import ALL_HOSTS
 from tortie.linux.netlink.nfnetlink import Hook
-from tortie.net import Prefix
 from tortie.policy.program import (
     EndpointId,
     Failsafe,
@@ -75,6 +75,7 @@ _DISCOVERY: Line = (Is(fields.HOP_LIMIT, 255), *icmpv6(133, 134, 135, 136))
 class _Place(NamedTuple):
     """One direction at one stage: the base chain that asks there, and the chains it leads to."""
 
+    stage: Stage
     base: ChainName
     hook: Hook
     field: Field
@@ -82,22 +83,50 @@ class _Place(NamedTuple):
 
 
 _UNTRACKED_IN = _Place(
-    ChainName("cali-hep-untracked-in"), Hook("filter", 0, -299, True), fields.INPUT, "cali-fhu-"
+    Stage(When.UNTRACKED, Way.TO),
+    ChainName("cali-hep-untracked-in"),
+    Hook("filter", 0, -299, True),
+    fields.INPUT,
+    "cali-fhu-",
 )
 _UNTRACKED_OUT = _Place(
-    ChainName("cali-hep-untracked-out"), Hook("filter", 3, -299, True), fields.OUTPUT, "cali-thu-"
+    Stage(When.UNTRACKED, Way.FROM),
+    ChainName("cali-hep-untracked-out"),
+    Hook("filter", 3, -299, True),
+    fields.OUTPUT,
+    "cali-thu-",
 )
 _PRE_DNAT = _Place(
-    ChainName("cali-hep-pre-dnat"), Hook("filter", 0, -150, True), fields.INPUT, "cali-fhp-"
+    Stage(When.PRE_DNAT, Way.TO),
+    ChainName("cali-hep-pre-dnat"),
+    Hook("filter", 0, -150, True),
+    fields.INPUT,
+    "cali-fhp-",
 )
 _FORWARD = Hook("filter", 2, 1, True)
-_FORWARD_IN = _Place(ChainName("cali-hep-FORWARD"), _FORWARD, fields.INPUT, "cali-fhfw-")
-_FORWARD_OUT = _Place(ChainName("cali-hep-FORWARD"), _FORWARD, fields.OUTPUT, "cali-thfw-")
+_FORWARD_IN = _Place(
+    Stage(When.FORWARD, Way.TO), ChainName("cali-hep-FORWARD"), _FORWARD, fields.INPUT, "cali-fhfw-"
+)
+_FORWARD_OUT = _Place(
+    Stage(When.FORWARD, Way.FROM),
+    ChainName("cali-hep-FORWARD"),
+    _FORWARD,
+    fields.OUTPUT,
+    "cali-thfw-",
+)
 _NORMAL_IN = _Place(
-    ChainName("cali-hep-INPUT"), Hook("filter", 1, 1, True), fields.INPUT, "cali-fh-"
+    Stage(When.NORMAL, Way.TO),
+    ChainName("cali-hep-INPUT"),
+    Hook("filter", 1, 1, True),
+    fields.INPUT,
+    "cali-fh-",
 )
 _NORMAL_OUT = _Place(
-    ChainName("cali-hep-OUTPUT"), Hook("filter", 3, 1, True), fields.OUTPUT, "cali-th-"
+    Stage(When.NORMAL, Way.FROM),
+    ChainName("cali-hep-OUTPUT"),
+    Hook("filter", 3, 1, True),
+    fields.OUTPUT,
+    "cali-th-",
 )
 _PLACES = (
     _UNTRACKED_IN,
@@ -194,44 +223,32 @@ def _asked(
     host: HostEndpoint, place: _Place, family: Family, settings: NftSettings
 ) -> Iterator[Line]:
     """What is asked of a packet of this host endpoint at one stage."""
-    if place is _UNTRACKED_IN:
-        yield from _early(host.untracked.ingress, place, family, settings)
-    elif place is _UNTRACKED_OUT:
-        yield from _early(host.untracked.egress, place, family, settings)
-    elif place is _PRE_DNAT:
-        yield from _early(host.pre_dnat.ingress, place, family, settings)
-    elif place is _FORWARD_IN:
-        yield from _forwarded(host.forward.ingress, Way.TO, family, settings)
-    elif place is _FORWARD_OUT:
-        yield from _forwarded(host.forward.egress, Way.FROM, family, settings)
-    elif place is _NORMAL_IN:
-        yield from _normal(host, host.normal.ingress, Way.TO, family, settings)
+    stage, tiers = place.stage, place.stage.tiers(host)
+    if stage.when is When.FORWARD:
+        yield from _forwarded(tiers, stage.way, family, settings)
+    elif stage.when is When.NORMAL:
+        yield from _normal(host, stage, family, settings)
     else:
-        yield from _normal(host, host.normal.egress, Way.FROM, family, settings)
+        yield from _early(tiers, stage, family, settings)
 
 
 def _early(
-    tiers: tuple[TierPolicies, ...], place: _Place, family: Family, settings: NftSettings
+    tiers: tuple[TierPolicies, ...], stage: Stage, family: Family, settings: NftSettings
 ) -> Iterator[Line]:
     """No default action and no profiles: what no rule decides goes on to the next stage."""
     if not tiers:
         return
-    untracked, inward = place is not _PRE_DNAT, place is not _UNTRACKED_OUT
-    way = Way.TO if inward else Way.FROM
+    untracked, inward = stage.when is When.UNTRACKED, stage.way is Way.TO
     yield from ((clearing(settings.marks.decided),), *_discovery(family))
     if not untracked:
         yield _allowed_early(settings)
         yield (InState(ESTABLISHED | RELATED), RETURN)
     safe = settings.failsafes
-    yield from _failsafe(
-        safe.inbound if inward else safe.outbound, inward, fields.DESTINATION_PORT, family
-    )
+    yield from _failsafe(stage.failsafes(safe), inward, fields.DESTINATION_PORT, family)
     if untracked:  # the replies, which no tracking tells
-        yield from _failsafe(
-            safe.outbound if inward else safe.inbound, inward, fields.SOURCE_PORT, family
-        )
+        yield from _failsafe(stage.answers(safe), inward, fields.SOURCE_PORT, family)
     allowed = UNTRACKED_CHAIN if untracked else EARLY_CHAIN
-    yield from early_tier_lines(tiers, way, settings, goto(allowed))
+    yield from early_tier_lines(tiers, stage.way, settings, goto(allowed))
 
 
 def _forwarded(
@@ -248,22 +265,16 @@ def _forwarded(
 
 
 def _normal(
-    host: HostEndpoint,
-    tiers: tuple[TierPolicies, ...],
-    way: Way,
-    family: Family,
-    settings: NftSettings,
+    host: HostEndpoint, stage: Stage, family: Family, settings: NftSettings
 ) -> Iterator[Line]:
-    inward = way is Way.TO
+    way = stage.way
     yield (clearing(settings.marks.decided),)
     yield _allowed_early(settings)
     yield BY_STATE
     yield from _discovery(family)
-    safe = settings.failsafes
-    yield from _failsafe(
-        safe.inbound if inward else safe.outbound, inward, fields.DESTINATION_PORT, family
-    )
-    yield from tier_lines(tiers, way, family, settings)
+    ports = stage.failsafes(settings.failsafes)
+    yield from _failsafe(ports, way is Way.TO, fields.DESTINATION_PORT, family)
+    yield from tier_lines(stage.tiers(host), way, family, settings)
     yield from profile_lines(host.profiles, way, settings)
     yield denied(family, settings)
 
@@ -281,11 +292,7 @@ def _failsafe(
 ) -> Iterator[Line]:
     """Rules that let failsafe ports leave the chain undecided: one for each protocol and net."""
     peer = (fields.SOURCE if inward else fields.DESTINATION)[family.version]
-    grouped: dict[tuple[int, Prefix | None], set[int]] = {}
-    for one in ports:
-        if one.net is None or one.net.version == family.version:
-            grouped.setdefault((one.protocol, one.net), set()).add(one.port)
-    for (protocol, net), numbers in grouped.items():
-        where = () if net is None or not net.length else (net_term(peer, net),)
+    for (protocol, net), numbers in failsafe_ports(ports, family).items():
+        where = () if net is None else (net_term(peer, net),)
         listed = within(port, joined(Span(one, one) for one in numbers))
         yield (Is(fields.PROTOCOL, int(protocol)), *where, listed, COUNTER, RETURN)

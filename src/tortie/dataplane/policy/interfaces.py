@@ -7,7 +7,14 @@ from tortie.dataplane.policy.names import UnsafeName, checked_interface
 from tortie.dataplane.policy.settings import PolicySettings
 from tortie.net import Prefix
 from tortie.policy import Program, host_endpoint_of
-from tortie.policy.program import EVERY_INTERFACE, EndpointId, HostEndpoint
+from tortie.policy.program import (
+    EVERY_INTERFACE,
+    DefaultAction,
+    EndpointId,
+    HostEndpoint,
+    TierPolicies,
+    Tiers,
+)
 
 Addresses = Mapping[str, frozenset[Prefix]]  # of the node's interfaces, by name
 
@@ -43,3 +50,19 @@ def impossible(host: HostEndpoint) -> str:
     except UnsafeName as error:
         return str(error)
     return ""
+
+
+def closed_host(host: HostEndpoint) -> HostEndpoint:
+    """What stands for one whose policy could not be programmed.
+
+    Only failsafe ports pass, and nothing is forwarded of which its policy would have been asked.
+    """
+    nobody = (TierPolicies("closed", DefaultAction.DENY, ()),)
+    return HostEndpoint(
+        host.id,
+        host.interface,
+        host.addresses,
+        forward=Tiers(
+            nobody if host.forward.ingress else (), nobody if host.forward.egress else ()
+        ),
+    )

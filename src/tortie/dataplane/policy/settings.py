@@ -77,16 +77,16 @@ class PolicySettings(Struct, frozen=True):
     `interface_prefixes` [InterfacePrefix], `mark_mask`, `endpoint_to_host`
     [DefaultEndpointToHostAction], `allow_vxlan` and `allow_ipip` [Allow…PacketsFromWorkloads],
     `vxlan_port` [VXLANPort], `drop_invalid` [not DisableConntrackInvalidCheck], `log_prefix`
-    [LogPrefix], `masquerade_to_hosts` [NATOutgoingExclusions is IPPoolsOnly], `openstack`: DHCP
-    and DNS from workloads to the host pass; `failsafes` [Failsafe{In,Out}boundHostPorts];
-    `nat_ports` [NATPortRange], `nat_address` [NATOutgoingAddress, IPv4], `nat_interface`
+    [LogPrefix], `masquerade_to_hosts` [NATOutgoingExclusions is IPPoolsOnly], `openstack`: DHCP and
+    DNS from workloads to the host pass; `failsafes` [Failsafe{In,Out}boundHostPorts]; `nat_ports`
+    [NATPortRange], `nat_address` [NATOutgoingAddress, IPv4], `nat_interface`
     [NATOutgoingInterfaceFilter: a name, or with "+" behind it what names begin with] of what leaves
     pools with natOutgoing; `service_loops` [ServiceLoopPrevention]; `end_denied_flows`
     [EndDeniedFlows]; `wireguard_port`… [WireguardListeningPort…]: 0 where WireGuard is off;
     `node_ports` [KubeNodePortRanges] and `excluded_interfaces` [InterfaceExclude] count while
-    kube-proxy is in IPVS mode; `deny` [IptablesFilterDenyAction, NftablesFilterDenyAction]; `log_rate`
-    [LogActionRateLimit, LogActionRateLimitBurst]: None logs all. Raises ValueError where a value
-    can't be used.
+    kube-proxy is in IPVS mode; `deny` [IptablesFilterDenyAction, NftablesFilterDenyAction];
+    `log_rate` [LogActionRateLimit, LogActionRateLimitBurst]: None logs all. Raises ValueError where
+    a value can't be used.
     """
 
     mask_name: ClassVar[str] = "mark_mask"
