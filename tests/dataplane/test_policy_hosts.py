@@ -296,6 +296,22 @@ def test_a_refused_host_endpoint_is_named_and_left_with_its_failsafe_ports(
     assert clean.arrivals([TO_NODE, failsafe]) == [False, True]
 
 
+def test_a_host_endpoint_whose_own_rules_are_refused_is_left_with_its_failsafe_ports(
+    clean: HostWorld,
+) -> None:
+    """A policy that is not there makes the firewall refuse the rule that asks it."""
+    failsafe = replace(TO_NODE, destination_port=80)
+    clean.program(replace(guarded(), host_endpoints={}))
+    whole = guarded(normal=ALLOW)
+    refused = replace(whole, policies={})
+    failed = clean.driver.apply(between(clean.in_force, refused)).failed
+    assert [one.subject for one in failed] == ["host endpoints"]
+    assert clean.arrivals([TO_NODE, failsafe]) == [False, True]
+    assert clean.driver.apply(between(refused, whole)).failed == ()
+    assert clean.driver.resync().failed == ()
+    assert clean.arrivals([replace(TO_NODE, destination_port=4002)]) == [True]
+
+
 def test_a_refused_edit_opens_nothing(clean: HostWorld) -> None:
     """The host endpoints' chains stay as they were; a new policy's own chain is closed."""
     only_81 = Rule(Action.ALLOW, protocol=TCP, destination=PeerMatch(ports=(PortRange(81, 81),)))

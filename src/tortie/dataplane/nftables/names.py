@@ -29,6 +29,7 @@ __all__ = [
     "endpoint_chain",
     "host_chain",
     "is_host_chain",
+    "is_host_way",
     "policy_chain",
     "profile_chain",
     "run_chain",
@@ -37,9 +38,10 @@ __all__ = [
 
 TABLE = "calico"
 OWNERS = OwnerNames(policy_chain, profile_chain)
+_HOST_WAYS = "cali-hep-"
 _HOST_PREFIXES = (
     *("cali-fhu-", "cali-thu-", "cali-fhp-", "cali-fhfw-", "cali-thfw-", "cali-fh-", "cali-th-"),
-    "cali-hep-",
+    _HOST_WAYS,
 )
 
 
@@ -53,3 +55,8 @@ def run_chain(run: Run) -> ChainName:
 def is_host_chain(name: ChainName) -> bool:
     """Whether it is of host endpoints: no other chain's name begins so."""
     return name.startswith(_HOST_PREFIXES)
+
+
+def is_host_way(name: ChainName) -> bool:
+    """Whether it is one that leads to host endpoints, and no single one's."""
+    return name.startswith(_HOST_WAYS)

@@ -34,6 +34,7 @@ from tortie.dataplane.nftables.names import (
     Way,
     endpoint_chain,
     is_host_chain,
+    is_host_way,
     run_chain,
     set_name,
 )
@@ -59,6 +60,7 @@ from tortie.dataplane.nftables.skeleton import (
 from tortie.dataplane.nftables.transaction import Mirrors
 from tortie.dataplane.policy.desired import FIXED_SETS, Desired, Run, SetKey, Touched
 from tortie.dataplane.policy.families import FAMILIES, Family, family_of
+from tortie.dataplane.policy.interfaces import closed_host
 from tortie.dataplane.policy.limits import counts_packets
 from tortie.dataplane.policy.nets import disjoint_nets
 from tortie.dataplane.policy.plan import EVERYTHING, Planner, Unit, set_subject
@@ -264,7 +266,17 @@ class NftPlanner(Planner[Edit, Chain, Element]):
             mirror, wanted = self._mirrors[family.version], {one.name for one in chains}
             strays = [name for name in mirror.chains if is_host_chain(name)]
             edits += [DropChain(family, one) for one in strays if one not in wanted]
-        return Unit("host endpoints", tuple(edits))
+        return Unit("host endpoints", tuple(edits), tuple(self._closed_hosts()))
+
+    def _closed_hosts(self) -> Iterator[Edit]:
+        """Those that have chains keep them; new ones are left with their failsafe ports."""
+        closed = {name: closed_host(host) for name, host in self.hosts().items()}
+        known = Hosts(closed, self._desired.addresses, self._desired.facts)
+        for family in FAMILIES:
+            mirror = self._mirrors[family.version]
+            for chain in host_chains(known, family, self._settings):
+                if is_host_way(chain.name) or not mirror.has(chain.name):
+                    yield PutChain(family, chain)
 
     def _open(self, endpoint: Endpoint) -> Iterator[Edit]:
         limits = limit_chains(endpoint)
