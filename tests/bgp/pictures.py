@@ -6,7 +6,7 @@ from tortie.api import Resource
 from tortie.api.manifests import read_manifests
 from tortie.bgp.build import Given, picture_of
 from tortie.bgp.cluster import Cluster
-from tortie.bgp.peers import Passwords
+from tortie.bgp.passwords import Passwords
 from tortie.bgp.picture import Picture
 
 ALPHA = """

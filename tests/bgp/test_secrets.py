@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from servers.kube import KubeServer
-from tortie.bgp.peers import MISSING, SecretRef
+from tortie.bgp.passwords import MISSING, SecretRef
 from tortie.bgp.secrets import (
     FileSecrets,
     HoldsSecrets,

@@ -3,7 +3,7 @@
 import pytest
 
 from bgp.pictures import ALPHA, BETA, GAMMA, picture
-from tortie.bgp.peers import MISSING, SecretRef
+from tortie.bgp.passwords import MISSING, SecretRef
 from tortie.bgp.picture import Bfd, Picture, Session
 from tortie.bgp.words import Password
 from tortie.net import format_address

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from tortie.api import KINDS, Resource
-from tortie.bgp.peers import SecretRef
+from tortie.bgp.passwords import SecretRef
 from tortie.bgp.words import Password
 
 HOSTILE = (

@@ -8,7 +8,8 @@ from tortie.api import IPPool, checks
 from tortie.bgp.cluster import EXCLUDED, Cluster, Speaker
 from tortie.bgp.configuration import InForce, advertisements, in_force, listen_port
 from tortie.bgp.filters import filters_named, symbol_of
-from tortie.bgp.peers import Passwords, Peering
+from tortie.bgp.passwords import Passwords
+from tortie.bgp.peers import Peering
 from tortie.bgp.picture import Family, Picture, PoolRoutes, Problem, Session
 from tortie.bgp.services import service_routes
 from tortie.bgp.words import interface_pattern

@@ -8,7 +8,7 @@
   reverse, all over the mesh; among equals the first name.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -19,6 +19,7 @@ from tortie.api.calico.bgp_peer import BGPPeer, BGPPeerSpec
 from tortie.bgp.cluster import Cluster, Speaker
 from tortie.bgp.configuration import BFD_ANNOTATION, DEFAULT_AS, InForce, bfd_of, listen_port
 from tortie.bgp.filters import symbol_of
+from tortie.bgp.passwords import MISSING, Passwords, SecretRef, is_for
 from tortie.bgp.picture import Bfd, Origin, Problem, Session
 from tortie.bgp.values import PORT, as_number, peer_address, seconds
 from tortie.bgp.words import Password
@@ -29,17 +30,6 @@ _VERSIONS = (4, 6)
 _MAX_RESTART = 4095  # seconds, 12 bits in BGP's own message
 _MAX_KEEPALIVE = 21845  # a third of the longest hold time
 _FARTHEST = 255
-
-
-class SecretRef(NamedTuple):
-    """One key of a Secret."""
-
-    name: str
-    key: str
-
-
-Passwords = Mapping[SecretRef, Password | str]
-"""Each password that was read; in place of one, why it can't be."""
 
 
 class _Leave(ValueError):
@@ -123,7 +113,7 @@ class Peering:
 
     def _forward(self, peer: BGPPeer) -> Iterator[Session]:
         spec = peer.spec
-        if not _is_for(spec, self._me):
+        if not is_for(spec, self._me):
             return
         common = self._common(peer, spec.local_as_number, spec.as_number)
         if spec.peer_ip:
@@ -143,7 +133,7 @@ class Peering:
             return
         common = self._common(peer, None, peer.spec.local_as_number)
         for other in self._others():
-            if _is_for(peer.spec, other):
+            if is_for(peer.spec, other):
                 yield from self._to_node(common, other)
 
     def _others(self) -> Iterator[Speaker]:
@@ -322,36 +312,7 @@ class Peering:
         )
 
 
-MISSING = "there is no such key"
-"""What stands in place of a password whose Secret, or whose key in it, is not there."""
-
 _NOTHING_SAID = BGPPeerSpec()
-
-
-def secrets_wanted(cluster: Cluster) -> frozenset[SecretRef]:
-    """The Secrets that this node's sessions need; only those are read."""
-    me, specs = cluster.me, [peer.spec for peer in cluster.peers.values()]
-    found = [spec.password for spec in specs if me is not None and _concerns(spec, me)]
-    default = cluster.configurations.get("default")
-    if default is not None:
-        found.append(default.spec.node_mesh_password)
-    selectors = [each.secret_key_ref for each in found if each is not None]
-    return frozenset(SecretRef(each.name, each.key) for each in selectors if each is not None)
-
-
-def _concerns(spec: BGPPeerSpec, me: Speaker) -> bool:
-    try:
-        return _is_for(spec, me) or (
-            bool(spec.peer_selector) and parse(spec.peer_selector).matches(me.labels)
-        )
-    except SelectorError:
-        return False
-
-
-def _is_for(spec: BGPPeerSpec, speaker: Speaker) -> bool:
-    if spec.node:
-        return spec.node == speaker.name
-    return not spec.node_selector or parse(spec.node_selector).matches(speaker.labels)
 
 
 def _waits(own: Prefix, theirs: Prefix) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from tortie.bgp.peers import MISSING, Passwords, SecretRef
+from tortie.bgp.passwords import MISSING, Passwords, SecretRef
 from tortie.bgp.words import Password
 
 _LARGEST = 1 << 20  # bytes, of a Secret

@@ -20,7 +20,7 @@ from tortie.bgp.bird import Bird, Refused
 from tortie.bgp.build import Given, picture_of
 from tortie.bgp.cluster import Cluster
 from tortie.bgp.control import BirdAway
-from tortie.bgp.peers import secrets_wanted
+from tortie.bgp.passwords import secrets_wanted
 from tortie.bgp.picture import Picture, Problem
 from tortie.bgp.reasons import Md5Drops, md5_drops
 from tortie.bgp.replies import Reply
