@@ -14,7 +14,7 @@ from tortie.dataplane.iptables.edits import (
     PutSet,
     RuleEdit,
 )
-from tortie.dataplane.iptables.footprint import Footprint
+from tortie.dataplane.iptables.footprint import Footprint, Unwatched
 from tortie.dataplane.iptables.members import member_requests
 from tortie.dataplane.iptables.plan import IptablesDesired, IptablesPlanner
 from tortie.dataplane.iptables.reading import SetSnapshot, read_sets, read_tables
@@ -46,7 +46,7 @@ class IptablesDataplane(PolicyDataplane[IptablesSettings, Edit, SetSnapshot, Ele
         super().__init__(settings or IptablesSettings(), self._desired)
         backend = self._settings.backend or detect()
         self._commands = Commands(backend, self._settings.lock_seconds)
-        self._footprint = Footprint(backend)
+        self._footprint = Unwatched()
         self._mirrors: dict[int, Mirror] = {}
 
     def close(self) -> None:
@@ -88,8 +88,13 @@ class IptablesDataplane(PolicyDataplane[IptablesSettings, Edit, SetSnapshot, Ele
         )
 
     def watch(self, told: Callable[[str], None]) -> IptablesWatch:
-        """Tells who, as far as is known, changed what is ours, or may have. Raises OSError."""
-        return IptablesWatch(self.backend, self._footprint, self._commands.processes, told)
+        """Tells who, as far as is known, changed what is ours, or may have. Raises OSError.
+
+        From the next read on: what there is until then is not known.
+        """
+        self._footprint.close()
+        self._footprint = footprint = Footprint(self.backend)
+        return IptablesWatch(self.backend, footprint, self._commands.processes, told)
 
     def _read(self) -> SetSnapshot:
         with self._footprint.writing():

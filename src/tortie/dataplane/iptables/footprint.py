@@ -20,7 +20,34 @@ _SHARE = 0.0012  # of one CPU, for sets, and for rules one by one
 _AT_LEAST = 0.2  # seconds between two questions
 
 
-class Footprint:
+class Unwatched:
+    """Of a driver that nobody watches: it keeps nothing."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Nobody asks meanwhile."""
+        yield
+
+    def before_reading(self, places: Iterable[Place]) -> None:
+        """Nothing is kept."""
+
+    def sets_are(self, counts: Mapping[str, int]) -> None:
+        """Nothing is kept."""
+
+    def set_changed(self, name: str, count: int) -> None:
+        """Nothing is kept."""
+
+    def set_is(self, name: str, count: int | None) -> None:
+        """Nothing is kept."""
+
+    def rules_changed(self, place: Place, entries: int) -> None:
+        """Nothing is kept."""
+
+
+class Footprint(Unwatched):
     """Kept by the driver's thread as it reads and writes, asked by the watch's.
 
     It belongs to the namespace it was made in. Raises OSError (root).
@@ -54,7 +81,8 @@ class Footprint:
 
     def set_changed(self, name: str, count: int) -> None:
         """A set has so many members more, or less."""
-        self._sets.expected[name] = self._sets.expected.get(name, 0) + count
+        if name in self._sets.expected:  # else it was made before anybody watched
+            self._sets.expected[name] += count
 
     def set_is(self, name: str, count: int | None) -> None:
         """A set has so many members; None: it is not there any more."""
