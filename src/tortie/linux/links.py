@@ -146,6 +146,16 @@ class Links:
         found = [parse_address(m.payload) for m in self._sock.dump(request)]
         return [address for address in found if index in (0, address.index)]
 
+    def addresses_by_name(self) -> dict[str, frozenset[Prefix]]:
+        """The addresses themselves of every interface that has any."""
+        names = {link.index: link.name for link in self.list()}
+        found: dict[str, set[Prefix]] = {}
+        for one in self.addresses():
+            if one.index in names:
+                address = Prefix.single(one.prefix.version, one.prefix.address)
+                found.setdefault(names[one.index], set()).add(address)
+        return {name: frozenset(held) for name, held in found.items()}
+
     def add_address(self, name: str, prefix: Prefix, *, flags: int = 0) -> None:
         """Give an interface an address ("10.0.0.5/24"); having it already is no error."""
         address = Address(self.get(name).index, prefix, flags=flags)

@@ -89,15 +89,8 @@ class Commands:
 
     def addresses(self) -> dict[str, frozenset[Prefix]]:
         """The addresses of every interface of the namespace that has any. Raises OSError."""
-        found: dict[str, set[Prefix]] = {}
         with self._inside(), closing(NetlinkSocket()) as route:
-            links = Links(route)
-            names = {link.index: link.name for link in links.list()}
-            for one in links.addresses():
-                if one.index in names:
-                    address = Prefix.single(one.prefix.version, one.prefix.address)
-                    found.setdefault(names[one.index], set()).add(address)
-        return {name: frozenset(held) for name, held in found.items()}
+            return Links(route).addresses_by_name()
 
     def has_link(self, name: str) -> bool:
         """Whether the namespace has an interface of this name. Raises OSError."""

@@ -109,14 +109,7 @@ class Kernel:
 
     def addresses(self) -> dict[str, frozenset[Prefix]]:
         """The addresses of every interface of the namespace that has any."""
-        links = Links(self._routing)
-        names = {link.index: link.name for link in links.list()}
-        found: dict[str, set[Prefix]] = {}
-        for one in links.addresses():
-            if one.index in names:
-                address = Prefix.single(one.prefix.version, one.prefix.address)
-                found.setdefault(names[one.index], set()).add(address)
-        return {name: frozenset(held) for name, held in found.items()}
+        return Links(self._routing).addresses_by_name()
 
     def has_link(self, name: str) -> bool:
         """Whether the namespace has an interface of this name."""
