@@ -6,6 +6,7 @@ Run it on the node, as root. Status 1 where BIRD does not answer or a session is
 import argparse
 import json
 import os
+from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any
 
@@ -17,7 +18,7 @@ _DAEMON = "tortie bgp"
 _WIDTH = 80
 _TYPES = {"NodeMesh": "mesh", "NodePeer": "node", "GlobalPeer": "global"}
 _HEADER = ("PEER", "AS", "TYPE", "STATE", "SINCE", "IN", "OUT")
-_ROUTES = ("DESTINATION", "BY", "GATEWAY", "INTERFACE", "FROM")
+_ROUTES = ("DESTINATION", "BY", "GATEWAY", "INTERFACE")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,10 +79,10 @@ def _sessions(sessions: list[dict[str, Any]]) -> list[str]:
         return ["no sessions: nobody is this node's peer"]
     up = sum(each["state"] == "Established" for each in sessions)
     rows = [_row(each) for each in sessions]
-    header, *shown = table(_HEADER, rows).splitlines()
+    header, *shown = _fitting(_HEADER, rows)
     lines = [f"{up} of {plural(len(sessions), 'session')} up", header]
     for each, line in zip(sessions, shown, strict=True):
-        lines.append(line)
+        lines += line.splitlines()
         if each["state"] != "Established":
             text = f"{each['from_resource']}: {each['reason']}"
             found = wrap(text, _WIDTH - 4, initial_indent="    ", subsequent_indent="    ")
@@ -108,10 +109,19 @@ def _route_table(routes: list[dict[str, Any]]) -> list[str]:
             each["destination"],
             each["source"] or "-",
             ",".join(each["gateways"]) or ("-" if each["kind"] == "unicast" else each["kind"]),
-            ",".join(each["interfaces"]) or "-",
-            each["peer"] or "-",
+            ",".join(dict.fromkeys(each["interfaces"])) or "-",
         )
         for each in routes
         if each["best"]
     ]
-    return table(_ROUTES, rows).splitlines() if rows else ["no routes"]
+    return _fitting(_ROUTES, rows) if rows else ["no routes"]
+
+
+def _fitting(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table's lines; where it would be too wide, the first column stands above each row."""
+    lines = table(header, rows).splitlines()
+    if max(map(len, lines)) <= _WIDTH:
+        return lines
+    first = [header[0], *(row[0] for row in rows)]
+    others = table(header[1:], [row[1:] for row in rows]).splitlines()
+    return [f"{name}\n    {line}" for name, line in zip(first, others, strict=True)]
