@@ -20,6 +20,7 @@ from tortie.engine.delta import (
     SetContents,
 )
 from tortie.net import PortRange, Prefix, parse_network
+from tortie.net.protocols import UDP
 from tortie.policy import Packet
 from tortie.policy.program import (
     Action,
@@ -216,6 +217,42 @@ def test_nodes_outside_the_cluster_come_by_their_net_beside_a_host_endpoint(
     assert driver.apply(delta).failed == ()
     outside = MemberChange(frozenset({parse_network("10.99.0.0/24")}), frozenset())
     assert driver.apply(Delta(members={ALL_HOSTS: outside})).failed == ()
+    written = driver.written
+    assert driver.resync().failed == ()
+    assert driver.written == written
+
+
+def test_a_policy_leaves_many_others_while_a_set_that_it_asks_is_begun_anew(
+    driver: NftablesDataplane,
+) -> None:
+    """What tells these policies apart goes later than the set, and so does the policy's chain."""
+    ports = [PortRange(1000 + number, 1000 + number) for number in range(20)]
+    names = [PolicyId("GlobalNetworkPolicy", "", f"port-{one.first}") for one in ports]
+    policies = {
+        name: Policy(
+            name,
+            "default",
+            (
+                Rule(
+                    Action.ALLOW,
+                    protocol=UDP,
+                    source=PeerMatch(sets=(FRIENDS,)),
+                    destination=PeerMatch(ports=(port,)),
+                ),
+            ),
+            (Rule(Action.ALLOW),),
+        )
+        for name, port in zip(names, ports, strict=True)
+    }
+    first = replace(friends_only(HOSTS4[0]), policies=policies)
+    before = {**first.endpoints, ENDPOINTS[1]: endpoint(1, *names)}
+    assert driver.apply(replace(first, endpoints=before)).failed == ()
+    change = Delta(
+        members={FRIENDS: MemberChange(frozenset({parse_network("10.99.0.0/24")}), frozenset())},
+        policies_removed=frozenset({names[0]}),
+        endpoints={ENDPOINTS[1]: endpoint(1, *names[1:])},
+    )
+    assert driver.apply(change).failed == ()
     written = driver.written
     assert driver.resync().failed == ()
     assert driver.written == written

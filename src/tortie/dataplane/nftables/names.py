@@ -30,6 +30,7 @@ __all__ = [
     "host_chain",
     "is_host_chain",
     "is_host_way",
+    "is_run_chain",
     "policy_chain",
     "profile_chain",
     "run_chain",
@@ -50,6 +51,11 @@ def run_chain(run: Run) -> ChainName:
     told = repr((run.way, tuple(map(tuple, run.policies)))).encode()
     digest = urlsafe_b64encode(blake2b(told, digest_size=18).digest()).decode()
     return ChainName(f"cali-r{run.way.value}-_{digest}")
+
+
+def is_run_chain(name: ChainName) -> bool:
+    """Whether it is where many policies are asked at once."""
+    return name.startswith(("cali-ri-_", "cali-ro-_"))
 
 
 def is_host_chain(name: ChainName) -> bool:

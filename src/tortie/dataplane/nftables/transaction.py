@@ -35,7 +35,7 @@ from tortie.dataplane.nftables.edits import (
     TableMirror,
 )
 from tortie.dataplane.nftables.encoding import RuleWriter
-from tortie.dataplane.nftables.names import TABLE, ChainName, SetName
+from tortie.dataplane.nftables.names import TABLE, ChainName, SetName, is_run_chain
 from tortie.dataplane.nftables.sets import Element, Layout, shape_of, wire_elements
 from tortie.dataplane.nftables.terms import ByMap, InSet, Line, Switch, Term, Verdict
 from tortie.dataplane.policy.families import FAMILIES, Family
@@ -158,6 +158,8 @@ class _Stager:
         after += self._constants_gone()
         if not self._fades:
             change, after = change + after, []
+        elif any(isinstance(one, PutSet) and one.name in self._mirror.sets for one in self._edits):
+            change += self._let_go()
         return Stages(before, undo, _ordered(change), self._settle(), _ordered(after))
 
     def _before(self) -> Iterator[Request]:
@@ -254,6 +256,16 @@ class _Stager:
                 yield _Step(_Phase.DELETE_CHAIN, nfobjects.delete_chain(*place))
             case DropSet(_, name):
                 yield _Step(_Phase.DELETE_SET, nfobjects.delete_set(self._ref(name)))
+
+    def _let_go(self) -> Iterator[_Step]:
+        """A chain that goes later may look into a set that begins anew: its rules go now.
+
+        Not those of a run: to a packet on its way through, all its policies would be gone.
+        """
+        for edit in self._edits:
+            if isinstance(edit, DropChain) and not is_run_chain(edit.name):
+                place = (self._family.number, TABLE, edit.name)
+                yield _Step(_Phase.FLUSH, nfobjects.flush_chain(*place))
 
     def _constants_gone(self) -> Iterator[_Step]:
         for name in self._gone:
