@@ -191,8 +191,9 @@ def _walk(endpoint: Endpoint, way: Way, family: Family, settings: NftSettings) -
 
 def one_by_one(tier: TierPolicies, way: Way, settings: NftSettings) -> Iterator[Line]:
     """One rule a policy: it is asked while no earlier one of the tier has decided."""
+    asked = (Bits(fields.MARK, settings.marks.decided),)
     for place, policy in enumerate(tier.policies):
-        undecided = (Bits(fields.MARK, settings.marks.decided),) if place else ()
+        undecided = asked if place else ()
         yield (*undecided, jump(policy_chain(way, policy)))
 
 
