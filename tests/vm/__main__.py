@@ -85,7 +85,7 @@ def _job(tests: list[str]) -> str:
         "TMPDIR": "/run/tmp",
         "LANG": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "TORTIE_PROGRAMS": "2",  # the guest is slow
+        "TORTIE_PROGRAMS": "1",  # the guest is slow
         IN_GUEST: "1",
         **{name: value for name, value in os.environ.items() if _is_passed(name)},
     }

@@ -20,9 +20,12 @@ def namespace() -> Iterator[str]:
     delete_named(name)
 
 
+KINDS = ["dummy", "ipip local 192.0.2.1 remote 192.0.2.2", "vrf table 7", "wireguard"]
+
+
 @pytest.mark.root
 @pytest.mark.vm("dummy", "ipip", "vrf", "wireguard")
-@pytest.mark.parametrize("kind", ["dummy", "ipip", "vrf table 7", "wireguard"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_devices_of_every_kind_can_be_made(namespace: str, kind: str) -> None:
     with in_namespace(f"/run/netns/{namespace}"):
         subprocess.run(["ip", "link", "add", "one", "type", *kind.split()], check=True)

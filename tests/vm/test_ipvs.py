@@ -5,6 +5,7 @@ node and of others, and knows connection tracking. Each service has one end, so 
 whose policy a packet gets.
 """
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -42,7 +43,7 @@ from tortie.policy.program import (
 
 pytestmark = [pytest.mark.root, pytest.mark.vm("dummy", "ip_vs", "ip_vs_rr")]
 
-PROGRAMS = 3
+PROGRAMS = int(os.environ.get("TORTIE_PROGRAMS", "3"))
 NODE_PORT = 30080  # of KubeNodePortRanges
 CLUSTER = {4: "10.96.0.", 6: "fd00:96::"}
 
