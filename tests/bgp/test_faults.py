@@ -39,7 +39,7 @@ def test_a_datastore_that_is_away_leaves_the_last_configuration_in_force(
     status = first.asks()
     assert status is not None
     assert not status["in_sync"]
-    assert "10.65.2.0/26" in first.routes()
+    until(lambda: "10.65.2.0/26" in first.routes())
 
 
 def test_another_datastore_is_not_followed_and_bird_goes_on(network: Network) -> None:

@@ -52,7 +52,7 @@ def test_each_node_of_a_mesh_has_the_others_blocks_in_its_kernel(network: Networ
             assert (route["gateway"], route["metric"]) == (f"172.16.0.{other}", 1024)
             assert six[f"fd65::{other}:0/122"]["gateway"] == f"fd16::{other}"
         assert "10.65.1.7" not in four
-    assert set(nodes[0].routes()) == {"10.65.2.0/26", "10.65.3.0/26"}
+    until(lambda: set(nodes[0].routes()) == {"10.65.2.0/26", "10.65.3.0/26"})
 
 
 def test_a_reload_drops_no_session(network: Network) -> None:
