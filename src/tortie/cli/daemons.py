@@ -50,7 +50,6 @@ from tortie.fanout.discovery import find_servers
 from tortie.fanout.environment import FanoutSettingsError
 from tortie.fanout.settings import FanoutClientSettings, client_settings
 from tortie.ipam import IPAM
-from tortie.linux.libnftables import NftError
 from tortie.linux.links import Links
 from tortie.linux.netlink.monitor import (
     ADDRESS_GROUPS,
@@ -115,7 +114,7 @@ def run_agent(args: argparse.Namespace) -> int:
         asyncio.run(_run(node, partial(daemons_datastore, args.datastore, local.environ, "FELIX_")))
     except Restart as wanted:
         return _begin_anew(wanted)
-    except (DatastoreError, OtherDatastore, NftError, OSError, ValueError) as problem:
+    except (DatastoreError, OtherDatastore, OSError, ValueError) as problem:
         return _refuse(problem)
     finally:
         locks.close()
