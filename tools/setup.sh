@@ -22,6 +22,11 @@ missing_packages() {
     [ -x /usr/lib/frr/bgpd ] || echo frr
     command -v wireguard-go >/dev/null || echo wireguard-go
     command -v wg >/dev/null || echo wireguard-tools
+    command -v containerd >/dev/null || echo containerd
+    command -v runc >/dev/null || echo runc
+    command -v podman >/dev/null || echo podman
+    [ -x /usr/lib/cni/portmap ] || echo containernetworking-plugins
+    command -v busybox >/dev/null || echo busybox-static
     ldconfig -p | grep -q 'libnftables\.so\.1' || echo libnftables1
     "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }
@@ -47,6 +52,8 @@ install_packages() {
     case " $(echo $packages) " in *" etcd-server "*) disable_service etcd ;; esac
     case " $(echo $packages) " in *" bird2 "*) disable_service bird ;; esac
     case " $(echo $packages) " in *" frr "*) disable_service frr ;; esac
+    case " $(echo $packages) " in *" containerd "*) disable_service containerd ;; esac
+    case " $(echo $packages) " in *" podman "*) disable_service podman ;; esac
 }
 
 # Packages that are installed from here on start nothing, unless this machine has rules of its own.
