@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tools.manifests import RIGHTS
 
 from manifests import flows
 from servers.kube_audit import Right, audited_server
@@ -17,6 +16,13 @@ from tortie.api.crds import CUSTOM_KINDS, GROUPS, definitions
 from tortie.datastore import Forbidden, open_datastore
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
+RIGHTS = (
+    "calico-node.yaml",
+    "calico-cni-plugin.yaml",
+    "calico-kube-controllers.yaml",
+    "calico-typha.yaml",
+    "users.yaml",
+)
 WATCHES_SECONDS = 30.0
 COMPONENTS = {
     "calico-node": flows.agent,

@@ -9,7 +9,15 @@ Everything is derived (`tortie.api.schemas`); only names and columns for kubectl
 here. Nothing is applied: `tortie crds | kubectl apply -f -` does that.
 """
 
-from tortie.api.crds.definitions import GROUPS, NATIVE, STORED, definition, definitions
+from tortie.api.crds.definitions import (
+    GROUPS,
+    NATIVE,
+    STORED,
+    definition,
+    definitions,
+    has_status,
+    plural_of,
+)
 from tortie.api.crds.names import CUSTOM_KINDS
 from tortie.api.crds.versions import WHOLE, Release, parse_release
 
@@ -22,5 +30,7 @@ __all__ = [
     "Release",
     "definition",
     "definitions",
+    "has_status",
     "parse_release",
+    "plural_of",
 ]

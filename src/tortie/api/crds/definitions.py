@@ -46,6 +46,17 @@ def definition(kind: Kind, group: str) -> dict[str, Any]:
     }
 
 
+def plural_of(kind: str, group: str) -> str:
+    """What paths and roles of a group call the objects of a kind of CUSTOM_KINDS."""
+    plural: str = _names(KINDS[kind], group)["plural"]
+    return plural
+
+
+def has_status(kind: str, group: str) -> bool:
+    """Whether the objects of a kind have, in this group, a status that is written apart."""
+    return group == NATIVE and "status" in schema_of(KINDS[kind])["properties"]
+
+
 def _names(kind: Kind, group: str) -> dict[str, Any]:
     """Short names belong to the group that people use: were both there, they would clash."""
     if group == STORED:

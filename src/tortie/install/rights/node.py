@@ -1,0 +1,88 @@
+"""The node agent, which is also the CNI plugin's hand: the plugin itself holds no credentials."""
+
+from tortie.install.rights.roles import FOLLOW, READ, Role, Rule, calico, core, of_group
+
+_WHY = "The node agent, which is also the CNI plugin's hand: the plugin holds no credentials."
+_LOCKED = calico(
+    "Whether the datastore is locked, since it is being migrated.",
+    ("get",),
+    "ClusterInformation",
+)
+_CLUSTER = core(
+    "Which cluster this is: the UID of this namespace. An agent follows no other one than before.",
+    ("get",),
+    "namespaces",
+    names=("kube-system",),
+)
+_SELECTED = (
+    core(
+        "What policies select, by labels, and what pods and services look like.",
+        FOLLOW,
+        *("namespaces", "pods", "serviceaccounts", "services"),
+    ),
+    of_group("", FOLLOW, "discovery.k8s.io", "endpointslices"),
+)
+_POLICIES = (
+    of_group(
+        "Kubernetes' own policies. A cluster may lack the admin policies; then the rights name"
+        " nothing.",
+        FOLLOW,
+        "networking.k8s.io",
+        "networkpolicies",
+    ),
+    of_group(
+        "",
+        FOLLOW,
+        "policy.networking.k8s.io",
+        *("adminnetworkpolicies", "baselineadminnetworkpolicies", "clusternetworkpolicies"),
+    ),
+)
+_NODES = (
+    core(
+        "Where other nodes are; and to say where this one is: its addresses are annotations, which"
+        " may be patched through the status. So the agent can't change a Node's spec, such as its"
+        " taints.",
+        READ,
+        "nodes",
+    ),
+    core("", ("patch",), "nodes/status"),
+)
+_CONFIGURED = (
+    "BGPConfiguration",
+    "ClusterInformation",
+    "FelixConfiguration",
+    "GlobalNetworkPolicy",
+    "GlobalNetworkSet",
+    "HostEndpoint",
+    "IPPool",
+    "NetworkPolicy",
+    "NetworkSet",
+    "Tier",
+)
+_FOLLOWED = calico("What people configure. Nothing of it is written.", FOLLOW, *_CONFIGURED)
+_BOOKS = (
+    calico(
+        "Routes follow from blocks; the node's own address in the tunnel is taken from them.",
+        (*READ, "create", "update", "delete"),
+        *("BlockAffinity", "IPAMBlock"),
+    ),
+    calico("", ("get", "create", "update", "delete"), "IPAMHandle"),
+    calico("", ("get",), "IPAMConfiguration"),
+    calico("", ("list",), "IPReservation"),
+)
+_BOOKS_READ = (
+    calico(
+        "What other networks of this cluster route, if any.",
+        FOLLOW,
+        *("BlockAffinity", "IPAMBlock"),
+    ),
+)
+
+
+def _role(books: tuple[Rule, ...]) -> Role:
+    rules = (_LOCKED, _CLUSTER, *_SELECTED, *_POLICIES, *_NODES, _FOLLOWED, *books)
+    return Role("calico-node", _WHY, rules, account="calico-node")
+
+
+NODE = _role(_BOOKS)
+NODE_OF_POLICY_ONLY = _role(_BOOKS_READ)
