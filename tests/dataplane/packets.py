@@ -161,6 +161,19 @@ class PacketLab:
         """Give the node an address of its own, on its uplink or another link."""
         at_once = "nodad" if address.version == 6 else ""
         self._ip(self.node, [f"address replace {address} dev {link} {at_once}"])
+        if address.version == 6:
+            self._wait_for_local(address)
+
+    def _wait_for_local(self, address: Prefix) -> None:
+        """The kernel's worker, not the command, makes the route of an IPv6 address."""
+        alone = str(address).split("/")[0]
+        with in_namespace(f"/run/netns/{self.node}"):
+            for _ in range(2000):
+                command = ["ip", "-6", "route", "show", "table", "local", alone]
+                if subprocess.run(command, capture_output=True, check=True).stdout:
+                    return
+                select.select([], [], [], 0.005)
+        raise AssertionError(f"{alone} did not become an address of the node")
 
     def ip(self, *commands: str) -> None:
         """Commands of ip in the node's namespace."""

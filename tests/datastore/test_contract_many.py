@@ -192,8 +192,8 @@ def test_cancelled_operations_and_watches_leave_no_files_open(check: Check) -> N
             await _clean(store)
             await store.create(network_set("a"))
             counts.append(len(os.listdir("/proc/self/fd")))
-        # A few connections may be kept to be used again; one left behind by each is 200 more.
-        assert counts[-1] <= counts[0] + 10
+        # Some connections may be kept to be used again; one left behind by each is 200 more.
+        assert counts[-1] <= counts[0] + 60
 
     check(scenario)
 
