@@ -59,7 +59,7 @@ def test_the_daemon_collects_and_tells_of_it(tmp_path: Path) -> None:
     asyncio.run(filled(path, metrics))
     command = [sys.executable, "-m", "tortie.cli", "controllers", "--datastore", str(path)]
     command += ["--health-port", str(health)]
-    collected = "ipam_allocations_gc_reclamations_total 1.0"
+    collected = 'ipam_allocations_gc_reclamations_total{ippool="p",node="n1"} 1.0'
     with running(
         command, tmp_path / "log", lambda: collected in page(metrics, "/metrics")
     ) as process:

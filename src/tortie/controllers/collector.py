@@ -24,8 +24,7 @@ class Pass(NamedTuple):
     found: Audit
     pools: tuple[PoolUsage, ...]
     blocks: dict[tuple[str, str], int]  # how many, by pool and node
-    by_node: dict[str, int]  # addresses held
-    candidates: int
+    candidates: frozenset[str]  # addresses that look leaked, as text
     released: tuple[Prefix, ...]
     given_up: int  # blocks
 
@@ -66,7 +65,6 @@ class Collector:
             found=found,
             pools=pools,
             blocks=_blocks(pools),
-            by_node=_by_node(found),
             candidates=self._leaks.candidates,
             released=released,
             given_up=sum(given_up),
@@ -79,12 +77,4 @@ def _blocks(pools: tuple[PoolUsage, ...]) -> dict[tuple[str, str], int]:
         for block in one.blocks:
             key = one.pool.name, block.name.partition(":")[2] or "no_affinity"
             counts[key] = counts.get(key, 0) + 1
-    return counts
-
-
-def _by_node(found: Audit) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for one in found.allocations:
-        node = one.attributes.get("node", "") or "unknown_node"
-        counts[node] = counts.get(node, 0) + 1
     return counts

@@ -41,9 +41,9 @@ class Leaks:
         self._candidates: dict[str, Candidate] = {}
 
     @property
-    def candidates(self) -> int:
-        """How many handles look leaked."""
-        return len(self._candidates)
+    def candidates(self) -> frozenset[str]:
+        """The addresses that look leaked, as text."""
+        return frozenset(address for one in self._candidates.values() for address, _ in one.held)
 
     def look(self, found: Audit, nodes: frozenset[str], now: float) -> list[ReleaseRequest]:
         """What may be given back after this look. `nodes` are there; `now` is in seconds."""

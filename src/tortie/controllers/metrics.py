@@ -1,6 +1,7 @@
 """The controllers' numbers, under the names that dashboards for Calico's know."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 
 import prometheus_client as prometheus
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -9,21 +10,36 @@ from prometheus_client.registry import Collector
 
 from tortie.controllers.collector import Pass
 from tortie.daemon.http import Answer
+from tortie.ipam.audit import Allocation
+
+_LABELS = ["ippool", "node"]
+_NO_POOL, _NO_NODE = "no_ippool", "unknown_node"
+
+Counts = Counter[tuple[str, str]]  # by pool and node
 
 
 class Metrics(Collector):
-    """What the last pass found, and what all of them did."""
+    """What the last pass found, what all of them did, and who leads.
+
+    `failing` has for each controller what counts the objects of which the last attempt failed.
+    """
 
     def __init__(self) -> None:
         self._registry = prometheus.CollectorRegistry()
         self._registry.register(self)
+        prometheus.ProcessCollector(registry=self._registry)
+        prometheus.PlatformCollector(registry=self._registry)
         self._last: Pass | None = None
-        self._released = self._failed = 0
+        self._released: Counts = Counter()
+        self._failed = 0
+        self.leading = False
+        self.failing: dict[str, Callable[[], int]] = {}
 
     def note(self, done: Pass) -> None:
         """A pass is over."""
         self._last = done
-        self._released += len(done.released)
+        released = frozenset(done.released)
+        self._released += _counted(done, lambda one: one.address in released)
 
     def failed(self) -> None:
         """A pass ended by an error."""
@@ -35,30 +51,85 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """For the registry."""
-        yield CounterMetricFamily(
-            "ipam_allocations_gc_reclamations", "Leaked addresses given back.", self._released
+        yield GaugeMetricFamily(
+            "tortie_controllers_leading", "Whether this process leads.", int(self.leading)
         )
+        failing = GaugeMetricFamily(
+            "tortie_controllers_objects_failing",
+            "Objects of which the last attempt failed.",
+            labels=["controller"],
+        )
+        for name, count in sorted(self.failing.items()):
+            failing.add_metric([name], count())
+        yield failing
+        yield _counter("ipam_allocations_gc_reclamations", "Leaked, given back.", self._released)
         yield CounterMetricFamily("ipam_gc_failures", "Passes ended by an error.", self._failed)
         if self._last is not None:
             yield from _of(self._last)
 
 
 def _of(done: Pass) -> Iterator[Metric]:
-    yield GaugeMetricFamily(
-        "ipam_allocations_gc_candidates", "Handles that look leaked.", done.candidates
-    )
-    per_node = GaugeMetricFamily("ipam_allocations_per_node", "Addresses held.", labels=["node"])
-    for node, count in sorted(done.by_node.items()):
-        per_node.add_metric([node], count)
-    yield per_node
-    blocks = GaugeMetricFamily("ipam_blocks", "Blocks.", labels=["ippool", "node"])
-    for key, count in sorted(done.blocks.items()):
-        blocks.add_metric(list(key), count)
-    yield blocks
+    everywhere = {(name, node) for name in _pools(done) for node in _nodes(done)}
+    in_use = _counted(done, lambda _: True)
+    borrowed = _counted(done, lambda one: one.borrowed)
+    leaking = _counted(done, lambda one: str(one.address) in done.candidates)
+    yield _gauge("ipam_allocations_in_use", "Addresses held.", in_use, everywhere)
+    yield _gauge("ipam_allocations_borrowed", "Held from others' blocks.", borrowed, everywhere)
+    yield _gauge("ipam_allocations_gc_candidates", "Held, looking leaked.", leaking, everywhere)
+    yield _gauge("ipam_blocks", "Blocks.", Counter(done.blocks))
     size = GaugeMetricFamily("ipam_ippool_size", "Addresses of a pool.", labels=["ippool"])
-    used = GaugeMetricFamily("ipam_allocations_in_use", "Held of a pool.", labels=["ippool"])
     for one in done.pools:
         size.add_metric([one.pool.name], one.pool.capacity)
-        used.add_metric([one.pool.name], one.pool.in_use)
     yield size
-    yield used
+    yield from _older(in_use, borrowed, Counter(done.blocks))
+
+
+def _older(in_use: Counts, borrowed: Counts, blocks: Counts) -> Iterator[Metric]:
+    """The names of years ago, by node alone."""
+    for name, what, counts in (
+        ("ipam_allocations_per_node", "Addresses held.", in_use),
+        ("ipam_allocations_borrowed_per_node", "Held from others' blocks.", borrowed),
+        ("ipam_blocks_per_node", "Blocks.", blocks),
+    ):
+        by_node: Counter[str] = Counter()
+        for (_, node), count in counts.items():
+            by_node[node] += count
+        family = GaugeMetricFamily(name, what, labels=["node"])
+        for node, count in sorted(by_node.items()):
+            family.add_metric([node], count)
+        yield family
+
+
+def _gauge(
+    name: str, what: str, counts: Counts, zeros: set[tuple[str, str]] | None = None
+) -> GaugeMetricFamily:
+    """A pool and node without any is 0, not absent: an alert needs something to look at."""
+    family = GaugeMetricFamily(name, what, labels=_LABELS)
+    for key in sorted((zeros or set()) | set(counts)):
+        family.add_metric(list(key), counts[key])
+    return family
+
+
+def _counter(name: str, what: str, counts: Counts) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, what, labels=_LABELS)
+    for key, count in sorted(counts.items()):
+        family.add_metric(list(key), count)
+    return family
+
+
+def _pools(done: Pass) -> list[str]:
+    return [one.pool.name for one in done.pools]
+
+
+def _nodes(done: Pass) -> set[str]:
+    return {node for _, node in done.blocks if node != "no_affinity"}
+
+
+def _counted(done: Pass, counts: Callable[[Allocation], bool]) -> Counts:
+    """How many addresses that count are of which pool and node."""
+    pool_of = {usage.cidr: one.pool.name for one in done.pools for usage in one.blocks}
+    return Counter(
+        (pool_of.get(one.block, _NO_POOL), one.attributes.get("node", "") or _NO_NODE)
+        for one in done.found.allocations
+        if counts(one)
+    )

@@ -1,67 +1,127 @@
-"""The controllers as a daemon: a pass from time to time, and pages that tell of it."""
+"""The controllers as a daemon: one process of all leads and runs them; every one has pages."""
 
-import asyncio
 import os
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
-from tortie.controllers.collector import Collector, Pass
+from tortie.controllers import configuration
+from tortie.controllers.feed import Feed
+from tortie.controllers.given import Given, new_holder
+from tortie.controllers.leadership import Leadership, Seat
 from tortie.controllers.metrics import Metrics
-from tortie.controllers.settings import Settings, read_settings
+from tortie.controllers.pages import Pages
+from tortie.controllers.running import Reign
+from tortie.controllers.seats import LonelySeat, open_fenced, opened_seat
+from tortie.controllers.settings import Settings
 from tortie.daemon.health import Health
-from tortie.daemon.running import listen, run_until, stopped_by_signal, watch_loop
-from tortie.datastore import Datastore, DatastoreError
-from tortie.ipam import IpamError
+from tortie.daemon.log import set_severity
+from tortie.daemon.running import run_until, stopped_by_signal, watch_loop
+from tortie.datastore import Closed, Datastore, open_datastore
+from tortie.datastore.cluster import Locked
+from tortie.sync import SyncWarning
 
-_PART = "collection of leaked addresses"
-_AFTER_FAILURE = 10.0  # seconds
-
+_CONFIGURATION, _ELECTION = "configuration", "election"
 _log = structlog.get_logger(__name__)
 
 
-async def serve(settings: Settings, store: Datastore, host: str, health_port: int) -> None:
-    """Run until a signal asks to stop. Raises OSError where a port can't be had."""
+async def serve(given: Given) -> None:
+    """Run until a signal asks to stop. Raises OSError where a port can't be had at the start."""
     stop = stopped_by_signal()
     async with AsyncExitStack() as opened:
         watch_loop(opened)
-        health, metrics = Health(), Metrics()
-        health.register(_PART, 0, "the first pass is not over yet")
-        if settings.health:
-            pages = {"/liveness": health.liveness, "/readiness": health.readiness}
-            await listen(pages, host, health_port, opened)
-        if settings.metrics_port:
-            await listen({"/metrics": metrics.page}, host, settings.metrics_port, opened)
-        _log.info("started", grace=settings.grace, process=os.getpid())
-        collector = Collector(store, settings.grace)
-        await run_until(stop, [lambda: _passes(store, collector, health, metrics)])
+        store = await open_datastore(given.datastore)
+        opened.push_async_callback(store.close)
+        seat = await opened.enter_async_context(_seat(given))
+        daemon = _Daemon(given, store, seat)
+        _log.info("started", process=os.getpid())
+        await run_until(stop, [daemon.follow, daemon.lead, daemon.serve])
     _log.info("stopped")
 
 
-async def _passes(store: Datastore, collector: Collector, health: Health, metrics: Metrics) -> None:
-    """One after the other. A datastore that is away is waited for; what was seen is remembered."""
-    while True:
-        try:
-            settings = await read_settings(store)
-            collector.grace = settings.grace
-            done = await collector.collect()
-        except (DatastoreError, IpamError) as problem:
-            metrics.failed()
-            health.waiting(_PART, str(problem))
-            _log.warning("leaked addresses could not be collected", problem=str(problem))
-            await asyncio.sleep(_AFTER_FAILURE)
-            continue
-        metrics.note(done)
-        health.ready(_PART)
-        _tell(done)
-        await asyncio.sleep(settings.period)
+@asynccontextmanager
+async def _seat(given: Given) -> AsyncIterator[Seat]:
+    seconds = given.lease_seconds
+    if not given.elected:
+        yield LonelySeat(seconds)
+        return
+    holder = new_holder()
+    async with opened_seat(given.datastore, holder, seconds, given.lease_namespace) as seat:
+        yield seat
 
 
-def _tell(done: Pass) -> None:
-    if done.released or done.given_up:
-        _log.info(
-            "collected",
-            released=[str(one) for one in done.released[:20]],
-            addresses=len(done.released),
-            blocks=done.given_up,
-        )
+class _Daemon:
+    """One process of the controllers."""
+
+    def __init__(self, given: Given, store: Datastore, seat: Seat) -> None:
+        self._given, self._seat = given, seat
+        self._health, self._metrics = Health(), Metrics()
+        self._health.register(_CONFIGURATION, 0, "it was not read yet")
+        self._health.register(_ELECTION, 0, "nobody is known to lead yet")
+        self._feed = Feed(store, configuration.KINDS, _warn)
+        backend = given.sides.backend
+        self._settings = configuration.follow(self._feed, given.environ, backend, _take_over)
+        self._leadership = Leadership(seat, self._told)
+        self._reign: Reign | None = None
+        self._pages = Pages(self._health, self._metrics, self._settings, self._refresh)
+
+    async def follow(self) -> None:
+        """Follow the configuration."""
+        _take_over(self._settings.current)
+        await self._feed.run()
+        raise Closed("the datastore was closed here")
+
+    async def serve(self) -> None:
+        """Serve the pages."""
+        given = self._given
+        await self._pages.serve(given.host, given.health_port, self._feed.in_sync)
+
+    async def lead(self) -> None:
+        """Lead whenever it is our turn."""
+        await self._feed.in_sync.wait()
+        await self._leadership.lead(self._led)
+
+    async def _led(self) -> None:
+        given = self._given
+        async with AsyncExitStack() as opened:
+            datastore = await open_fenced(given.datastore, self._seat, self._check)
+            opened.push_async_callback(datastore.close)
+            kubernetes = None
+            if given.kubernetes is not None:
+                kubernetes = await open_fenced(given.kubernetes, self._seat, self._check)
+                opened.push_async_callback(kubernetes.close)
+            opened.callback(setattr, self, "_reign", None)
+            self._reign = Reign(
+                given.sides, datastore, kubernetes, self._settings, self._health, self._metrics
+            )
+            await self._reign.run()
+
+    def _check(self) -> None:
+        """Whether anything may be written now."""
+        self._leadership.check()
+        if configuration.is_locked(self._feed):
+            raise Locked("the datastore is locked, it is being moved elsewhere: nothing is written")
+
+    def _told(self, leader: str) -> None:
+        if self._metrics.leading != (not leader) or not leader:
+            _log.info("who leads", leader=leader or "this process")
+        self._metrics.leading = not leader
+        self._health.ready(_ELECTION)
+
+    def _refresh(self) -> None:
+        why = "" if self._feed.in_sync.is_set() else "it was not read yet"
+        self._health.waiting(_CONFIGURATION, self._feed.outage or why)
+        for name, outage in (self._reign.outages() if self._reign else {}).items():
+            self._health.register(name, 0, outage)
+
+
+def _take_over(settings: Settings) -> None:
+    """What holds for the whole process."""
+    set_severity(settings.severity)
+    for warning in settings.warnings:
+        _log.warning(warning)
+
+
+def _warn(warning: SyncWarning) -> None:
+    _log.warning(str(warning))

@@ -45,6 +45,10 @@ class Closed(Unavailable):
     """This process has closed its store: there is nothing to wait for."""
 
 
+class NotLeading(Unavailable):
+    """Another process has taken over what this one did: its write was refused."""
+
+
 class Forbidden(DatastoreError):
     """The store refused who we are or what we may do. One line: which user, right or setting."""
 

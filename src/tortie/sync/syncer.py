@@ -36,6 +36,8 @@ class Syncer:
     after every outage; what it raises (no DatastoreError) ends the stream. With it, a datastore
     that is locked at the start is an outage too: it may hold half of what it is to hold.
 
+    `translator` is for who wants objects as they are stored.
+
     Kinds that the store derives from others on reading (its `derived`) are left out: their sources
     are converted here.
     """
@@ -47,6 +49,7 @@ class Syncer:
         on_warning: Callable[[SyncWarning], None] | None = None,
         backoff: Backoff | None = None,
         admit: Callable[[str], None] | None = None,
+        translator: Translator | None = None,
     ) -> None:
         self._store = store
         derived: frozenset[str] = getattr(store, "derived", frozenset())
@@ -54,7 +57,7 @@ class Syncer:
         self._on_warning = on_warning or _log
         self._backoff = backoff or Backoff()
         self._admit = admit
-        self._translator = Translator()
+        self._translator = translator or Translator()
         self._outages = Outages(lambda text: self._on_warning(SyncWarning(None, text)))
         self.in_sync = False
 

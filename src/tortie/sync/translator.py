@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tortie.api import Key, Resource
 from tortie.datastore import Deleted, Event, Listing, Malformed, Put
-from tortie.kubernetes import conversion, converted_key
+from tortie.kubernetes import Conversion, conversion, converted_key
 from tortie.sync.claims import Claims
 from tortie.sync.kinds import POLICY_KINDS
 
@@ -151,7 +151,7 @@ class Translator:
 
     def _convert(self, source: Key, revision: int, resource: Resource) -> None:
         try:
-            found = conversion(resource)
+            found = self._conversion(resource)
         except Exception as error:  # one object that no one thought of must not stop a node
             problem = f"{type(error).__name__} in its conversion: {error}"
             self._keep(source, revision, problem)
@@ -160,6 +160,12 @@ class Translator:
         self._stand_for(source, revision, found.value)
         if found.warnings or source in self._warned:
             self._warn(source, found.warnings)
+
+    def _conversion(self, resource: Resource) -> Conversion:
+        return conversion(resource)
+
+    def _target_of(self, source: Key) -> Key | None:
+        return converted_key(source)
 
     def _keep(self, source: Key, revision: int, problem: str) -> None:
         """It can't be used as it is: what is out of it stays, if anything is."""
@@ -175,7 +181,7 @@ class Translator:
             self._warn(source, (f"{stays}: {problem}",))
 
     def _stand_for(self, source: Key, revision: int, value: Resource | None) -> None:
-        target = None if value is None else converted_key(source) or value.key
+        target = None if value is None else self._target_of(source) or value.key
         seen = self._sources[source.kind].get(source)
         if seen and seen.target and seen.target != target:
             self._withdraw(source, seen.target)
@@ -210,3 +216,13 @@ class Translator:
             self._warned[source] = messages
         elif not messages:
             self._warned.pop(source, None)
+
+
+class StoredTranslator(Translator):
+    """One by which every object stands for itself, as it is stored."""
+
+    def _conversion(self, resource: Resource) -> Conversion:
+        return Conversion(resource)
+
+    def _target_of(self, source: Key) -> Key | None:
+        return source

@@ -76,16 +76,20 @@ class Lease:
         self.lost.set()
 
     async def _renewed(self) -> int | None:
-        """The seconds that it has again; 0: it is gone; None: nobody answered."""
-        member = self._connection.member
-        limit = min(ANSWER_SECONDS, self.seconds / 3)
-        try:
-            metadata = await self._connection.metadata(member)
-            call = member.stream(KEEP_ALIVE)(timeout=limit, metadata=metadata)
-            await call.write(pb.LeaseKeepAliveRequest(ID=self.number))
-            answer = await call.read()
-            call.cancel()
-        except (grpc.RpcError, DatastoreError):
-            self._connection.pass_over(member)
-            return None
-        return None if not isinstance(answer, pb.LeaseKeepAliveResponse) else answer.TTL
+        return await keep_alive(self._connection, self.number, self.seconds)
+
+
+async def keep_alive(connection: Connection, number: int, seconds: float) -> int | None:
+    """The seconds that a lease of `seconds` has again; 0: it is gone; None: nobody answered."""
+    member = connection.member
+    limit = min(ANSWER_SECONDS, seconds / 3)
+    try:
+        metadata = await connection.metadata(member)
+        call = member.stream(KEEP_ALIVE)(timeout=limit, metadata=metadata)
+        await call.write(pb.LeaseKeepAliveRequest(ID=number))
+        answer = await call.read()
+        call.cancel()
+    except (grpc.RpcError, DatastoreError):
+        connection.pass_over(member)
+        return None
+    return None if not isinstance(answer, pb.LeaseKeepAliveResponse) else answer.TTL

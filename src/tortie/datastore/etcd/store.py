@@ -11,6 +11,7 @@ from tortie.datastore.contract import AlreadyExists, Batch, Conflict, Gone, List
 from tortie.datastore.etcd import objects, reading, writing
 from tortie.datastore.etcd import rpc_pb2 as pb
 from tortie.datastore.etcd.connection import Connection
+from tortie.datastore.etcd.fencing import Fence, FencedConnection
 from tortie.datastore.etcd.layout import path_of
 from tortie.datastore.etcd.leases import Lease
 from tortie.datastore.etcd.members import COMPACT
@@ -34,6 +35,7 @@ class EtcdDatastore:
 
     def __init__(self, settings: EtcdSettings) -> None:
         self._connection = Connection(settings)
+        self._fence: Fence | None = None
         self._recent = Recent()
 
     @classmethod
@@ -78,7 +80,7 @@ class EtcdDatastore:
         identity = new_identity()
         value = objects.new_value(resource, identity)
         key, path = resource.key, path_of(resource)
-        kv = await writing.put_new(self._connection, key, path, value, identity.uid, lease)
+        kv = await writing.put_new(self._writes, key, path, value, identity.uid, lease)
         self._recent.keep(kv)
         return objects.read_sound(kv, key)
 
@@ -87,7 +89,7 @@ class EtcdDatastore:
         key, wanted = resource.key, revision_read(resource)
         for attempt in range(ATTEMPTS):
             old = await self._old(resource, wanted)
-            kv = await writing.put_over(self._connection, key, old, _next(old, resource))
+            kv = await writing.put_over(self._writes, key, old, _next(old, resource))
             if kv is not None:
                 self._recent.keep(kv)
                 return objects.read_sound(kv, key)
@@ -101,7 +103,7 @@ class EtcdDatastore:
         for attempt in range(ATTEMPTS):
             old = await self._there(key)
             check_unchanged(key, revision, old.mod_revision)
-            if await writing.remove(self._connection, key, old):
+            if await writing.remove(self._writes, key, old):
                 gone = objects.read(old, key)
                 return gone if isinstance(gone, Resource) else None
             if revision is not None:
@@ -117,6 +119,10 @@ class EtcdDatastore:
         """A lease that is held while its `async with` lasts; see `Lease`."""
         return Lease(self._connection, self, seconds)
 
+    def fence(self, fence: Fence) -> None:
+        """Write only while this is so: see `Fence`. What is written otherwise is NotLeading."""
+        self._fence = fence
+
     async def compact(self, revision: int) -> None:
         """Let etcd forget what was before `revision`; nothing if it has forgotten already."""
         try:
@@ -129,6 +135,12 @@ class EtcdDatastore:
     async def close(self) -> None:
         """See `Datastore.close`."""
         await self._connection.close()
+
+    @property
+    def _writes(self) -> writing.Asked:
+        if self._fence is None:
+            return self._connection
+        return FencedConnection(self._connection, self._fence)
 
     async def _there(self, key: Key) -> pb.KeyValue:
         found = await reading.find(self._connection, key)

@@ -9,13 +9,16 @@ from tortie.datastore.contract import AlreadyExists, Conflict, Gone, NotFound, U
 from tortie.datastore.etcd import requests
 from tortie.datastore.etcd import rpc_pb2 as pb
 from tortie.datastore.etcd.connection import Connection
+from tortie.datastore.etcd.fencing import FencedConnection
 from tortie.datastore.etcd.members import RANGE, TXN
 
 _STEPS_BACK = 32  # writes by others, until a lost answer is given up
 
+Asked = Connection | FencedConnection
+
 
 async def put_new(
-    connection: Connection, key: Key, path: bytes, value: bytes, uid: str, lease: int = 0
+    connection: Asked, key: Key, path: bytes, value: bytes, uid: str, lease: int = 0
 ) -> pb.KeyValue:
     """Create; gives what stands there now. Raises AlreadyExists."""
     answer, doubtful = await connection.ask(
@@ -33,7 +36,7 @@ async def put_new(
 
 
 async def put_over(
-    connection: Connection, key: Key, old: pb.KeyValue, value: bytes
+    connection: Asked, key: Key, old: pb.KeyValue, value: bytes
 ) -> pb.KeyValue | None:
     """Replace `old`; gives what stands there now, None where `old` is no longer there.
 
@@ -57,7 +60,7 @@ async def put_over(
 
 
 async def _ours_below(
-    connection: Connection, key: Key, old: pb.KeyValue, there: pb.KeyValue, value: bytes
+    connection: Asked, key: Key, old: pb.KeyValue, there: pb.KeyValue, value: bytes
 ) -> pb.KeyValue | None:
     """Our write among those that came after `old`; None if the first of them is another's.
 
@@ -78,7 +81,7 @@ async def _ours_below(
     raise unknown(key)
 
 
-async def _as_of(connection: Connection, path: bytes, revision: int) -> pb.KeyValue | None:
+async def _as_of(connection: Asked, path: bytes, revision: int) -> pb.KeyValue | None:
     """What stood there at a revision; None where nothing did, or nobody knows any more."""
     request = requests.read(path)
     request.revision = revision
@@ -90,7 +93,7 @@ async def _as_of(connection: Connection, path: bytes, revision: int) -> pb.KeyVa
     return found
 
 
-async def remove(connection: Connection, key: Key, old: pb.KeyValue) -> bool:
+async def remove(connection: Asked, key: Key, old: pb.KeyValue) -> bool:
     """Delete `old`; False where something else stands there now. Raises NotFound, Unavailable."""
     answer, doubtful = await connection.ask(
         TXN, requests.remove(old.key, old.mod_revision), f"write {old.key.decode()}"

@@ -5,7 +5,7 @@ import os
 import random
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -67,6 +67,8 @@ class Client:
         self._context = tls_context(access, pair)  # here: what can never work is told at once
         self._http: httpx.AsyncClient | None = None
         self._closed = False
+        self.before_write: Callable[[], None] = _nothing
+        """Called right before anything is sent that may change something; may raise."""
 
     async def send(self, request: Request) -> bytes:
         """The body of the answer. Raises Refused, Unavailable, Forbidden, Closed."""
@@ -91,6 +93,8 @@ class Client:
         """The answer; None where the connection broke and asking again is safe."""
         await self._limiter.turn()
         http, credential = await self._ready()
+        if request.method != "GET":
+            self.before_write()
         try:
             return await http.request(
                 request.method,
@@ -181,6 +185,10 @@ class Client:
             doubt = f"; {request.about} may or may not have been written"
         server = self.access.server
         return Unavailable(f"the API server {server} can't be reached: {_reason(error)}{doubt}")
+
+
+def _nothing() -> None:
+    """Whoever asks may write."""
 
 
 def _http_client(access: Access, context: ssl.SSLContext) -> httpx.AsyncClient:

@@ -1,7 +1,7 @@
 """The contract of `tortie.datastore` on the Kubernetes API."""
 
 import os
-from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from pathlib import Path
 
@@ -68,6 +68,10 @@ class KubernetesDatastore:
 
     def __repr__(self) -> str:
         return f"KubernetesDatastore({self._client.access.server})"
+
+    def fence(self, check: Callable[[], None]) -> None:
+        """Call `check` right before each write is sent, however long it waited for its turn."""
+        self._client.before_write = check
 
     async def revision(self) -> int:
         """See `Datastore.revision`. A list of at most one object tells it."""

@@ -1,0 +1,19 @@
+"""All controllers there are. A new one stands in a module of its own, and in this list."""
+
+from tortie.controllers import collection, configuration
+from tortie.controllers.controller import Controller, Sides
+from tortie.controllers.settings import Settings
+
+CONTROLLERS: tuple[Controller, ...] = (
+    configuration.CONTROLLER,
+    collection.CONTROLLER,
+)
+
+
+def chosen(settings: Settings, sides: Sides) -> tuple[Controller, ...]:
+    """Those that are to run with these settings and stores."""
+    return tuple(
+        one
+        for one in CONTROLLERS
+        if (not one.switch or one.switch in settings.enabled) and one.belongs(sides)
+    )
