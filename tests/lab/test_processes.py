@@ -87,7 +87,7 @@ def test_ending_ends_it_even_if_it_ignores_sigterm(
             break
         select.select([], [], [], 0.005)
     end([process])
-    wait_for_end(process)  # killed: it only has to be scheduled once more
+    assert not is_alive(process)
 
 
 def test_another_process_of_the_same_pid_is_left_alone() -> None:

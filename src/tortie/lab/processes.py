@@ -21,6 +21,7 @@ from tortie.linux.processes import start_of
 
 _LAUNCHER = Path(launcher.__file__)
 _PATIENCE = 5.0  # seconds from SIGTERM to SIGKILL
+_SCHEDULED = 30.0  # seconds in which a machine, however busy, runs a killed process to its end
 
 
 def spawn(
@@ -73,7 +74,7 @@ def end(processes: Iterable[Process]) -> None:
     """SIGTERM to all, SIGKILL to those that stay, and return when all have ended."""
     descriptors = {pidfd: process for process in processes if (pidfd := _open(process)) is not None}
     try:
-        for signal_number, patience in ((signal.SIGTERM, _PATIENCE), (signal.SIGKILL, _PATIENCE)):
+        for signal_number, patience in ((signal.SIGTERM, _PATIENCE), (signal.SIGKILL, _SCHEDULED)):
             for pidfd in descriptors:
                 with suppress(ProcessLookupError):
                     signal.pidfd_send_signal(pidfd, signal_number)
@@ -90,7 +91,7 @@ def kill(processes: Iterable[Process]) -> None:
         for pidfd in descriptors:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-        _await_end(descriptors, _PATIENCE)
+        _await_end(descriptors, _SCHEDULED)
     finally:
         for pidfd in descriptors:
             os.close(pidfd)
