@@ -16,7 +16,7 @@ from tortie.datastore import Batch, Datastore, Listing
 from tortie.datastore.memory import MemoryDatastore
 from tortie.datastore.values import in_pages
 
-_CHANGING = ("IPAMBlock", "BlockAffinity", "IPAMHandle")
+_CHANGING = ("IPAMBlock", "BlockAffinity", "IPAMHandle", "Service")
 Actor = Callable[[Datastore], Awaitable[None]]
 
 

@@ -26,7 +26,10 @@ from tortie.datastore.retry import ATTEMPTS, pause
 from tortie.ipam.block import empty_block, is_empty, is_sound
 from tortie.ipam.errors import IpamError
 from tortie.ipam.names import Owner, affinity_key, block_key
+from tortie.ipam.types import Edges
 from tortie.net import Prefix, parse_network
+
+_TYPE_LABEL = "projectcalico.org/affinity-type"
 
 State = Literal["pending", "confirmed", "pendingDeletion"]
 
@@ -44,12 +47,14 @@ class Affinities:
         found = await asyncio.gather(*(self._settled(claim, strict) for claim in own))
         return [block for block in found if block is not None]
 
-    async def claim(self, owner: Owner, cidr: Prefix, strict: bool) -> IPAMBlock | None:
+    async def claim(
+        self, owner: Owner, cidr: Prefix, strict: bool, edges: Edges | None = None
+    ) -> IPAMBlock | None:
         """The block, now the owner's; None where somebody else has it."""
         claim = await self._pending(owner, cidr)
         if claim is None:
             return None
-        block = await self._made(owner, cidr, strict)
+        block = await self._made(owner, cidr, strict, edges)
         if block is None or not is_sound(block.spec) or not belongs(block, owner):
             await self._dropped(claim)
             return None
@@ -69,6 +74,16 @@ class Affinities:
                 return
             await pause(attempt)
         raise Conflict(f"the claim of {owner} to {cidr} changed under {ATTEMPTS} attempts: retry")
+
+    async def upgrade(self, owner: Owner) -> None:
+        """Write claims anew that say no type, or lack the labels that others select them by."""
+        for claim in claims_of(owner, await self._store.list("BlockAffinity")):
+            if not claim.spec.type or _TYPE_LABEL not in claim.metadata.labels:
+                labels = {**claim.metadata.labels, _TYPE_LABEL: owner.type}
+                metadata = replace(claim.metadata, labels=labels)
+                spec = replace(claim.spec, type=owner.type)
+                with suppress(Conflict, NotFound):  # who was faster wrote it as it is to be
+                    await self._store.update(replace(claim, metadata=metadata, spec=spec))
 
     async def release_empty(self, owner: Owner, cidr: Prefix) -> bool:
         """Give up a block of another node if nobody uses it; whether that was so.
@@ -130,10 +145,12 @@ class Affinities:
             found = cast(BlockAffinity | None, await self._get(fresh.key))
         return found if found and found.spec.state != "pendingDeletion" else None
 
-    async def _made(self, owner: Owner, cidr: Prefix, strict: bool) -> IPAMBlock | None:
+    async def _made(
+        self, owner: Owner, cidr: Prefix, strict: bool, edges: Edges | None
+    ) -> IPAMBlock | None:
         fresh = IPAMBlock(
             metadata=ObjectMeta(name=block_key(cidr).name),
-            spec=empty_block(cidr, str(owner), strict, self._clock()),
+            spec=empty_block(cidr, str(owner), strict, self._clock(), edges),
         )
         try:
             return cast(IPAMBlock, await self._store.create(fresh))

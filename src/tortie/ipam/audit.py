@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from tortie.api import AllocationAttribute, IPAMBlock
 from tortie.ipam.affinities import claimant
-from tortie.ipam.block import cooling, is_sound
+from tortie.ipam.block import EDGES_HANDLE, cooling, is_sound
 from tortie.ipam.names import node_of
 from tortie.ipam.pools import range_of
 from tortie.ipam.records import Records, User
@@ -93,6 +93,8 @@ def _allocations(block: IPAMBlock, records: Records) -> Iterator[Allocation]:
     for ordinal, index in enumerate(spec.allocations):
         if index is None or ordinal in resting:
             continue
+        if spec.attributes[index].handle_id == EDGES_HANDLE:
+            continue  # nobody's for good, and of no handle
         address = Prefix.single(cidr.version, cidr.address + ordinal)
         holder = spec.attributes[index]
         node = holder.secondary.get("node", "")
@@ -113,13 +115,20 @@ def _leak(holder: AllocationAttribute, records: Records) -> str:
     """Who held it, since when, and why nobody uses it any more."""
     about = holder.secondary
     node, pod = about.get("node", ""), about.get("pod", "")
-    whose = f"Pod {about.get('namespace', '')}/{pod}" if pod else about.get("type", "")
+    service = about.get("service", "")
+    if service and not records.services:
+        return ""  # Services are elsewhere: nobody can know
+    whose = about.get("type", "")
+    if pod or service:
+        whose = f"{'Pod' if pod else 'Service'} {about.get('namespace', '')}/{pod or service}"
     since = f" since {about['timestamp']}" if about.get("timestamp") else ""
     held = f"held by {whose or 'somebody'}{f' on {node}' if node else ''}{since}"
     if node and node not in records.nodes:
         return f"{held}; the node is gone"
     if pod:
         return f"{held}; no such pod has this address"
+    if service:
+        return f"{held}; no such Service has this address"
     if about.get("type"):
         return f"{held}; the node does not have this tunnel address"
     return f"{held}; no workload and no node has this address"

@@ -13,9 +13,12 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from tortie.api import AllocationAttribute, IPAMBlockSpec
-from tortie.ipam.types import ReleaseRequest
+from tortie.ipam.types import Edges, ReleaseRequest
 from tortie.net import Prefix, parse_network
 from tortie.net.addresses import WIDTH
+
+EDGES_HANDLE = "windows-reserved-ipam-handle"
+"""Calico's, of addresses at the ends of a block that go to nobody; there is no such handle."""
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -32,10 +35,12 @@ def size_of(cidr: Prefix) -> int:
     return 1 << (WIDTH[cidr.version] - cidr.length)
 
 
-def empty_block(cidr: Prefix, affinity: str, strict: bool, now: str) -> IPAMBlockSpec:
-    """A block that nobody holds an address of."""
+def empty_block(
+    cidr: Prefix, affinity: str, strict: bool, now: str, edges: Edges | None = None
+) -> IPAMBlockSpec:
+    """A block that nobody holds an address of; those at its `edges` never go to anybody."""
     size = size_of(cidr)
-    return IPAMBlockSpec(
+    fresh = IPAMBlockSpec(
         cidr=str(cidr),
         affinity=affinity,
         affinity_claim_time=now,
@@ -44,6 +49,10 @@ def empty_block(cidr: Prefix, affinity: str, strict: bool, now: str) -> IPAMBloc
         unallocated=tuple(range(size)),
         attributes=(),
     )
+    if edges is None:
+        return fresh
+    taken = sorted({*range(min(edges.first, size)), *range(max(0, size - edges.last), size)})
+    return _allocate(fresh, taken, holder(EDGES_HANDLE, {"note": "windows host rsvd"}))
 
 
 def holder(handle: str, attributes: Mapping[str, str]) -> AllocationAttribute:
@@ -150,8 +159,18 @@ def is_sound(block: IPAMBlockSpec) -> bool:
 
 
 def is_empty(block: IPAMBlockSpec) -> bool:
-    """Whether nobody holds an address of it."""
-    return all(index is None for index in block.allocations)
+    """Whether nobody holds an address of it. What is kept free at its edges is nobody's."""
+    edges = {index for index, one in enumerate(block.attributes) if one.handle_id == EDGES_HANDLE}
+    return all(index is None or index in edges for index in block.allocations)
+
+
+def with_holder(block: IPAMBlockSpec, address: Prefix, by: AllocationAttribute) -> IPAMBlockSpec:
+    """With another note of who holds an address, which goes on being held since when it was."""
+    ordinal = ordinal_of(block, address)
+    known = by in block.attributes
+    attributes = block.attributes if known else (*block.attributes, by)
+    allocations = _mapped(block.allocations, {ordinal}, attributes.index(by))
+    return _forgetting(replace(block, attributes=attributes), (), allocations)
 
 
 def ordinal_of(block: IPAMBlockSpec, address: Prefix) -> int:

@@ -15,3 +15,11 @@ class Exhausted(IpamError):
 
 class AlreadyAssigned(IpamError):
     """The address asked for is somebody else's."""
+
+
+class HandleFull(IpamError):
+    """The handle has as many addresses as it may have."""
+
+
+class OwnerChanged(IpamError):
+    """The address has another handle, or other owners, than the caller believed."""

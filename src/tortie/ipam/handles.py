@@ -5,13 +5,16 @@ lowered after it is given back. After a crash in between it tells too much, whic
 too little would be an address that nobody finds.
 """
 
+from contextlib import suppress
+
 from msgspec.structs import replace
 
 from tortie.api import IPAMHandle, IPAMHandleSpec, ObjectMeta, Resource
 from tortie.datastore import AlreadyExists, Conflict, Datastore, NotFound
 from tortie.datastore.retry import ATTEMPTS, pause
+from tortie.ipam.errors import HandleFull
 from tortie.ipam.names import handle_key
-from tortie.net import Prefix
+from tortie.net import Prefix, parse_network
 
 
 class Handles:
@@ -29,8 +32,13 @@ class Handles:
         assert isinstance(found, IPAMHandle)
         return found
 
-    async def add(self, handle: str, cidr: Prefix, count: int) -> None:
-        """Note `count` addresses of a block more."""
+    async def add(self, handle: str, cidr: Prefix, count: int, most: int = 0) -> None:
+        """Note `count` addresses of a block more.
+
+        Raises HandleFull where that were more than `most` of its IP version (0: any number). It
+        is the handle's own write that decides: two that ask at once can't both get the last one.
+        """
+        _check_most(handle, {}, cidr, count, most)
         fresh = IPAMHandle(
             metadata=ObjectMeta(name=handle_key(handle).name),
             spec=IPAMHandleSpec(handle_id=handle, block={str(cidr): count}),
@@ -41,8 +49,10 @@ class Handles:
                 return
             except AlreadyExists:
                 found = await self.get(handle)
-            if found is not None and await self._written(_changed(found, cidr, count)):
-                return
+            if found is not None:
+                _check_most(handle, found.spec.block, cidr, count, most)
+                if await self._written(_changed(found, cidr, count)):
+                    return
             await pause(attempt)
         raise _contended(handle)
 
@@ -74,6 +84,23 @@ class Handles:
         except (Conflict, NotFound):
             return False
         return True
+
+
+def _check_most(handle: str, counts: dict[str, int], cidr: Prefix, count: int, most: int) -> None:
+    if not most:
+        return
+    held = sum(number for text, number in counts.items() if _version(text) == cidr.version)
+    if held + count > most:
+        raise HandleFull(
+            f"handle {handle} has {held} IPv{cidr.version} addresses of at most {most}: use those, "
+            "or release it first"
+        )
+
+
+def _version(text: str) -> int:
+    with suppress(ValueError):
+        return parse_network(text).version
+    return 0
 
 
 def _changed(handle: IPAMHandle, cidr: Prefix, by: int) -> IPAMHandle:

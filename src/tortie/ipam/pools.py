@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from tortie.api import IPPool
 from tortie.ipam.errors import NoPool
+from tortie.ipam.standing import Standing, standings
 from tortie.ipam.types import Use
 from tortie.net import Prefix, parse_network
 from tortie.net.addresses import WIDTH
@@ -53,8 +54,9 @@ def select(pools: Sequence[IPPool], query: Query) -> tuple[Range, ...]:
     """The pools for a request: as asked for, else by address. Raises NoPool."""
     chosen: list[Range] = []
     reasons: list[str] = []
+    standing = standings(pools)
     for pool in _candidates(pools, query.requested):
-        reason = _objection(pool, query)
+        reason = _objection(pool, standing[pool.metadata.name], query)
         if reason:
             reasons.append(f"{pool.metadata.name} ({reason})")
         else:
@@ -115,7 +117,7 @@ def _candidates(pools: Sequence[IPPool], requested: tuple[str, ...]) -> list[IPP
     return found
 
 
-def _objection(pool: IPPool, query: Query) -> str:
+def _objection(pool: IPPool, standing: Standing, query: Query) -> str:
     """Why a pool is not for this request; empty: it is."""
     spec = pool.spec
     try:
@@ -124,8 +126,8 @@ def _objection(pool: IPPool, query: Query) -> str:
         return str(error)
     if version != query.version:
         return f"IPv{version}"
-    if spec.disabled:
-        return "disabled"
+    if not standing.is_allocatable:
+        return standing.text
     if not allows(pool, query.use):
         return f"allowedUses is {', '.join(spec.uses)}"
     return "" if query.requested else _unasked_objection(pool, query)

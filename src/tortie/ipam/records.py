@@ -14,11 +14,12 @@ from tortie.api import (
     Resource,
     WorkloadEndpoint,
 )
+from tortie.api.kube.service import Service
 from tortie.datastore import Datastore
 from tortie.kubernetes import convert
 from tortie.net import Prefix, parse_address
 
-USING_KINDS = ("WorkloadEndpoint", "Pod", "Node")
+USING_KINDS = ("WorkloadEndpoint", "Pod", "Node", "Service")
 
 
 class User(NamedTuple):
@@ -38,6 +39,8 @@ class Records(NamedTuple):
     handles: tuple[IPAMHandle, ...]
     nodes: frozenset[str]
     users: dict[Prefix, list[User]]
+    services: bool = True
+    """Whether Services are in this datastore at all: else nothing is known of their addresses."""
 
 
 async def read_records(store: Datastore) -> Records:
@@ -52,9 +55,11 @@ async def read_records(store: Datastore) -> Records:
     ]
     nodes: set[str] = set()
     users: dict[Prefix, list[User]] = {}
+    services = False
     for kind in USING_KINDS:
         async for page in store.pages(kind):  # pods are many and large: none of them is kept
             nodes.update(one.metadata.name for one in page.resources if isinstance(one, Node))
+            services = services or (kind == "Service" and bool(page.resources))
             note_users(page.resources, users)
     return Records(
         cast(tuple[IPPool, ...], pools),
@@ -64,6 +69,7 @@ async def read_records(store: Datastore) -> Records:
         cast(tuple[IPAMHandle, ...], handles),
         frozenset(nodes),
         users,
+        services,
     )
 
 
@@ -90,6 +96,19 @@ def _uses(resource: Resource) -> Iterator[tuple[str, User]]:
         case WorkloadEndpoint():
             user = User(_named("WorkloadEndpoint", resource), resource.spec.node)
             yield from ((text, user) for text in resource.spec.ip_networks)
+        case Service():
+            user = User(_named("Service", resource), "")
+            yield from ((text, user) for text in balanced(resource))
+
+
+def balanced(service: Service) -> Iterator[str]:
+    """Its load balancer's addresses: `status.loadBalancer.ingress[].ip`."""
+    status = service.status if isinstance(service.status, dict) else {}
+    balancer = status.get("loadBalancer")
+    ingress = balancer.get("ingress") if isinstance(balancer, dict) else None
+    for entry in ingress if isinstance(ingress, list) else ():
+        if isinstance(entry, dict) and isinstance(entry.get("ip"), str):
+            yield entry["ip"]
 
 
 def _named(kind: str, resource: Resource) -> str:

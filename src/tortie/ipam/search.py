@@ -17,6 +17,7 @@ from tortie.ipam.names import Owner, owner_of
 from tortie.ipam.pools import Range, blocks_for
 from tortie.ipam.taking import Blocks
 from tortie.ipam.terms import Terms
+from tortie.ipam.types import Edges
 from tortie.net import Prefix, parse_network
 
 MOST_BLOCKS = 20  # of a node, where the configuration says 0
@@ -29,6 +30,9 @@ class Ask(NamedTuple):
     number: int
     ranges: Sequence[Range]
     by: AllocationAttribute
+    most: int = 0  # addresses of the handle
+    most_blocks: int = 0  # of the owner; 0: as the configuration says
+    edges: Edges | None = None
 
 
 class Search:
@@ -45,10 +49,32 @@ class Search:
         async with aclosing(self._places(ask, terms)) as places:
             async for cidr, block in places:
                 choose = _choice(ask, terms, end - len(into))
-                into += await self._blocks.take(cidr, block, ask.by, choose)
+                into += await self._blocks.take(cidr, block, ask.by, choose, ask.most)
                 if len(into) >= end:
                     return
         raise _exhausted(ask, terms.config, end - len(into))
+
+    async def own_block(self, ask: Ask, terms: Terms) -> Prefix:
+        """A block of the owner's, claimed if there is none. Raises Exhausted."""
+        own = await self._affinities.blocks_of(ask.owner, terms.config.strict_affinity)
+        cidrs = {parse_network(block.spec.cidr) for block in own}
+        inside = sorted(cidr for cidr in cidrs if _is_within(cidr, ask.ranges))
+        if inside:
+            return inside[0]
+        async with aclosing(self._new(ask, terms, cidrs)) as fresh:
+            async for block in fresh:
+                return parse_network(block.spec.cidr)
+        raise _exhausted(ask, terms.config, ask.number)
+
+    async def check_apart(self, cidr: Prefix) -> None:
+        """Raise Exhausted where a block of another size has some of these addresses already."""
+        for block in await self._all():
+            other = parse_network(block.spec.cidr)
+            if other != cidr and _meet(other, cidr):
+                raise Exhausted(
+                    f"{cidr} overlaps with block {other}, which is there from a pool with another "
+                    "blockSize: release its addresses first"
+                )
 
     async def _places(
         self, ask: Ask, terms: Terms
@@ -68,9 +94,11 @@ class Search:
             async for block in self._others(ask, terms):
                 yield parse_network(block.spec.cidr), block
 
-    async def _new(self, ask: Ask, terms: Terms, own: set[Prefix]) -> AsyncIterator[IPAMBlock]:
+    async def _new(
+        self, ask: Ask, terms: Terms, own: set[Prefix]
+    ) -> AsyncGenerator[IPAMBlock, None]:
         """Blocks that the node gets now, as many as it may have."""
-        most = terms.config.max_blocks_per_host or MOST_BLOCKS
+        most = _most_blocks(ask, terms.config)
         owned = sum(cidr.version == ask.ranges[0].cidr.version for cidr in own)
         if not terms.config.auto_allocate_blocks or owned >= most:
             return
@@ -89,8 +117,12 @@ class Search:
         # One that names the node without a claim, as a crash can leave it, is claimed anew.
         taken = own | {parse_network(block.spec.cidr) for block in others}
         for pool in ask.ranges:
+            # An earlier pool with another blockSize can have left blocks that hold these addresses.
+            odd = [cidr for cidr in taken if cidr.length != pool.block_length]
             for cidr in blocks_for(ask.owner.name, pool):
-                if cidr not in taken and not terms.is_reserved(cidr):
+                if cidr in taken or any(_meet(cidr, other) for other in odd):
+                    continue
+                if not terms.is_reserved(cidr):
                     block = await self._claimed(ask, terms, cidr)
                     if block is not None:
                         yield block
@@ -109,7 +141,8 @@ class Search:
                     yield claimed
 
     async def _claimed(self, ask: Ask, terms: Terms, cidr: Prefix) -> IPAMBlock | None:
-        return await self._affinities.claim(ask.owner, cidr, terms.config.strict_affinity)
+        strict = terms.config.strict_affinity
+        return await self._affinities.claim(ask.owner, cidr, strict, ask.edges)
 
     async def _others(self, ask: Ask, terms: Terms) -> AsyncIterator[IPAMBlock]:
         everything = {parse_network(block.spec.cidr): block for block in await self._all()}
@@ -145,9 +178,19 @@ def _is_within(cidr: Prefix, ranges: Sequence[Range]) -> bool:
     return any(pool.cidr.contains(cidr) for pool in ranges)
 
 
+def _meet(one: Prefix, other: Prefix) -> bool:
+    return one.contains(other) or other.contains(one)
+
+
+def _most_blocks(ask: Ask, config: IPAMConfigurationSpec) -> int:
+    return ask.most_blocks or config.max_blocks_per_host or MOST_BLOCKS
+
+
 def _exhausted(ask: Ask, config: IPAMConfigurationSpec, missing: int) -> Exhausted:
     pools = ", ".join(f"{pool.name} ({pool.cidr})" for pool in ask.ranges)
-    limits = f"at most {config.max_blocks_per_host or MOST_BLOCKS} blocks a node"
+    limits = f"at most {_most_blocks(ask, config)} blocks a node"
+    if not config.auto_allocate_blocks:
+        limits += ", no new ones (autoAllocateBlocks is off)"
     if config.strict_affinity:
         limits += ", none borrowed from other nodes (strictAffinity)"
     return Exhausted(

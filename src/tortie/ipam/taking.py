@@ -34,10 +34,12 @@ class Blocks:
         found: IPAMBlock | None,
         by: AllocationAttribute,
         choose: Callable[[IPAMBlockSpec], algebra.Taken],
+        most: int = 0,
     ) -> tuple[Prefix, ...]:
         """The addresses that `choose` takes, once they are written; none where it takes none.
 
         `found` is the block as last seen: if that is out of date the write fails, and it is read.
+        Raises HandleFull where the handle would have more than `most` of the IP version.
         """
         handle = by.handle_id or ""
         for attempt in range(ATTEMPTS):
@@ -48,8 +50,8 @@ class Blocks:
             if not taken.addresses:
                 self.last.pop(cidr, None)
                 return ()
-            await self.handles.add(handle, cidr, len(taken.addresses))
-            if await self._write(current, taken.block):
+            await self.handles.add(handle, cidr, len(taken.addresses), most)
+            if await self.write(current, taken.block):
                 return taken.addresses
             await self.handles.remove(handle, cidr, len(taken.addresses))
             await pause(attempt)
@@ -97,7 +99,7 @@ class Blocks:
             return True
         if algebra.held_by(current.spec, handle):
             return False
-        return await self._write(current, algebra.touched(current.spec))
+        return await self.write(current, algebra.touched(current.spec))
 
     async def rewrite(self, cidr: Prefix, change: Callable[[IPAMBlockSpec], IPAMBlockSpec]) -> None:
         """Write a block as `change` makes it of what is there, if that is another."""
@@ -117,9 +119,9 @@ class Blocks:
             await self.handles.remove(handle, cidr, handles.count(handle))
 
     async def _write_back(self, current: IPAMBlock, spec: IPAMBlockSpec) -> bool:
-        """As `_write`; a block that is empty now and nobody's goes altogether."""
+        """As `write`; a block that is empty now and nobody's goes altogether."""
         if spec.affinity is not None or not algebra.is_empty(spec):
-            return await self._write(current, spec)
+            return await self.write(current, spec)
         self.last.pop(parse_network(spec.cidr), None)
         try:
             await self._store.delete(current.key, int(current.metadata.resource_version))
@@ -127,7 +129,8 @@ class Blocks:
             return False
         return True
 
-    async def _write(self, current: IPAMBlock, spec: IPAMBlockSpec) -> bool:
+    async def write(self, current: IPAMBlock, spec: IPAMBlockSpec) -> bool:
+        """Write a block if it still is as it was read; whether that was so."""
         cidr = parse_network(spec.cidr)
         self.last.pop(cidr, None)  # whatever happens now, what was known is out of date
         try:

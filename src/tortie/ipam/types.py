@@ -10,12 +10,24 @@ from tortie.net import Prefix
 Use = Literal["Workload", "Tunnel", "LoadBalancer"]
 
 
+class Edges(Struct, frozen=True):
+    """Addresses at both ends of each new block that go to nobody, as Windows' networks need it."""
+
+    first: int = 3
+    last: int = 1
+
+
 class AssignRequest(Struct, frozen=True, kw_only=True):
     """Any `count4` IPv4 and `count6` IPv6 addresses for `handle` on `node`.
 
     `pools4` and `pools6` name pools or give their CIDRs; they bypass the pools' selectors.
     `attributes` are kept with each address for people and for collectors of leaks. `namespace` is
-    the workload's; where it is empty, `attributes["namespace"]` counts.
+    the workload's; where it is empty, `attributes["namespace"]` counts. Its labels are read from
+    the datastore unless they are given.
+
+    `most` is how many addresses of one IP version the handle may have in all, 0: any number; a
+    VM's has one, however often it is asked for. `most_blocks` is how many blocks the node may
+    have, 0: as the configuration says.
     """
 
     node: str
@@ -27,16 +39,21 @@ class AssignRequest(Struct, frozen=True, kw_only=True):
     use: Use = "Workload"
     attributes: Mapping[str, str] = {}
     namespace: str = ""
+    namespace_labels: Mapping[str, str] | None = None
+    most: int = 0
+    most_blocks: int = 0
+    edges: Edges | None = None
 
 
 class FixedRequest(Struct, frozen=True, kw_only=True):
-    """This very `address` (a /32 or /128) for `handle` on `node`."""
+    """This very `address` (a /32 or /128) for `handle` on `node`. `most` as for AssignRequest."""
 
     address: Prefix
     node: str
     handle: str
     use: Use = "Workload"
     attributes: Mapping[str, str] = {}
+    most: int = 0
 
 
 class Assignment(Struct, frozen=True):
@@ -51,3 +68,25 @@ class ReleaseRequest(Struct, frozen=True, kw_only=True):
     address: Prefix
     handle: str | None = None
     sequence: int | None = None
+
+
+class Owners(Struct, frozen=True, kw_only=True):
+    """Who has an address of a handle. `alternate` is a second one, to which it is about to move."""
+
+    handle: str
+    active: Mapping[str, str] = {}
+    alternate: Mapping[str, str] = {}
+
+
+class OwnersChange(Struct, frozen=True, kw_only=True):
+    """New owners of an address that `handle` holds; None leaves one as it is, {} clears it.
+
+    `expected_active` and `expected_alternate`, where given, must be what is there now.
+    """
+
+    address: Prefix
+    handle: str
+    active: Mapping[str, str] | None = None
+    alternate: Mapping[str, str] | None = None
+    expected_active: Mapping[str, str] | None = None
+    expected_alternate: Mapping[str, str] | None = None

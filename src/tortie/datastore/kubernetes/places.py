@@ -17,9 +17,10 @@ from tortie.datastore.kubernetes.derived import (
 )
 from tortie.datastore.kubernetes.forms import CoreForm, Form
 from tortie.datastore.kubernetes.nodes import NodeForm
+from tortie.datastore.kubernetes.services import ServiceForm
 from tortie.datastore.settings import CRD_V1, CRD_V3
 
-_CORE = frozenset({"Pod", "Namespace", "Service", "ServiceAccount", "EndpointSlice"})
+_CORE = frozenset({"Pod", "Namespace", "ServiceAccount", "EndpointSlice"})
 _STATUS = frozenset({"Pod", "Node", "KubernetesNode"})
 # What may be changed of these through /status are annotations and labels: the least right for it.
 
@@ -85,6 +86,8 @@ def place_of(kind: str, group: str, pod_cidr: bool) -> Place:
         return _place(kind, "v1", "nodes", NodeForm(pod_cidr), namespaced=False, part="/status")
     if kind == "WorkloadEndpoint":
         return _place(kind, "v1", "pods", EndpointForm(), part="/status")
+    if kind == "Service":
+        return _place(kind, "v1", "services", ServiceForm(), part="/status")
     if kind in _CORE or kind == "KubernetesNode":
         found = KINDS[kind]
         plural = _KUBERNETES_PLURALS.get(kind, found.plural)
