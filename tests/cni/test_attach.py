@@ -56,7 +56,7 @@ def annotations(node, pod):
 
 def nothing_left(node, container, pod, netns=None):
     """No interface, route, address or annotation of a container is left."""
-    assert node.links() == set()
+    until(lambda: not node.links(), "the end of its interface")
     assert held(node, container) == ()
     assert annotations(node, pod).get(names.POD_IPS, "") == ""
     assert annotations(node, pod).get(names.CONTAINER_ID, "") == ""
@@ -153,7 +153,7 @@ def test_deleting_needs_no_namespace_and_no_pod(ready_node):
     node.attach("web")
     node.store(lambda store: store.delete(Key("Pod", "default", "web")))
     assert node.cni("DEL", "id-web", "", "web").returncode == 0
-    assert node.links() == set()
+    until(lambda: not node.links(), "the end of its interface")
     assert held(node, "id-web") == ()
 
 
@@ -302,7 +302,8 @@ def test_status_and_gc_of_1_1(ready_node):
     done = node.cni("GC", cniVersion="1.1.0", **{"cni.dev/valid-attachments": valid})
     assert (done.returncode, done.stdout) == (0, b"")
     assert held(node, "id-forgotten") == ()
-    assert node.links() == {names.interface_name("default", "kept")}
+    left = {names.interface_name("default", "kept")}
+    until(lambda: node.links() == left, "the end of the forgotten one's interface")
     assert node.cni("CHECK", "id-kept", netns, "kept").returncode == 0
 
 
@@ -320,7 +321,7 @@ def test_thirty_at_once(ready_node):
     assert all(node.route_to(address) for address in addresses)
     running = [node.cni_start("DEL", f"id-{pod}", spaces[pod], pod) for pod in pods]
     assert [process.wait(120) for process in running] == [0] * 30
-    assert node.links() == set()
+    until(lambda: not node.links(), "the end of their interfaces")
     assert all(held(node, f"id-{pod}") == () for pod in pods)
 
 
@@ -341,7 +342,7 @@ def test_an_agent_killed_in_the_middle_leaves_nothing_once_deleted(node):
     for pod in pods:
         assert node.cni("DEL", f"id-{pod}", spaces[pod], pod).returncode == 0
         assert held(node, f"id-{pod}") == ()
-    assert node.links() == set()
+    until(lambda: not node.links(), "the end of their interfaces")
     done = [node.cni("ADD", f"again-{pod}", spaces[pod], pod) for pod in pods]
     assert [one.returncode for one in done] == [0] * 6
 

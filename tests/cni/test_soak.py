@@ -72,7 +72,7 @@ def test_random_containers_and_kills_leave_nothing(ready_node):
         soak.round()
     soak.finish()
     assert soak.kills > 0
-    assert ready_node.links() == set()
+    until(lambda: not ready_node.links(), "the end of the last interfaces")
     assert ready_node.store(_held) == ([], 0)
     until(lambda: not re.search(r"cali[0-9a-f]{11}", ready_node.ruleset()), "the end of rules")
     assert ready_node.ask("status")["failures"] == []

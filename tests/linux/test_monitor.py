@@ -151,3 +151,26 @@ def test_a_handler_may_close_the_monitor() -> None:
         return seen
 
     assert len(asyncio.run(run())) == 1
+
+
+@pytest.mark.usefixtures("inside")
+def test_a_renamed_link_is_gone_by_its_old_name() -> None:
+    async def work(sock: NetlinkSocket, found: Found) -> None:
+        links = Links(sock)
+        links.create_veth("calia", "peer")
+        link = links.get("calia")
+        assert links.set_aside(link, "cali-a", 77)
+
+        def tells(name: str, state: LinkState) -> Callable[[Event], bool]:
+            return lambda event: (
+                isinstance(event, LinkChanged) and (event.link.name, event.state) == (name, state)
+            )
+
+        await found(tells("calia", LinkState.GONE))
+        await found(tells("cali-a", LinkState.DOWN))
+        assert links.get("cali-a").group == 77
+        links.delete_group(77)
+        await found(tells("cali-a", LinkState.GONE))
+        assert not links.set_aside(link, "cali-b", 77)
+
+    watching(monitor.LINK_GROUPS, work)

@@ -238,7 +238,7 @@ class _Node:
             keep=given.remembered.keep,
             refreshes=drivers.refresh_intervals,
         )
-        attacher = Attacher(
+        self._attacher = attacher = Attacher(
             self._name,
             self._agent,
             Addresses(self._ipam),
@@ -260,6 +260,7 @@ class _Node:
             self._mtu.link_changed(link)
         self._monitor.start()
         self._drift.start()
+        self._attacher.reaper.wake()  # what a killed agent had shut and not deleted yet
         try:
             await serve(self._agent, self._control, [self._write])
         finally:

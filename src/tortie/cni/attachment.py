@@ -3,8 +3,9 @@
 ADD: address and veth pair are made at once, then the record and the container's routes at once;
 then the agent is waited for. A workload that is not recorded has no policy, and an interface
 without policy gets no traffic, so no order of these lets a packet through early. What fails is
-taken back before the error is told. DEL: interface and record first, the address last, so that
-nobody else gets an address that still leads here.
+taken back before the error is told. DEL: the interface is shut and the record withdrawn first, the
+address is given back last, so that nobody else gets one that still leads here. The shut interface
+is deleted after the answer (`departing`).
 """
 
 import asyncio
@@ -15,8 +16,9 @@ from typing import Protocol, TypeVar
 import structlog
 from msgspec.structs import replace
 
-from tortie.cni import annotations, interfaces
+from tortie.cni import annotations, departing, interfaces
 from tortie.cni.addresses import Addresses
+from tortie.cni.departing import Reaper
 from tortie.cni.errors import NOT_AS_ADDED, CniError
 from tortie.cni.interfaces import Wire
 from tortie.cni.locks import NamedLocks
@@ -62,6 +64,7 @@ class Attacher:
         self.node = node
         self.prefix = prefix
         self.records = records
+        self.reaper = Reaper()
         self._agent = agent
         self._addresses = addresses
         self._mtu = mtu
@@ -159,7 +162,9 @@ class Attacher:
         if _is_of_another(record, workload):
             await self._addresses.release(handle)
             return
-        await _both(self._run(interfaces.delete, workload.interface), self.records.clear(workload))
+        shut = self._run(departing.shut, workload.interface, workload.prefix)
+        await _both(shut, self.records.clear(workload))
+        self.reaper.wake()
         await self._addresses.release(handle)
 
     def _wire(self, request: CniRequest, workload: Workload) -> Wire:
@@ -169,6 +174,7 @@ class Attacher:
             netns=request.netns,
             mac=interfaces.random_mac(),
             mtu=request.config.mtu or self._mtu(),
+            prefix=workload.prefix,
             forwarding=request.config.container_settings.allow_ip_forwarding,
         )
 

@@ -10,12 +10,15 @@ import os
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import NamedTuple
 
 from msgspec import Struct
 
+from tortie.cni import departing
 from tortie.cni.errors import CONTAINER_UNKNOWN, IO_FAILURE, CniError
 from tortie.cni.result import HOST_MAC, gateway
+from tortie.kubernetes.names import INTERFACE_PREFIX
 from tortie.linux import sysctl
 from tortie.linux.links import Links
 from tortie.linux.namespaces import in_namespace
@@ -39,6 +42,7 @@ class Wire(Struct, frozen=True):
     netns: str
     mac: str
     mtu: int
+    prefix: str = INTERFACE_PREFIX  # of the node's end's name
     forwarding: bool = False
 
 
@@ -74,15 +78,6 @@ def configure(wire: Wire, addresses: Sequence[Prefix]) -> None:
                 _route(sock, index, family)
         except OSError as problem:
             raise _failed(f"can't set up {wire.container}", problem) from None
-
-
-def delete(host: str) -> None:
-    """Remove the pair; none there is no error. Raises CniError."""
-    with NetlinkSocket() as sock:
-        try:
-            Links(sock).delete(host)
-        except NetlinkError as problem:
-            raise _failed("can't remove the interface", problem) from None
 
 
 class Inspection(NamedTuple):
@@ -141,18 +136,24 @@ def _netns(path: str) -> Iterator[int]:
 
 
 def _create_pair(links: Links, wire: Wire, netns: int) -> None:
+    """What is in the way is first shut, then waited for: an earlier container's interface may have
+    the node's name, and one that was shut a moment ago the container's.
+    """
+
     def create() -> None:
         links.create_veth(
             wire.host, wire.container, netns, mtu=wire.mtu, mac=HOST_MAC, peer_mac=wire.mac
         )
 
-    try:
-        create()
-    except NetlinkError as problem:
-        # The container's own interface of that name is not ours to remove: then this fails again.
-        if problem.errno != errno.EEXIST or not links.delete(wire.host):
-            raise
-        create()
+    for clear in (partial(departing.shut, wire.host, wire.prefix), departing.purge):
+        try:
+            create()
+            return
+        except NetlinkError as problem:
+            if problem.errno != errno.EEXIST:
+                raise
+            clear()
+    create()  # the container's own interface of that name is not ours to remove: this fails
 
 
 def _without_duplicate_check(host: str) -> None:

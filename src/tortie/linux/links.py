@@ -17,6 +17,7 @@ from tortie.linux.netlink.rtnetlink import (
     Vxlan,
     build_address,
     build_address_query,
+    build_group_query,
     build_link_change,
     build_link_query,
     build_new_link,
@@ -112,6 +113,22 @@ class Links:
                 return False
             raise
         return True
+
+    def delete_group(self, group: int) -> None:
+        """Delete every interface of a group at once: the kernel waits once, not for each."""
+        about = f"deleting the interfaces of group {group}"
+        self._sock.request(Request(RTM_DELLINK, build_group_query(group), about=about))
+
+    def set_aside(self, link: Link, name: str, group: int) -> bool:
+        """Take an interface down, then rename it into a group; returns False when it is gone."""
+        about = f"setting {link.name} aside as {name}"
+        down = Request(RTM_SETLINK, build_link_change(link.index, up=False), about=about)
+        away = build_link_change(link.index, name=name, group=group)
+        errors = self._sock.batch([down, Request(RTM_SETLINK, away, about=about)])
+        for error in errors.values():
+            if error.errno != errno.ENODEV:
+                raise error
+        return not errors
 
     def set_up(self, name: str) -> None:
         """Bring an interface up."""

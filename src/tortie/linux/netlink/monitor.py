@@ -8,6 +8,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tortie.linux.netlink.listener import Listener
 from tortie.linux.netlink.rtnetlink import (
@@ -95,13 +96,15 @@ def _link_event(message: Message) -> LinkChanged | None:
 class Monitor:
     """Calls `handler` in the event loop with every event of the namespace it was opened in.
 
-    Begin listening before the first look at what is there: then nothing falls in between.
+    Begin listening before the first look at what is there: then nothing falls in between. Of an
+    interface that was renamed it says that the old name is gone, then what the kernel says.
     """
 
     def __init__(
         self, handler: Callable[[Event], None], groups: tuple[int, ...] = LINK_GROUPS
     ) -> None:
         self._handler = handler
+        self._names: dict[int, str] = {}  # of the interfaces heard of
         self._listener = Listener(NETLINK_ROUTE, groups, self._deliver, self._lost)
 
     def set_buffer(self, size: int) -> None:
@@ -122,5 +125,17 @@ class Monitor:
     def _deliver(self, data: bytes) -> None:
         events = [read_event(message) for message in parse_messages(data)]
         for event in events:
-            if event is not None and self._listener.is_open:
-                self._handler(event)
+            for one in () if event is None else self._renamed(event):
+                if self._listener.is_open:
+                    self._handler(one)
+
+    def _renamed(self, event: Event) -> tuple[Event, ...]:
+        if not isinstance(event, LinkChanged):
+            return (event,)
+        link = event.link
+        before = self._names.pop(link.index, link.name)
+        if event.state != LinkState.GONE:
+            self._names[link.index] = link.name
+        if before == link.name:
+            return (event,)
+        return (LinkChanged(replace(link, name=before), LinkState.GONE), event)

@@ -33,7 +33,7 @@ SKIP_STATISTICS = 8  # RTEXT_FILTER_SKIP_STATS: two thirds of a link's message
 
 _HEADER = struct.Struct("=BxHiII")
 _ADDRESS, _NAME, _MTU, _PARENT, _MASTER = 1, 3, 4, 5, 10
-_OPERSTATE, _INFO, _NETNS_FD, _EXT_MASK = 16, 18, 28, 29
+_OPERSTATE, _INFO, _GROUP, _NETNS_FD, _EXT_MASK = 16, 18, 27, 28, 29
 _OPER_UNKNOWN, _OPER_DOWN, _OPER_UP = 0, 2, 6
 _KIND, _DATA = 1, 2
 _VETH_PEER = 1
@@ -56,7 +56,8 @@ class Link(Struct, frozen=True):
 
     `running` comes a moment after `carrier`: until then the kernel has no queue for it, and drops
     what it should send (a first ARP answer is lost so, and asked for again after a second).
-    `parent` is the index of what it is stacked on, or of its peer; `master` of its bridge.
+    `parent` is the index of what it is stacked on, or of its peer; `master` of its bridge. `group`
+    is a number by which many are changed or deleted at once.
     """
 
     index: int
@@ -70,6 +71,7 @@ class Link(Struct, frozen=True):
     parent: int = 0
     master: int = 0
     vxlan: Vxlan | None = None
+    group: int = 0
 
 
 class NewLink(Struct, frozen=True):
@@ -127,7 +129,14 @@ def _vxlan_attributes(vxlan: Vxlan) -> list[bytes]:
 
 
 def build_link_change(
-    index: int, *, up: bool | None = None, mtu: int = 0, mac: str = "", master: int | None = None
+    index: int,
+    *,
+    up: bool | None = None,
+    mtu: int = 0,
+    mac: str = "",
+    master: int | None = None,
+    name: str = "",
+    group: int = 0,
 ) -> bytes:
     """The payload of RTM_SETLINK: only what is given changes; master 0 takes it off its bridge."""
     flags = IFF_UP if up else 0
@@ -138,7 +147,16 @@ def build_link_change(
         parts.append(attribute(_ADDRESS, mac_bytes(mac)))
     if master is not None:
         parts.append(attribute(_MASTER, u32(master)))
+    if name:
+        parts.append(attribute(_NAME, string(check_name(name))))
+    if group:
+        parts.append(attribute(_GROUP, u32(group)))
     return b"".join(parts)
+
+
+def build_group_query(group: int) -> bytes:
+    """The payload of RTM_DELLINK for all links of a group at once."""
+    return _HEADER.pack(0, 0, 0, 0, 0) + attribute(_GROUP, u32(group))
 
 
 def build_link_query(index: int = 0, name: str = "") -> bytes:
@@ -155,7 +173,8 @@ def build_link(link: Link) -> bytes:
     """The payload with which a kernel would tell of this link; for tests of what reads it."""
     flags = (IFF_UP if link.up else 0) | (IFF_LOWER_UP if link.carrier else 0)
     parts = [_HEADER.pack(0, 0, link.index, flags, 0), attribute(_NAME, string(link.name))]
-    for kind, number in ((_MTU, link.mtu), (_PARENT, link.parent), (_MASTER, link.master)):
+    numbers = {_MTU: link.mtu, _PARENT: link.parent, _MASTER: link.master, _GROUP: link.group}
+    for kind, number in numbers.items():
         if number:
             parts.append(attribute(kind, u32(number)))
     parts.append(attribute(_OPERSTATE, u8(_OPER_UP if link.running else _OPER_DOWN)))
@@ -185,6 +204,7 @@ def parse_link(payload: bytes) -> Link:
         parent=_number(found, _PARENT),
         master=_number(found, _MASTER),
         vxlan=_parse_vxlan(info.get(_DATA, b"")) if kind == "vxlan" else None,
+        group=_number(found, _GROUP),
     )
 
 
