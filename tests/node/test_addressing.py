@@ -63,7 +63,7 @@ def test_without_a_word_nothing_is_written(environ: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("environ", "reason"),
     [
-        ({"IP": "192.0.2.5"}, "192.0.2.5/24"),
+        ({"IP": "192.0.2.5/40"}, "192.0.2.5/40"),
         ({"IP": "2001:db8::5/64"}, "not an IPv4 address"),
         ({"IP": "somewhere"}, "somewhere"),
         (
@@ -156,5 +156,17 @@ def test_a_node_is_registered_once_its_datastore_is_there_and_each_reason_told_o
         await store.close()
         with pytest.raises(Closed):
             await made(store, told, IP="192.0.2.5/24").run()
+
+    run(scenario)
+
+
+def test_an_address_alone_gets_the_subnet_that_its_interface_has(machine: list[Held]) -> None:
+    async def scenario(store: MemoryDatastore, told: list[str]) -> None:
+        assert machine
+        await made(store, told, IP="192.0.2.5").run()
+        assert await addresses(store) == ("192.0.2.5/24", "")
+        await made(store, told, IP="192.0.2.77").run()
+        assert await addresses(store) == ("192.0.2.77/32", "")
+        assert "192.0.2.77 is on no interface" in told[-1]
 
     run(scenario)

@@ -86,6 +86,7 @@ def register_verbs(agent: Agent, control: ControlServer) -> None:
             "in_sync": agent.in_sync,
             "ready": agent.health.is_ready,
             "waiting_for": agent.health.not_ready(),
+            "not_live": agent.health.not_live(),
             "datastore": msgspec.to_builtins(agent.freshness()),
             "absent_policies": list(agent.absent_policies()),
             "endpoints": agent.last_turn.counts.local_endpoints,

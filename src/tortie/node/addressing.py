@@ -7,15 +7,15 @@ either would go to both.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, cast
 
 from tortie.api import Key, Node
 from tortie.datastore import Closed, Datastore, DatastoreError, NotFound
 from tortie.engine.configuration.durations import duration
-from tortie.net import Prefix, parse_address, parse_prefix
-from tortie.node.autodetect import Detection, Method, detect, parse_method
-from tortie.node.resource import check_address, ensure_node
+from tortie.net import Prefix, parse_prefix
+from tortie.node.autodetect import Held, Method, Surroundings, detect, parse_method
+from tortie.node.resource import ensure_node
 from tortie.node.surroundings import surroundings
 from tortie.sync import Backoff
 
@@ -52,11 +52,20 @@ def wanted_addresses(
             how = environ.get(f"{variable}_AUTODETECTION_METHOD") or _FIRST_FOUND
             methods[version] = _named(f"{variable}_AUTODETECTION_METHOD", how)
         elif said and said != "none":
-            check_address(said, version)
-            fixed[version] = said
+            fixed[version] = _given(variable, said, version)
     again = environ.get("AUTODETECT_POLL_INTERVAL", "")
     unchecked = environ.get("DISABLE_NODE_IP_CHECK", "").lower() == "true"
     return Wanted(fixed, methods, duration(again) if again else _AGAIN, not unchecked)
+
+
+def _given(variable: str, text: str, version: int) -> str:
+    """An address; without its subnet's length, that is looked up."""
+    try:
+        if parse_prefix(text).version != version:
+            raise ValueError(f"{text!r} is not an IPv{version} address")
+    except ValueError as error:
+        raise ValueError(f"{variable}: {error}") from None
+    return text
 
 
 def _named(variable: str, text: str) -> Method:
@@ -67,10 +76,22 @@ def _named(variable: str, text: str) -> Method:
 
 
 class Addressing:
-    """Writes the addresses into the Node, and again. `said` gets news, `warn` gets trouble."""
+    """Writes the addresses into the Node, and again. `said` gets news, `warn` gets trouble.
 
-    def __init__(self, store: Datastore, name: str, wanted: Wanted, said: Say, warn: Say) -> None:
+    `internal` asks for the machine's InternalIPs, where the datastore's Node does not say them.
+    """
+
+    def __init__(
+        self,
+        store: Datastore,
+        name: str,
+        wanted: Wanted,
+        said: Say,
+        warn: Say,
+        internal: Callable[[], Awaitable[tuple[str, ...]]] | None = None,
+    ) -> None:
         self._store, self._name, self._wanted = store, name, wanted
+        self._ask_internal = internal
         self._said, self._warn = said, warn
         self._told = ""
 
@@ -93,26 +114,56 @@ class Addressing:
 
     async def settle(self) -> None:
         """Find out, compare with other nodes, write what differs. Raises what `run` waits out."""
-        found = dict(self._wanted.fixed)
-        for version, detection in (await self._detected()).items():
+        found = await self.find()
+        await ensure_node(self._store, self._name, found.get(4), found.get(6))
+
+    async def find(self) -> dict[int, str]:
+        """The addresses, each with its subnet's length, by IP version; those found are told.
+
+        Raises AddressTaken, DatastoreError, OSError.
+        """
+        around = await self._around()
+        found = {
+            version: self._completed(text, around.held)
+            for version, text in self._wanted.fixed.items()
+        }
+        for version, method in self._wanted.methods.items():
+            detection = detect(method, version, around)
             self._once(f"IPv{version}: {detection.address}: {detection.reason}", self._said)
             if detection.address is not None:
                 found[version] = str(detection.address)
         if self._wanted.is_checked:
             await self._check_others(found)
-        await ensure_node(self._store, self._name, found.get(4), found.get(6))
+        return found
 
-    async def _detected(self) -> dict[int, Detection]:
-        methods = self._wanted.methods
-        if not methods:
-            return {}
-        asks = any(one.name == "kubernetes-internal-ip" for one in methods.values())
-        internal = await self._internal() if asks else ()
-        around = await asyncio.to_thread(surroundings, list(methods.values()), internal)
-        return {version: detect(method, version, around) for version, method in methods.items()}
+    async def _around(self) -> Surroundings:
+        methods = list(self._wanted.methods.values())
+        internal: tuple[str, ...] = ()
+        if any(one.name == "kubernetes-internal-ip" for one in methods):
+            internal = await self._internal()
+        elif not methods and all("/" in text for text in self._wanted.fixed.values()):
+            return Surroundings((), {})
+        return await asyncio.to_thread(surroundings, methods, internal)
+
+    def _completed(self, text: str, held: Sequence[Held]) -> str:
+        """With the length of the subnet that an interface has it in; alone where none has it."""
+        if "/" in text:
+            return text
+        wanted = parse_prefix(text)
+        for one in held:
+            if _single(one.address) == wanted:
+                return str(one.address)
+        self._once(
+            f"{text} is on no interface of this machine, so its subnet is not known: every other"
+            " node counts as beyond it; write it with its length",
+            self._warn,
+        )
+        return str(wanted)
 
     async def _internal(self) -> tuple[str, ...]:
         """What Kubernetes says are the node's own addresses."""
+        if self._ask_internal is not None:
+            return await self._ask_internal()
         try:
             node = cast(Node, await self._store.get(Key("Node", "", self._name)))
         except NotFound:
@@ -142,7 +193,10 @@ class Addressing:
 
 def _alone(text: str) -> Prefix:
     try:
-        version, address, _ = parse_prefix(text)
+        return _single(parse_prefix(text))
     except ValueError:
-        version, address = parse_address("0.0.0.0")  # what is no address is nobody's
-    return Prefix.single(version, address)
+        return _single(parse_prefix("0.0.0.0"))  # what is no address is nobody's
+
+
+def _single(address: Prefix) -> Prefix:
+    return Prefix.single(address.version, address.address)

@@ -1,10 +1,11 @@
 """The Node resource: that there is one, with the addresses that its operator gave."""
 
+from collections.abc import Mapping
 from typing import cast
 
 from msgspec.structs import replace
 
-from tortie.api import Key, Node, NodeBgp, NodeSpec, ObjectMeta, Resource
+from tortie.api import Key, Node, NodeBgp, NodeSpec, ObjectMeta, Resource, checks
 from tortie.api.calico.node import OrchRef
 from tortie.datastore import (
     AlreadyExists,
@@ -41,6 +42,48 @@ async def ensure_node(
         return cast(Node, await store.create(_addressed(_new_node(name), address4, address6)))
     except AlreadyExists:
         return cast(Node, await update_with(store, key, correct))
+
+
+async def register(
+    store: Datastore,
+    name: str,
+    addresses: Mapping[int, str],
+    as_number: str = "",
+    reference: str = "",
+) -> Node:
+    """Create or correct the Node of a node that starts; what is not said stays as it is.
+
+    `addresses` by IP version; `reference` is its name at Kubernetes: "" on a machine that is not
+    Kubernetes', which then nobody takes for a node that left it. Raises ValueError, DatastoreError.
+    """
+
+    def correct(current: Resource) -> Resource | None:
+        wanted = _started(cast(Node, current), addresses, as_number, reference)
+        return None if wanted == current else wanted
+
+    key = Key("Node", "", name)
+    try:
+        return cast(Node, await update_with(store, key, correct))
+    except NotFound:
+        pass
+    blank = Node(metadata=ObjectMeta(name=name), spec=NodeSpec())
+    try:
+        return cast(Node, await store.create(_started(blank, addresses, as_number, reference)))
+    except AlreadyExists:
+        return cast(Node, await update_with(store, key, correct))
+
+
+def _started(node: Node, addresses: Mapping[int, str], as_number: str, reference: str) -> Node:
+    node = _addressed(node, addresses.get(4), addresses.get(6))
+    if as_number:
+        number = checks.as_number(as_number)
+        node = replace(
+            node, spec=replace(node.spec, bgp=replace(node.spec.bgp or NodeBgp(), as_number=number))
+        )
+    if reference:
+        references = (OrchRef(node_name=reference, orchestrator="k8s"),)
+        node = replace(node, spec=replace(node.spec, orch_refs=references))
+    return node
 
 
 def _new_node(name: str) -> Node:

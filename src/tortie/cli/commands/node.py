@@ -1,11 +1,17 @@
-"""This node: how it is."""
+"""This node: its start, how it is, its end."""
 
 from tortie.cli.dispatch import Command, Group
 
 GROUP = Group(
     "tortie node",
-    "This node: how it is.",
+    "This node: its start, how it is, its end.",
     {
+        "start": Command("node_start", "bring it up, before its daemons"),
+        "health": Command("node_health", "whether its daemons live and are ready, for probes"),
+        "shutdown": Command("node_shutdown", "note that it goes down, and tell Kubernetes"),
+        "monitor-addresses": Command(
+            "node_monitor_addresses", "look at its addresses again and again"
+        ),
         "settings": Command("node_settings", "its agent's settings, and who set each"),
         "autodetect": Command("node_autodetect", "which address would be its own, and why"),
         "rotate-keys": Command("node_rotate", "give its ends of WireGuard other keys"),
