@@ -10,7 +10,13 @@ from tortie.kubernetes import convert, names
 from tortie.net import parse_prefix
 
 ATTACHED = Attached(
-    "cali1", "eth0", "/run/netns/x", "02:00:00:00:00:01", 1450, (parse_prefix("10.0.0.1/32"),)
+    "cali1",
+    "eth0",
+    "/run/netns/x",
+    "02:00:00:00:00:01",
+    1450,
+    (parse_prefix("10.0.0.1/32"),),
+    (parse_prefix("0.0.0.0/0"),),
 )
 
 

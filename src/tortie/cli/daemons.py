@@ -241,7 +241,7 @@ class _Node:
         self._attacher = attacher = Attacher(
             self._name,
             self._agent,
-            Addresses(self._ipam),
+            Addresses(self._ipam, store),
             Records(store),
             self._pod_mtu,
             self._workload_prefixes[0],

@@ -1,64 +1,138 @@
-"""Addresses for containers, from IPAM."""
+"""Addresses for containers: from the datastore's pools, another IPAM plugin, or a pod's word."""
 
 import asyncio
 from collections.abc import Sequence
+from typing import cast
 
-from tortie.api import Pod
-from tortie.cni import annotations
+from tortie.api import Key, Namespace, Node, Pod
+from tortie.cni import annotations, delegate
 from tortie.cni.errors import INVALID_CONFIG, CniError
+from tortie.cni.lease import Lease
+from tortie.cni.podcidr import RELEASING, uses_pod_cidrs
 from tortie.cni.request import CniRequest
 from tortie.cni.workload import Workload
+from tortie.datastore import Datastore, NotFound
 from tortie.ipam import IPAM, AssignRequest, FixedRequest
-from tortie.net import Prefix, parse_address
+from tortie.net import Prefix, parse_network
 
 
 class Addresses:
     """Asks IPAM one request at a time: at once, a node's would only lose races against itself."""
 
-    def __init__(self, ipam: IPAM) -> None:
+    def __init__(self, ipam: IPAM, store: Datastore) -> None:
         self._ipam = ipam
+        self._store = store
         self._turn = asyncio.Lock()
 
     async def assign(
-        self, request: CniRequest, workload: Workload, pod: Pod | None
-    ) -> tuple[Prefix, ...]:
-        """The container's addresses: those that it has, else new ones. Raises IpamError."""
-        async with self._turn:
-            held = await self._ipam.addresses_of(request.handle)
-            if held:
-                return _singles(held)
-            fixed = fixed_addresses(request, pod)
-            if not fixed:
-                assigned = await self._ipam.auto_assign(_assign_request(request, workload, pod))
-                return _singles(assigned.ips)
-            for address in fixed:
-                await self._ipam.assign_fixed(_fixed_request(address, request, workload))
-            return fixed
+        self, request: CniRequest, workload: Workload, pod: Pod | None, recorded: tuple[str, ...]
+    ) -> Lease:
+        """The interface's addresses: those that it has, else new ones.
 
-    async def held(self, request: CniRequest) -> tuple[Prefix, ...]:
-        """The addresses that the container has."""
+        `pod` is whose annotations count, `recorded` what this very container has been given
+        before. Raises IpamError, CniError.
+        """
+        if asked := annotations.without_ipam(pod, request.config.feature_control):
+            return Lease(asked, configured_routes(request))
+        if not request.config.ipam.is_own:
+            return await self._delegated(request, workload, pod, recorded)
+        namespace = await self._namespace(workload, pod)
+        async with self._turn:
+            return Lease(
+                await self._own(request, workload, pod, namespace), configured_routes(request)
+            )
+
+    async def held(
+        self, request: CniRequest, pod: Pod | None, recorded: tuple[str, ...]
+    ) -> tuple[Prefix, ...]:
+        """The addresses that the interface has, which is recorded to have `recorded`."""
+        of_no_pool = annotations.without_ipam(pod, request.config.feature_control)
+        if of_no_pool or not request.config.ipam.is_own:
+            return _recorded(recorded)
         return _singles(await self._ipam.addresses_of(request.handle))
 
-    async def release(self, handle: str) -> None:
-        """Give back all addresses of a handle; one that holds none is no error."""
+    async def check(self, request: CniRequest) -> None:
+        """Have another IPAM plugin look whether it is as it left it. Raises CniError."""
+        if not request.config.ipam.is_own:
+            await delegate.check(request, RELEASING)
+
+    async def knows(self, request: CniRequest) -> bool:
+        """Whether the datastore has addresses for the interface."""
+        return bool(await self._ipam.addresses_of(request.handle))
+
+    async def release(self, request: CniRequest) -> None:
+        """Give back all addresses of an interface; one that holds none is no error."""
+        if not request.config.ipam.is_own:
+            await delegate.release(request, RELEASING)
+            return
         async with self._turn:
-            await self._ipam.release_by_handle(handle)
+            await self._ipam.release_by_handle(request.handle)
+
+    async def _own(
+        self, request: CniRequest, workload: Workload, pod: Pod | None, namespace: Namespace | None
+    ) -> tuple[Prefix, ...]:
+        held = await self._ipam.addresses_of(request.handle)
+        if held:
+            return _singles(held)
+        fixed = fixed_addresses(request, pod)
+        if not fixed:
+            wanted = _assign_request(request, workload, pod, namespace)
+            return _singles((await self._ipam.auto_assign(wanted)).ips)
+        for address in fixed:
+            await self._ipam.assign_fixed(_fixed_request(address, request, workload))
+        return fixed
+
+    async def _delegated(
+        self, request: CniRequest, workload: Workload, pod: Pod | None, recorded: tuple[str, ...]
+    ) -> Lease:
+        if recorded:  # asked again, such plugins refuse
+            return Lease(_recorded(recorded), configured_routes(request))
+        return await delegate.lease(
+            request, fixed_addresses(request, pod), await self._pod_cidrs(request, workload.node)
+        )
+
+    async def _pod_cidrs(self, request: CniRequest, node: str) -> tuple[str, ...]:
+        if not uses_pod_cidrs(delegate.ipam_of(request)):
+            return ()
+        try:
+            found = cast(Node, await self._store.get(Key("Node", "", node)))
+        except NotFound:
+            return ()
+        return found.status.pod_cidrs if found.status else ()
+
+    async def _namespace(self, workload: Workload, pod: Pod | None) -> Namespace | None:
+        """The pod's namespace, where its annotations can still matter."""
+        if pod is None or annotations.listed(pod, "ipAddrs"):
+            return None
+        try:
+            return cast(Namespace, await self._store.get(Key("Namespace", "", workload.namespace)))
+        except NotFound:
+            return None
 
 
-def _assign_request(request: CniRequest, workload: Workload, pod: Pod | None) -> AssignRequest:
+def _assign_request(
+    request: CniRequest, workload: Workload, pod: Pod | None, namespace: Namespace | None
+) -> AssignRequest:
     ipam = request.config.ipam
     families = annotations.families(pod)
     wanted4 = 4 in families if families else ipam.assign_ipv4 == "true"
     wanted6 = 6 in families if families else ipam.assign_ipv6 == "true"
+    if not (wanted4 or wanted6):
+        raise CniError(INVALID_CONFIG, "ipam.assign_ipv4 and ipam.assign_ipv6 are both false")
     return AssignRequest(
         node=workload.node,
         handle=request.handle,
         count4=int(wanted4),
         count6=int(wanted6),
-        pools4=annotations.listed(pod, "ipv4pools") or ipam.ipv4_pools,
-        pools6=annotations.listed(pod, "ipv6pools") or ipam.ipv6_pools,
+        pools4=_pools("ipv4pools", pod, namespace) or ipam.ipv4_pools,
+        pools6=_pools("ipv6pools", pod, namespace) or ipam.ipv6_pools,
         attributes=workload.attributes,
     )
+
+
+def _pools(name: str, pod: Pod | None, namespace: Namespace | None) -> tuple[str, ...]:
+    """What the pod says goes before what its namespace says."""
+    return annotations.listed(pod, name) or annotations.listed(namespace, name)
 
 
 def _fixed_request(address: Prefix, request: CniRequest, workload: Workload) -> FixedRequest:
@@ -71,24 +145,32 @@ def _fixed_request(address: Prefix, request: CniRequest, workload: Workload) -> 
 
 
 def fixed_addresses(request: CniRequest, pod: Pod | None) -> tuple[Prefix, ...]:
-    """The addresses that the Pod's annotation or CNI_ARGS ask for by name: one a family.
+    """The addresses asked for by name, one a family: by annotation, CNI_ARGS or `runtimeConfig`.
 
     Raises CniError for what is no list of addresses.
     """
     asked = annotations.listed(pod, "ipAddrs")
     if not asked and request.arguments.get("IP"):
         asked = tuple(request.arguments["IP"].split(","))
-    found = {}
-    for text in asked:
+    if not asked:  # these may come with a subnet's length
+        asked = tuple(one.partition("/")[0] for one in request.config.runtime.ips)
+    return annotations.single_addresses(asked, "the address asked for")
+
+
+def configured_routes(request: CniRequest) -> tuple[Prefix, ...]:
+    """`ipam.routes`: what the container is to reach by it. Raises CniError."""
+    found = []
+    for one in request.config.ipam.routes:
         try:
-            version, address = parse_address(text.strip())
-        except ValueError as problem:
-            raise CniError(INVALID_CONFIG, f"the address asked for: {problem}") from None
-        if version in found:
-            raise CniError(INVALID_CONFIG, f"two IPv{version} addresses are asked for: name one")
-        found[version] = Prefix.single(version, address)
-    return tuple(found[version] for version in sorted(found))
+            found.append(parse_network(str(one["dst"])))
+        except (KeyError, ValueError) as problem:
+            raise CniError(INVALID_CONFIG, f"ipam.routes: {problem}") from None
+    return tuple(found)
 
 
 def _singles(found: Sequence[Prefix]) -> tuple[Prefix, ...]:
     return tuple(Prefix.single(one.version, one.address) for one in found)
+
+
+def _recorded(texts: tuple[str, ...]) -> tuple[Prefix, ...]:
+    return _singles(sorted(map(parse_network, texts)))

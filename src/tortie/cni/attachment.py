@@ -16,15 +16,20 @@ from typing import Protocol, TypeVar
 import structlog
 from msgspec.structs import replace
 
+from tortie.api import Pod
 from tortie.cni import annotations, departing, interfaces
-from tortie.cni.addresses import Addresses
+from tortie.cni.addresses import Addresses, configured_routes
 from tortie.cni.departing import Reaper
 from tortie.cni.errors import NOT_AS_ADDED, CniError
+from tortie.cni.fitting import check_fits
+from tortie.cni.gates import check_gates
 from tortie.cni.interfaces import Wire
+from tortie.cni.lease import Lease, wanted_routes
 from tortie.cni.locks import NamedLocks
+from tortie.cni.profiles import ensure_profile
 from tortie.cni.records import Record, Records
 from tortie.cni.request import CniRequest
-from tortie.cni.result import Attached
+from tortie.cni.result import Attached, announced
 from tortie.cni.workload import Workload, check_name, check_pod, workload_of
 from tortie.kubernetes.names import INTERFACE_PREFIX
 from tortie.net import Prefix
@@ -76,8 +81,10 @@ class Attacher:
 
         Raises CniError, NotReady, IpamError or DatastoreError, and has then left nothing behind.
         """
+        check_fits(request.config, self.node)
         workload = workload_of(request, self.node, self.prefix)
         check_name(workload)
+        await check_gates(request.config.readiness_gates)
         async with self._locks.hold(workload.interface):
             record = await self.records.find(workload)
             if record.pod is not None:
@@ -92,80 +99,81 @@ class Attacher:
         """Detach a container; one that is not attached is no error."""
         workload = workload_of(request, self.node, self.prefix)
         async with self._locks.hold(workload.interface):
-            await self._detach(request.handle, workload)
+            await self._detach(request, workload)
 
     async def check(self, request: CniRequest) -> None:
         """Raises CniError or NotReady where the attachment is not as ADD left it."""
         workload = workload_of(request, self.node, self.prefix)
         async with self._locks.hold(workload.interface):
-            record, held = await _both(self.records.find(workload), self._addresses.held(request))
-            found = _recorded_faults(record, held, request.container_id)
+            record = await self.records.find(workload)
+            pod = _annotated(record, workload)
+            held = await self._addresses.held(request, pod, record.addresses)
+            found = _recorded_faults(record, held, request)
             if not found:
-                inspection = await self._run(
-                    interfaces.inspect, self._wire(request, workload), held
-                )
-                found = inspection.faults
+                wire, routes = self._wire(request, workload), _expected_routes(request, held)
+                found = (await self._run(interfaces.inspect, wire, held, routes)).faults
             if found:
                 raise CniError(NOT_AS_ADDED, "; ".join(found))
+            await self._addresses.check(request)
             await self._agent.wait_ready(workload.endpoint, 0, _CHECK_LIMIT)
 
-    async def detach(self, handle: str, workload: Workload) -> None:
-        """Detach a container of which no runtime knows any more."""
-        async with self._locks.hold(workload.interface):
-            await self._detach(handle, workload)
+    async def is_of_network(self, request: CniRequest) -> bool:
+        """Whether a pod's interface is of this network, as far as IPAM knows.
+
+        Of addresses that another plugin gave nobody can tell: those are the pods' own network's.
+        """
+        return not request.config.ipam.is_own or await self._addresses.knows(request)
 
     async def _attach(self, request: CniRequest, workload: Workload, record: Record) -> Attached:
+        pod = _annotated(record, workload)
+        annotations.check_used_later(pod, request.config.feature_control)
         wire = self._wire(request, workload)
-        wire = replace(wire, mac=annotations.mac(record.pod) or wire.mac)
-        assign = self._addresses.assign(request, workload, record.pod)
+        wire = replace(wire, mac=_wanted_mac(request, pod) or wire.mac)
+        recorded = record.addresses_of(request.container_id)
+        assign = self._addresses.assign(request, workload, pod, recorded)
         if record.container_id == request.container_id:
-            wire, addresses = await self._adopt(wire, await assign)
+            lease = await assign
+            wire = await self._adopt(wire, lease, _routes(request, lease))
         else:
-            _, addresses = await _both(self._run(interfaces.create, wire), assign)
-        network, texts = request.config.name, tuple(map(str, addresses))
-        _, revision = await _both(
-            self._run(interfaces.configure, wire, addresses),
+            _, lease = await _both(self._run(interfaces.create, wire), assign)
+        await ensure_profile(self.records.store, request, workload)
+        network, texts = request.config.name, tuple(map(str, lease.addresses))
+        routes, revision = await _both(
+            self._run(interfaces.configure, wire, lease.addresses, _routes(request, lease)),
             self.records.write(workload, record, network, texts, wire.mac),
         )
         await self._agent.wait_ready(workload.endpoint, revision, request.config.add_limit)
-        return Attached(
-            host_interface=wire.host,
-            container_interface=wire.container,
-            netns=wire.netns,
-            mac=wire.mac,
-            mtu=wire.mtu,
-            addresses=addresses,
-        )
+        return _attached(wire, lease, routes, request)
 
-    async def _adopt(
-        self, wire: Wire, addresses: tuple[Prefix, ...]
-    ) -> tuple[Wire, tuple[Prefix, ...]]:
+    async def _adopt(self, wire: Wire, lease: Lease, routes: tuple[Prefix, ...]) -> Wire:
         """An ADD that was done before: keep the interface if it is right, else make it anew."""
-        inspection = await self._run(interfaces.inspect, wire, addresses)
+        inspection = await self._run(interfaces.inspect, wire, lease.addresses, routes)
         if inspection.link is not None and not inspection.faults:
-            return replace(wire, mac=inspection.link.mac, mtu=inspection.link.mtu), addresses
+            return replace(wire, mac=inspection.link.mac, mtu=inspection.link.mtu)
         await self._run(interfaces.create, wire)
-        return wire, addresses
+        return wire
 
     async def _roll_back(
         self, request: CniRequest, workload: Workload, cause: BaseException
     ) -> None:
         """Take back a half-done ADD. What can't be is left to the runtime's DEL, and said."""
         try:
-            await self._detach(request.handle, workload)
+            await self._detach(request, workload)
         except Exception as problem:
             _log.warning("a failed ADD is not wholly taken back", reason=str(problem))
             cause.add_note(f"and it could not be taken back: {problem}")
 
-    async def _detach(self, handle: str, workload: Workload) -> None:
+    async def _detach(self, request: CniRequest, workload: Workload) -> None:
         record = await self.records.find(workload)
         if _is_of_another(record, workload):
-            await self._addresses.release(handle)
+            await self._addresses.release(request)
             return
         shut = self._run(departing.shut, workload.interface, workload.prefix)
         await _both(shut, self.records.clear(workload))
         self.reaper.wake()
-        await self._addresses.release(handle)
+        if request.netns and not workload.is_first:
+            await self._run(interfaces.forget, request.netns, request.ifname)
+        await self._addresses.release(request)
 
     def _wire(self, request: CniRequest, workload: Workload) -> Wire:
         return Wire(
@@ -174,6 +182,7 @@ class Attacher:
             netns=request.netns,
             mac=interfaces.random_mac(),
             mtu=request.config.mtu or self._mtu(),
+            queues=request.config.num_queues,
             prefix=workload.prefix,
             forwarding=request.config.container_settings.allow_ip_forwarding,
         )
@@ -202,8 +211,47 @@ def _is_of_another(record: Record, workload: Workload) -> bool:
     return record.container_id not in ("", workload.container_id) and not elsewhere
 
 
-def _recorded_faults(record: Record, held: Sequence[Prefix], container_id: str) -> list[str]:
-    if record.container_id != container_id:
+def _recorded_faults(record: Record, held: Sequence[Prefix], request: CniRequest) -> list[str]:
+    if record.container_id != request.container_id:
         found = record.container_id or "no container"
         return [f"the datastore has {found} attached in its place"]
-    return [] if held else ["it has no address"]
+    if not held:
+        return ["it has no address"]
+    told = announced(request.config.prev_result, request.ifname)
+    if told and told != frozenset(map(str, held)):
+        return [f"ADD told of {', '.join(sorted(told))}; it has {', '.join(map(str, held))}"]
+    return []
+
+
+def _annotated(record: Record, workload: Workload) -> Pod | None:
+    """The Pod whose annotations count: they speak of the first interface."""
+    return record.pod if workload.is_first else None
+
+
+def _wanted_mac(request: CniRequest, pod: Pod | None) -> str:
+    asked = request.arguments.get("MAC", "") or request.config.runtime.mac
+    return annotations.mac(pod) or annotations.mac_address(asked, "the MAC address asked for")
+
+
+def _routes(request: CniRequest, lease: Lease) -> tuple[Prefix, ...]:
+    return wanted_routes(lease, request.config.include_default_routes)
+
+
+def _expected_routes(request: CniRequest, held: Sequence[Prefix]) -> tuple[Prefix, ...]:
+    """What CHECK looks for; of another IPAM plugin's routes only the plugin would know."""
+    if not request.config.ipam.is_own:
+        return ()
+    return _routes(request, Lease(tuple(held), configured_routes(request)))
+
+
+def _attached(wire: Wire, lease: Lease, routes: Sequence[Prefix], request: CniRequest) -> Attached:
+    return Attached(
+        host_interface=wire.host,
+        container_interface=wire.container,
+        netns=wire.netns,
+        mac=wire.mac,
+        mtu=wire.mtu,
+        addresses=lease.addresses,
+        routes=routes,
+        dns=lease.dns or request.config.dns,
+    )

@@ -6,44 +6,67 @@ from msgspec.structs import replace
 
 from tortie.api import Pod, WorkloadEndpoint
 from tortie.cni.attachment import Attacher
+from tortie.cni.config import AttachmentId
 from tortie.cni.errors import INVALID_CONFIG, CniError
 from tortie.cni.request import CniRequest
-from tortie.cni.workload import Workload
+from tortie.cni.workload import NETWORK_LABEL
 from tortie.kubernetes import names
 
 
 async def collect(attacher: Attacher, request: CniRequest) -> None:
-    """Detach every container of this node that the configuration does not list as valid."""
+    """Detach what this node has of the network and the configuration does not list as valid.
+
+    Other networks' attachments are not this list's to judge. Raises CniError.
+    """
     if request.config.valid_attachments is None:
         raise CniError(INVALID_CONFIG, "GC needs cni.dev/valid-attachments")
-    valid = {attachment.container_id for attachment in request.config.valid_attachments}
-    for workload in await _recorded(attacher):
-        if workload.container_id not in valid:
-            await attacher.detach(f"{request.config.name}.{workload.container_id}", workload)
-
-
-async def _recorded(attacher: Attacher) -> list[Workload]:
+    valid = frozenset(request.config.valid_attachments)
     pods, endpoints = await attacher.records.all()
-    found = [*_of_pods(pods, attacher.node), *_of_endpoints(endpoints, attacher.node)]
-    return [replace(one, prefix=attacher.prefix) for one in found if one.container_id]
+    for stale in _of_endpoints(endpoints, attacher.node, request):
+        if _attachment(stale) not in valid:
+            await attacher.delete(stale)
+    for stale in _of_pods(pods, attacher.node, request):
+        if _attachment(stale) not in valid and await attacher.is_of_network(stale):
+            await attacher.delete(stale)
 
 
-def _of_pods(pods: list[Pod], node: str) -> Iterator[Workload]:
+def _attachment(request: CniRequest) -> AttachmentId:
+    return AttachmentId(container_id=request.container_id, ifname=request.ifname)
+
+
+def _of_pods(pods: list[Pod], node: str, request: CniRequest) -> Iterator[CniRequest]:
     for pod in pods:
-        if pod.spec.node_name == node:
-            meta = pod.metadata
-            container = meta.annotations.get(names.CONTAINER_ID, "")
-            yield Workload(node, meta.namespace, meta.name, names.ORCHESTRATOR, container)
+        container = pod.metadata.annotations.get(names.CONTAINER_ID, "")
+        if container and pod.spec.node_name == node:
+            yield _deletion(request, container, names.ENDPOINT, _arguments(pod))
 
 
-def _of_endpoints(endpoints: list[WorkloadEndpoint], node: str) -> Iterator[Workload]:
-    for endpoint in endpoints:
-        spec = endpoint.spec
-        if spec.node == node and spec.orchestrator in ("cni", names.ORCHESTRATOR):
-            yield Workload(
-                node,
-                endpoint.metadata.namespace,
-                spec.pod or spec.workload,
-                spec.orchestrator,
-                spec.container_id,
-            )
+def _of_endpoints(
+    endpoints: list[WorkloadEndpoint], node: str, request: CniRequest
+) -> Iterator[CniRequest]:
+    for one in endpoints:
+        spec, network = one.spec, one.metadata.labels.get(NETWORK_LABEL)
+        if spec.node != node or not spec.container_id or network != request.config.name:
+            continue
+        if spec.orchestrator == names.ORCHESTRATOR:
+            yield _deletion(request, spec.container_id, spec.endpoint, _arguments(one))
+        elif spec.orchestrator == "cni":
+            yield _deletion(request, spec.container_id, spec.endpoint, {})
+
+
+def _arguments(found: Pod | WorkloadEndpoint) -> dict[str, str]:
+    name = found.metadata.name if isinstance(found, Pod) else found.spec.pod
+    return {"K8S_POD_NAMESPACE": found.metadata.namespace, "K8S_POD_NAME": name}
+
+
+def _deletion(
+    request: CniRequest, container: str, ifname: str, arguments: dict[str, str]
+) -> CniRequest:
+    return replace(
+        request,
+        command="DEL",
+        container_id=container,
+        ifname=ifname,
+        netns="",
+        arguments=arguments,
+    )

@@ -13,25 +13,26 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import NamedTuple
 
+import structlog
 from msgspec import Struct
 
 from tortie.cni import departing
 from tortie.cni.errors import CONTAINER_UNKNOWN, IO_FAILURE, CniError
+from tortie.cni.leading import lead_no_more, lead_through
 from tortie.cni.result import HOST_MAC, gateway
 from tortie.kubernetes.names import INTERFACE_PREFIX
 from tortie.linux import sysctl
 from tortie.linux.links import Links
 from tortie.linux.namespaces import in_namespace
-from tortie.linux.neighbours import Neighbours
 from tortie.linux.netlink.rtlink import Link
-from tortie.linux.netlink.rtneighbour import Neighbour
-from tortie.linux.netlink.rtroute import SCOPE_LINK, SCOPE_UNIVERSE, KernelRoute
+from tortie.linux.netlink.rtroute import KernelRoute
 from tortie.linux.netlink.sockets import NetlinkError, NetlinkSocket
-from tortie.linux.routes import Routes, replacing
+from tortie.linux.routes import Routes
 from tortie.net import Prefix
 
 _NO_DUPLICATE_CHECK = 0x02  # IFA_F_NODAD: nobody else is on this link
-_STATIC = 4  # RTPROT_STATIC
+
+_log = structlog.get_logger(__name__)
 
 
 class Wire(Struct, frozen=True):
@@ -44,6 +45,7 @@ class Wire(Struct, frozen=True):
     mtu: int
     prefix: str = INTERFACE_PREFIX  # of the node's end's name
     forwarding: bool = False
+    queues: int = 0  # of each direction; 0: the kernel's choice
 
 
 def random_mac() -> str:
@@ -67,17 +69,31 @@ def create(wire: Wire) -> None:
             raise _failed("can't make the interface", problem) from None
 
 
-def configure(wire: Wire, addresses: Sequence[Prefix]) -> None:
-    """Give the container's end its addresses and routes. Raises CniError."""
+def configure(
+    wire: Wire, addresses: Sequence[Prefix], wanted: Sequence[Prefix]
+) -> tuple[Prefix, ...]:
+    """Give the container's end its addresses and routes; those of the main table. Raises CniError.
+
+    `wanted` are the destinations that go through it.
+    """
     with _netns(wire.netns) as netns, in_namespace(netns), NetlinkSocket() as sock:
         try:
             _sysctls(wire, addresses)
             _address(Links(sock), wire.container, addresses)
             index = Links(sock).get(wire.container).index
-            for family in sorted({address.version for address in addresses}):
-                _route(sock, index, family)
+            return tuple(lead_through(sock, index, addresses, wanted))
         except OSError as problem:
             raise _failed(f"can't set up {wire.container}", problem) from None
+
+
+def forget(netns: str, container: str) -> None:
+    """Remove what configuring an interface left beside it: its rules. Raises CniError."""
+    with suppress(CniError), _netns(netns) as opened, in_namespace(opened), NetlinkSocket() as sock:
+        try:
+            if link := Links(sock).find(container):
+                lead_no_more(sock, link.index)
+        except OSError as problem:
+            _log.warning("rules stay in a container", reason=str(problem))
 
 
 class Inspection(NamedTuple):
@@ -87,7 +103,7 @@ class Inspection(NamedTuple):
     faults: list[str]
 
 
-def inspect(wire: Wire, addresses: Sequence[Prefix]) -> Inspection:
+def inspect(wire: Wire, addresses: Sequence[Prefix], wanted: Sequence[Prefix]) -> Inspection:
     """Look at both ends; no faults: it is as ADD made it. Raises CniError."""
     with NetlinkSocket() as sock:
         host = Links(sock).find(wire.host)
@@ -100,25 +116,28 @@ def inspect(wire: Wire, addresses: Sequence[Prefix]) -> Inspection:
             return Inspection(None, [*found, f"the container has no interface {wire.container}"])
         if link.parent != host.index:
             found.append(f"{wire.container} is not the other end of {wire.host}")
-        return Inspection(link, found + _inner_faults(sock, link, addresses))
+        return Inspection(link, found + _inner_faults(sock, link, addresses, wanted))
 
 
-def _inner_faults(sock: NetlinkSocket, link: Link, addresses: Sequence[Prefix]) -> list[str]:
+def _inner_faults(
+    sock: NetlinkSocket, link: Link, addresses: Sequence[Prefix], wanted: Sequence[Prefix]
+) -> list[str]:
     name, links = link.name, Links(sock)
     found = [] if link.up else [f"{name} is down"]
     held = {address.prefix for address in links.addresses(name)}
     found += [f"{name} has not the address {one}" for one in addresses if one not in held]
-    for family in sorted({address.version for address in addresses}):
-        if not _has_default(Routes(sock), link.index, family):
-            found.append(f"{name} has no IPv{family} default route")
+    there = {route.destination for family in (4, 6) for route in _routes(sock, link, family)}
+    found += [f"{name} has no {_named(one)}" for one in wanted if one not in there]
     return found
 
 
-def _has_default(routes: Routes, index: int, family: int) -> bool:
-    return any(
-        route.destination == Prefix(family, 0, 0) and route.gateway == gateway(family).address
-        for route in routes.list(family, oif=index)
-    )
+def _routes(sock: NetlinkSocket, link: Link, family: int) -> Iterator[KernelRoute]:
+    out = gateway(family).address
+    return (one for one in Routes(sock).list(family, oif=link.index) if one.gateway == out)
+
+
+def _named(route: Prefix) -> str:
+    return f"route to {route}" if route.length else f"IPv{route.version} default route"
 
 
 @contextmanager
@@ -142,7 +161,13 @@ def _create_pair(links: Links, wire: Wire, netns: int) -> None:
 
     def create() -> None:
         links.create_veth(
-            wire.host, wire.container, netns, mtu=wire.mtu, mac=HOST_MAC, peer_mac=wire.mac
+            wire.host,
+            wire.container,
+            netns,
+            mtu=wire.mtu,
+            mac=HOST_MAC,
+            peer_mac=wire.mac,
+            queues=wire.queues,
         )
 
     for clear in (partial(departing.shut, wire.host, wire.prefix), departing.purge):
@@ -176,20 +201,6 @@ def _address(links: Links, name: str, addresses: Sequence[Prefix]) -> None:
     for address in addresses:
         flags = _NO_DUPLICATE_CHECK if address.version == 6 else 0
         links.add_address(name, address, flags=flags)
-
-
-def _route(sock: NetlinkSocket, index: int, family: int) -> None:
-    """The way out: the gateway on the link, everything through the gateway.
-
-    The gateway's MAC is told, so that no first packet waits for the node's answer.
-    """
-    out = gateway(family)
-    scope = SCOPE_LINK if family == 4 else SCOPE_UNIVERSE
-    sock.request(replacing(KernelRoute(out, protocol=_STATIC, scope=scope, oif=index)))
-    everything = Prefix(family, 0, 0)
-    default = KernelRoute(everything, protocol=_STATIC, oif=index, gateway=out.address)
-    sock.request(replacing(default))
-    Neighbours(sock).set(Neighbour(index, out, HOST_MAC))
 
 
 def _failed(what: str, problem: OSError) -> CniError:

@@ -3,16 +3,30 @@
 from typing import NamedTuple, cast
 
 from tortie.api import Key, Pod, Resource, WorkloadEndpoint
-from tortie.cni.workload import Workload, check_pod, endpoint_resource, with_addresses
+from tortie.cni.workload import (
+    Workload,
+    check_pod,
+    endpoint_resource,
+    further_endpoint,
+    with_addresses,
+)
 from tortie.datastore import AlreadyExists, Conflict, Datastore, NotFound, update_with
-from tortie.kubernetes.names import CONTAINER_ID
+from tortie.kubernetes.names import CONTAINER_ID, POD_IPS
 
 
 class Record(NamedTuple):
-    """Who the datastore says is attached as this workload: a container's id, or "" for nobody."""
+    """What the datastore says is attached as this workload.
+
+    `container_id` is "" for nobody; `addresses` are those of that container.
+    """
 
     pod: Pod | None
     container_id: str
+    addresses: tuple[str, ...] = ()
+
+    def addresses_of(self, container_id: str) -> tuple[str, ...]:
+        """The addresses, if they are this container's."""
+        return self.addresses if self.container_id == container_id else ()
 
 
 class Records:
@@ -24,13 +38,15 @@ class Records:
     async def find(self, workload: Workload) -> Record:
         """What is recorded."""
         pod = await self._pod(workload)
-        if pod is not None:
-            return Record(pod, pod.metadata.annotations.get(CONTAINER_ID, ""))
+        if pod is not None and workload.is_first:
+            about = pod.metadata.annotations
+            texts = tuple(filter(None, about.get(POD_IPS, "").split(",")))
+            return Record(pod, about.get(CONTAINER_ID, ""), texts)
         try:
             endpoint = cast(WorkloadEndpoint, await self.store.get(_key(workload)))
         except NotFound:
-            return Record(None, "")
-        return Record(None, endpoint.spec.container_id)
+            return Record(pod, "")
+        return Record(pod, endpoint.spec.container_id, endpoint.spec.ip_networks)
 
     async def write(
         self, workload: Workload, record: Record, network: str, addresses: tuple[str, ...], mac: str
@@ -38,6 +54,9 @@ class Records:
         """Record the container and its addresses; returns the datastore's revision of it."""
         if record.pod is None:
             return await self._write_endpoint(endpoint_resource(workload, network, addresses, mac))
+        if not workload.is_first:
+            endpoint = further_endpoint(record.pod, workload, network, addresses, mac)
+            return await self._write_endpoint(endpoint)
 
         def annotate(current: Resource) -> Resource:
             check_pod(cast(Pod, current), workload)
@@ -59,7 +78,7 @@ class Records:
 
     async def clear(self, workload: Workload) -> None:
         """Forget this container; a record of a later one of the same workload stays."""
-        if workload.is_pod:
+        if workload.is_pod and workload.is_first:
             await self._clear_pod(workload)
         await self._clear_endpoint(workload)
 

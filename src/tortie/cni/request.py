@@ -2,81 +2,34 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, cast
 
-import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import Struct
 
-from tortie.cni.errors import (
-    DECODING_FAILURE,
-    INCOMPATIBLE_VERSION,
-    INVALID_CONFIG,
-    INVALID_ENVIRONMENT,
-    CniError,
-)
+from tortie.cni.config import NetworkConfig, parse_config
+from tortie.cni.errors import INCOMPATIBLE_VERSION, INVALID_ENVIRONMENT, CniError
+from tortie.kubernetes.names import ENDPOINT
 
-SUPPORTED_VERSIONS = ("0.3.1", "0.4.0", "1.0.0", "1.1.0")
+SUPPORTED_VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 LATEST = "1.1.0"
-DEFAULT_ADD_LIMIT = 30.0  # seconds until ADD gives up on policy and routes
-LONGEST_ADD_LIMIT = 50.0
 
 _COMMANDS = {
-    "ADD": "0.3.1",
-    "DEL": "0.3.1",
+    "ADD": "0.1.0",
+    "DEL": "0.1.0",
     "CHECK": "0.4.0",
     "STATUS": "1.1.0",
     "GC": "1.1.0",
 }  # each with the version that brought it
 _WITH_CONTAINER = ("ADD", "DEL", "CHECK")
 _CONTAINER_ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,252}")
-_NETWORK_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _INTERFACE = re.compile(r"[^\s/:\0]{1,15}")
 
 
-class Ipam(Struct, frozen=True):
-    """Where addresses come from. Pools are named by CIDR or by name."""
-
-    type: str = "calico-ipam"
-    assign_ipv4: str = "true"
-    assign_ipv6: str = "false"
-    ipv4_pools: tuple[str, ...] = ()
-    ipv6_pools: tuple[str, ...] = ()
-
-
-class ContainerSettings(Struct, frozen=True):
-    """Settings of the container's network namespace."""
-
-    allow_ip_forwarding: bool = False
-
-
-class AttachmentId(Struct, frozen=True, rename={"container_id": "containerID"}):
-    """One interface of one container."""
-
-    container_id: str
-    ifname: str
-
-
-class NetworkConfig(Struct, frozen=True, rename={"cni_version": "cniVersion"}):
-    """The keys of the network configuration that are used here; others are ignored."""
-
-    name: str
-    cni_version: str = "0.1.0"  # what the specification says of a configuration without one
-    mtu: Annotated[int, Meta(ge=0, le=65535)] = 0
-    ipam: Ipam = Ipam()
-    policy_setup_timeout_seconds: Annotated[float, Meta(ge=0)] = 0
-    container_settings: ContainerSettings = ContainerSettings()
-    valid_attachments: tuple[AttachmentId, ...] | None = field(
-        default=None, name="cni.dev/valid-attachments"
-    )
-
-    @property
-    def add_limit(self) -> float:
-        """Seconds that ADD may wait for the agent."""
-        return min(self.policy_setup_timeout_seconds or DEFAULT_ADD_LIMIT, LONGEST_ADD_LIMIT)
-
-
 class CniRequest(Struct, frozen=True):
-    """One call. `netns` is a path, empty in a DEL of a container that is gone already."""
+    """One call. `netns` is a path, empty in a DEL of a container that is gone already.
+
+    `path` are the folders of CNI_PATH, `text` is the configuration as it came: both are for
+    plugins that addresses come from.
+    """
 
     command: str
     container_id: str
@@ -84,11 +37,17 @@ class CniRequest(Struct, frozen=True):
     ifname: str
     arguments: Mapping[str, str]  # CNI_ARGS
     config: NetworkConfig
+    path: tuple[str, ...] = ()
+    text: bytes = b""
 
     @property
     def handle(self) -> str:
-        """The IPAM handle under which the container's addresses are held."""
-        return f"{self.config.name}.{self.container_id}"
+        """The IPAM handle under which the interface's addresses are held.
+
+        A container's first interface has Calico's name; others have addresses of their own.
+        """
+        whole = f"{self.config.name}.{self.container_id}"
+        return whole if self.ifname in ("", ENDPOINT) else f"{whole}.{self.ifname}"
 
 
 def parse_request(environ: Mapping[str, str], config: bytes) -> CniRequest:
@@ -106,46 +65,12 @@ def parse_request(environ: Mapping[str, str], config: bytes) -> CniRequest:
         ifname=environ.get("CNI_IFNAME", ""),
         arguments=_arguments(environ.get("CNI_ARGS", "")),
         config=network,
+        path=tuple(filter(None, environ.get("CNI_PATH", "").split(":"))),
+        text=config,
     )
     if command in _WITH_CONTAINER:
         _check_container(request)
     return request
-
-
-def parse_config(config: bytes) -> NetworkConfig:
-    """The network configuration. Raises CniError."""
-    try:
-        raw = msgspec.json.decode(config)
-    except (msgspec.DecodeError, RecursionError) as problem:
-        raise CniError(
-            DECODING_FAILURE, f"the network configuration is not JSON: {problem}"
-        ) from None
-    try:
-        network = msgspec.convert(_plugins_own(raw), NetworkConfig)
-    except msgspec.ValidationError as problem:
-        raise CniError(INVALID_CONFIG, f"the network configuration is wrong: {problem}") from None
-    if not _NETWORK_NAME.fullmatch(network.name):
-        raise CniError(INVALID_CONFIG, f"{network.name!r} is not a network's name")
-    if network.ipam.type not in ("calico-ipam", ""):
-        raise CniError(
-            INVALID_CONFIG, f"ipam.type is {network.ipam.type!r}: only calico-ipam can be used"
-        )
-    return network
-
-
-def _plugins_own(raw: object) -> object:
-    """The configuration with what runtimes write in several ways made one."""
-    if not isinstance(raw, dict):
-        return raw
-    found = cast(dict[str, object], {key: value for key, value in raw.items() if value is not None})
-    ipam = found.get("ipam")
-    if isinstance(ipam, dict):
-        found["ipam"] = {
-            key: str(value).lower() if isinstance(value, bool) else value
-            for key, value in ipam.items()
-            if value is not None
-        }
-    return found
 
 
 def _check_version(command: str, version: str) -> None:

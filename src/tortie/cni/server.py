@@ -15,6 +15,7 @@ from tortie.cni.errors import (
     TRY_AGAIN,
     CniError,
 )
+from tortie.cni.fitting import check_fits
 from tortie.cni.gc import collect
 from tortie.cni.request import LATEST, SUPPORTED_VERSIONS, CniRequest, parse_request
 from tortie.cni.result import render
@@ -78,7 +79,8 @@ class CniServer:
     async def _check(self, request: CniRequest) -> None:
         await self._attacher.check(request)
 
-    async def _status(self, _: CniRequest) -> None:
+    async def _status(self, request: CniRequest) -> None:
+        check_fits(request.config, self._attacher.node)
         missing = self._missing()
         try:
             await check_unlocked(self._attacher.records.store)

@@ -14,7 +14,7 @@ import posix
 import sys
 
 DEFAULT_SOCKET = b"/run/tortie/agent.sock"
-VERSIONS = b'["0.3.1","0.4.0","1.0.0","1.1.0"]'
+VERSIONS = b'["0.1.0","0.2.0","0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]'
 NEWEST = b"1.0.0"
 TRY_AGAIN, IO_FAILURE = 11, 5  # the specification's error codes
 SLACK = 10.0  # seconds that the agent may take beyond its own limit

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from tortie.api import Key, ObjectMeta, Pod, WorkloadEndpoint, WorkloadEndpointSpec
 from tortie.cni.errors import INVALID_CONFIG, INVALID_ENVIRONMENT, WRONG_NODE, CniError
 from tortie.cni.request import CniRequest
-from tortie.kubernetes import names
+from tortie.kubernetes import convert, names
 from tortie.policy.program import EndpointId
 
 # What Kubernetes lets a namespace and a pod be called.
@@ -18,10 +18,11 @@ _SHOWN = 60  # characters
 _LONGEST_PREFIX = 8  # letters; seven hex digits are then left to tell interfaces apart
 _OWN_ORCHESTRATOR = "cni"  # of containers that no orchestrator named
 _OWN_NAMESPACE = "default"
+NETWORK_LABEL = "projectcalico.org/network"  # of stored endpoints
 
 
 class Workload(Struct, frozen=True):
-    """A container's place among the resources, and the names that follow from it."""
+    """An interface's place among the resources, and the names that follow from it."""
 
     node: str
     namespace: str
@@ -29,6 +30,12 @@ class Workload(Struct, frozen=True):
     orchestrator: str
     container_id: str
     prefix: str = names.INTERFACE_PREFIX  # of its interface's name
+    ifname: str = names.ENDPOINT  # the container's end
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the container's main interface: the one that annotations speak of."""
+        return self.ifname == names.ENDPOINT
 
     @property
     def pod(self) -> Key:
@@ -43,15 +50,16 @@ class Workload(Struct, frozen=True):
     @property
     def endpoint(self) -> EndpointId:
         """Its endpoint, stored or converted from its Pod."""
-        name = names.wep_name(self.node, self.orchestrator, self.name, names.ENDPOINT)
+        name = names.wep_name(self.node, self.orchestrator, self.name, self.ifname)
         return EndpointId("WorkloadEndpoint", self.namespace, name)
 
     @property
     def interface(self) -> str:
-        """The node's end of its interface."""
+        """The node's end of it."""
+        which = "" if self.is_first else f"/{self.ifname}"  # in no pod's name is a slash
         if self.is_pod:
-            return names.interface_name(self.namespace, self.name, self.prefix)
-        return names.interface_name(_OWN_ORCHESTRATOR, self.container_id, self.prefix)
+            return names.interface_name(self.namespace, self.name + which, self.prefix)
+        return names.interface_name(_OWN_ORCHESTRATOR, self.container_id + which, self.prefix)
 
     @property
     def attributes(self) -> dict[str, str]:
@@ -74,19 +82,14 @@ def workload_of(request: CniRequest, node: str, prefix: str = names.INTERFACE_PR
         )
     name = request.arguments.get("K8S_POD_NAME", "")
     namespace = request.arguments.get("K8S_POD_NAMESPACE", "")
-    if not name and not namespace:
+    container, ifname = request.container_id, request.ifname
+    if not namespace:  # podman gives its containers' names, but no namespace: they are no pods
         return Workload(
-            node,
-            _OWN_NAMESPACE,
-            request.container_id,
-            _OWN_ORCHESTRATOR,
-            request.container_id,
-            prefix,
+            node, _OWN_NAMESPACE, container, _OWN_ORCHESTRATOR, container, prefix, ifname
         )
-    if not (name and namespace):
-        missing = "K8S_POD_NAMESPACE" if name else "K8S_POD_NAME"
-        raise CniError(INVALID_ENVIRONMENT, f"CNI_ARGS has no {missing}")
-    return Workload(node, namespace, name, names.ORCHESTRATOR, request.container_id, prefix)
+    if not name:
+        raise CniError(INVALID_ENVIRONMENT, "CNI_ARGS has no K8S_POD_NAME")
+    return Workload(node, namespace, name, names.ORCHESTRATOR, container, prefix, ifname)
 
 
 def check_name(workload: Workload) -> None:
@@ -124,7 +127,8 @@ def endpoint_resource(
     """The stored endpoint of a container that no Pod describes.
 
     Its profile is its namespace's, or the one named like the network where no orchestrator gave
-    it a namespace. Where there is no such Profile it gets no traffic.
+    it a namespace. Where there is no such Profile it gets no traffic. Both it and what it is
+    labelled with are as Calico has them, but for the network's label.
     """
     profiles = (names.namespace_profile(workload.namespace),) if workload.is_pod else (network,)
     return WorkloadEndpoint(
@@ -134,6 +138,7 @@ def endpoint_resource(
             labels={
                 names.NAMESPACE_LABEL: workload.namespace,
                 names.ORCHESTRATOR_LABEL: workload.orchestrator,
+                NETWORK_LABEL: network,
             },
         ),
         spec=WorkloadEndpointSpec(
@@ -142,10 +147,34 @@ def endpoint_resource(
             pod=workload.name if workload.is_pod else "",
             node=workload.node,
             container_id=workload.container_id,
-            endpoint=names.ENDPOINT,
+            endpoint=workload.ifname,
             ip_networks=addresses,
             profiles=profiles,
             interface_name=workload.interface,
             mac=mac,
         ),
     )
+
+
+def further_endpoint(
+    pod: Pod, workload: Workload, network: str, addresses: tuple[str, ...], mac: str
+) -> WorkloadEndpoint:
+    """The stored endpoint of a pod's further interface: what policy knows of the pod holds of it.
+
+    Labels and profiles are those that the Pod has now. Floating addresses lead to the first
+    interface, and stay there.
+    """
+    bare = endpoint_resource(workload, network, addresses, mac)
+    first = convert(with_addresses(pod, addresses, workload.container_id))
+    if not isinstance(first, WorkloadEndpoint):
+        return bare
+    metadata = replace(bare.metadata, labels={**first.metadata.labels, NETWORK_LABEL: network})
+    spec = replace(
+        bare.spec,
+        service_account_name=first.spec.service_account_name,
+        profiles=first.spec.profiles,
+        ports=first.spec.ports,
+        allow_spoofed_source_prefixes=first.spec.allow_spoofed_source_prefixes,
+        qos_controls=first.spec.qos_controls,
+    )
+    return replace(bare, metadata=metadata, spec=spec)

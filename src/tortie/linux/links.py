@@ -74,13 +74,14 @@ class Links:
         mtu: int = 0,
         mac: str | None = None,
         peer_mac: str | None = None,
+        queues: int = 0,
     ) -> None:
         """Make a pair, each end born in its namespace (open descriptors): no end is seen elsewhere.
 
-        `mtu` is for both ends.
+        `mtu` and `queues` (of each direction) are for both ends; 0 is the kernel's choice.
         """
-        peer = NewLink(peer_name, mac=peer_mac, mtu=mtu, netns=peer_netns)
-        self.create(NewLink(name, "veth", mac, mtu, netns=netns, peer=peer))
+        peer = NewLink(peer_name, mac=peer_mac, mtu=mtu, netns=peer_netns, queues=queues)
+        self.create(NewLink(name, "veth", mac, mtu, netns=netns, peer=peer, queues=queues))
 
     def create_vxlan(
         self, name: str, vxlan: Vxlan, *, mtu: int = 0, mac: str | None = None

@@ -35,6 +35,7 @@ _HEADER = struct.Struct("=BxHiII")
 _ADDRESS, _NAME, _MTU, _PARENT, _MASTER = 1, 3, 4, 5, 10
 _OPERSTATE, _INFO, _GROUP, _NETNS_FD, _EXT_MASK = 16, 18, 27, 28, 29
 _OPER_UNKNOWN, _OPER_DOWN, _OPER_UP = 0, 2, 6
+_TX_QUEUES, _RX_QUEUES = 31, 32
 _KIND, _DATA = 1, 2
 _VETH_PEER = 1
 _VNI, _VXLAN_PARENT, _LOCAL, _LEARNING, _PORT, _LOCAL6 = 1, 3, 4, 7, 15, 17
@@ -88,6 +89,7 @@ class NewLink(Struct, frozen=True):
     netns: int | None = None
     vxlan: Vxlan | None = None
     peer: "NewLink | None" = None
+    queues: int = 0  # of each direction
 
 
 def build_new_link(link: NewLink) -> bytes:
@@ -103,6 +105,8 @@ def _own_part(link: NewLink) -> bytes:
         parts.append(attribute(_ADDRESS, mac_bytes(link.mac)))
     if link.mtu:
         parts.append(attribute(_MTU, u32(link.mtu)))
+    if link.queues:
+        parts += [attribute(kind, u32(link.queues)) for kind in (_TX_QUEUES, _RX_QUEUES)]
     if link.netns is not None:
         parts.append(attribute(_NETNS_FD, u32(link.netns)))
     return b"".join(parts)
