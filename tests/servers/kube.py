@@ -220,6 +220,7 @@ class KubeServer:
             *("--service-account-signing-key-file", key),
             *("--service-cluster-ip-range=10.96.0.0/16", "--endpoint-reconciler-type=none"),
             *("--authorization-mode=RBAC", "--anonymous-auth=false", "--profiling=false"),
+            "--allow-privileged=true",  # as everywhere: network agents need it
             # Only what needs controllers beside it; namespaces must be there, as everywhere.
             "--disable-admission-plugins=ServiceAccount,TaintNodesByCondition",
             "--feature-gates=CustomResourceFieldSelectors=true",  # on by default one release later

@@ -93,6 +93,12 @@ class KubeApi:
             path = f"{path_of(body)}/{body['metadata']['name']}?fieldManager=tests&force=true"
             self.request("PATCH", path, body, content=SERVER_SIDE_APPLY)
 
+    def try_apply(self, body: dict[str, Any]) -> None:
+        """Have an object judged, as `kubectl apply --validate=strict` does; write nothing."""
+        strictly = "fieldManager=tests&force=true&fieldValidation=Strict&dryRun=All"
+        path = f"{path_of(body)}/{body['metadata']['name']}?{strictly}"
+        self.request("PATCH", path, body, content=SERVER_SIDE_APPLY)
+
     def delete(self, body: dict[str, Any]) -> None:
         """Remove an object."""
         self.request("DELETE", f"{path_of(body)}/{body['metadata']['name']}")

@@ -20,6 +20,8 @@ class _Dumper(yaml.CSafeDumper):
 
 
 def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
+    if "\n" in value:  # in lines, as people write it; where YAML can't say it so, in quotes
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|")
     plain = isinstance(resolve(value), str) and value not in _BOOLEANS_ELSEWHERE
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=None if plain else "'")
 

@@ -32,6 +32,8 @@ TORTIE = Group(
         "node": Command("node", "how this node is"),
         "fanout": Command("fanout", "run the server that follows the datastore for many agents"),
         "controllers": Command("controllers", "run what collects leaked addresses"),
+        "install": Command("install", "install on Kubernetes, or on a host without it"),
+        "uninstall": Command("uninstall", "remove from a cluster what was installed there"),
         "completion": Command("completion", "let a shell complete words and names"),
         "version": Command("version", "print the version"),
     },

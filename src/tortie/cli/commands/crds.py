@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kubernetes",
         metavar="RELEASE",
-        type=_release,
+        type=release,
         default=WHOLE,
         help=f"for API servers of this release and later (default: {WHOLE})",
     )
@@ -47,7 +47,8 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _release(text: str) -> Release:
+def release(text: str) -> Release:
+    """A release that a person named, for argparse."""
     try:
         return parse_release(text)
     except ValueError as error:

@@ -6,6 +6,7 @@ of the two groups can't differ.
 """
 
 from tortie.install.rights.controllers import CONTROLLERS
+from tortie.install.rights.etcd import CONTROLLERS_ON_ETCD, NODE_ON_ETCD
 from tortie.install.rights.node import NODE, NODE_OF_POLICY_ONLY
 from tortie.install.rights.people import ADMIN, VIEWER
 from tortie.install.rights.plugin import PLUGIN
@@ -15,9 +16,11 @@ from tortie.install.rights.typha import TYPHA
 __all__ = [
     "ADMIN",
     "CONTROLLERS",
+    "CONTROLLERS_ON_ETCD",
     "NAMESPACE",
     "NODE",
     "NODE_OF_POLICY_ONLY",
+    "NODE_ON_ETCD",
     "PLUGIN",
     "TYPHA",
     "VIEWER",

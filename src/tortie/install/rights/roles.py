@@ -16,8 +16,8 @@ class Rule(NamedTuple):
     """Verbs on resources, and why.
 
     `kinds` are Calico's (names of `tortie.api`; "Tier/status" is its status), in whichever group
-    the cluster keeps them; `resources` are others, of `group` ("": Kubernetes' core), of the objects
-    of these `names` alone where there are any.
+    the cluster keeps them; `resources` are others, of `group` ("": Kubernetes' core), of the
+    objects of these `names` alone where there are any.
     """
 
     why: str

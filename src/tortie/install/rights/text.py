@@ -13,18 +13,18 @@ _IN_A_LINE = 80
 def role_text(role: Role, group: str, *, with_account: bool = True) -> str:
     """The documents of a role: its account, itself, and what binds the two."""
     documents = [yaml_text(account(role.account))] if role.account and with_account else []
-    documents.append(_role(role, group))
+    documents.append(role_text_of(role, group, cluster_role(role, group)))
     documents += [yaml_text(binding(role))] if role.account else []
-    return _comment(role.why) + "---\n".join(documents)
+    return comment(role.why) + "---\n".join(documents)
 
 
-def _role(role: Role, group: str) -> str:
-    head = cluster_role(role, group)
-    del head["rules"]
+def role_text_of(role: Role, group: str, made: dict[str, Any]) -> str:
+    """One ClusterRole as it was made (`cluster_role`), with its reasons."""
+    head = {name: value for name, value in made.items() if name != "rules"}
     lines = [yaml_text(head), "rules:\n"]
     for rule in role.rules:
         if (found := rule_in(rule, group)) is not None:
-            lines.append(_comment(rule.why, "  "))
+            lines.append(comment(rule.why, "  "))
             lines.append(_rule(found))
     return "".join(lines)
 
@@ -40,7 +40,7 @@ def _rule(rule: dict[str, Any]) -> str:
     return "  - " + "    ".join(lines)
 
 
-def _comment(text: str, indent: str = "") -> str:
+def comment(text: str, indent: str = "") -> str:
     """Lines of comment; what is set in stays as it is."""
     found = []
     for line in text.splitlines():
