@@ -1,0 +1,257 @@
+"""A node's start as a process, on each datastore: what it writes, leaves and refuses."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node.starting import BOUND, Starting, uplink
+from servers.etcd import EtcdServer
+from servers.kube import KubeServer
+from tortie.api import IPPool, IPPoolSpec, Node, NodeBgp, NodeSpec, ObjectMeta
+from tortie.api.calico.felix_configuration import FelixConfiguration, FelixConfigurationSpec
+from tortie.linux.links import Links
+from tortie.linux.namespaces import create_named, delete_named, in_namespace
+from tortie.linux.netlink.sockets import NetlinkSocket
+from tortie.net import parse_prefix
+
+pytestmark = pytest.mark.root
+KUBEADM = """\
+kind: ClusterConfiguration
+networking:
+  podSubnet: 10.244.0.0/16
+  serviceSubnet: 10.96.0.0/12
+"""
+
+
+@pytest.fixture
+def netns() -> Iterator[str]:
+    """A namespace whose eth0 has 192.168.7.2/24 and fd07::2/64."""
+    path = create_named(f"tt{os.getpid()}-start")
+    try:
+        uplink(str(path), "192.168.7.2/24", "fd07::2/64")
+        yield str(path)
+    finally:
+        delete_named(path.name)
+
+
+@pytest.fixture
+def alone(tmp_path: Path, netns: str) -> Starting:
+    """A node without a cluster: its datastore is a file."""
+    return Starting(tmp_path, f"sqlite:{tmp_path / 'tortie.db'}", netns=netns)
+
+
+def until(condition, what):
+    deadline = time.monotonic() + BOUND
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"{what} did not come within {BOUND} s"
+        time.sleep(0.02)
+    return found
+
+
+def test_the_first_node_of_a_cluster_makes_all_and_a_second_start_nothing(alone: Starting) -> None:
+    said = alone.start(IP6="autodetect", AS="64512", CALICO_IPV4POOL_IPIP="CrossSubnet")
+    node = alone.get("Node", "n1")
+    assert node.spec.bgp.ipv4_address == "192.168.7.2/24"
+    assert node.spec.bgp.ipv6_address == "fd07::2/64"
+    assert node.spec.bgp.as_number == 64512
+    assert node.spec.orch_refs == ()
+    pool = alone.get("IPPool", "default-ipv4-ippool").spec
+    assert (pool.cidr, pool.ipip_mode, pool.nat_outgoing) == (
+        *("172.16.0.0/16", "CrossSubnet", True),
+    )
+    assert "192.168.7.0/24 (on interface eth0)" in said
+    assert alone.get("IPPool", "default-ipv6-ippool").spec.cidr.startswith("fd")
+    assert alone.get("FelixConfiguration", "default").spec.log_severity_screen == "Info"
+    own = alone.get("FelixConfiguration", "node.n1").spec
+    assert own.default_endpoint_to_host_action == "Return"
+    assert {"default", "kube-admin", "kube-baseline"} <= alone.names("Tier")
+    assert alone.nodename == "n1"
+    before = alone.revision()
+    alone.start(IP6="autodetect", AS="64512", CALICO_IPV4POOL_IPIP="CrossSubnet")
+    assert alone.revision() == before
+
+
+def test_what_people_have_said_is_left_and_only_gaps_are_filled(alone: Starting) -> None:
+    alone.put(
+        IPPool(metadata=ObjectMeta(name="mine"), spec=IPPoolSpec(cidr="10.5.0.0/16")),
+        FelixConfiguration(
+            metadata=ObjectMeta(name="default"),
+            spec=FelixConfigurationSpec(log_severity_screen="Debug", bpf_enabled=False),
+        ),
+        Node(
+            metadata=ObjectMeta(name="n1", labels={"zone": "a"}),
+            spec=NodeSpec(bgp=NodeBgp(ipv4_address="192.0.2.9/24", as_number=64599)),
+        ),
+    )
+    said = alone.start(FELIX_IPV6SUPPORT="false", CALICO_K8S_NODE_REF="machine-9", IP="none")
+    node = alone.get("Node", "n1")
+    assert (node.metadata.labels, node.spec.bgp.ipv4_address) == ({"zone": "a"}, "192.0.2.9/24")
+    assert node.spec.bgp.as_number == 64599
+    assert [(one.node_name, one.orchestrator) for one in node.spec.orch_refs] == [
+        ("machine-9", "k8s")
+    ]
+    assert alone.names("IPPool") == {"mine"}
+    felix = alone.get("FelixConfiguration", "default").spec
+    assert (felix.log_severity_screen, felix.bpf_enabled) == ("Debug", False)
+    assert felix.reporting_interval
+    assert "is not used" not in said
+
+
+def test_policy_only_makes_no_pools_and_bears_a_machine_without_addresses(alone: Starting) -> None:
+    with in_namespace(alone.netns), NetlinkSocket() as sock:
+        Links(sock).delete("eth0")
+    refused = alone.run("start")
+    assert refused.returncode == 1
+    assert "no IPv4 or IPv6 address" in refused.stderr.splitlines()[-1]
+    said = alone.start(CALICO_NETWORKING_BACKEND="none", CALICO_MANAGE_CNI="true")
+    assert "no default pools: CALICO_NETWORKING_BACKEND is none" in said
+    assert "CALICO_MANAGE_CNI is not used: the plugin holds no credentials" in said
+    assert alone.names("IPPool") == set()
+    assert "Traceback" not in refused.stderr + said
+
+
+def test_another_nodes_address_stops_the_start_before_anything_is_written(alone: Starting) -> None:
+    bgp = NodeBgp(ipv4_address="192.168.7.2/16")
+    alone.put(Node(metadata=ObjectMeta(name="n2"), spec=NodeSpec(bgp=bgp)))
+    before = alone.revision()
+    refused = alone.run("start")
+    assert refused.returncode == 1
+    assert "node n2 has the address 192.168.7.2/16" in refused.stderr.splitlines()[-1]
+    assert alone.revision() == before
+    alone.start(DISABLE_NODE_IP_CHECK="true")
+    assert alone.get("Node", "n1").spec.bgp.ipv4_address == "192.168.7.2/24"
+
+
+def test_addresses_are_looked_at_again_on_a_timer(alone: Starting) -> None:
+    environ = {"IP": "autodetect", "AUTODETECT_POLL_INTERVAL": "100ms"}
+    alone.start(**environ)
+    monitor = alone.popen("monitor-addresses", **environ)
+    try:
+        with in_namespace(alone.netns), NetlinkSocket() as sock:
+            links = Links(sock)
+            links.delete("eth0")
+            links.create_veth("eth0", "underlay")
+            for name in ("eth0", "underlay"):
+                links.set_up(name)
+            links.add_address("eth0", parse_prefix("192.168.7.77/24"))
+        until(
+            lambda: alone.get("Node", "n1").spec.bgp.ipv4_address == "192.168.7.77/24",
+            "the other address",
+        )
+    finally:
+        monitor.send_signal(signal.SIGTERM)
+        monitor.communicate(timeout=BOUND)
+    assert monitor.returncode == 0
+
+
+def test_a_datastore_that_is_away_is_waited_for_where_that_is_wanted(
+    tmp_path: Path, etcd: EtcdServer
+) -> None:
+    node = Starting(tmp_path, f"etcd:{etcd.endpoint}", etcd.client)
+    etcd.kill()
+    refused = node.run("start", IP="192.0.2.5/24")
+    assert refused.returncode == 1
+    assert etcd.endpoint in refused.stderr.splitlines()[-1]
+    waiting = node.popen("start", IP="192.0.2.5/24", WAIT_FOR_DATASTORE="true")
+    assert waiting.stderr is not None
+    said = ""
+    while "waiting for the datastore" not in said:
+        line = waiting.stderr.readline()
+        assert line, said
+        said += line
+    etcd.restart()
+    _, rest = waiting.communicate(timeout=BOUND)
+    assert waiting.returncode == 0, said + rest
+    assert node.get("Node", "n1").spec.bgp.ipv4_address == "192.0.2.5/24"
+    assert node.names("FelixConfiguration") == {"default", "node.n1"}
+
+
+def conditions(kube: KubeServer) -> dict[str, tuple[str, str]]:
+    found = kube.api.get("/api/v1/nodes/n1")["status"].get("conditions", [])
+    return {one["type"]: (one["status"], one["reason"]) for one in found}
+
+
+@pytest.fixture
+def kubernetes(kube: KubeServer, tmp_path: Path) -> Iterator[Starting]:
+    """A Node that a kubelet registered, in a cluster that kubeadm made."""
+    file = tmp_path / "kubeconfig"
+    file.write_text(kube.kubeconfig())
+    kube.namespace("kube-system")
+    kubeadm = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"namespace": "kube-system", "name": "kubeadm-config"},
+        "data": {"ClusterConfiguration": KUBEADM},
+    }
+    kube.api.apply([{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}}, kubeadm])
+    ready = {"type": "Ready", "status": "True", "reason": "KubeletReady"}
+    addresses = [{"type": "InternalIP", "address": "192.0.2.31"}]
+    status = {"status": {"conditions": [ready], "addresses": addresses}}
+    merge = "application/merge-patch+json"
+    kube.api.request("PATCH", "/api/v1/nodes/n1/status", status, content=merge)
+    try:
+        yield Starting(tmp_path, f"kubernetes:{file}", kube.client())
+    finally:
+        kube.api.delete(kubeadm)
+
+
+def test_in_kubernetes_kubeadms_ranges_count_and_pods_may_come(
+    kube: KubeServer, kubernetes: Starting
+) -> None:
+    node = kubernetes
+    node.start(
+        IP="autodetect",
+        IP_AUTODETECTION_METHOD="kubernetes-internal-ip",
+        CLUSTER_TYPE="k8s,bgp",
+        CALICO_IPV4POOL_VXLAN="Always",
+    )
+    pool = node.get("IPPool", "default-ipv4-ippool").spec
+    assert (pool.cidr, pool.vxlan_mode) == ("10.244.0.0/16", "Always")
+    assert node.get("Node", "n1").spec.bgp.ipv4_address == "192.0.2.31/32"
+    words = node.get("ClusterInformation", "default").spec.cluster_type.split(",")
+    assert {"k8s", "bgp", "kubeadm"} <= set(words)
+    assert node.names("FelixConfiguration") == {"default"}
+    assert conditions(kube) == {
+        "Ready": ("True", "KubeletReady"),
+        "NetworkUnavailable": ("False", "CalicoIsUp"),
+    }
+
+
+def test_a_shutdown_keeps_pods_away_until_the_next_start(
+    kube: KubeServer, kubernetes: Starting
+) -> None:
+    node = kubernetes
+    assert node.run("shutdown").returncode == 0
+    assert conditions(kube)["NetworkUnavailable"] == ("True", "CalicoIsDown")
+    time.strptime(node.shutdown.read_text(), "%Y-%m-%dT%H:%M:%SZ")
+    node.start(IP="192.0.2.31/24")
+    assert conditions(kube)["NetworkUnavailable"] == ("False", "CalicoIsUp")
+    assert not node.shutdown.exists()
+    assert node.run("shutdown", CALICO_NETWORKING_BACKEND="none").returncode == 0
+    assert conditions(kube)["NetworkUnavailable"] == ("False", "CalicoIsUp")
+
+
+def test_a_shutdown_does_not_wait_for_kubernetes(tmp_path: Path) -> None:
+    file = tmp_path / "kubeconfig"
+    file.write_text(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\n"
+        "contexts: [{name: c, context: {cluster: c, user: u}}]\n"
+        "clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]\n"
+        "users: [{name: u, user: {}}]\n"
+    )
+    node = Starting(tmp_path, f"kubernetes:{file}")
+    done: subprocess.CompletedProcess[str] = node.run("shutdown")
+    assert done.returncode == 0
+    assert "NetworkUnavailable of Node n1 can't be set" in done.stderr
+    assert node.shutdown.exists()
+
+
+def test_who_is_not_registered_by_a_kubelet_is_told_so(kubernetes: Starting) -> None:
+    refused = kubernetes.run("start", NODENAME="n9", IP="192.0.2.5/24")
+    assert refused.returncode == 1
+    assert "the Node that its kubelet registers" in refused.stderr.splitlines()[-1]
