@@ -15,7 +15,6 @@ from tortie.api.crds import CUSTOM_KINDS
 from tortie.cni.records import Records
 from tortie.cni.workload import Workload
 from tortie.controllers.collector import Collector
-from tortie.controllers.settings import read_settings
 from tortie.datastore import Datastore, NotFound
 from tortie.datastore.cluster import check_unlocked
 from tortie.fanout.rebalancing import watch_share
@@ -85,7 +84,8 @@ async def controllers(admin: Datastore, store: Datastore, _done: Done) -> None:
     about = {"namespace": "shop", "pod": "gone", "node": NODE}
     request = AssignRequest(node=NODE, handle="net.gone", count4=6, attributes=about)
     await IPAM(admin).auto_assign(request)
-    await read_settings(store)
+    with suppress(NotFound):
+        await store.get(Key("KubeControllersConfiguration", "", "default"))
     collector = Collector(store, grace=0)
     for _ in range(4):
         await collector.collect()

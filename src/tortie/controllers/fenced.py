@@ -12,7 +12,8 @@ class FencedStore:
     def __init__(self, store: Datastore, check: Callable[[], None]) -> None:
         self.inner = store
         """The store itself, for what not every store can do."""
-        self._check = check
+        self.check = check
+        """Raises where nothing is to be written now."""
         self.derived: frozenset[str] = getattr(store, "derived", frozenset())
 
     async def get(self, key: Key) -> Resource:
@@ -31,17 +32,17 @@ class FencedStore:
 
     async def create(self, resource: Resource) -> Resource:
         """See `Datastore.create`."""
-        self._check()
+        self.check()
         return await self.inner.create(resource)
 
     async def update(self, resource: Resource) -> Resource:
         """See `Datastore.update`."""
-        self._check()
+        self.check()
         return await self.inner.update(resource)
 
     async def delete(self, key: Key, revision: int | None = None) -> Resource | None:
         """See `Datastore.delete`."""
-        self._check()
+        self.check()
         return await self.inner.delete(key, revision)
 
     async def revision(self) -> int:

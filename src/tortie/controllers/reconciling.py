@@ -44,14 +44,14 @@ async def reconcile_all(context: Context, job: Job) -> None:
     """Reconcile until cancelled."""
     queue: Queue[Hashable] = Queue(job.reconcile, _tell(job.name))
     context.metrics.failing[job.name] = lambda: len(queue.failures)
-    for watched in job.watched:
-        await _in_sync(context, watched.side)
     with ExitStack() as subscribed:
         for watched in job.watched:
             end = watched.side.feed.subscribe(watched.kinds, _adder(queue, watched.touched))
             subscribed.callback(end)
         subscribed.callback(context.settings.subscribe(lambda: _add_all(queue, job)))
         subscribed.callback(context.metrics.failing.pop, job.name, None)
+        for watched in job.watched:
+            await _in_sync(context, watched.side)
         context.waiting("")
         async with asyncio.TaskGroup() as group:
             group.create_task(queue.run())

@@ -62,7 +62,7 @@ def _metadata(pod: Pod) -> ObjectMeta:
     return ObjectMeta(
         name=names.wep_name(pod.spec.node_name, names.ORCHESTRATOR, source.name, names.ENDPOINT),
         namespace=source.namespace,
-        labels=_labels(pod),
+        labels=pod_labels(pod),
         annotations={names.NETWORK_STATUS: status} if status else {},
         uid=source.uid,
         resource_version=source.resource_version,
@@ -71,8 +71,8 @@ def _metadata(pod: Pod) -> ObjectMeta:
     )
 
 
-def _labels(pod: Pod) -> dict[str, str]:
-    """The pod's labels; where it is, and as whom it runs, can't be forged."""
+def pod_labels(pod: Pod) -> dict[str, str]:
+    """The labels of a pod's endpoints: its own; where it is, and as whom, can't be forged."""
     labels = {
         **pod.metadata.labels,
         names.NAMESPACE_LABEL: pod.metadata.namespace,

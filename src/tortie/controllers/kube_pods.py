@@ -1,0 +1,110 @@
+"""Endpoints of workloads follow their Pods, where the plugin has stored them: labels, and the end.
+
+The plugin writes an endpoint once, when the pod starts; what changes on the Pod later comes from
+here. All of a pod's endpoints are meant, also those of further interfaces. Pods are Kubernetes', or
+the datastore's own where there is no Kubernetes.
+"""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping
+
+from msgspec.structs import replace
+
+from tortie.api import Key, Pod, WorkloadEndpoint
+from tortie.api.codec import with_metadata
+from tortie.controllers.controller import Context, Controller
+from tortie.controllers.feed import Feed
+from tortie.controllers.reconciling import Job, Watched, reconcile_all
+from tortie.kubernetes.names import ORCHESTRATOR
+from tortie.kubernetes.pods import has_ended, pod_labels
+
+_NAME = "labels of pods"
+_NETWORK = "projectcalico.org/network"  # the plugin's, on further interfaces
+
+
+def followed(endpoint: WorkloadEndpoint, pod: Pod) -> WorkloadEndpoint | None:
+    """The endpoint as its Pod wants it; None where nothing differs.
+
+    A pod that has ended has no addresses any more: they may be another's soon.
+    """
+    if endpoint.spec.node != pod.spec.node_name:
+        return None  # of an earlier pod of that name, on another node
+    labels = {**_kept(endpoint.metadata.labels), **pod_labels(pod)}
+    spec = endpoint.spec
+    if has_ended(pod):
+        spec = replace(spec, ip_networks=(), ip_nats=())
+    changed = with_metadata(replace(endpoint, spec=spec), labels=labels)
+    return None if changed == endpoint else changed
+
+
+def _kept(labels: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in labels.items() if key == _NETWORK}
+
+
+class Endpoints:
+    """The endpoints of each Pod, as far as a feed has told."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._pod: dict[Key, Key] = {}
+        self._of: defaultdict[Key, set[Key]] = defaultdict(set)
+        for key in feed.objects("WorkloadEndpoint"):
+            self.note(key)
+
+    def note(self, key: Key) -> tuple[Key, ...]:
+        """An endpoint has changed; gives the Pod to look at."""
+        found = self._feed.get(key)
+        if (before := self._pod.pop(key, None)) is not None:
+            self._of[before].discard(key)
+            if not self._of[before]:
+                del self._of[before]
+        if not isinstance(found, WorkloadEndpoint) or found.spec.orchestrator != ORCHESTRATOR:
+            return ()
+        pod = Key("Pod", key.namespace, found.spec.pod)
+        self._pod[key] = pod
+        self._of[pod].add(key)
+        return (pod,)
+
+    def pods(self) -> Iterable[Key]:
+        """All Pods that have any."""
+        return list(self._of)
+
+    def of(self, pod: Key) -> list[WorkloadEndpoint]:
+        """A Pod's."""
+        found = (self._feed.get(key) for key in sorted(self._of.get(pod, ())))
+        return [one for one in found if isinstance(one, WorkloadEndpoint)]
+
+
+async def _run(context: Context) -> None:
+    data, pods = context.datastore, context.kubernetes or context.datastore
+    endpoints = Endpoints(data.feed)
+
+    async def reconcile(item: Hashable) -> None:
+        assert isinstance(item, Key)
+        pod = pods.feed.get(item)
+        for endpoint in endpoints.of(item) if isinstance(pod, Pod) else ():
+            assert isinstance(pod, Pod)
+            if changed := followed(endpoint, pod):
+                await data.store.update(changed)
+
+    job = Job(
+        name=_NAME,
+        watched=(
+            Watched(pods, ("Pod",), lambda key: (key,)),
+            Watched(data, ("WorkloadEndpoint",), endpoints.note),
+        ),
+        everything=endpoints.pods,
+        reconcile=reconcile,
+        period=lambda: context.settings.current.periods.get("workloadendpoint", 0.0),
+    )
+    await reconcile_all(context, job)
+
+
+CONTROLLER = Controller(
+    name=_NAME,
+    switch="workloadendpoint",
+    run=_run,
+    follows=("WorkloadEndpoint", "Pod"),
+    follows_kubernetes=("Pod",),
+    belongs=lambda sides: sides.backend != "kubernetes",
+)
