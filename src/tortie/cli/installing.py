@@ -46,6 +46,7 @@ def _kept(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--api-group",
         choices=("crd.projectcalico.org", "projectcalico.org"),
+        metavar="GROUP",
         default="crd.projectcalico.org",
         help="of Calico's kinds in Kubernetes (default: %(default)s)",
     )

@@ -1,7 +1,7 @@
 """Install in a cluster, or upgrade what is installed there, and wait until all of it runs.
 
   tortie install apply --encap vxlan --typha 3
-  tortie install apply --dry-run              the API server judges everything, nothing is written
+  tortie install apply --dry-run       the API server judges, nothing is written
 
 Applied again it changes only what differs. An upgrade goes from node to node: kinds first, then one
 agent after the other, each of which adopts the policy that is in force.

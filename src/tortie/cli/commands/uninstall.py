@@ -1,11 +1,11 @@
 """Remove from a cluster what `tortie install` made there, and nothing else.
 
   tortie uninstall --dry-run        what would go
-  tortie uninstall --yes            policies, pools and addresses stay, with their kinds
+  tortie uninstall --yes            policies, pools and addresses stay
   tortie uninstall --yes --delete-data
 
 Nodes keep the policy and the routes that are in force until `tortie node reset` is run there, or
-the machine starts anew.
+they start anew.
 """
 
 import argparse
