@@ -94,14 +94,15 @@ class Releasing:
         await self._ground.check()
         return await self._ground.affinities.release_empty(owner, cidr)
 
-    async def pool(self, pool: Prefix) -> None:
+    async def pool(self, pool: Prefix, others: tuple[Prefix, ...]) -> None:
         """See `IPAM.release_pool`."""
         await self._ground.check()
         listing = await self._store.list("BlockAffinity")
         owners = set(map(claimant, cast(tuple[BlockAffinity, ...], listing.resources)))
         for owner in sorted(owners):
             for claim in claims_of(owner, listing):
-                if pool.contains(cidr := parse_network(claim.spec.cidr)):
+                cidr = parse_network(claim.spec.cidr)
+                if pool.contains(cidr) and not any(other.contains(cidr) for other in others):
                     await self._ground.affinities.release(owner, cidr)
 
     async def _by_block(

@@ -16,6 +16,7 @@ from tortie.datastore import (
     Unavailable,
     update_with,
 )
+from tortie.datastore.finalizers import delete_or_mark
 from tortie.ipam.service import IPAM
 from tortie.net import Prefix, parse_network
 
@@ -23,7 +24,9 @@ from tortie.net import Prefix, parse_network
 async def retire_pool(store: Datastore, key: Key) -> None:
     """Delete the pool of that key. Addresses in use stay with their handles.
 
-    May be done again where it ended half way. Raises NotFound and other DatastoreErrors, IpamError.
+    One that controllers see to (it has a finalizer) is marked instead: they delete it once none of
+    its addresses is in use. May be done again where it ended half way. Raises NotFound and other
+    DatastoreErrors, IpamError.
     """
     try:
         pool = await update_with(store, key, _disabled)
@@ -33,7 +36,10 @@ async def retire_pool(store: Datastore, key: Key) -> None:
         pool = None  # malformed: nobody can have taken anything from it
     if isinstance(pool, IPPool) and (cidr := _cidr(pool)):
         await IPAM(store).release_pool(cidr)
-    await store.delete(key)
+    if isinstance(pool, IPPool):
+        await delete_or_mark(store, key)
+    else:
+        await store.delete(key)
 
 
 def _disabled(pool: Resource) -> Resource | None:

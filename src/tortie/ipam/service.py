@@ -108,9 +108,12 @@ class IPAM:
         wanted = owner if isinstance(owner, Owner) else Owner(owner)
         return await self._releasing.block(wanted, cidr)
 
-    async def release_pool(self, pool: Prefix) -> None:
-        """Give up all nodes' blocks of a pool. Addresses in use stay with their handles."""
-        await self._releasing.pool(pool)
+    async def release_pool(self, pool: Prefix, others: tuple[Prefix, ...] = ()) -> None:
+        """Give up all nodes' blocks of a pool, but those that `others` have as well.
+
+        Addresses in use stay with their handles.
+        """
+        await self._releasing.pool(pool, others)
 
     async def ensure_block(self, request: AssignRequest) -> Prefix:
         """A block that is the node's, of the pools that fit the request; claimed if there is none.

@@ -29,7 +29,7 @@ from tortie.datastore.kubernetes.objects import Objects, uid_of
 from tortie.datastore.kubernetes.places import Place, Places
 from tortie.datastore.kubernetes.secrets import read_secret
 from tortie.datastore.kubernetes.watches import Stream
-from tortie.datastore.settings import KubernetesSettings
+from tortie.datastore.settings import CRD_V1, KubernetesSettings
 
 PAGE = 500
 _LISTS = 3  # attempts to list all of a kind before the history is gone
@@ -50,6 +50,8 @@ class KubernetesDatastore:
         self._places = Places(settings.api_group, settings.use_pod_cidr)
         self._objects = Objects(client, self._places, self._known)
         self._closed = False
+        self.finalizing = settings.api_group != CRD_V1
+        """Whether the API keeps finalizers of custom resources where it looks at them itself."""
 
     @classmethod
     async def open(

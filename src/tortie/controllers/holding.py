@@ -1,0 +1,86 @@
+"""What still holds a pool that is to go. Pure.
+
+Addresses that another pool has as well hold nothing: that pool goes on explaining them, as after a
+split.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from tortie.api import AllocationAttribute, BlockAffinity, IPAMBlock, IPPool
+from tortie.controllers.conditions import some
+from tortie.ipam.block import EDGES_HANDLE, cooling
+from tortie.net import Prefix, format_address, parse_network
+
+
+class Holding(NamedTuple):
+    """`claims` are for nodes to give up, `blocks` go with their addresses; `text` names users."""
+
+    claims: tuple[Prefix, ...]
+    blocks: tuple[Prefix, ...]
+    text: str
+
+
+def holding(
+    pool: IPPool,
+    others: Sequence[IPPool],
+    blocks: Iterable[IPAMBlock],
+    claims: Iterable[BlockAffinity],
+) -> Holding:
+    """What of a pool is still claimed or in use. `others` are the pools that stay."""
+    own, nets = net_of(pool), [net_of(other) for other in others]
+
+    def is_own(text: str) -> bool:
+        cidr = _net(text)
+        covered = any(net and cidr and net.contains(cidr) for net in nets)
+        return bool(own and cidr and own.contains(cidr)) and not covered
+
+    held = [block for block in blocks if is_own(block.spec.cidr)]
+    users = [name for block in held for name in _users(block)]
+    resting = sum(len(cooling(block.spec)) for block in held)
+    return Holding(
+        tuple(sorted(parse_network(one.spec.cidr) for one in claims if is_own(one.spec.cidr))),
+        tuple(sorted(parse_network(block.spec.cidr) for block in held)),
+        _text(users, resting),
+    )
+
+
+def _text(users: list[str], resting: int) -> str:
+    parts = []
+    if users:
+        parts.append(f"{len(users)} of its addresses are in use: {some(users)}")
+    if resting:
+        parts.append(f"{resting} cool down")
+    return "; ".join(parts) or "nodes give up their blocks of it"
+
+
+def _users(block: IPAMBlock) -> Iterator[str]:
+    spec, cidr, resting = block.spec, parse_network(block.spec.cidr), cooling(block.spec)
+    for ordinal, index in enumerate(spec.allocations):
+        if index is None or ordinal in resting or index >= len(spec.attributes):
+            continue
+        by = spec.attributes[index]
+        if by.handle_id != EDGES_HANDLE:
+            yield f"{format_address(cidr.version, cidr.address + ordinal)} ({_whose(by)})"
+
+
+def _whose(by: AllocationAttribute) -> str:
+    about = by.secondary
+    for kind in ("pod", "service"):
+        if name := about.get(kind):
+            return f"{kind.capitalize()} {about.get('namespace', '')}/{name}"
+    if about.get("node"):
+        return f"node {about['node']}, {about.get('type', by.handle_id)}"
+    return by.handle_id or "somebody"
+
+
+def net_of(pool: IPPool) -> Prefix | None:
+    """Its addresses; None where its CIDR is none."""
+    return _net(pool.spec.cidr)
+
+
+def _net(text: str) -> Prefix | None:
+    try:
+        return parse_network(text)
+    except ValueError:
+        return None
