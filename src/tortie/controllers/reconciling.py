@@ -15,6 +15,7 @@ from tortie.api import Key
 from tortie.controllers.controller import Context, Side
 from tortie.controllers.queue import Failure, Queue
 from tortie.datastore import AlreadyExists, Conflict, DatastoreError, NotFound
+from tortie.ipam import IpamError
 
 T = TypeVar("T", bound=Hashable)
 
@@ -89,7 +90,7 @@ def _tell(name: str) -> Callable[[Hashable, Failure], None]:
         problem = failure.problem
         if isinstance(problem, _RACES) and failure.attempts < 3:
             return
-        if isinstance(problem, DatastoreError | ValueError):
+        if isinstance(problem, DatastoreError | IpamError | ValueError):
             _log.warning(
                 "will be tried again",
                 controller=name,
