@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from tortie.api import Key, Pod
+from tortie.api import Key, ObjectMeta, Pod, PodSpec, PodStatus
 from tortie.api.validation import validate
 from tortie.kubernetes import conversion, convert, interface_name, wep_name
 
@@ -178,3 +178,26 @@ def test_what_can_not_be_read_is_left_out_with_a_warning(annotations, status):
     assert value.spec.ip_networks == ("10.0.0.1/32",)
     assert value.spec.ip_nats == value.spec.allow_spoofed_source_prefixes == ()
     assert warning.startswith("Pod shop/web-1: ")
+
+
+@pytest.mark.parametrize(
+    ("status", "limited"),
+    [
+        (None, True),
+        (PodStatus(), True),
+        (PodStatus(phase="Pending"), False),
+        (PodStatus(phase="Pending", pod_ip="10.0.0.1"), True),
+        (PodStatus(phase="Running"), True),
+    ],
+)
+def test_kubernetes_bandwidth_is_limited_once_the_chain_of_plugins_has_run(status, limited):
+    asked = {
+        "kubernetes.io/ingress-bandwidth": "10M",
+        "qos.projectcalico.org/egressBandwidth": "5M",
+        "cni.projectcalico.org/podIPs": "10.0.0.1/32",
+    }
+    metadata = ObjectMeta(name="web", namespace="shop", annotations=asked)
+    made = Pod(metadata=metadata, spec=PodSpec(node_name="n1"), status=status)
+    found = convert(made).spec.qos_controls
+    assert found.ingress_bandwidth == (10_000_000 if limited else None)
+    assert found.egress_bandwidth == 5_000_000

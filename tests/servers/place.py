@@ -18,7 +18,7 @@ from pathlib import Path
 from servers.process import running as running  # for who starts a daemon in a place
 
 NET_D = Path("/etc/cni/net.d")
-_REFERENCE_PLUGINS = Path("/usr/lib/cni")
+REFERENCE_PLUGINS = Path("/usr/lib/cni")
 _BOUND = 60.0
 
 
@@ -28,7 +28,7 @@ def lacking(*programs: str) -> str:
     missing = [one for one in wanted if shutil.which(one) is None]
     if missing:
         return f"there is no {', '.join(missing)} here: `tools/setup.sh` installs it"
-    if not (_REFERENCE_PLUGINS / "portmap").exists():
+    if not (REFERENCE_PLUGINS / "portmap").exists():
         return "there are no reference plugins here: `tools/setup.sh` installs them"
     if not NET_D.is_dir():
         return f"there is no {NET_D} to put another folder over"
@@ -53,7 +53,7 @@ class Place:
         self.configurations = folder / "net.d"
         for one in (self.configurations, folder / "shm", folder / "lib", folder / "run"):
             one.mkdir(parents=True)
-        for plugin in _REFERENCE_PLUGINS.iterdir():
+        for plugin in REFERENCE_PLUGINS.iterdir():
             (plugins / plugin.name).symlink_to(plugin)
         # It ends when its input does, which is when this process ends.
         self._holder = subprocess.Popen(

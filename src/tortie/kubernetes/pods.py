@@ -15,7 +15,7 @@ from tortie.api import (
 )
 from tortie.api.calico.workload_endpoint import IPNat
 from tortie.kubernetes import names
-from tortie.kubernetes.qos import qos_controls
+from tortie.kubernetes.qos import KUBERNETES_BANDWIDTH, qos_controls
 from tortie.net import Prefix, format_address, parse_network, parse_prefix
 from tortie.net.addresses import WIDTH
 
@@ -103,8 +103,20 @@ def _spec(pod: Pod, addresses: tuple[str, ...], warnings: list[str]) -> Workload
         interface_name=names.interface_name(source.namespace, source.name),
         ports=_ports(pod),
         allow_spoofed_source_prefixes=_sources(source.annotations, warnings),
-        qos_controls=qos_controls(source.annotations, warnings),
+        qos_controls=qos_controls(_limits(pod), warnings),
     )
+
+
+def _limits(pod: Pod) -> Mapping[str, str]:
+    """The annotations that limits come from.
+
+    Kubernetes' own are the chained bandwidth plugin's, too, and that one fails where an interface
+    is limited before it has run. It has run when the kubelet tells of the pod's address.
+    """
+    status, found = pod.status, pod.metadata.annotations
+    if status is None or status.phase != "Pending" or status.pod_ip or status.pod_ips:
+        return found
+    return {name: found[name] for name in found if name not in KUBERNETES_BANDWIDTH}
 
 
 def _addresses(pod: Pod, warnings: list[str]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from tortie.api.calico.workload_endpoint import QosControls
 PREFIX = "qos.projectcalico.org/"
 DSCP = PREFIX + "dscp"
 DIRECTIONS = ("ingress", "egress")
+KUBERNETES_BANDWIDTH = frozenset(f"kubernetes.io/{one}-bandwidth" for one in DIRECTIONS)
 
 _MENTIONED = re.compile(r"qos\.projectcalico\.org/|kubernetes\.io/(in|e)gress-bandwidth").match
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
