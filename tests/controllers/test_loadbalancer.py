@@ -290,7 +290,7 @@ def test_another_pool_or_address_is_had_before_the_old_one_goes() -> None:
 @pytest.mark.parametrize(
     ("asked", "reason", "said"),
     [
-        ({LBS: '["192.0.2.5"]'}, "AddressInUse", "held by lb-"),
+        ({LBS: '["192.0.2.5"]'}, "AddressInUse", "held by Service shop/other"),
         ({LBS: '["203.0.113.1"]'}, "NoPool", "in no IPPool"),
         ({LBS: '["192.0.2.194"]'}, "NoPool", "disabled"),
         ({V4: '["nosuch"]'}, "NoPool", "there is no IPPool 'nosuch'"),

@@ -174,7 +174,7 @@ async def whole_life(store: Datastore) -> None:
     assert said
     assert (said.status, said.reason) == ("False", "Terminating")
     assert "1 of its addresses are in use: 10.0.0." in said.message
-    assert "(Pod shop/web-1)" in said.message
+    assert "(Pod shop/web-1 on n1)" in said.message
     assert waits.spec.nat_outgoing  # what is in use goes on as it did
     assert [block.spec.affinity for block in await blocks_in(store)] == [None]
     with pytest.raises(NoPool):

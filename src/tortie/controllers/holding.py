@@ -7,9 +7,10 @@ split.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from tortie.api import AllocationAttribute, BlockAffinity, IPAMBlock, IPPool
+from tortie.api import BlockAffinity, IPAMBlock, IPPool
 from tortie.controllers.conditions import some
 from tortie.ipam.block import EDGES_HANDLE, cooling
+from tortie.ipam.words import whose
 from tortie.net import Prefix, format_address, parse_network
 
 
@@ -61,17 +62,8 @@ def _users(block: IPAMBlock) -> Iterator[str]:
             continue
         by = spec.attributes[index]
         if by.handle_id != EDGES_HANDLE:
-            yield f"{format_address(cidr.version, cidr.address + ordinal)} ({_whose(by)})"
-
-
-def _whose(by: AllocationAttribute) -> str:
-    about = by.secondary
-    for kind in ("pod", "service"):
-        if name := about.get(kind):
-            return f"{kind.capitalize()} {about.get('namespace', '')}/{name}"
-    if about.get("node"):
-        return f"node {about['node']}, {about.get('type', by.handle_id)}"
-    return by.handle_id or "somebody"
+            name = whose(by.secondary) or by.handle_id or "somebody"
+            yield f"{format_address(cidr.version, cidr.address + ordinal)} ({name})"
 
 
 def net_of(pool: IPPool) -> Prefix | None:

@@ -15,7 +15,8 @@ from tortie.ipam.search import Ask
 from tortie.ipam.standing import standings
 from tortie.ipam.terms import Terms
 from tortie.ipam.types import Assignment, AssignRequest, FixedRequest, ReleaseRequest
-from tortie.net import Prefix
+from tortie.ipam.words import whose
+from tortie.net import Prefix, format_address
 
 
 class Assigning:
@@ -127,9 +128,10 @@ def _pool_of(pools: Sequence[IPPool], request: FixedRequest) -> Range:
 def _check_fixed(spec: IPAMBlockSpec, request: FixedRequest, strict: bool) -> None:
     found = holder_of(spec, request.address)
     if found is not None and (found.handle_id or "").lower() != request.handle.lower():
+        text = format_address(request.address.version, request.address.address)
         raise AlreadyAssigned(
-            f"{request.address} is held by {found.handle_id or 'somebody'} "
-            f"({dict(found.secondary)}): release it there, or choose another"
+            f"{text} is held by {whose(found.secondary) or 'somebody'} (handle "
+            f"{found.handle_id or '-'}): release it there, or choose another"
         )
     if found is None and spec.affinity != str(_owner(request)) and (strict or spec.strict_affinity):
         raise Exhausted(

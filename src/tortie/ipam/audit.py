@@ -17,6 +17,7 @@ from tortie.ipam.block import EDGES_HANDLE, cooling, is_sound
 from tortie.ipam.names import node_of
 from tortie.ipam.pools import range_of
 from tortie.ipam.records import Records, User
+from tortie.ipam.words import whose
 from tortie.net import Prefix, format_address, parse_network
 
 What = Literal[
@@ -118,11 +119,8 @@ def _leak(holder: AllocationAttribute, records: Records) -> str:
     service = about.get("service", "")
     if service and not records.services:
         return ""  # Services are elsewhere: nobody can know
-    whose = about.get("type", "")
-    if pod or service:
-        whose = f"{'Pod' if pod else 'Service'} {about.get('namespace', '')}/{pod or service}"
     since = f" since {about['timestamp']}" if about.get("timestamp") else ""
-    held = f"held by {whose or 'somebody'}{f' on {node}' if node else ''}{since}"
+    held = f"held by {whose(about) or 'somebody'}{since}"
     if node and node not in records.nodes:
         return f"{held}; the node is gone"
     if pod:

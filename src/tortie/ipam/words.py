@@ -1,0 +1,13 @@
+"""What people are told of an allocation. Pure."""
+
+from collections.abc import Mapping
+
+
+def whose(about: Mapping[str, str]) -> str:
+    """Who has an address by its attributes: "Pod shop/web-1 on n1"; "" where they don't say."""
+    node = about.get("node", "")
+    name = about.get("type", "")
+    for kind in ("pod", "service"):
+        if found := about.get(kind):
+            name = f"{kind.capitalize()} {about.get('namespace', '')}/{found}"
+    return f"{name or 'somebody'} on {node}" if node else name
