@@ -11,6 +11,7 @@ import argparse
 import asyncio
 from typing import TYPE_CHECKING
 
+from tortie.cli.commands.crds import release
 from tortie.cli.errors import UserError
 from tortie.cli.installing import add_choices, add_cluster, choices_of, cluster_of
 from tortie.cli.terminal import plural, warn
@@ -35,6 +36,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=_SECONDS,
         help="for all of it to run (default: %(default)g); 0 does not wait",
     )
+    parser.add_argument(
+        "--kubernetes",
+        metavar="RELEASE",
+        type=release,
+        help="of the API server, where it does not say so itself",
+    )
     parser.add_argument("--dry-run", action="store_true", help="have it judged, write nothing")
 
 
@@ -55,7 +62,7 @@ async def _run(options: argparse.Namespace, made: "Choices", settings: "Kubernet
     from tortie.install.cluster.server import opened
 
     async with opened(settings) as server:
-        looked = await look(server, made, await _secrets(server, made))
+        looked = await look(server, made, await _secrets(server, made), options.kubernetes)
         for warning in looked.warnings:
             warn(warning)
         if options.dry_run:

@@ -3,7 +3,7 @@
   tortie install manifests --encap vxlan | kubectl apply --server-side -f -
   tortie install manifests --typha 3 --dataplane iptables --pool 10.48.0.0/16
   tortie install manifests --policy-only --cloud aws
-  tortie install manifests --datastore etcd --etcd-endpoints http://10.0.0.1:2379
+  tortie install manifests --datastore etcd --etcd-endpoints http://etcd:2379
 
 The same choices always print the same text. Nothing is asked of any cluster. `manifests/` has what
 most people want.

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from tortie.api.crds import Release
 from tortie.datastore.contract import Unavailable
-from tortie.install.cluster.others import beside, calico_itself, too_old
+from tortie.install.cluster.others import beside, calico_itself, release_of
 from tortie.install.cluster.places import PLACES
 from tortie.install.cluster.server import Server
 from tortie.install.cluster.standing import Standing, standing
@@ -30,12 +31,20 @@ class Looked(NamedTuple):
     warnings: Sequence[str]
 
 
-async def look(server: Server, made: Choices, secrets: Iterable[Object] = ()) -> Looked:
-    """All objects for this cluster's release. Raises NotInstalled where it can't have them."""
-    version, release = await server.version()
+async def look(
+    server: Server, made: Choices, secrets: Iterable[Object] = (), release: Release | None = None
+) -> Looked:
+    """All objects for a cluster of this release (None: as it says itself).
+
+    Raises NotInstalled where it can't have them.
+    """
+    try:
+        release = release or release_of(await server.version())
+    except ValueError as problem:
+        raise NotInstalled(str(problem)) from None
     (daemon_sets,) = [each for each in PLACES if each.kind == "DaemonSet"]
     found = await server.list(daemon_sets, {})
-    if why := too_old(version, release) or calico_itself(found):
+    if why := calico_itself(found):
         raise NotInstalled(why)
     objects = [*bundle(made, release)]
     at = next(n for n, each in enumerate(objects) if each["kind"] == "ConfigMap")

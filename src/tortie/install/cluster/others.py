@@ -1,12 +1,15 @@
 """Who else connects pods in a cluster, by what is known of other networks. Pure."""
 
+import re
 from collections.abc import Iterable
 
+from tortie.api.crds import Release
 from tortie.install.manifests.choices import Choices, Networking
 from tortie.install.manifests.objects import MANAGED_BY, OURS, Object
 
-OLDEST = (1, 21)
+OLDEST = Release(1, 21)
 """Of Kubernetes (row B1): EndpointSlices, PodDisruptionBudgets of policy/v1."""
+_NUMBERS = re.compile(r"v?([0-9]{1,3})\.([0-9]{1,3})", re.ASCII)
 _FLANNEL = "flannel"
 _KNOWN = {
     "antrea-agent": "Antrea",
@@ -27,15 +30,21 @@ _CLOUDS = {"Amazon's plugin", "Azure's plugin", "Google's plugin"}
 _CALICO = ("calico-node", "canal")
 
 
-def too_old(version: str, release: tuple[int, int]) -> str:
-    """Why a release can't have us; "" where it can."""
-    if release >= OLDEST:
-        return ""
-    oldest = ".".join(map(str, OLDEST))
-    return (
-        f"the API server is Kubernetes {version}: {oldest} or later is needed, which has "
-        "EndpointSlices and PodDisruptionBudgets in their final versions: upgrade the cluster first"
-    )
+def release_of(version: str) -> Release:
+    """The release of an API server that calls itself so. Raises ValueError with what to do."""
+    found = _NUMBERS.match(version)
+    if found is None or found[1] == "0":
+        raise ValueError(
+            f"the API server calls itself {version!r}, which is no release of Kubernetes: "
+            "say with --kubernetes which one it is"
+        )
+    release = Release(int(found[1]), int(found[2]))
+    if release < OLDEST:
+        raise ValueError(
+            f"the API server is Kubernetes {version}: {OLDEST} or later is needed, which has "
+            "EndpointSlices and PodDisruptionBudgets in their final versions: upgrade it first"
+        )
+    return release
 
 
 def calico_itself(found: Iterable[Object]) -> str:

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 
-from tortie.api.crds import Release, parse_release
 from tortie.datastore.contract import NotFound
 from tortie.datastore.kubernetes.access import find_access
 from tortie.datastore.kubernetes.client import Client, Refused, Request
@@ -31,14 +30,9 @@ class Server:
         """Where it is."""
         return self._client.access.server
 
-    async def version(self) -> tuple[str, Release]:
-        """What it calls itself, and the release that this is. Raises DatastoreError."""
-        found = await self._get("its version", "/version")
-        text = str(found.get("gitVersion", ""))
-        try:
-            return text, parse_release(text)
-        except ValueError:
-            return text, Release(int(found["major"]), int(str(found["minor"]).rstrip("+")))
+    async def version(self) -> str:
+        """What it calls itself, such as "v1.30.4". Raises DatastoreError."""
+        return str((await self._get("its version", "/version")).get("gitVersion", ""))
 
     async def apply(self, made: Object, *, try_only: bool = False) -> Object:
         """Make an object be as it is made, and ours (server-side apply, strictly checked)."""
