@@ -10,7 +10,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
-from tortie.api import Node, ObjectMeta
+from tortie.api import Node, ObjectMeta, checks
 from tortie.api.calico.host_endpoint import HostEndpoint, HostEndpointSpec
 from tortie.api.calico.kube_controllers import HostEndpointTemplate
 from tortie.api.calico.node import NodeBgp, NodeWireguard
@@ -52,6 +52,7 @@ def _of_template(node: Node, template: HostEndpointTemplate) -> Iterator[HostEnd
     if not template.generate_name:
         raise ValueError("it has no generateName")
     cidrs = [parse_network(text) for text in template.interface_cidrs]
+    checks.regular_expression(template.interface_pattern)
     pattern = re.compile(template.interface_pattern)
     if not parse(template.node_selector or "all()").matches(node.metadata.labels):
         return
