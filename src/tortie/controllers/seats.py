@@ -31,6 +31,9 @@ class FileSeat:
 
     async def take(self) -> str | None:
         """See `Seat.take`."""
+        if self._file >= 0 and await self.renew():
+            return None
+        self._close()
         try:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

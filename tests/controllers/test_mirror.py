@@ -1,0 +1,280 @@
+"""What follows from Kubernetes' objects: names, that only differences are written, and the end."""
+
+import asyncio
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from strategies.controllers import World, drop, eventually, put
+from strategies.faults import pod
+from tortie.api import (
+    GlobalNetworkPolicy,
+    GlobalNetworkPolicySpec,
+    Key,
+    KubernetesNetworkPolicy,
+    Namespace,
+    NetworkPolicy,
+    NetworkPolicySpec,
+    ObjectMeta,
+    PodStatus,
+    Profile,
+    ProfileSpec,
+    Resource,
+    ServiceAccount,
+    WorkloadEndpoint,
+    WorkloadEndpointSpec,
+    decode,
+)
+from tortie.controllers import kube_policies, kube_profiles
+from tortie.controllers.kube_pods import followed
+from tortie.datastore import DatastoreError
+from tortie.datastore.memory import MemoryDatastore
+from tortie.kubernetes import conversion
+
+
+def policy(name: str, label: str = "x") -> KubernetesNetworkPolicy:
+    """A policy of the namespace `shop`."""
+    text = (
+        '{"metadata":{"name":"%s","namespace":"shop"},"spec":{"podSelector":{"matchLabels":'
+        '{"app":"%s"}},"policyTypes":["Ingress"],"ingress":[{"ports":[{"port":80}]}]}}'
+    )
+    found = decode("KubernetesNetworkPolicy", (text % (name, label)).encode())
+    assert isinstance(found, KubernetesNetworkPolicy)
+    return found
+
+
+SOURCES = [
+    (
+        Key("KubernetesNetworkPolicy", "shop", "web"),
+        Key("NetworkPolicy", "shop", "knp.default.web"),
+    ),
+    (
+        Key("KubernetesAdminNetworkPolicy", "", "a.b"),
+        Key("GlobalNetworkPolicy", "", "kanp.adminnetworkpolicy.a.b"),
+    ),
+    (
+        Key("KubernetesBaselineAdminNetworkPolicy", "", "default"),
+        Key("GlobalNetworkPolicy", "", "kbanp.baselineadminnetworkpolicy.default"),
+    ),
+    (
+        Key("KubernetesClusterNetworkPolicy", "", "c"),
+        Key("GlobalNetworkPolicy", "", "kcnp.c"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("source", "target"), SOURCES)
+def test_names_of_policies_are_calicos_and_lead_back(source: Key, target: Key) -> None:
+    assert kube_policies.target_of(source) == target
+    assert kube_policies.source_of(target) == source
+
+
+@pytest.mark.parametrize(
+    "name", ["web", "default.web", "knp.default.", "knp.other.web", "kanp.adminnetworkpolicy.x"]
+)
+def test_other_policies_of_a_namespace_are_somebodys_own(name: str) -> None:
+    assert kube_policies.source_of(Key("NetworkPolicy", "shop", name)) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        (Key("Namespace", "", "shop"), "kns.shop"),
+        (Key("ServiceAccount", "shop", "a.b"), "ksa.shop.a.b"),
+    ],
+)
+def test_names_of_profiles_are_calicos_and_lead_back(source: Key, name: str) -> None:
+    profile = Key("Profile", "", name)
+    assert kube_profiles.profile_of(source) == profile
+    found = [kube_profiles.namespace_of(profile), kube_profiles.account_of(profile)]
+    assert [one for one in found if one] == [source]
+
+
+@pytest.mark.parametrize("name", ["mine", "kns.", "ksa.shop", "ksa.shop.", "projectcalico-default"])
+def test_other_profiles_are_somebodys_own(name: str) -> None:
+    profile = Key("Profile", "", name)
+    assert kube_profiles.namespace_of(profile) is None
+    assert kube_profiles.account_of(profile) is None
+
+
+def endpoint(**labels: str) -> WorkloadEndpoint:
+    return WorkloadEndpoint(
+        metadata=ObjectMeta(name="node--a-k8s-w-eth0", namespace="web", labels=labels),
+        spec=WorkloadEndpointSpec(
+            node="node-a", orchestrator="k8s", pod="w", ip_networks=("10.0.0.1/32",)
+        ),
+    )
+
+
+def test_an_endpoint_has_its_pods_labels_and_those_that_can_not_be_forged() -> None:
+    given = pod("w", app="x", **{"projectcalico.org/namespace": "forged"})
+    found = followed(endpoint(old="1", **{"projectcalico.org/network": "net1"}), given)
+    assert found is not None
+    assert found.metadata.labels == {
+        "app": "x",
+        "projectcalico.org/namespace": "web",
+        "projectcalico.org/network": "net1",
+        "projectcalico.org/orchestrator": "k8s",
+    }
+    assert found.spec == endpoint().spec
+    assert followed(found, given) is None
+
+
+def test_a_pod_that_has_ended_has_no_address_any_more() -> None:
+    ended = replace(pod("w"), status=PodStatus(phase="Succeeded", pod_ip="10.0.0.1"))
+    found = followed(endpoint(), ended)
+    assert found is not None
+    assert found.spec.ip_networks == ()
+
+
+def test_an_endpoint_of_an_earlier_pod_of_that_name_is_left() -> None:
+    assert followed(endpoint(), pod("w", node="node-b")) is None
+
+
+def test_what_is_right_is_not_written_again() -> None:
+    async def scenario() -> None:
+        world = World()
+        await world.kubernetes.create(policy("p"))
+        await world.kubernetes.create(Namespace(metadata=ObjectMeta(name="shop")))
+        async with world.running():
+            await eventually(lambda: has(world, {"knp.default.p"}, {"kns.shop"}))
+        before = await world.store.revision()
+        again = policy("q")
+        async with world.running():
+            await world.kubernetes.create(again)
+            await eventually(lambda: has(world, {"knp.default.p", "knp.default.q"}, {"kns.shop"}))
+        # One policy and nothing else, but for what is told of the configuration at each start.
+        changed = [
+            key
+            async for key in changes(world.store, before)
+            if key.kind != "KubeControllersConfiguration"
+        ]
+        assert changed == [Key("NetworkPolicy", "shop", "knp.default.q")]
+
+    asyncio.run(scenario())
+
+
+async def changes(store: MemoryDatastore, since: int):
+    """The objects that were written after a revision."""
+    now = await store.revision()
+    kinds = ("NetworkPolicy", "Profile", "WorkloadEndpoint", "KubeControllersConfiguration", "Node")
+    async for batch in store.watch(kinds, since):
+        for event in batch.events:
+            yield event.key
+        if batch.revision >= now:
+            return
+
+
+async def has(world: World, policies: set[str], profiles: set[str]) -> bool:
+    found = set(await world.all("NetworkPolicy")), set(await world.all("Profile"))
+    return found == (policies, profiles)
+
+
+class Unsure(MemoryDatastore):
+    """Kubernetes, in which policies are there but can't be read any more."""
+
+    async def get(self, key: Key) -> Resource:
+        if key.kind == "KubernetesNetworkPolicy":
+            raise DatastoreError(f"{key} can't be read")
+        return await super().get(key)
+
+
+def test_a_policy_whose_source_can_not_be_read_stays_in_force() -> None:
+    async def scenario() -> None:
+        world = World(kubernetes=Unsure())
+        kept = NetworkPolicy(
+            metadata=ObjectMeta(name="knp.default.web", namespace="shop"), spec=NetworkPolicySpec()
+        )
+        await world.store.create(kept)
+
+        async def tried() -> bool:
+            return world.metrics.failing.get("policies of Kubernetes", lambda: 0)() == 1
+
+        async with world.running():
+            await eventually(tried)
+        assert set(await world.all("NetworkPolicy")) == {"knp.default.web"}
+
+    asyncio.run(scenario())
+
+
+OWN: tuple[Resource, ...] = (
+    NetworkPolicy(metadata=ObjectMeta(name="knp.mine", namespace="shop"), spec=NetworkPolicySpec()),
+    GlobalNetworkPolicy(metadata=ObjectMeta(name="kcnp"), spec=GlobalNetworkPolicySpec()),
+    Profile(metadata=ObjectMeta(name="mine"), spec=ProfileSpec()),
+)
+
+
+@settings(max_examples=12)
+@given(seed=st.integers(0, 2**32))
+def test_whatever_happened_with_crashes_it_ends_as_from_nothing(seed: int) -> None:
+    asyncio.run(_history(Random(seed)))
+
+
+async def _history(chance: Random) -> None:
+    world = World()
+    for own in OWN:
+        await world.store.create(own)
+    for _ in range(4):
+        for _ in range(chance.randrange(8)):
+            await _step(world, chance)
+        async with world.running():
+            for _ in range(chance.randrange(6)):
+                await _step(world, chance)
+                for _ in range(chance.randrange(60)):  # a crash, anywhere in what they do
+                    await asyncio.sleep(0)
+    async with world.running():
+        await eventually(lambda: _is_right(world))
+    for own in OWN:
+        assert getattr(await world.store.get(own.key), "spec", None) == getattr(own, "spec", None)
+
+
+async def _step(world: World, chance: Random) -> None:
+    name = chance.choice("ab")
+    meta = ObjectMeta(name=name, labels={"l": chance.choice("xy")})
+    inside = replace(meta, namespace="shop")
+    some: list[Resource] = [
+        policy(name, chance.choice("xy")),
+        Namespace(metadata=meta),
+        ServiceAccount(metadata=inside),
+    ]
+    source = chance.choice(some)
+    target = _target(source)
+    match chance.randrange(5):
+        case 0 | 1:
+            await put(world.kubernetes, source)
+        case 2:
+            await drop(world.kubernetes, source.key)
+        case 3:
+            await drop(world.store, target)  # somebody's slip
+        case 4:
+            await put(world.store, _spoilt(target))
+
+
+def _target(source: Resource) -> Key:
+    policies = source.kind == "KubernetesNetworkPolicy"
+    return (kube_policies.target_of if policies else kube_profiles.profile_of)(source.key)
+
+
+def _spoilt(target: Key) -> Resource:
+    meta = ObjectMeta(name=target.name, namespace=target.namespace, labels={"odd": "1"})
+    if target.kind == "Profile":
+        return Profile(metadata=meta, spec=ProfileSpec())
+    return NetworkPolicy(metadata=meta, spec=NetworkPolicySpec(order=7.0))
+
+
+async def _is_right(world: World) -> bool:
+    wanted = {}
+    for kind in ("KubernetesNetworkPolicy", "Namespace", "ServiceAccount"):
+        for source in (await world.kubernetes.list(kind)).resources:
+            value = conversion(source).value
+            wanted[_target(source)] = getattr(value, "spec", None)
+    found = {}
+    own = {one.key for one in OWN}
+    for kind in ("NetworkPolicy", "GlobalNetworkPolicy", "Profile"):
+        for one in (await world.store.list(kind)).resources:
+            if one.key not in own:
+                found[one.key] = getattr(one, "spec", None)
+    return found == wanted
