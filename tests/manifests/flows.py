@@ -10,6 +10,7 @@ from contextlib import aclosing, suppress
 
 from msgspec.structs import replace
 
+from manifests import flows_addresses
 from tortie.api import KINDS, GlobalNetworkSet, IPPool, IPPoolSpec, Key, NetworkSetSpec, ObjectMeta
 from tortie.api.crds import CUSTOM_KINDS
 from tortie.cni.records import Records
@@ -78,7 +79,7 @@ async def plugin(admin: Datastore, store: Datastore, _done: Done) -> None:
     await records.clear(workload)
 
 
-async def controllers(admin: Datastore, store: Datastore, _done: Done) -> None:
+async def controllers(admin: Datastore, store: Datastore, done: Done) -> None:
     """The controllers: an address that leaked, over two blocks, then the block that is too many."""
     await admin.create(_pool(block_size=30))
     about = {"namespace": "shop", "pod": "gone", "node": NODE}
@@ -91,6 +92,8 @@ async def controllers(admin: Datastore, store: Datastore, _done: Done) -> None:
         await collector.collect()
     assert len((await admin.list("IPAMBlock")).resources) == 1
     assert not (await admin.list("IPAMHandle")).resources
+    await flows_addresses.addresses(admin, store)
+    await _while(_watch(store, flows_addresses.KINDS), done)
 
 
 async def fanout(admin: Datastore, store: Datastore, done: Done) -> None:

@@ -1,5 +1,6 @@
 """The controllers: what the cluster needs seen to, apart from any node."""
 
+from tortie.install.rights.addresses import ADDRESSES
 from tortie.install.rights.roles import Role, calico, core
 
 CONTROLLERS = Role(
@@ -18,6 +19,7 @@ CONTROLLERS = Role(
             ("get", "list", "update", "delete"),
             *("BlockAffinity", "IPAMBlock", "IPAMHandle"),
         ),
+        *ADDRESSES,
     ),
     account="calico-kube-controllers",
 )

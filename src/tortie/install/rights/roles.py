@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from tortie.api.crds import has_status, plural_of
 
 NAMESPACE = "kube-system"
+STORAGE = "crd.projectcalico.org"  # the group in which an aggregated server stores
 _RBAC = "rbac.authorization.k8s.io"
 _VERSION = f"{_RBAC}/v1"
 
@@ -26,6 +27,7 @@ class Rule(NamedTuple):
     group: str = ""
     resources: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    only: str = ""  # the group that it is for; "": both
 
 
 class Role(NamedTuple):
@@ -40,6 +42,11 @@ class Role(NamedTuple):
 def calico(why: str, verbs: tuple[str, ...], *kinds: str) -> Rule:
     """A rule about kinds of Calico's."""
     return Rule(why, verbs, kinds=kinds)
+
+
+def stored(why: str, *kinds: str) -> Rule:
+    """The right to delete kinds of Calico's where an aggregated server stores them."""
+    return Rule(why, ("delete",), kinds=kinds, only=STORAGE)
 
 
 def core(why: str, verbs: tuple[str, ...], *resources: str, names: tuple[str, ...] = ()) -> Rule:
@@ -89,6 +96,8 @@ def binding(role: Role) -> dict[str, Any]:
 
 def rule_in(rule: Rule, group: str) -> dict[str, Any] | None:
     """A rule as the API has it; None where nothing of it is there in `group`."""
+    if rule.only not in ("", group):
+        return None
     resources = _plurals(rule.kinds, group) if rule.kinds else list(rule.resources)
     if not resources:
         return None
