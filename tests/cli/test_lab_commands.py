@@ -81,6 +81,12 @@ def workloads(lab: str) -> dict[str, dict[str, str]]:
     return {record["workload"]: record for record in status["workloads"]}
 
 
+def healthy(store: str) -> bool:
+    """Whether nothing is wrong by the agents' own reports."""
+    asked = [*TORTIE, "status", "--datastore", store]
+    return subprocess.run(asked, capture_output=True, timeout=60).returncode == 0
+
+
 def reached(lab: str) -> set[tuple[str, str]]:
     """Who reaches whom among the pods."""
     found = json.loads(tortie("lab", "probe", "--name", lab, "-o", "json").stdout)
@@ -114,6 +120,9 @@ def test_a_life_of_a_lab(small: str, tmp_path: Path) -> None:
     truth.write_text(tortie("lab", "probe", "--name", small, "-o", "truth").stdout)
     said = tortie("lab", "probe", "--name", small, "--expect", str(truth)).stdout
     assert said.endswith(" probes as expected\n")
+
+    store = f"sqlite:{Journal(small).path / 'store.db'}"
+    wait_for(lambda: healthy(store), "every agent's word that it is ready")
 
     tortie("lab", "delete", "--name", small, "-f", str(tmp_path / "deny.yaml"))
     assert reached(small) == {(web, db), (db, web)}

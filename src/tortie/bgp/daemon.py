@@ -3,16 +3,20 @@
 import os
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from functools import partial
 
 import msgspec
 import structlog
 
+import tortie
 from tortie.agent.allegiance import Allegiance
 from tortie.agent.control import ControlServer, Reply, Request, failure
 from tortie.bgp.bird import Bird
 from tortie.bgp.control import BirdAway
 from tortie.bgp.places import DEFAULT_SECRETS, FOLDER, SOCKET
 from tortie.bgp.reporter import StatusReporter
+from tortie.bgp.reporting import PACE, report_of
 from tortie.bgp.secrets import (
     FileSecrets,
     HoldsSecrets,
@@ -26,10 +30,13 @@ from tortie.bgp.status import BirdState
 from tortie.bgp.workloads import WorkloadFollower
 from tortie.daemon.running import run_until, stopped_by_signal, watch_loop
 from tortie.datastore import Datastore
+from tortie.datastore.settings import DatastoreSettings
 from tortie.fanout.client import FanoutFollower
 from tortie.fanout.discovery import find_servers
 from tortie.fanout.names import BGP
 from tortie.fanout.settings import FanoutClientSettings
+from tortie.reports.report import rfc3339
+from tortie.reports.reporting import Reporting
 from tortie.sync import BGP_KINDS, Syncer, SyncWarning
 
 _log = structlog.get_logger(__name__)
@@ -41,8 +48,10 @@ async def serve(
     store: Datastore,
     run_dir: str,
     name: str,
+    datastore: DatastoreSettings,
 ) -> None:
-    """Run until a signal asks to stop. `name` is what people call the datastore.
+    """Run until a signal asks to stop. `name` is what people call the datastore; what is said of
+    ourselves goes to `datastore` by a connection of its own.
 
     Raises OSError, Unusable, and what a defect raised.
     """
@@ -54,6 +63,10 @@ async def serve(
     service = BgpService(settings.node, source, bird, keeper, settings.given)
     reporter = StatusReporter(service, store)
     workloads = WorkloadFollower(service, store)
+    since = rfc3339(datetime.now(UTC))
+    reporting = Reporting(
+        datastore, partial(report_of, service, tortie.__version__, since), lambda: PACE
+    )
     async with AsyncExitStack() as opened:
         watch_loop(opened)
         control = ControlServer(os.path.join(run_dir, SOCKET))
@@ -63,6 +76,7 @@ async def serve(
         _log.info("started", node=settings.node, process=os.getpid())
         work = [service.follow, service.apply, service.keep_bird, service.keep_secrets]
         work += [service.keep_counting, reporter.follow, reporter.answer, workloads.run]
+        work += [reporting.run]
         await run_until(stop, work)  # what it raises leaves BIRD running, for the next of us
         await bird.stop()
     _log.info("stopped; BIRD's routes stay in the kernel")

@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +30,7 @@ from tortie.agent.drivers import (
 )
 from tortie.agent.pipeline import KeyValue, Pipeline
 from tortie.agent.remembered import Remembered
+from tortie.agent.reporting import pace_of, report_of
 from tortie.agent.runlock import AlreadyRunning, NamespaceLock, RunLock
 from tortie.agent.service import serve
 from tortie.agent.settings import Restart, Settings, SettingsError
@@ -36,6 +38,7 @@ from tortie.agent.sources import DEFAULT_FILE, local_sources
 from tortie.cli.configuration import Chosen, add_daemons_option, daemons_datastore
 from tortie.cni.addresses import Addresses
 from tortie.cni.attachment import Attacher
+from tortie.cni.chained import Chained
 from tortie.cni.records import Records
 from tortie.cni.server import CniServer
 from tortie.daemon.log import configure_logs
@@ -44,6 +47,7 @@ from tortie.dataplane.drift import Drift
 from tortie.dataplane.policy.node import is_excluded
 from tortie.datastore import Datastore, DatastoreError, open_datastore
 from tortie.datastore.initialize import initialize_in_time
+from tortie.datastore.settings import DatastoreSettings
 from tortie.engine.configuration import unused
 from tortie.fanout.client import FanoutFollower
 from tortie.fanout.discovery import find_servers
@@ -63,10 +67,13 @@ from tortie.linux.netlink.monitor import (
 )
 from tortie.linux.netlink.rtlink import Link
 from tortie.linux.netlink.sockets import NetlinkSocket
+from tortie.node import flannel
 from tortie.node.addressing import Addressing, Wanted, wanted_addresses
 from tortie.node.mtu import MtuFile, PodMtu
 from tortie.node.tunnels import TunnelAddresses
 from tortie.node.wireguard import PublicKeys
+from tortie.reports.report import Report, rfc3339
+from tortie.reports.reporting import Reporting
 from tortie.sync import Backoff, Syncer, SyncWarning
 
 DEFAULT_RUN_DIR = "/run/tortie"
@@ -189,7 +196,7 @@ async def _follow(given: _Given, drivers: Drivers, chosen: Chosen) -> None:
     store = await open_datastore(chosen.settings)
     allegiance = Allegiance(given.run_dir, chosen.name)
     try:
-        await _Node(given, store, drivers, allegiance).serve()
+        await _Node(given, store, chosen.settings, drivers, allegiance).serve()
     finally:
         await store.close()
 
@@ -201,6 +208,7 @@ class _Node:
         self,
         given: _Given,
         store: Datastore,
+        datastore: DatastoreSettings,
         drivers: Drivers,
         allegiance: Allegiance,
     ) -> None:
@@ -217,6 +225,7 @@ class _Node:
             lambda reason: _log.warning("this node can't be registered yet", reason=reason),
         )
         self._mtu = PodMtu(config.mtu_iface_pattern)
+        self._flannel = Path(os.environ.get(flannel.VARIABLE) or flannel.DEFAULT_FILE)
         self._mtu_file = MtuFile(Path(given.run_dir) / "mtu")
         self._monitor = Monitor(self._link_event, LINK_GROUPS + ADDRESS_GROUPS)
         self._workload_prefixes = interface_prefixes(config)
@@ -238,6 +247,8 @@ class _Node:
             keep=given.remembered.keep,
             refreshes=drivers.refresh_intervals,
         )
+        self._since = rfc3339(datetime.now(UTC))
+        self._reporting = Reporting(datastore, self._report, partial(pace_of, self._agent))
         self._attacher = attacher = Attacher(
             self._name,
             self._agent,
@@ -248,7 +259,8 @@ class _Node:
         )
         self._control = ControlServer(os.path.join(given.run_dir, "agent.sock"))
         admitted = partial(allegiance.wait, _PATIENCE)
-        plugin = CniServer(attacher, self._agent.health.not_ready, admitted)
+        chained = Chained(self._name, self._agent, Records(store), self._workload_prefixes[0])
+        plugin = CniServer(attacher, self._agent.health.not_ready, admitted, chained)
         self._control.register("cni", plugin.handle)
         self._control.register("rotate-wireguard-keys", self._rotate)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -299,6 +311,10 @@ class _Node:
             tasks.create_task(self._tunnels.run())  # for ever, and so does this
             tasks.create_task(self._keys.run())
             tasks.create_task(self._initialize())
+            tasks.create_task(self._reporting.run())
+
+    async def _report(self) -> Report:
+        return report_of(self._agent, tortie.__version__, self._since)
 
     async def _initialize(self) -> None:
         try:
@@ -318,7 +334,8 @@ class _Node:
     def _pod_mtu(self) -> int:
         config = self._agent.config
         self._mtu.configure(config.mtu_iface_pattern)
-        return self._mtu.through(self._tunnels.in_use, mtus(config))
+        own = self._mtu.through(self._tunnels.in_use, mtus(config))
+        return flannel.mtu_beside(self._flannel, own)
 
     def _tell_mtu(self) -> None:
         """After what may have changed it: a link, a pool, a setting."""

@@ -22,6 +22,7 @@ TORTIE = Group(
         "trace": Command("trace", "say whether a connection would pass, and why"),
         "verify": Command("verify", "check assertions of who reaches whom"),
         "validate": Command("validate", "check files without touching any datastore"),
+        "status": Command("status", "how the whole cluster is, and what is wrong"),
         "explain": Command("explain", "say what a kind or a field is"),
         "crds": Command("crds", "print CustomResourceDefinitions for Kubernetes"),
         "datastore": Command("datastore", "move the cluster to another datastore"),

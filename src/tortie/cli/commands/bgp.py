@@ -71,6 +71,6 @@ async def _serve(
 
     store = await open_datastore(chosen.settings)
     try:
-        await serve(settings, fanout, store, run_dir, chosen.name)
+        await serve(settings, fanout, store, run_dir, chosen.name, chosen.settings)
     finally:
         await store.close()

@@ -155,10 +155,11 @@ class FilterParameters(DataplaneParameters, frozen=True, kw_only=True):
     metadata_port: Annotated[int, Parameter("MetadataPort", integer(0, 65535), "8775", fatal=True)]
     openstack_region: Annotated[str, Parameter("OpenstackRegion", REGION, fatal=True)]
     reporting_interval_secs: Annotated[
-        float, Parameter("ReportingIntervalSecs", SECONDS, "30", yaml="reportingInterval")
+        float,
+        Parameter("ReportingIntervalSecs", SECONDS, "30", yaml="reportingInterval", used=True),
     ]
     reporting_ttl_secs: Annotated[
-        float, Parameter("ReportingTTLSecs", SECONDS, "90", yaml="reportingTTL")
+        float, Parameter("ReportingTTLSecs", SECONDS, "90", yaml="reportingTTL", used=True)
     ]
 
     # Dataplane: XDP acceleration for iptables dataplane

@@ -11,7 +11,6 @@ _BPF = "there is no eBPF dataplane, yet"
 _XDP = "there is no XDP, yet: untracked policy is asked by the packet filter"
 _OPENSTACK = "there is no part for OpenStack, yet"
 _FLOW_TABLE = "there are no flow tables, yet"
-_STATUS = "status is asked of the agent itself (`tortie node`, its pages and socket)"
 
 _REASONS = {
     "FeatureGates": "there are no features in the making that Calico has a name for",
@@ -54,7 +53,6 @@ _REASONS = {
         ("EndpointReportingDelaySecs", "EndpointReportingEnabled", "OpenstackRegion"), _OPENSTACK
     ),
     **dict.fromkeys(("MetadataAddr", "MetadataPort"), _OPENSTACK),
-    **dict.fromkeys(("ReportingIntervalSecs", "ReportingTTLSecs"), _STATUS),
     **dict.fromkeys(("GenericXDPEnabled", "XDPEnabled", "XDPRefreshInterval"), _XDP),
     "AWSSrcDstCheck": "the agent changes nothing at the cloud",
 }
