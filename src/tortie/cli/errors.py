@@ -14,6 +14,7 @@ _FOR_PEOPLE = (
     ("tortie.lab.errors", "LabError"),
     ("tortie.linux.netlink.sockets", "NetlinkError"),
     ("tortie.ipam", "IpamError"),
+    ("tortie.cni.installer.errors", "InstallError"),
 )
 
 

@@ -29,6 +29,7 @@ TORTIE = Group(
         "ipam": Command("ipam", "say who holds addresses, and find those that leaked"),
         "lab": Command("lab", "a cluster of network namespaces on this machine"),
         "agent": Command("agent", "run the node agent in the foreground"),
+        "cni": Command("cni", "install and remove the plugin of container runtimes"),
         "bgp": Command("bgp", "run this node's BGP in the foreground"),
         "node": Command("node", "how this node is"),
         "fanout": Command("fanout", "run the server that follows the datastore for many agents"),

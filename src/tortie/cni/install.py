@@ -1,28 +1,15 @@
 """Putting the plugin's executable where a container runtime looks for it."""
 
-import os
-import sys
 from pathlib import Path
 
-_SHIM = Path(__file__).with_name("shim.py")
+from tortie.cni.installer import files, interpreter, plugin
 
 
-def install_plugin(directory: str | Path, name: str = "calico") -> Path:
-    """Write the shim as `directory/name`, to be run by this interpreter. Returns its path.
+def install_plugin(directory: str | Path, name: str = plugin.NAME) -> Path:
+    """Write the plugin as `directory/name`, to be run by this host's interpreter; its path.
 
-    The file is complete before it gets its name, since a runtime may start it at any moment.
-    -I and -S leave the environment's and the site's modules out: less to load, nothing to be led
-    astray by. Raises OSError.
+    For a folder of one's own, as a lab has: nothing notes it. Raises OSError, InstallError.
     """
-    folder = Path(directory)
-    folder.mkdir(parents=True, exist_ok=True)
-    target, staging = folder / name, folder / f".{name}.{os.getpid()}"
-    staging.write_text(f"#!{_interpreter()} -IS\n{_SHIM.read_text()}")
-    staging.chmod(0o755)
-    staging.rename(target)
+    target = Path(directory) / name
+    files.write(target, plugin.program(interpreter.hosts_own()), 0o755)
     return target
-
-
-def _interpreter() -> str:
-    """The interpreter itself: each link and virtual environment before it costs time."""
-    return os.path.realpath(sys.executable)

@@ -11,7 +11,6 @@ with {"exit":N,"output": followed by the JSON object to print.
 """
 
 import posix
-import sys
 
 DEFAULT_SOCKET = b"/run/tortie/agent.sock"
 VERSIONS = b'["0.1.0","0.2.0","0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]'
@@ -121,4 +120,4 @@ def _print(line: bytes) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    posix._exit(main())  # an orderly end of the interpreter takes another millisecond

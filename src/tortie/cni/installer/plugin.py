@@ -1,0 +1,101 @@
+"""The programs in the folder for plugins: ours, and standard ones that a container brings along."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from tortie.cni.installer import files, interpreter
+from tortie.cni.installer.record import Record
+from tortie.cni.installer.settings import InstallSettings
+
+NAME = "calico"
+STANDARD = ("bandwidth", "host-local", "loopback", "portmap", "tuning")
+_MODE = 0o755
+_SHIM = Path(__file__).parents[1] / "shim.py"
+
+
+class Done(NamedTuple):
+    """What became of a file; `what` is "written", "unchanged", "removed" or a reason why not."""
+
+    path: str
+    what: str
+
+
+def program(interpreter_path: Path) -> bytes:
+    """The plugin's text, run by this interpreter. Raises InstallError."""
+    return f"{interpreter.shebang(interpreter_path)}\n{_SHIM.read_text()}".encode()
+
+
+def install(settings: InstallSettings, record: Record) -> Iterator[Done]:
+    """Have the programs be there. Raises InstallError, OSError."""
+    folder = settings.bin_dir
+    before = _interpreter_folder(folder / NAME)
+    python = _interpreter(settings, record)
+    if settings.own_interpreter:
+        yield Done(str(folder / python.parents[1].name), "in use")
+    for name, data in _programs(settings, python):
+        why_not = _left_alone(settings, name)
+        path = str(folder / name)
+        yield Done(path, why_not) if why_not else _put(record, folder, name, data)
+    # A runtime may be starting the plugin before: its interpreter stays until the next change.
+    for name in _unused(record, folder, {before, python.parents[1].name}):
+        interpreter.remove(folder / name)
+        record.forget_folder(name)
+        yield Done(str(folder / name), "removed")
+
+
+def _interpreter(settings: InstallSettings, record: Record) -> Path:
+    if settings.own_interpreter:
+        return interpreter.bring_along(record, settings.bin_dir, settings.host_bin_dir)
+    return interpreter.hosts_own()
+
+
+def _programs(settings: InstallSettings, python: Path) -> Iterator[tuple[str, bytes]]:
+    yield NAME, program(python)
+    for source in _standard(settings):
+        data = source.read_bytes()
+        yield source.name, interpreter.beside(data, python) if settings.own_interpreter else data
+
+
+def _unused(record: Record, folder: Path, in_use: set[str]) -> list[str]:
+    old = [name for name in record.folders if name not in in_use]
+    there = (folder / name for name in (record.names if old else ()))
+    programs = [path.read_bytes() for path in there if path.exists()]
+    return [name for name in old if not any(name.encode() in data for data in programs)]
+
+
+def _interpreter_folder(path: Path) -> str:
+    """The folder of the interpreter that a program's first line names; "" where none does."""
+    try:
+        with path.open("rb") as file:
+            line = file.readline(256).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return next((part for part in line.split("/") if part.startswith(interpreter.PREFIX)), "")
+
+
+def _put(record: Record, folder: Path, name: str, data: bytes) -> Done:
+    """A program. A standard one that was there before us is not ours to remove."""
+    path = folder / name
+    if name != NAME and path.exists() and not record.is_ours(name):
+        changed = files.write(path, data, _MODE)
+    else:
+        changed = record.put(name, data, _MODE)
+    return Done(str(path), "written" if changed else "unchanged")
+
+
+def _left_alone(settings: InstallSettings, name: str) -> str:
+    if name in settings.skip:
+        return "left alone: SKIP_CNI_BINARIES names it"
+    if not settings.update and (settings.bin_dir / name).exists():
+        return "left alone: UPDATE_CNI_BINARIES is false"
+    return ""
+
+
+def _standard(settings: InstallSettings) -> list[Path]:
+    """Those that can be copied."""
+    source = settings.plugins
+    if source is None or source.resolve() == settings.bin_dir.resolve():
+        return []
+    return [source / name for name in STANDARD if os.access(source / name, os.X_OK)]
