@@ -1,6 +1,7 @@
 # make demo   a cluster on this machine: workloads, policies, who reaches whom
 # make test   every check: format, lint, types, layers, tests with real packets
 # make test-vm  only the tests that want another kernel, in a small virtual machine
+# make test-processors  the pure packages and codecs on s390x and arm64, emulated
 # make bench  the figures of the README, written to bench-results.json
 # make fuzz   SECONDS=20 a target in search of input that breaks a reader
 # All of them set up what they need first.
@@ -11,7 +12,7 @@ READY := $(VENV)/.ready
 # The daemons need the tools in sbin wherever they are started from.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: soak bench-dataplane demo test test-vm vm-if-possible lint unit kube-apiserver manifests bench test-vm-network bench-network bench-engine bench-ipam fuzz pin clean help
+.PHONY: soak bench-dataplane demo test test-vm test-processors vm-if-possible lint unit kube-apiserver manifests bench test-vm-network bench-network bench-engine bench-ipam fuzz pin clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -32,7 +33,7 @@ lint: $(READY)
 	$(BIN)/lint-imports --no-logo
 
 unit: $(READY)
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 ## In a virtual machine, with Debian's kernel: what this one lacks (docs/testing.md). Where there can
 ## be none `make test` says so and goes on; TORTIE_REQUIRE_VM=1 makes that an error.
@@ -45,6 +46,12 @@ test-vm-network: $(READY)
 	@tools/setup.sh vm
 	@TORTIE_LAB_PATIENCE=300 PYTHONPATH=tests $(BIN)/python -m vm --seconds 900 -- \
 	    tests/network/test_modes.py -k ipip --timeout 800
+
+## The pure packages and the codecs on other processors, emulated: some seven minutes each, since an
+## emulator is slow; the first time two more, for Debian's Python and cross compilers.
+PROCESSORS ?= s390x arm64
+test-processors: $(READY)
+	@PYTHONPATH=tests $(BIN)/python -m processors $(PROCESSORS)
 
 vm-if-possible: $(READY)
 	@tools/setup.sh vm || true
