@@ -15,6 +15,7 @@ GROUP = Group(
         "settings": Command("node_settings", "its agent's settings, and who set each"),
         "autodetect": Command("node_autodetect", "which address would be its own, and why"),
         "rotate-keys": Command("node_rotate", "give its ends of WireGuard other keys"),
+        "reset": Command("node_reset", "clean it of everything of ours"),
         "status": Command("node_status", "its BGP sessions and routes, and why any is not up"),
     },
 )
