@@ -40,11 +40,11 @@ class Audit:
     """The log of one server."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
 
     def of(self, user: str) -> list[Asked]:
         """What `user` asked so far."""
-        entries = map(json.loads, self._path.read_text().splitlines())
+        entries = map(json.loads, self.path.read_text().splitlines())
         return [_asked(entry) for entry in entries if entry["user"]["username"] == user]
 
 

@@ -15,6 +15,7 @@ from tortie.datastore import DatastoreError, NotLeading
 
 SECONDS = 15  # after a last sign of who leads, others take over
 _RENEWALS = 7.5  # in that time
+_LONGEST_PAUSE = 2.0  # seconds: who gives it up is followed soon
 
 
 class Seat(Protocol):
@@ -49,7 +50,7 @@ class Leadership:
         self._seat, self._told, self._clock = seat, told, clock
         self._until = 0.0
         self._sure = seat.seconds * 2 / 3
-        self._pause = seat.seconds / _RENEWALS
+        self._pause = min(seat.seconds / _RENEWALS, _LONGEST_PAUSE)
 
     def check(self) -> None:
         """Raises NotLeading unless nobody else can lead by now."""
