@@ -1,4 +1,4 @@
-"""A list of plugins called as libcni calls them: one after another, each with what the last said."""
+"""A list of plugins called as libcni calls them: each gets what the one before it said."""
 
 import json
 import os
@@ -28,7 +28,7 @@ class Chain:
         self.results = {}
 
     def add(self, container, netns, pod="", ifname="eth0", **capabilities):
-        """ADD to all; the last result. `capabilities` are the runtime's: portMappings, bandwidth."""
+        """ADD to all; the last result. `capabilities` are what the runtime asks for."""
         result = None
         for plugin in self.plugins:
             call = ("ADD", plugin, container, netns, pod, ifname, result, capabilities)

@@ -9,7 +9,20 @@ import tarfile
 from pathlib import Path
 
 NAME = "localhost/tortie-busybox:1"
-_APPLETS = ("sh", "sleep", "ip", "nc", "wget", "httpd", "cat", "echo", "true", "kill", "date")
+_APPLETS = (
+    "sh",
+    "sleep",
+    "ip",
+    "ping",
+    "nc",
+    "wget",
+    "httpd",
+    "cat",
+    "echo",
+    "true",
+    "kill",
+    "date",
+)
 
 
 def busybox() -> str | None:

@@ -35,7 +35,7 @@ def required() -> bool:
 
 def cached() -> Path:
     """The program. Raises NoKubeApiserver where it was not built."""
-    places = [_place(version)] if (version := _go_version()) else _built_by_any()
+    places = [_place(version)] if (version := go_version()) else _built_by_any()
     for place in places:
         if place.is_file():
             return place
@@ -50,7 +50,7 @@ def built(report: Report) -> Path:
     try:
         return cached()
     except NoKubeApiserver:
-        version = _go_version()
+        version = go_version()
         if not version:
             raise
     place = _place(version)
@@ -70,7 +70,7 @@ def _advice(version: str) -> str:
     return "it is not built yet: run `make kube-apiserver`, which needs the Go module proxy once"
 
 
-def _go_version() -> str:
+def go_version() -> str:
     """Such as "go1.26.8"; empty where there is no Go that could build it."""
     found = shutil.which("go")
     if found is None:
@@ -79,10 +79,11 @@ def _go_version() -> str:
         [found, "env", "GOVERSION"], capture_output=True, text=True, timeout=60, cwd=SOURCES
     )
     version = asked.stdout.strip()
-    return version if _numbers(version) >= OLDEST_GO else ""
+    return version if numbers(version) >= OLDEST_GO else ""
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def numbers(version: str) -> tuple[int, ...]:
+    """Of a version of Go, such as (1, 26)."""
     parts = version.removeprefix("go").split(".")[:2]
     return tuple(int(part) for part in parts) if all(map(str.isdigit, parts)) else ()
 

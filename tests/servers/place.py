@@ -19,12 +19,18 @@ from servers.process import running as running  # for who starts a daemon in a p
 
 NET_D = Path("/etc/cni/net.d")
 REFERENCE_PLUGINS = Path("/usr/lib/cni")
+NETWORKS = Path("/run/netns")
+# What is mounted here is mounted nowhere else, but for network namespaces: agents have to see them.
+_ALONE = f"""
+for target in $(findmnt --noheadings --raw --output TARGET | grep -v '^{NETWORKS}'); do
+    mount --make-private "$target"
+done"""
 _BOUND = 60.0
 
 
 def lacking(*programs: str) -> str:
     """Why runtimes can't be tried here, in one line; empty where they can."""
-    wanted = (*programs, "busybox", "unshare", "nsenter")
+    wanted = (*programs, "busybox", "unshare", "nsenter", "findmnt")
     missing = [one for one in wanted if shutil.which(one) is None]
     if missing:
         return f"there is no {', '.join(missing)} here: `tools/setup.sh` installs it"
@@ -51,13 +57,13 @@ class Place:
     def __init__(self, folder: Path, netns: str, plugins: Path) -> None:
         self.folder, self.netns, self.plugins = folder, netns, plugins
         self.configurations = folder / "net.d"
-        for one in (self.configurations, folder / "shm", folder / "lib", folder / "run"):
+        for one in (self.configurations, folder / "shm", folder / "lib", folder / "run/netns"):
             one.mkdir(parents=True)
         for plugin in REFERENCE_PLUGINS.iterdir():
             (plugins / plugin.name).symlink_to(plugin)
         # It ends when its input does, which is when this process ends.
         self._holder = subprocess.Popen(
-            ["unshare", "--mount", "--propagation", "private", "sh", "-ec", self._mounts()],
+            ["unshare", "--mount", "--propagation", "unchanged", "sh", "-ec", self._mounts()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -71,7 +77,8 @@ class Place:
             self.folder / "lib": "/var/lib",
             self.folder / "run": "/run",
         }
-        lines = [f"mount --bind {shlex.quote(str(a))} {b}" for a, b in bound.items()]
+        lines = [_ALONE, f"mount --rbind {NETWORKS} {shlex.quote(str(self.folder / 'run/netns'))}"]
+        lines += [f"mount --rbind {shlex.quote(str(a))} {b}" for a, b in bound.items()]
         plugins = shlex.quote(str(self.plugins))
         lines += ["mount -t tmpfs none /opt", "mkdir -p /opt/cni/bin"]
         lines += [f"mount --bind {plugins} /opt/cni/bin", "echo ready", "exec cat"]

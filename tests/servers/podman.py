@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from servers.busybox_image import save_image
-from servers.place import Place, lacking, remove_cgroups
+from servers.place import NETWORKS, Place, lacking, remove_cgroups
+from tortie.linux.namespaces import delete_named
 
 _numbers = itertools.count()
 _BOUND = 120.0
@@ -38,6 +39,12 @@ class Podman:
         """Run `podman run WORDS` to its end."""
         return self("run", f"--cgroup-parent=/{self.group}", *words)
 
+    def networks(self) -> list[str]:
+        """The names of its containers' network namespaces."""
+        containers = self("ps", "--all", "--quiet").stdout.split()
+        said = self("inspect", "--format", "{{.NetworkSettings.SandboxKey}}", *containers).stdout
+        return [Path(line).name for line in said.split() if line.startswith(str(NETWORKS))]
+
 
 def lacking_podman() -> str:
     """Why there can be none here, in one line; empty where there can."""
@@ -55,8 +62,11 @@ def podman(folder: Path, netns: str, plugins: Path, default_network: str) -> Ite
         try:
             yield found
         finally:
+            networks = found.networks()
             found("rm", "--all", "--force", "--time", "0")
             remove_cgroups(found.group)
+            for name in networks:  # of a podman that could not end its containers
+                delete_named(name)
     finally:
         place.close()
 

@@ -1,0 +1,120 @@
+"""What the kernel and the datastore hold of containers, for tests."""
+
+import json
+import re
+
+from cni.node import until
+from tortie.api import Key, ObjectMeta, Pod, PodSpec, Profile, ProfileSpec, Rule
+from tortie.datastore import NotFound
+from tortie.ipam import IPAM
+from tortie.kubernetes import names
+from tortie.linux.links import Links
+from tortie.linux.namespaces import in_namespace
+from tortie.linux.netlink.sockets import NetlinkSocket
+from tortie.linux.routes import Routes
+from tortie.linux.rules import Rules
+
+NETWORK = "k8s-pod-network"
+
+
+def failed(done):
+    """The error that a call printed."""
+    assert done.returncode == 1, done.stdout
+    assert done.stderr == b""
+    return json.loads(done.stdout)
+
+
+def result(done):
+    """The result that a call printed."""
+    assert done.returncode == 0, done.stdout
+    return json.loads(done.stdout)
+
+
+def put_pod(node, name, annotations=None, status=None, **labels):
+    """Store a Pod of the node; annotations without their prefix."""
+    asked = {f"cni.projectcalico.org/{key}": value for key, value in (annotations or {}).items()}
+    metadata = ObjectMeta(name=name, namespace="default", labels=labels, annotations=asked)
+    return node.put(Pod(metadata=metadata, spec=PodSpec(node_name=node.name), status=status))
+
+
+def open_profile(node, name):
+    """A profile that lets everything pass."""
+    spec = ProfileSpec(ingress=(Rule(action="Allow"),), egress=(Rule(action="Allow"),))
+    return node.put(Profile(metadata=ObjectMeta(name=name), spec=spec))
+
+
+def held(node, handle):
+    """The addresses that IPAM keeps under a handle."""
+
+    async def look(store):
+        return tuple(map(str, await IPAM(store).addresses_of(handle)))
+
+    return node.store(look)
+
+
+def endpoint(node, name, namespace="default"):
+    """A stored endpoint, or None."""
+    try:
+        return node.get(Key("WorkloadEndpoint", namespace, name))
+    except NotFound:
+        return None
+
+
+def inside(netns):
+    """What a container has: (interfaces, main routes as text, sources of rules)."""
+    with in_namespace(netns), NetlinkSocket() as sock:
+        links = {link.index: link for link in Links(sock).list()}
+        routes = {
+            f"{route.destination} dev {links[route.oif].name}"
+            for family in (4, 6)
+            for route in Routes(sock).list(family, table=254)
+            if route.gateway is not None and route.oif
+        }
+        rules = {str(one.source) for one in Rules(sock).list(4) if one.source is not None}
+    return {link.name: link for link in links.values()}, routes, rules
+
+
+def addresses(netns, name="eth0"):
+    """The addresses of a container's interface, without link-local ones."""
+    with in_namespace(netns), NetlinkSocket() as sock:
+        found = [str(one.prefix) for one in Links(sock).addresses(name)]
+    return {one for one in found if not one.startswith("fe80")}
+
+
+async def _recorded(store):
+    blocks = (await store.list("IPAMBlock")).resources
+    taken = sum(one is not None for block in blocks for one in block.spec.allocations)
+    handles = [one.metadata.name for one in (await store.list("IPAMHandle")).resources]
+    endpoints = [one.metadata.name for one in (await store.list("WorkloadEndpoint")).resources]
+    pods = (await store.list("Pod")).resources
+    attached = [p.metadata.name for p in pods if p.metadata.annotations.get(names.CONTAINER_ID)]
+    return {"taken": taken, "handles": handles, "endpoints": endpoints, "attached": attached}
+
+
+def left_over(node):
+    """Everything of containers that a node has: links, routes, neighbours, rules, records."""
+    with in_namespace(node.netns), NetlinkSocket() as sock:
+        links = {link.name: link.index for link in Links(sock).list()}
+        routes = [
+            str(one)
+            for family in (4, 6)
+            for one in Routes(sock).list(family)
+            if one.oif and str(one.destination).startswith(("10.", "fd"))
+        ]
+    found = {name: value for name, value in node.store(_recorded).items() if value}
+    if ours := sorted(one for one in links if one.startswith(("cali", "bw"))):
+        found["links"] = ours
+    if routes:
+        found["routes"] = routes
+    if rules := re.findall(r"cali[0-9a-f]{11}|cali-[tf]w-\S+", node.ruleset()):
+        found["rules"] = sorted(set(rules))
+    return found
+
+
+def nothing_left(node):
+    """Wait until the node has nothing of any container."""
+    try:
+        until(lambda: not left_over(node), "the end of what containers had", bound=15.0)
+    except AssertionError:
+        assert left_over(node) == {}
+        raise
