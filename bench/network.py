@@ -1,31 +1,30 @@
 """Networking between nodes: throughput by mode, routes and peers of large clusters, a new node.
 
 Prints one JSON object a line: {"name", "value", "unit"}. Needs root. Throughput is one TCP stream
-from pod to pod in a lab, beside the same stream from node to node in the same run (the underlay);
-WireGuard's beside wireguard-go alone between two namespaces.
+from pod to pod in a lab, turn by turn with three others: from node to node (`underlay`), and from
+pod to pod and from node to node where nothing is ours (`plain_…`, see `bench._rivals`). A pod is
+one veth further away than its node, on each side: what that costs is plain pods to plain nodes, and
+what we cost is pods to plain pods. WireGuard's is beside wireguard-go alone in the same two ways.
 """
 
 import asyncio
-import json
 import os
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
-from base64 import b64decode
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from bench._rivals import plain, processes_below, recent_wireguard_go, wireguard
+from bench._streams import Way, emit, first_of_all, in_turn, tell
 from tortie.api.manifests import read_manifests
 from tortie.cli.commands.lab_up import bring_up
 from tortie.dataplane.routes import RouteDriver
 from tortie.dataplane.tunnels import VxlanDriver
-from tortie.dataplane.wireguard import process, public_key
-from tortie.dataplane.wireguard.keys import new_key
 from tortie.engine.delta import Delta, Route, RouteKind, Vtep
 from tortie.lab.cluster import Lab, take_down
 from tortie.lab.journal import Journal
@@ -35,20 +34,15 @@ from tortie.linux import namespaces
 from tortie.linux.links import Links
 from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.linux.routes import Routes
-from tortie.linux.wguapi import UserspaceWireguard
-from tortie.linux.wireguard import DeviceChange, Endpoint, PeerChange
-from tortie.net import Prefix, parse_network, parse_prefix
+from tortie.net import Prefix, parse_prefix
 
 ROUTES = 65_536
 NODES = 500
 SINGLES = 50
 ROUNDS = 5
-STREAM_SECONDS = 1.0
-PORT = 5_500
-_MODES: tuple[tuple[str, Encap, Mode], ...] = (
+_IN_CLEAR: tuple[tuple[str, Encap, Mode], ...] = (
     ("none", Encap.NONE, "CrossSubnet"),
     ("vxlan", Encap.VXLAN, "Always"),
-    ("wireguard", Encap.WIREGUARD, "CrossSubnet"),
 )
 _PODS = "".join(
     f"""---
@@ -61,27 +55,6 @@ spec:
 """
     for number in (1, 2)
 )
-# One TCP stream: the sender tells its seconds, the receiver how many bytes came in how long.
-_RECEIVE = """
-import socket, sys, time
-s = socket.create_server((sys.argv[1], int(sys.argv[2]))); print("ready", flush=True)
-c, _ = s.accept(); buffer = memoryview(bytearray(1 << 20)); total = 0; first = time.perf_counter()
-while count := c.recv_into(buffer): total += count
-print(total / (time.perf_counter() - first))
-"""
-_SEND = """
-import socket, sys, time
-c = socket.create_connection((sys.argv[1], int(sys.argv[2]))); data = bytes(1 << 20)
-end = time.perf_counter() + float(sys.argv[3])
-while time.perf_counter() < end: c.sendall(data)
-"""
-
-
-def emit(name: str, value: float, unit: str) -> None:
-    """One figure."""
-    print(
-        json.dumps({"name": f"network.{name}", "value": round(value, 4), "unit": unit}), flush=True
-    )
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -89,21 +62,6 @@ def seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
-
-
-def stream(source: str, target: str, address: str) -> float:
-    """Bytes a second of one TCP stream between two namespaces."""
-    inside = ["nsenter", f"--net={namespaces.path_of(target)}"]
-    command = [*inside, sys.executable, "-I", "-S", "-c", _RECEIVE, address, str(PORT)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as receiver:
-        assert receiver.stdout is not None
-        receiver.stdout.readline()
-        inside = ["nsenter", f"--net={namespaces.path_of(source)}"]
-        words = [address, str(PORT), str(STREAM_SECONDS)]
-        subprocess.run(
-            [*inside, sys.executable, "-I", "-S", "-c", _SEND, *words], check=True, timeout=60
-        )
-        return float(receiver.stdout.readline())
 
 
 @contextmanager
@@ -126,79 +84,59 @@ def lab_of(encap: Encap, mode: Mode) -> Iterator[tuple[Lab, Path]]:
 
 
 def throughput() -> None:
-    """Pod to pod in each mode, turn by turn with node to node."""
-    for name, encap, mode in _MODES:
-        if encap is Encap.WIREGUARD and shutil.which("wireguard-go") is None:
-            continue
-        with ExitStack() as stack:
-            lab, _ = stack.enter_context(lab_of(encap, mode))
-            pods = [lab.journal.workloads()[f"default/p{number}"] for number in (1, 2)]
+    """Pod to pod in each mode, turn by turn with what it is measured beside."""
+    for name, encap, mode in _IN_CLEAR:
+        with lab_of(encap, mode) as (lab, _), plain() as rival:
             nodes = lab.plan.nodes
             ways = {
-                "pod_to_pod": (pods[0].netns, pods[1].netns, pods[1].addresses[0]),
-                "underlay": (nodes[0].namespace, nodes[1].namespace, nodes[1].address_text),
+                "pod_to_pod": pods_of(lab),
+                "underlay": Way(nodes[0].namespace, nodes[1].namespace, nodes[1].address_text),
+                "plain_pods": rival.pods,
+                "plain_nodes": rival.nodes,
             }
-            if encap is Encap.WIREGUARD:
-                ways["wireguard_go_alone"] = stack.enter_context(wireguard_alone())
-            found: dict[str, list[float]] = {way: [] for way in ways}
-            for _ in range(ROUNDS):
-                for way, ends in ways.items():
-                    found[way].append(stream(*ends))
-        rates = {way: statistics.median(each) for way, each in found.items()}
-        for way, rate in rates.items():
-            emit(f"{name}.{way}", rate * 8 / 1e9, "Gbit/s")
-        beside = "wireguard_go_alone" if encap is Encap.WIREGUARD else "underlay"
-        emit(f"{name}.of_{beside}", rates["pod_to_pod"] / rates[beside], "times")
+            ratios = [("pod_to_pod", other) for other in ("underlay", "plain_pods")]
+            tell(name, in_turn(ways, pinned=True), *ratios, ("plain_pods", "plain_nodes"))
+    if shutil.which("wireguard-go") is not None:
+        encrypted("wireguard_2022" if is_debians() else "wireguard")
+    if (recent := recent_wireguard_go()) is not None:
+        with path_begins(recent):
+            encrypted("wireguard")
+
+
+def encrypted(name: str) -> None:
+    """Pod to pod by WireGuard, turn by turn with wireguard-go alone (what is found first)."""
+    with lab_of(Encap.WIREGUARD, "CrossSubnet") as (lab, place), wireguard() as rival:
+        ways = {
+            "pod_to_pod": pods_of(lab),
+            "wireguard_go_alone": rival.nodes,
+            "wireguard_go_alone_with_pods": rival.pods,
+        }
+        with first_of_all((*rival.pids, *processes_below(place / lab.plan.name / "nodes"))):
+            others = ("wireguard_go_alone", "wireguard_go_alone_with_pods")
+            tell(name, in_turn(ways, pinned=False), *(("pod_to_pod", one) for one in others))
+
+
+def pods_of(lab: Lab) -> Way:
+    """From the pod of the first node to that of the second."""
+    pods = [lab.journal.workloads()[f"default/p{number}"] for number in (1, 2)]
+    return Way(pods[0].netns, pods[1].netns, pods[1].addresses[0])
+
+
+def is_debians() -> bool:
+    """Whether the wireguard-go that is found first is older than offloads on TUN devices."""
+    said = subprocess.run(["wireguard-go", "--version"], capture_output=True, text=True)
+    return "0.0.2022" in said.stdout + said.stderr
 
 
 @contextmanager
-def wireguard_alone() -> Iterator[tuple[str, str, str]]:
-    """wireguard-go between two namespaces, with nothing of ours around it; where to stream.
-
-    They are on a bridge in a third, as a lab's nodes are.
-    """
-    with ExitStack() as stack:
-        place = Path(tempfile.mkdtemp(prefix="tb-"))
-        stack.callback(shutil.rmtree, place)
-        names = [f"tortie-bench-wg{number}-{os.getpid()}" for number in (1, 2)]
-        bridge = f"tortie-bench-bridge-{os.getpid()}"
-        for name in (bridge, *names):
-            namespaces.create_named(name)
-            stack.callback(namespaces.delete_named, name)
-        with namespaces.in_namespace(namespaces.path_of(bridge)), NetlinkSocket() as sock:
-            links = Links(sock)
-            links.create_bridge("br0")
-            links.set_up("br0")
-            for number, name in enumerate(names):
-                with open(namespaces.path_of(name)) as far:
-                    links.create_veth(f"port{number}", "eth0", far.fileno())
-                links.set_master(f"port{number}", "br0")
-                links.set_up(f"port{number}")
-        keys = [new_key() for _ in names]
-        for number, name in enumerate(names):
-            with namespaces.in_namespace(namespaces.path_of(name)), NetlinkSocket() as sock:
-                links = Links(sock)
-                links.add_address("eth0", parse_prefix(f"172.16.1.{number + 1}/24"))
-                links.set_up("eth0")
-                links.set_up("lo")
-                directory = place / name
-                process.start(directory, "wg0", partial(_is_there, links))
-                stack.callback(process.end, directory, "wg0")
-                other = b64decode(public_key(keys[1 - number]))
-                endpoint = Endpoint(parse_prefix(f"172.16.1.{2 - number}"), 51820)
-                allowed = frozenset({parse_network(f"10.9.0.{2 - number}/32")})
-                peer = PeerChange(other, False, endpoint, None, allowed)
-                UserspaceWireguard(process.socket_of(directory, "wg0")).write(
-                    DeviceChange(keys[number], 51820, None, [peer])
-                )
-                links.set_mtu("wg0", 1440)
-                links.add_address("wg0", parse_prefix(f"10.9.0.{number + 1}/24"))
-                links.set_up("wg0")
-        yield names[0], names[1], "10.9.0.2"
-
-
-def _is_there(links: Links) -> bool:
-    return links.find("wg0") is not None
+def path_begins(place: Path) -> Iterator[None]:
+    """Programs of this folder are found first."""
+    before = os.environ["PATH"]
+    os.environ["PATH"] = f"{place}:{before}"
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before
 
 
 def joining() -> None:
