@@ -102,6 +102,7 @@ class NetworkConfig(Struct, frozen=True, rename={"cni_version": "cniVersion"}):
     policy_setup_timeout_seconds: Annotated[float, Meta(ge=0)] = 0
     dns: Mapping[str, Any] = {}
     runtime: RuntimeConfig = field(default=RuntimeConfig(), name="runtimeConfig")
+    policy_only: bool = False  # another plugin of the chain makes interfaces
     prev_result: Mapping[str, Any] | None = field(default=None, name="prevResult")
     valid_attachments: tuple[AttachmentId, ...] | None = field(
         default=None, name="cni.dev/valid-attachments"

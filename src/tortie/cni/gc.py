@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from tortie.api import Pod, WorkloadEndpoint
 from tortie.cni.attachment import Attacher
+from tortie.cni.chained import Chained
 from tortie.cni.config import AttachmentId
 from tortie.cni.errors import INVALID_CONFIG, CniError
 from tortie.cni.request import CniRequest
@@ -13,7 +14,7 @@ from tortie.cni.workload import NETWORK_LABEL
 from tortie.kubernetes import names
 
 
-async def collect(attacher: Attacher, request: CniRequest) -> None:
+async def collect(attacher: Attacher | Chained, request: CniRequest) -> None:
     """Detach what this node has of the network and the configuration does not list as valid.
 
     Other networks' attachments are not this list's to judge. Raises CniError.

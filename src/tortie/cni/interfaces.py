@@ -59,7 +59,7 @@ def create(wire: Wire) -> None:
 
     Both ends are up afterwards. Raises CniError.
     """
-    with _netns(wire.netns) as netns, NetlinkSocket() as sock:
+    with namespace(wire.netns) as netns, NetlinkSocket() as sock:
         links = Links(sock)
         try:
             _create_pair(links, wire, netns)
@@ -76,7 +76,7 @@ def configure(
 
     `wanted` are the destinations that go through it.
     """
-    with _netns(wire.netns) as netns, in_namespace(netns), NetlinkSocket() as sock:
+    with namespace(wire.netns) as netns, in_namespace(netns), NetlinkSocket() as sock:
         try:
             _sysctls(wire, addresses)
             _address(Links(sock), wire.container, addresses)
@@ -88,7 +88,12 @@ def configure(
 
 def forget(netns: str, container: str) -> None:
     """Remove what configuring an interface left beside it: its rules. Raises CniError."""
-    with suppress(CniError), _netns(netns) as opened, in_namespace(opened), NetlinkSocket() as sock:
+    with (
+        suppress(CniError),
+        namespace(netns) as opened,
+        in_namespace(opened),
+        NetlinkSocket() as sock,
+    ):
         try:
             if link := Links(sock).find(container):
                 lead_no_more(sock, link.index)
@@ -110,7 +115,7 @@ def inspect(wire: Wire, addresses: Sequence[Prefix], wanted: Sequence[Prefix]) -
     if host is None:
         return Inspection(None, [f"the node has no interface {wire.host}"])
     found = [] if host.up else [f"{wire.host} is down"]
-    with _netns(wire.netns) as netns, in_namespace(netns), NetlinkSocket() as sock:
+    with namespace(wire.netns) as netns, in_namespace(netns), NetlinkSocket() as sock:
         link = Links(sock).find(wire.container)
         if link is None:
             return Inspection(None, [*found, f"the container has no interface {wire.container}"])
@@ -141,7 +146,8 @@ def _named(route: Prefix) -> str:
 
 
 @contextmanager
-def _netns(path: str) -> Iterator[int]:
+def namespace(path: str) -> Iterator[int]:
+    """A descriptor of a container's namespace. Raises CniError."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as problem:

@@ -7,9 +7,11 @@ import structlog
 from tortie.agent.control import Reply, Request
 from tortie.agent.waiters import NotReady
 from tortie.cni.attachment import Attacher
+from tortie.cni.chained import Chained
 from tortie.cni.errors import (
     DECODING_FAILURE,
     INTERNAL,
+    INVALID_CONFIG,
     NO_ADDRESS,
     NOT_AVAILABLE,
     TRY_AGAIN,
@@ -33,7 +35,8 @@ _log = structlog.get_logger(__name__)
 class CniServer:
     """Turns requests into attachments and answers; `missing` says what the agent waits for.
 
-    `admitted` returns once the datastore may be written to, or raises NotReady.
+    `admitted` returns once the datastore may be written to, or raises NotReady. `chained` does what
+    is asked with `policy_only`.
     """
 
     def __init__(
@@ -41,8 +44,10 @@ class CniServer:
         attacher: Attacher,
         missing: Callable[[], list[str]],
         admitted: Callable[[], Awaitable[None]] | None = None,
+        chained: Chained | None = None,
     ) -> None:
         self._attacher = attacher
+        self._chained = chained
         self._missing = missing
         self._admitted = admitted
         self._commands: dict[str, Callable[[CniRequest], Awaitable[Output]]] = {
@@ -70,14 +75,16 @@ class CniServer:
             return {"exit": 1, "output": error.output(_version(config))}
 
     async def _add(self, request: CniRequest) -> Output:
+        if request.config.policy_only:
+            return await self._policy_only().add(request)
         attached = await self._attacher.add(request)
         return render(attached, request.config.cni_version)
 
     async def _del(self, request: CniRequest) -> None:
-        await self._attacher.delete(request)
+        await self._for(request).delete(request)
 
     async def _check(self, request: CniRequest) -> None:
-        await self._attacher.check(request)
+        await self._for(request).check(request)
 
     async def _status(self, request: CniRequest) -> None:
         check_fits(request.config, self._attacher.node)
@@ -92,7 +99,15 @@ class CniServer:
             raise CniError(NOT_AVAILABLE, "the node's agent is not ready", "; ".join(missing))
 
     async def _gc(self, request: CniRequest) -> None:
-        await collect(self._attacher, request)
+        await collect(self._for(request), request)
+
+    def _for(self, request: CniRequest) -> Attacher | Chained:
+        return self._policy_only() if request.config.policy_only else self._attacher
+
+    def _policy_only(self) -> Chained:
+        if self._chained is None:
+            raise CniError(INVALID_CONFIG, "policy_only: not here")
+        return self._chained
 
 
 def _unpack(request: Request) -> tuple[dict[str, str], bytes]:

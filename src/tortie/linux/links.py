@@ -153,6 +153,11 @@ class Links:
         change = build_link_change(self.get(name).index, master=master)
         self._change(name, f"master {bridge}", change)
 
+    def rename(self, name: str, wanted: str) -> None:
+        """Call it otherwise; before Linux 6.2 only while it is down (EBUSY)."""
+        change = build_link_change(self.get(name).index, name=wanted)
+        self._change(name, f"name {wanted}", change)
+
     def _change(self, name: str, what: str, payload: bytes) -> None:
         self._sock.request(Request(RTM_SETLINK, payload, about=f"interface {name} {what}"))
 
