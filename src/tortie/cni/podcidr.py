@@ -31,7 +31,7 @@ def with_pod_cidrs(ipam: Mapping[str, Any], cidrs: Sequence[str]) -> dict[str, A
 
 def _places(ipam: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     ranges = ipam.get("ranges")
-    groups = [group for group in ranges if isinstance(group, list)] if ranges else []
+    groups = [one for one in ranges if isinstance(one, list)] if isinstance(ranges, list) else []
     return [ipam, *(one for group in groups for one in group if isinstance(one, dict))]
 
 

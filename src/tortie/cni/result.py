@@ -96,11 +96,11 @@ def announced(result: Mapping[str, Any] | None, ifname: str) -> frozenset[str]:
     interfaces, ips = found.get("interfaces"), found.get("ips")
     if not (isinstance(interfaces, list) and isinstance(ips, list)):
         return frozenset()
-    ours = {
+    ours = [
         number
         for number, one in enumerate(interfaces)
         if isinstance(one, dict) and one.get("name") == ifname and one.get("sandbox")
-    }
+    ]
     return frozenset(
         str(one.get("address"))
         for one in ips
