@@ -1,10 +1,11 @@
 """What addresses cost: prints JSON lines {"name", "value", "unit"}.
 
 Nodes that want addresses at once, on a real etcd: each with a store and an IPAM of its own, and
-no node with two requests at a time. Beside them bare transactions by as many callers. A conflict
-is a write that another node's write made void. The audit is that of `tortie ipam check` and of who
-collects leaks: 5,000 nodes with a block each, 100,000 addresses, 20,000 leaked; in a process
-of its own, with a store in memory; told is what memory the audit takes beyond that.
+no node with two requests at a time. Beside them the bound: what one allocation asks of etcd (four
+reads at once, then two writes), bare, by as many callers in one process, too; and one write alone.
+A conflict is a write that another node's write made void. The audit is that of `tortie ipam check`
+and of who collects leaks: 5,000 nodes with a block each, 100,000 addresses, 20,000 leaked; in a
+process of its own, with a store in memory; told is what memory the audit takes beyond that.
 """
 
 import asyncio
@@ -37,7 +38,7 @@ from tortie.api import (
 from tortie.datastore import AlreadyExists, Conflict
 from tortie.datastore.etcd import EtcdDatastore, requests
 from tortie.datastore.etcd.connection import Connection
-from tortie.datastore.etcd.members import TXN
+from tortie.datastore.etcd.members import RANGE, TXN
 from tortie.datastore.memory import MemoryDatastore
 from tortie.datastore.settings import EtcdSettings
 from tortie.ipam import IPAM, AssignRequest
@@ -96,7 +97,8 @@ async def contending(settings: EtcdSettings, nodes: int, number: int) -> None:
     await asyncio.gather(*map(node, range(nodes)))
     took = time.perf_counter() - start
     tell(f"ipam_etcd_allocations_{nodes}_nodes", ADDRESSES / took, "1/s")
-    tell(f"ipam_etcd_bare_transactions_{nodes}_callers", await bare(settings, nodes), "1/s")
+    tell(f"ipam_etcd_bare_allocations_{nodes}_callers", await bare(settings, nodes, asked), "1/s")
+    tell(f"ipam_etcd_bare_transactions_{nodes}_callers", await bare(settings, nodes, put), "1/s")
     tell(f"ipam_etcd_p50_{nodes}_nodes", statistics.median(times) * 1e3, "ms")
     tell(f"ipam_etcd_p99_{nodes}_nodes", statistics.quantiles(times, n=100)[98] * 1e3, "ms")
     per = Counted.conflicts / ADDRESSES
@@ -105,16 +107,32 @@ async def contending(settings: EtcdSettings, nodes: int, number: int) -> None:
         await store.close()
 
 
-async def bare(settings: EtcdSettings, callers: int) -> float:
-    """Transactions a second, each of one put of a block's size."""
+async def put(connection: Connection, path: bytes, value: bytes) -> None:
+    """One write."""
+    await connection.member.call(TXN)(requests.create(path + b"/put", value), timeout=10)
+
+
+async def asked(connection: Connection, path: bytes, value: bytes) -> None:
+    """What an allocation asks: pools, configuration, reservations, lock; handle; block."""
+    reads = (connection.member.call(RANGE)(requests.read(path), timeout=10) for _ in range(4))
+    await asyncio.gather(*reads)
+    await connection.member.call(TXN)(requests.create(path + b"/handle", value[:200]), timeout=10)
+    await connection.member.call(TXN)(requests.replace(path + b"/block", 0, value), timeout=10)
+
+
+async def bare(
+    settings: EtcdSettings,
+    callers: int,
+    work: Callable[[Connection, bytes, bytes], Awaitable[None]],
+) -> float:
+    """How often a second `work` is done, with a value of a block's size."""
     connections = [Connection(settings) for _ in range(callers)]
     left = iter(range(ADDRESSES))
     value = b"x" * 1000
 
     async def caller(connection: Connection) -> None:
         for number in left:
-            request = requests.create(b"/bare/%d/%d" % (callers, number), value)
-            await connection.member.call(TXN)(request, timeout=10)
+            await work(connection, b"/bare/%d/%d" % (callers, number), value)
 
     start = time.perf_counter()
     await asyncio.gather(*map(caller, connections))
