@@ -23,6 +23,7 @@ TORTIE = Group(
         "verify": Command("verify", "check assertions of who reaches whom"),
         "validate": Command("validate", "check files without touching any datastore"),
         "status": Command("status", "how the whole cluster is, and what is wrong"),
+        "cluster": Command("cluster", "pack the cluster's state for who has to look into it"),
         "explain": Command("explain", "say what a kind or a field is"),
         "crds": Command("crds", "print CustomResourceDefinitions for Kubernetes"),
         "datastore": Command("datastore", "move the cluster to another datastore"),
