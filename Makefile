@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 # The daemons need the tools in sbin wherever they are started from.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: soak bench-dataplane demo test test-vm test-processors vm-if-possible lint unit kube-apiserver manifests bench test-vm-network bench-network bench-engine bench-ipam fuzz pin clean help
+.PHONY: soak bench-dataplane demo test test-vm test-processors vm-if-possible lint unit kube-apiserver manifests requirements bench test-vm-network bench-network bench-engine bench-ipam fuzz pin clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -64,6 +64,10 @@ kube-apiserver: $(READY)
 
 manifests: $(READY)
 	@$(BIN)/python tools/manifests.py
+
+## docs/requirements.md, of the checks of `tortie node check`.
+requirements: $(READY)
+	@$(BIN)/python tools/requirements.py
 
 ## What policy costs: edits, packets, an agent at rest, each beside its rival and its bound.
 bench-dataplane: $(READY)

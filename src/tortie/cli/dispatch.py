@@ -88,7 +88,7 @@ class _Help(argparse.HelpFormatter):
     """Fills paragraphs to the terminal's width; what is set in, such as examples, stays."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=_columns() - 2)  # else shutil is loaded for every command
+        super().__init__(prog, width=columns() - 2)  # else shutil is loaded for every command
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         from textwrap import fill
@@ -100,7 +100,7 @@ class _Help(argparse.HelpFormatter):
         )
 
 
-def _columns() -> int:
+def columns() -> int:
     """The width of the terminal."""
     try:
         return int(os.environ["COLUMNS"])

@@ -1,0 +1,244 @@
+"""Check whether this machine has what a node needs: every row of docs/requirements.md.
+
+tortie node check
+tortie node check --for hosts --dataplane iptables -o json
+tortie node check --encap ipip,bgp --peer 10.0.0.2 --key-file key
+tortie node check --listen --key-file key
+
+Each thing is tried, in a network namespace that ends with the check: nothing is left behind.
+Without root it says what it could not try. Without --encap, by the datastore's pools. Status 0: all
+is well; 1: something that these modes need is missing; 3: there are only warnings.
+"""
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tortie.cli import configuration
+from tortie.cli.errors import UserError
+from tortie.cli.terminal import paint, warn
+
+if TYPE_CHECKING:
+    from tortie.requirements.cluster.facts import Cluster
+    from tortie.requirements.cluster.reading import Right
+    from tortie.requirements.machine import Machine
+    from tortie.requirements.modes import Modes
+    from tortie.requirements.peer.answers import PeerReport
+
+_WIDEST = 120
+_KEY = "TORTIE_CHECK_KEY"
+_BEFORE = 5  # columns before the verdict
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """For which modes, with which peer."""
+    parser.add_argument(
+        "--for", dest="purpose", choices=("kubernetes", "openstack", "hosts"), default="kubernetes"
+    )
+    parser.add_argument("--dataplane", choices=("nftables", "iptables", "bpf"), default="nftables")
+    parser.add_argument(
+        "--encap", metavar="WAY,...", help="none, ipip, vxlan, wireguard, bgp, flannel"
+    )
+    parser.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    parser.add_argument("--all", action="store_true", help="show rows that are not needed, too")
+    parser.add_argument(
+        "--fix", action="store_true", help="write NetworkManager's configuration where it lacks"
+    )
+    parser.add_argument(
+        "--root", metavar="DIR", default="/", help="where the machine's files are (default: /)"
+    )
+    _peer_arguments(parser.add_argument_group("between nodes"))
+    configuration.add_options(parser)
+
+
+def _peer_arguments(group: argparse._ActionsContainer) -> None:
+    group.add_argument("--peer", metavar="HOST", help="test what passes to and from this node")
+    group.add_argument(
+        "--listen", action="store_true", help="answer the tests of another node, and check nothing"
+    )
+    group.add_argument("--port", type=int, default=5483, help="of the listener (default: 5483)")
+    group.add_argument("--bind", metavar="ADDRESS", default="0.0.0.0", help="where it listens")
+    group.add_argument(
+        "--seconds", type=int, default=600, help="how long it listens (default: 600)"
+    )
+    group.add_argument(
+        "--key-file", metavar="FILE", help=f"the key that both sides share (else ${_KEY})"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check, or listen."""
+    if options.listen:
+        return _listen(options)
+    from tortie.requirements.machine import Machine
+    from tortie.requirements.report import data, lines
+    from tortie.requirements.running import check_machine, trials_of
+    from tortie.requirements.sandbox import Trial
+
+    root = Path(options.root)
+    if not root.is_dir():
+        raise UserError(f"--root {root}: there is no such folder")
+    cluster = _ask(options)
+    modes = _completed(_wanted(options), cluster, options)
+    trial = Trial(trials_of(modes))  # it goes on beside the peer's tests
+    peer = _peer(options)
+    if options.fix:
+        _fix(Machine(modes, root))
+    report = check_machine(modes, root, cluster, peer, trial)
+    if options.output == "json":
+        print(json.dumps(data(report, modes), indent=2))
+    else:
+        for line in lines(report, modes, _width(), options.all):
+            print(_painted(line))
+    return report.status
+
+
+def _wanted(options: argparse.Namespace) -> "Modes":
+    from tortie.requirements.modes import Dataplane, Encap, Modes, Purpose, parse_encaps
+
+    try:
+        given = parse_encaps(options.encap) if options.encap else None
+    except ValueError as error:
+        raise UserError(f"--encap: {error}") from None
+    return Modes(
+        Purpose(options.purpose),
+        Dataplane(options.dataplane),
+        given or frozenset({Encap.VXLAN}),
+        assumed=given is None,
+    )
+
+
+def _ask(options: argparse.Namespace) -> "Cluster | None":
+    """What the cluster says; None where there is none to be asked."""
+    from tortie.datastore.settings import (
+        CRD_V1,
+        DatastoreSettings,
+        KubernetesSettings,
+        MemorySettings,
+    )
+
+    settings: DatastoreSettings = configuration.chosen_datastore(options).settings
+    kube: KubernetesSettings | None = None
+    if isinstance(settings, KubernetesSettings):
+        kube = settings
+    elif os.environ.get("KUBECONFIG") and options.purpose == "kubernetes":
+        kube = KubernetesSettings(kubeconfig=os.environ["KUBECONFIG"])
+    path = getattr(settings, "path", "")
+    if path and not os.path.exists(path):  # looking makes none
+        settings = MemorySettings()
+    if kube is None and isinstance(settings, MemorySettings):
+        return None
+    import asyncio
+
+    from tortie.requirements.cluster.asking import ask_cluster
+
+    group = getattr(settings, "api_group", CRD_V1).partition("/")[0]
+    return asyncio.run(ask_cluster(settings, kube, _rights(group) if kube is settings else []))
+
+
+def _rights(group: str) -> "list[Right]":
+    """What a node's account has to be allowed to do, one by one."""
+    from tortie.install.rights import NODE
+    from tortie.install.rights.roles import rule_in
+    from tortie.requirements.cluster.reading import Right
+
+    rules = [found for rule in NODE.rules if (found := rule_in(rule, group))]
+    return [
+        Right(verb, api_group, resource, name)
+        for rule in rules
+        for api_group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+        for name in rule.get("resourceNames", [""])
+    ]
+
+
+def _completed(modes: "Modes", cluster: "Cluster | None", options: argparse.Namespace) -> "Modes":
+    """With what the datastore and the machine say."""
+    from tortie.requirements.modes import encaps_of_pools
+
+    if cluster is not None and modes.assumed:
+        pools = [(pool.ipip, pool.vxlan) for pool in cluster.pools]
+        if found := encaps_of_pools(pools, cluster.wireguard):
+            modes = modes._replace(encaps=found, assumed=False)
+    kind = type(configuration.chosen_datastore(options).settings).__name__
+    proxy = cluster.kubernetes.proxy.mode if cluster and cluster.kubernetes else ""
+    has_device = Path(options.root, "sys/class/net/kube-ipvs0").exists()
+    return modes._replace(
+        datastore=kind.removesuffix("Settings").lower(), ipvs=proxy == "ipvs" or has_device
+    )
+
+
+def _peer(options: argparse.Namespace) -> "PeerReport | None":
+    if not options.peer:
+        return None
+    from tortie.requirements.peer.asking import ask_peer
+
+    return ask_peer(options.peer, options.port, _key(options))
+
+
+def _key(options: argparse.Namespace) -> bytes:
+    """The key that both sides share. Raises UserError."""
+    from tortie.requirements.peer.sealing import read_key
+
+    text = Path(options.key_file).read_text() if options.key_file else os.environ.get(_KEY, "")
+    if not text.strip():
+        raise UserError(
+            f"give the key that the listener shows: --key-file FILE, or ${_KEY} (not on the command"
+            " line, where every user of this machine sees it)"
+        )
+    try:
+        return read_key(text)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def _listen(options: argparse.Namespace) -> int:
+    from tortie.requirements.peer.listening import Listener
+    from tortie.requirements.peer.sealing import new_key, read_key
+
+    given = options.key_file or os.environ.get(_KEY)
+    shown = "" if given else new_key()
+    key = read_key(shown) if shown else _key(options)
+    try:
+        listener = Listener(options.bind, options.port, key)
+    except OSError as error:
+        raise UserError(
+            f"can't listen at {options.bind}, TCP {options.port}: {error.strerror}"
+        ) from None
+    print(f"listening at {options.bind}, TCP {listener.port}, for {options.seconds} s", flush=True)
+    if shown:
+        print(f"on the other node: {_KEY}={shown} tortie node check --peer HOST", flush=True)
+    try:
+        listener.serve(options.seconds, lambda line: print(line, flush=True))
+    finally:
+        listener.close()
+    return 0
+
+
+def _fix(machine: "Machine") -> None:
+    from tortie.requirements.fixing import fix_networkmanager
+
+    path = fix_networkmanager(machine)
+    if path is not None:
+        warn(f"wrote {path}; `systemctl reload NetworkManager` reads it")
+
+
+def _width() -> int:
+    from tortie.cli.dispatch import columns
+
+    return min(columns(), _WIDEST)
+
+
+def _painted(line: str) -> str:
+    """A verdict in its colour, where it is one that begins a row."""
+    from tortie.requirements.report import STYLES
+
+    head, rest = line[:_BEFORE], line[_BEFORE:]
+    word = rest.split(" ", 1)[0]
+    for verdict, style in STYLES.items():
+        if word == verdict.value and head.strip():
+            return f"{head}{paint(word, style)}{rest[len(word) :]}"
+    return line

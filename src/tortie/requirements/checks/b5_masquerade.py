@@ -1,0 +1,53 @@
+"""B5: kube-proxy must keep clients' addresses."""
+
+import re
+
+from tortie.requirements.machine import Machine
+from tortie.requirements.model import Check, Finding, missing, ok
+from tortie.requirements.modes import Purpose
+
+# What --masquerade-all makes of each service: the mark for masquerading, whoever asks. Without it
+# these rules say of which clients ("! -s 10.244.0.0/16").
+_RULE = re.compile(
+    r'^-A KUBE-(?:SVC-\S+|SERVICES) (?!.*! -).*(?:cluster IP"|KUBE-CLUSTER-IP dst,dst).*'
+    r" -j KUBE-MARK-MASQ$",
+    re.MULTILINE,
+)
+
+
+def judge(machine: Machine) -> Finding:
+    """By its configuration, and by the rules that it wrote on this node."""
+    kube = machine.cluster.kubernetes if machine.cluster else None
+    if kube is not None and kube.proxy.masquerade_all:
+        return _refused(f"kube-proxy has masqueradeAll ({kube.proxy.found})")
+    rules = "".join(machine.output([f"iptables-{kind}-save"]) for kind in ("legacy", "nft"))
+    if masquerades_all(rules):
+        return _refused("kube-proxy's rules on this node masquerade every client of a service")
+    if kube is not None and kube.proxy.found:
+        return ok(f"it keeps clients' addresses ({kube.proxy.found})")
+    return ok("no rule of kube-proxy here masquerades all")
+
+
+def masquerades_all(rules: str) -> bool:
+    """Whether iptables' nat table, as `iptables-save` prints it, is of --masquerade-all."""
+    return bool(_RULE.search(rules))
+
+
+def _refused(found: str) -> Finding:
+    return missing(
+        f"{found}: policy would see the node as every client",
+        "remove --masquerade-all (masqueradeAll in the ConfigMap kube-proxy) and restart"
+        " kube-proxy",
+    )
+
+
+CHECK = Check(
+    "B5",
+    "--masquerade-all",
+    "--for kubernetes",
+    "kube-proxy with it gives every packet to a service the node's address, so that no policy can"
+    " tell clients apart. Looked at: its ConfigMap, the arguments of its DaemonSet, and the rules"
+    " that it wrote on this node.",
+    judge,
+    applies=lambda modes: modes.purpose is Purpose.KUBERNETES,
+)
