@@ -10,7 +10,7 @@ from contextlib import aclosing, suppress
 
 from msgspec.structs import replace
 
-from manifests import flows_addresses
+from manifests import flows_addresses, flows_leading
 from tortie.api import KINDS, GlobalNetworkSet, IPPool, IPPoolSpec, Key, NetworkSetSpec, ObjectMeta
 from tortie.api.crds import CUSTOM_KINDS
 from tortie.cni.records import Records
@@ -85,15 +85,15 @@ async def controllers(admin: Datastore, store: Datastore, done: Done) -> None:
     about = {"namespace": "shop", "pod": "gone", "node": NODE}
     request = AssignRequest(node=NODE, handle="net.gone", count4=6, attributes=about)
     await IPAM(admin).auto_assign(request)
-    with suppress(NotFound):
-        await store.get(Key("KubeControllersConfiguration", "", "default"))
     collector = Collector(store, grace=0)
     for _ in range(4):
         await collector.collect()
     assert len((await admin.list("IPAMBlock")).resources) == 1
     assert not (await admin.list("IPAMHandle")).resources
     await flows_addresses.addresses(admin, store)
-    await _while(_watch(store, flows_addresses.KINDS), done)
+    await flows_leading.leading(admin, store)
+    kinds = {*flows_addresses.KINDS, *flows_leading.KINDS}
+    await _while(_watch(store, kinds), done)
 
 
 async def fanout(admin: Datastore, store: Datastore, done: Done) -> None:
