@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 # The daemons need the tools in sbin wherever they are started from.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: soak bench-dataplane demo test test-vm test-processors vm-if-possible lint unit kube-apiserver manifests requirements bench test-vm-network bench-network bench-engine bench-ipam fuzz pin clean help
+.PHONY: image test-image soak bench-dataplane demo test test-vm test-processors vm-if-possible lint unit kube-apiserver manifests requirements bench test-vm-network bench-network bench-engine bench-ipam fuzz pin clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -68,6 +68,15 @@ manifests: $(READY)
 ## docs/requirements.md, of the checks of `tortie node check`.
 requirements: $(READY)
 	@$(BIN)/python tools/requirements.py
+
+## One image with all that a node needs, from Debian's packages: build/tortie-image-*.tar (docs/image.md).
+ARCHITECTURE ?= $(shell dpkg --print-architecture)
+image: $(READY)
+	@$(BIN)/python -m tools.image --architecture $(ARCHITECTURE)
+
+## Built twice and compared, then run by a real containerd, agent and all.
+test-image: $(READY)
+	@TORTIE_IMAGE_TESTS=1 $(BIN)/pytest tests/install/test_image.py $(PYTEST_ARGS)
 
 ## What policy costs: edits, packets, an agent at rest, each beside its rival and its bound.
 bench-dataplane: $(READY)
