@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 
 from cni.chain import Chain
 from cni.node import RealNode, until
@@ -153,30 +152,9 @@ class Node(RealNode):
         ]
         return chain
 
-    def captured(self, interface, expression, work):
-        """The lines that tcpdump prints of packets while `work()` runs."""
-        log = self.folder / f"capture-{next(_numbers)}.txt"
-        command = ["nsenter", f"--net={self.netns}", "tcpdump", "-lnni", interface, expression]
-        with log.open("wb") as out:
-            process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
-        try:
-            until(lambda: "listening on" in log.read_text(), "tcpdump")
-            work()
-            until(lambda: len(log.read_text().splitlines()) > 2, f"packets of {expression}")
-        finally:
-            process.terminate()
-            process.wait()
-        return log.read_text().splitlines()
 
-
-def container(node, name):
-    """A namespace for a container; its path."""
-    return node.namespace(name)
-
-
-def plugin_folder(node: Node) -> Path:
-    """Where flannel's plugin is to be found by the node's chains."""
+def with_flannels_plugin(node: Node) -> None:
+    """Have the node's chains find flannel's own plugin."""
     target = node.plugin.parent / "flannel"
     if not target.exists():
         target.symlink_to(cached().plugin)
-    return target
