@@ -11,9 +11,28 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from servers.process import free_port, start, stop
+from tortie.api import ObjectMeta
+from tortie.api.calico.kube_controllers import (
+    AutoHostEndpoints,
+    Controllers,
+    KubeControllersConfiguration,
+    KubeControllersConfigurationSpec,
+    NodeController,
+)
+from tortie.datastore import Datastore
 
 PATIENCE = 90.0  # seconds, on a machine with much else to do
-_LEADING = re.compile(r"^tortie_controllers_leading 1\.0$", re.MULTILINE)
+
+
+async def configured(store: Datastore) -> None:
+    """Host endpoints by themselves, and no port of metrics that two processes would want."""
+    made = AutoHostEndpoints(auto_create="Enabled")
+    spec = KubeControllersConfigurationSpec(
+        controllers=Controllers(node=NodeController(host_endpoint=made)),
+        prometheus_metrics_port=0,
+    )
+    meta = ObjectMeta(name="default")
+    await store.create(KubeControllersConfiguration(metadata=meta, spec=spec))
 
 
 def page(port: int, path: str) -> str:
@@ -36,9 +55,7 @@ def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE)
 
 
 class Daemon:
-    """One process. Its metrics are where the configuration says: all have one, so it is asked by
-    health alone, and by its log.
-    """
+    """One process. Both have one configuration, and so one port of metrics: its log is asked."""
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path, port: int) -> None:
         self.process, self.log, self.port = process, log, port

@@ -8,16 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from controllers.daemons import Daemon, daemons, until
+from controllers.daemons import Daemon, configured, daemons, until
 from strategies.controllers import drop, eventually, node, put
-from tortie.api import Key, ObjectMeta
-from tortie.api.calico.kube_controllers import (
-    AutoHostEndpoints,
-    Controllers,
-    KubeControllersConfiguration,
-    KubeControllersConfigurationSpec,
-    NodeController,
-)
+from tortie.api import Key
 from tortie.datastore import Datastore, open_datastore
 from tortie.datastore.settings import DatastoreSettings, SqliteSettings
 
@@ -39,16 +32,6 @@ def on(settings: DatastoreSettings, work: Callable[[Datastore], Awaitable[None]]
             await work(store)
 
     asyncio.run(body())
-
-
-async def configured(store: Datastore) -> None:
-    """Host endpoints by themselves, and no port that two processes would want."""
-    made = AutoHostEndpoints(auto_create="Enabled")
-    spec = KubeControllersConfigurationSpec(
-        controllers=Controllers(node=NodeController(host_endpoint=made)),
-        prometheus_metrics_port=0,
-    )
-    await put(store, KubeControllersConfiguration(metadata=ObjectMeta(name="default"), spec=spec))
 
 
 @pytest.fixture(params=["file", "etcd"])
