@@ -74,6 +74,6 @@ async def _watch(installer: "Installer") -> int:
     from tortie.daemon.log import configure_logs
     from tortie.daemon.running import run_until, stopped_by_signal
 
-    configure_logs("info")
+    configure_logs("INFO")
     await run_until(stopped_by_signal(), [installer.watch])
     return 0

@@ -68,8 +68,9 @@ def loader(data: bytes) -> str:
 
 
 def relocated(data: bytes, loader: str, libraries: str) -> bytes:
-    """The program, started by the loader at that path, its libraries looked for in that folder
-    ("$ORIGIN" in it is the program's own). Raises InstallError.
+    """The program, started by the loader at that path, its libraries looked for in that folder.
+
+    Raises InstallError.
     """
     program = _read(data)
     strings = program.strings + b"\0"

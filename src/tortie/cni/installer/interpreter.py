@@ -10,7 +10,8 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,6 +46,7 @@ class Part(NamedTuple):
     mode: int = 0o644
 
 
+@cache
 def hosts_own() -> Path:
     """The interpreter of this host: Debian's and others' own first, else the one that runs this.
 
@@ -78,15 +80,12 @@ def bring_along(record: Record, folder: Path, called: Path) -> Path:
 
     Returns the interpreter's path on the host. Raises InstallError, OSError.
     """
-    parts = _parts()
+    python, *others = parts = _parts()
     name = PREFIX + _digest(parts, called)
-    loader = f"{called}/{name}/lib/loader"
-    python = next(part for part in parts if part.name == "bin/python3")
-    parts.remove(python)
-    parts.append(python._replace(data=elf.relocated(python.data, loader, "$ORIGIN/../lib")))
     if not (folder / name).is_dir():
         record.note_folder(name)
-        _write(folder / name, parts)
+        own = python._replace(data=_at(python.data, called / name))
+        _write(folder / name, [own, *others])
     return called / name / "bin/python3"
 
 
@@ -99,8 +98,12 @@ def beside(program: bytes, python: Path) -> bytes:
         elf.loader(program)
     except InstallError:
         return program
-    folder = python.parents[1]
-    return elf.relocated(program, f"{folder}/lib/loader", f"$ORIGIN/{folder.name}/lib")
+    return _at(program, python.parents[1])
+
+
+def _at(program: bytes, folder: Path) -> bytes:
+    """By whole paths: to find its own place, a loader needs /proc."""
+    return elf.relocated(program, f"{folder}/lib/loader", f"{folder}/lib")
 
 
 def _write(folder: Path, parts: list[Part]) -> None:
@@ -144,7 +147,9 @@ def remove(folder: Path) -> None:
 
 def _try(folder: Path) -> None:
     """Start it from where it is now, by its own loader. Raises InstallError."""
-    command = [str(folder / "lib/loader"), str(folder / "bin/python3"), OPTIONS, "-c", _VERSION]
+    library, python = str(folder / "lib"), str(folder / "bin/python3")
+    loaded = [str(folder / "lib/loader"), "--library-path", library, python]
+    command = [*loaded, OPTIONS, "-c", _VERSION]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=_SECONDS, check=False, env={}
     )
@@ -152,14 +157,16 @@ def _try(folder: Path) -> None:
         raise InstallError(f"the interpreter that was made does not run: {done.stderr.strip()}")
 
 
-def _parts() -> list[Part]:
+@cache
+def _parts() -> tuple[Part, ...]:
+    """All of it, the interpreter first and as it is here."""
     program = Path(sys.executable).resolve()
     modules = _modules(program)
     extensions = [data for name, data in modules if name.startswith(_DYNAMIC)]
     data = program.read_bytes()
     parts = [Part("bin/python3", data, 0o755), Part("lib/loader", _loader(data), 0o755)]
     parts += [Part(f"lib/{name}", found) for name, found in _libraries([data, *extensions])]
-    return parts + [Part(name, found) for name, found in modules]
+    return (*parts, *(Part(name, found) for name, found in modules))
 
 
 def _loader(program: bytes) -> bytes:
@@ -222,7 +229,7 @@ def _mapped() -> dict[str, Path]:
     return found
 
 
-def _digest(parts: list[Part], called: Path) -> str:
+def _digest(parts: Iterable[Part], called: Path) -> str:
     found = hashlib.sha256(os.fsencode(called))
     for part in parts:
         found.update(f"\0{part.name}\0{part.mode}\0{len(part.data)}\0".encode() + part.data)
