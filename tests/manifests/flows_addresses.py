@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+from strategies.ipam import pool
 from strategies.services import lb_pool, service
 from tortie.api import GlobalNetworkPolicy, GlobalNetworkPolicySpec, Key, ObjectMeta
 from tortie.api.calico.tier import Tier, TierSpec
@@ -10,6 +11,9 @@ from tortie.controllers.pools import Pools
 from tortie.controllers.tiers import StillUsed, Tiers
 from tortie.datastore import Datastore
 from tortie.datastore.finalizers import delete_or_mark
+from tortie.ipam import IPAM, AssignRequest
+from tortie.ipam.machines import Machine, handle_of
+from tortie.ipam.records import read_records
 
 KINDS = ("ClusterInformation", "IPPool", "Service", "Tier")  # that they follow
 _SERVICE, _POOL, _TIER = (
@@ -34,6 +38,15 @@ async def addresses(admin: Datastore, store: Datastore) -> None:
     await delete_or_mark(admin, _POOL)
     await Pools(store, 0).reconcile(_POOL)
     await _tier(admin, store)
+    await _machine(admin, store)
+
+
+async def _machine(admin: Datastore, store: Datastore) -> None:
+    """An address is kept for a virtual machine: is there one of that name?"""
+    handle = handle_of("net", Machine("shop", "db"))
+    await admin.create(pool("vm", "10.9.0.0/24"))
+    await IPAM(admin).auto_assign(AssignRequest(node="node-1", handle=handle, pools4=("vm",)))
+    assert (await read_records(store)).machines == frozenset()
 
 
 async def _tier(admin: Datastore, store: Datastore) -> None:

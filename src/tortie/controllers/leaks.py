@@ -16,10 +16,12 @@ from typing import NamedTuple
 
 from tortie.api import IPAMHandle
 from tortie.ipam.audit import Allocation, Audit
+from tortie.ipam.machines import is_machines
 from tortie.ipam.records import Records
 from tortie.ipam.types import ReleaseRequest
 
 _LOOKS = 2
+_FLOOR = 300.0  # seconds, for a virtual machine: one that is made anew has its address back
 _VIRTUAL = ""  # the node of who is none, as the addresses of load balancers
 
 _Identity = tuple[tuple[str, int | None], ...]  # address and sequence number of each
@@ -56,10 +58,15 @@ class Leaks:
                 known = Candidate(now, 0, identity)
             candidate = known._replace(looks=known.looks + 1)
             self._candidates[handle] = candidate
-            grace = self.grace if held[0].attributes.get("node") in nodes else 0
+            grace = self._grace(held[0], nodes)
             if candidate.looks >= _LOOKS and now - candidate.since >= grace:
                 released += map(_request, held)
         return released
+
+    def _grace(self, one: Allocation, nodes: frozenset[str]) -> float:
+        if is_machines(one.handle):
+            return max(self.grace, _FLOOR)
+        return self.grace if one.attributes.get("node") in nodes else 0
 
 
 def _leaked(
@@ -76,6 +83,8 @@ def _leaked(
 
 
 def _is_known(one: Allocation, nodes: frozenset[str]) -> bool:
+    if is_machines(one.handle):
+        return True  # it was asked for, and is gone
     node = one.attributes.get("node", _VIRTUAL)
     return node != _VIRTUAL and (node not in nodes or bool(one.attributes.get("pod")))
 

@@ -5,7 +5,7 @@ held it, since when, and why it counts as a leak; what to do is said of every fi
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Literal
 
@@ -14,6 +14,7 @@ from msgspec import Struct
 from tortie.api import AllocationAttribute, IPAMBlock
 from tortie.ipam.affinities import claimant
 from tortie.ipam.block import EDGES_HANDLE, cooling, is_sound
+from tortie.ipam.machines import is_machines, is_there
 from tortie.ipam.names import node_of
 from tortie.ipam.pools import range_of
 from tortie.ipam.records import Records, User
@@ -41,6 +42,8 @@ class Allocation(Struct, frozen=True, kw_only=True):
     attributes: dict[str, str]
     borrowed: bool
     users: tuple[User, ...]
+    moving: bool = False
+    """Whether a virtual machine moves just now from one pod to another, with this address."""
     leak: str = ""
 
 
@@ -107,6 +110,7 @@ def _allocations(block: IPAMBlock, records: Records) -> Iterator[Allocation]:
             sequence=spec.sequence_number_for_allocation.get(str(ordinal)),
             attributes=dict(holder.secondary),
             borrowed=bool(node) and node != owner,
+            moving=bool(holder.alternate_owner_attrs),
             users=users,
             leak="" if users else _leak(holder, records),
         )
@@ -114,22 +118,36 @@ def _allocations(block: IPAMBlock, records: Records) -> Iterator[Allocation]:
 
 def _leak(holder: AllocationAttribute, records: Records) -> str:
     """Who held it, since when, and why nobody uses it any more."""
-    about = holder.secondary
-    node, pod = about.get("node", ""), about.get("pod", "")
-    service = about.get("service", "")
-    if service and not records.services:
+    about, handle = holder.secondary, holder.handle_id or ""
+    if is_machines(handle):
+        return _leak_of_machine(handle, about, records)
+    if about.get("service") and not records.services:
         return ""  # Services are elsewhere: nobody can know
-    since = f" since {about['timestamp']}" if about.get("timestamp") else ""
-    held = f"held by {whose(about) or 'somebody'}{since}"
-    if node and node not in records.nodes:
-        return f"{held}; the node is gone"
-    if pod:
-        return f"{held}; no such pod has this address"
-    if service:
-        return f"{held}; no such Service has this address"
+    held = f"held by {whose(about) or 'somebody'}{_since(about)}"
+    return f"{held}; {_reason(about, records)}"
+
+
+def _reason(about: Mapping[str, str], records: Records) -> str:
+    if (node := about.get("node", "")) and node not in records.nodes:
+        return "the node is gone"
+    if about.get("pod"):
+        return "no such pod has this address"
+    if about.get("service"):
+        return "no such Service has this address"
     if about.get("type"):
-        return f"{held}; the node does not have this tunnel address"
-    return f"{held}; no workload and no node has this address"
+        return "the node does not have this tunnel address"
+    return "no workload and no node has this address"
+
+
+def _since(about: Mapping[str, str]) -> str:
+    return f" since {about['timestamp']}" if about.get("timestamp") else ""
+
+
+def _leak_of_machine(handle: str, about: Mapping[str, str], records: Records) -> str:
+    """A machine that is stopped has no pod, and keeps its address."""
+    if records.machines is None or is_there(handle, records.machines):
+        return ""
+    return f"held for a virtual machine by {handle}{_since(about)}; there is no such machine"
 
 
 def _leaks(found: list[Allocation]) -> Iterator[Finding]:
@@ -142,9 +160,10 @@ def _leaks(found: list[Allocation]) -> Iterator[Finding]:
 def _users(found: list[Allocation], records: Records, nets: Sequence[Prefix]) -> Iterator[Finding]:
     """Addresses in use that nobody has noted, or that two use. Those of no pool are not ours."""
     held = {one.address for one in found}
+    moving = {one.address for one in found if one.moving}
     for address, users in sorted(records.users.items()):
         names = " and ".join(sorted({user.name for user in users}))
-        if len({user.name for user in users}) > 1:
+        if len({user.name for user in users}) > 1 and address not in moving:
             cure = "delete and make anew all of them but one"
             yield Finding("doubled", _text(address), f"used by {names}", cure)
         if address not in held and any(net.contains(address) for net in nets):

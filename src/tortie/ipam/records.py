@@ -15,7 +15,8 @@ from tortie.api import (
     WorkloadEndpoint,
 )
 from tortie.api.kube.service import Service
-from tortie.datastore import Datastore
+from tortie.datastore import Datastore, Forbidden
+from tortie.ipam.machines import GROUP, Machine, is_machines
 from tortie.kubernetes import convert
 from tortie.net import Prefix, parse_address
 
@@ -41,6 +42,8 @@ class Records(NamedTuple):
     users: dict[Prefix, list[User]]
     services: bool = True
     """Whether Services are in this datastore at all: else nothing is known of their addresses."""
+    machines: frozenset[Machine] | None = None
+    """The virtual machines that there are; None: nobody can know."""
 
 
 async def read_records(store: Datastore) -> Records:
@@ -56,6 +59,7 @@ async def read_records(store: Datastore) -> Records:
     nodes: set[str] = set()
     users: dict[Prefix, list[User]] = {}
     services = False
+    machines = await _machines(store, handles)
     for kind in USING_KINDS:
         async for page in store.pages(kind):  # pods are many and large: none of them is kept
             nodes.update(one.metadata.name for one in page.resources if isinstance(one, Node))
@@ -70,7 +74,25 @@ async def read_records(store: Datastore) -> Records:
         frozenset(nodes),
         users,
         services,
+        machines,
     )
+
+
+async def _machines(store: Datastore, handles: Iterable[Resource]) -> frozenset[Machine] | None:
+    """Asked for only where a handle is a machine's, before who uses addresses, which can be pods
+    of a machine that is made meanwhile.
+    """
+    names = (one.spec.handle_id for one in handles if isinstance(one, IPAMHandle))
+    list_names = getattr(getattr(store, "inner", store), "names", None)
+    if list_names is None or not any(map(is_machines, names)):
+        return None
+    found: set[Machine] = set()
+    for plural in ("virtualmachines", "virtualmachineinstances"):
+        try:
+            found.update(Machine(*one) for one in await list_names(f"{GROUP}/v1", plural))
+        except Forbidden:
+            return None
+    return frozenset(found)
 
 
 def note_users(resources: Iterable[Resource], users: dict[Prefix, list[User]]) -> None:

@@ -25,6 +25,7 @@ from tortie.datastore.kubernetes.derived import DERIVED
 from tortie.datastore.kubernetes.errors import is_unknown_resource
 from tortie.datastore.kubernetes.lists import NotInstalled, pages
 from tortie.datastore.kubernetes.merge import Known, Merge
+from tortie.datastore.kubernetes.names import names
 from tortie.datastore.kubernetes.objects import Objects, uid_of
 from tortie.datastore.kubernetes.places import Place, Places
 from tortie.datastore.kubernetes.secrets import read_secret
@@ -107,6 +108,13 @@ class KubernetesDatastore:
         Needs the right to get that one Secret. Raises DatastoreError without anything of it.
         """
         return await read_secret(self._client, namespace, name)
+
+    async def names(self, group_version: str, plural: str) -> frozenset[tuple[str, str]]:
+        """Namespace and name of all objects of somebody else's kind, of which we know no more.
+
+        None at all where the server has no such kind. Raises DatastoreError.
+        """
+        return await names(self._client, group_version, plural)
 
     async def list(self, kind: str, namespace: str | None = None) -> Listing:
         """See `Datastore.list`. A kind that may be missing on a server then has no objects."""

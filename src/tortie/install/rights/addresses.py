@@ -1,6 +1,6 @@
 """What the controllers of pools, tiers and load balancers' addresses may do."""
 
-from tortie.install.rights.roles import FOLLOW, READ, calico, core, stored
+from tortie.install.rights.roles import FOLLOW, READ, calico, core, of_group, stored
 
 ADDRESSES = (
     calico("What is followed begins with the datastore's revision.", FOLLOW, "ClusterInformation"),
@@ -20,6 +20,12 @@ ADDRESSES = (
     calico("", ("update",), "IPPool/status", "Tier/status"),
     stored("The last finalizer goes with the object, of which this group knows nothing.", "IPPool"),
     stored("", "Tier"),
+    of_group(
+        "Whether the virtual machine is gone that an address is kept for.",
+        ("list",),
+        "kubevirt.io",
+        *("virtualmachineinstances", "virtualmachines"),
+    ),
     calico(
         "Which policies a tier waits for.",
         ("list",),
