@@ -7,12 +7,16 @@ from cni.node import until
 from tortie.api import Key, ObjectMeta, Pod, PodSpec, Profile, ProfileSpec, Rule
 from tortie.datastore import NotFound
 from tortie.ipam import IPAM
+from tortie.ipam.audit import audit
+from tortie.ipam.records import read_records
 from tortie.kubernetes import names
+from tortie.linux.flows import Flows
 from tortie.linux.links import Links
 from tortie.linux.namespaces import in_namespace
 from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.linux.routes import Routes
 from tortie.linux.rules import Rules
+from tortie.net import Prefix, parse_network
 
 NETWORK = "k8s-pod-network"
 
@@ -81,6 +85,33 @@ def addresses(netns, name="eth0"):
     return {one for one in found if not one.startswith("fe80")}
 
 
+async def _findings(store):
+    return [str(one) for one in audit(await read_records(store)).findings]
+
+
+def findings(node):
+    """What `tortie ipam check` finds wrong."""
+    return node.store(_findings)
+
+
+def flows(node):
+    """The connections of workloads' addresses that a node's kernel tracks."""
+    nets = tuple(parse_network(text) for text in ("10.0.0.0/8", "fd00::/8"))
+    with in_namespace(node.netns):
+        tracked = Flows()
+        try:
+            found = list(tracked.all())
+        finally:
+            tracked.close()
+    ends = ((flow, side) for flow in found for side in (flow.original, flow.reply))
+    return {str(side) for flow, side in ends if _concerns(flow.version, side, nets)}
+
+
+def _concerns(version, side, nets):
+    addresses = [Prefix.single(version, one) for one in (side.source, side.destination)]
+    return any(net.contains(one) for net in nets for one in addresses)
+
+
 async def _recorded(store):
     blocks = (await store.list("IPAMBlock")).resources
     taken = sum(one is not None for block in blocks for one in block.spec.allocations)
@@ -94,12 +125,12 @@ async def _recorded(store):
 def left_over(node):
     """Everything of containers that a node has: links, routes, neighbours, rules, records."""
     with in_namespace(node.netns), NetlinkSocket() as sock:
-        links = {link.name: link.index for link in Links(sock).list()}
+        links = {link.name: link.index for link in Links(sock).list() if link.name != "lo"}
         routes = [
             str(one)
             for family in (4, 6)
             for one in Routes(sock).list(family)
-            if one.oif and str(one.destination).startswith(("10.", "fd"))
+            if one.oif in links.values() and str(one.destination).startswith(("10.", "fd"))
         ]
     found = {name: value for name, value in node.store(_recorded).items() if value}
     if ours := sorted(one for one in links if one.startswith(("cali", "bw"))):
@@ -116,5 +147,4 @@ def nothing_left(node):
     try:
         until(lambda: not left_over(node), "the end of what containers had", bound=15.0)
     except AssertionError:
-        assert left_over(node) == {}
-        raise
+        raise AssertionError(f"this is left of containers: {left_over(node)}") from None

@@ -47,7 +47,7 @@ from tortie.dataplane.drift import Drift
 from tortie.dataplane.policy.node import is_excluded
 from tortie.datastore import Datastore, DatastoreError, open_datastore
 from tortie.datastore.initialize import initialize_in_time
-from tortie.datastore.settings import DatastoreSettings
+from tortie.datastore.settings import DatastoreSettings, name_of
 from tortie.engine.configuration import unused
 from tortie.fanout.client import FanoutFollower
 from tortie.fanout.discovery import find_servers
@@ -260,7 +260,9 @@ class _Node:
         self._control = ControlServer(os.path.join(given.run_dir, "agent.sock"))
         admitted = partial(allegiance.wait, _PATIENCE)
         chained = Chained(self._name, self._agent, Records(store), self._workload_prefixes[0])
-        plugin = CniServer(attacher, self._agent.health.not_ready, admitted, chained)
+        plugin = CniServer(
+            attacher, self._agent.health.not_ready, admitted, chained, name_of(datastore)
+        )
         self._control.register("cni", plugin.handle)
         self._control.register("rotate-wireguard-keys", self._rotate)
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -17,8 +17,10 @@ from tortie.cni.errors import (
     TRY_AGAIN,
     CniError,
 )
-from tortie.cni.fitting import check_fits
+from tortie.cni.fitting import check_fits, remarks
 from tortie.cni.gc import collect
+from tortie.cni.locks import NamedLocks
+from tortie.cni.previous import after, check_previous
 from tortie.cni.request import LATEST, SUPPORTED_VERSIONS, CniRequest, parse_request
 from tortie.cni.result import render
 from tortie.cni.shim import text_of
@@ -36,7 +38,7 @@ class CniServer:
     """Turns requests into attachments and answers; `missing` says what the agent waits for.
 
     `admitted` returns once the datastore may be written to, or raises NotReady. `chained` does what
-    is asked with `policy_only`.
+    is asked with `policy_only`; `datastore` is the agent's, as its settings name it.
     """
 
     def __init__(
@@ -45,11 +47,17 @@ class CniServer:
         missing: Callable[[], list[str]],
         admitted: Callable[[], Awaitable[None]] | None = None,
         chained: Chained | None = None,
+        datastore: str = "",
     ) -> None:
         self._attacher = attacher
         self._chained = chained
         self._missing = missing
         self._admitted = admitted
+        self._datastore = datastore
+        # In the order in which they came, from their first step on: a runtime killed during
+        # an ADD asks for DEL, and must not be overtaken by what it does not know of.
+        self._turns = NamedLocks()
+        self._remarked: set[str] = set()
         self._commands: dict[str, Callable[[CniRequest], Awaitable[Output]]] = {
             "ADD": self._add,
             "DEL": self._del,
@@ -64,21 +72,34 @@ class CniServer:
         try:
             environ, config = _unpack(request)
             call = parse_request(environ, config)
-            if self._admitted is not None and call.command != "STATUS":
-                await self._admitted()
-            if call.command in _WRITING:
-                await check_unlocked(self._attacher.records.store)
-            return {"exit": 0, "output": await self._commands[call.command](call)}
+            async with self._turns.hold(f"{call.container_id}/{call.ifname}"):
+                return {"exit": 0, "output": await self._carry_out(call)}
         except Exception as problem:  # the runtime gets an answer to everything
             error = _as_cni_error(problem)
             _log.warning("a CNI request failed", code=error.code, reason=error.message)
             return {"exit": 1, "output": error.output(_version(config))}
 
+    async def _carry_out(self, call: CniRequest) -> Output:
+        if self._admitted is not None and call.command != "STATUS":
+            await self._admitted()
+        if call.command in _WRITING:
+            await check_unlocked(self._attacher.records.store)
+        return await self._commands[call.command](call)
+
     async def _add(self, request: CniRequest) -> Output:
+        self._remark(request)
         if request.config.policy_only:
             return await self._policy_only().add(request)
+        previous = check_previous(request)
         attached = await self._attacher.add(request)
-        return render(attached, request.config.cni_version)
+        return after(previous, render(attached, request.config.cni_version))
+
+    def _remark(self, request: CniRequest) -> None:
+        """Say once what of the configuration is not so."""
+        for one in remarks(request.config, self._datastore):
+            if one not in self._remarked:
+                self._remarked.add(one)
+                _log.warning("a network's configuration", network=request.config.name, remark=one)
 
     async def _del(self, request: CniRequest) -> None:
         await self._for(request).delete(request)

@@ -1,0 +1,184 @@
+"""Containers that come and go at random while agent and plugin are killed: nothing leaks.
+
+TORTIE_CNI_CYCLES is how many containers come and go, TORTIE_SEED where chance begins.
+"""
+
+import os
+import random
+import time
+
+import pytest
+
+from cni.chain import reference_plugins_lacking
+from cni.look import findings, flows, inside, nothing_left, put_pod
+from cni.node import until
+from cni.traffic import udp_socket
+from servers.place import REFERENCE_PLUGINS
+from tortie.api import IPPool, IPPoolSpec, ObjectMeta
+from tortie.linux.links import Links
+from tortie.linux.namespaces import in_namespace
+from tortie.linux.netlink.sockets import NetlinkSocket
+
+pytestmark = pytest.mark.root
+
+CYCLES = int(os.environ.get("TORTIE_CNI_CYCLES", "60"))
+SEED = int(os.environ.get("TORTIE_SEED", "7"))
+BOTH = {"type": "calico-ipam", "assign_ipv4": True, "assign_ipv6": True}
+
+
+class Slot:
+    """A place where one container after another is: a pod, or a container of its own.
+
+    `calls` are the interfaces that each gets: (name, configuration).
+    """
+
+    def __init__(self, node, name, *calls, pod=""):
+        self.node, self.name, self.pod, self.calls = node, name, pod, calls
+        self.netns = node.namespace(name)
+        self.container = ""
+
+    def start(self, command, number, chance):
+        """Start its next calls; the processes."""
+        if command == "ADD":
+            self.container = f"{self.name}-{number}"
+        netns = self.netns if command == "ADD" else chance.choice([self.netns, ""])
+        return [
+            self.node.cni_start(command, self.container, netns, self.pod, ifname, **config)
+            for ifname, config in self.calls
+        ]
+
+
+def slots(node, local):
+    """Pods, pods of both families, containers with two interfaces, and pods of host-local."""
+    node.put(
+        IPPool(
+            metadata=ObjectMeta(name="six"), spec=IPPoolSpec(cidr="fd00:77::/112", block_size=122)
+        )
+    )
+    for number in range(10):
+        put_pod(node, f"p{number}", app=f"a{number % 3}")
+    pods = [Slot(node, f"p{number}", ("eth0", {}), pod=f"p{number}") for number in range(4)]
+    dual = [
+        Slot(node, f"p{number}", ("eth0", {"ipam": BOTH}), pod=f"p{number}") for number in (4, 5, 6)
+    ]
+    twins = [
+        Slot(node, f"c{number}", ("eth0", {"name": "blue"}), ("eth1", {"name": "green"}))
+        for number in range(3)
+    ]
+    others = [
+        Slot(node, f"p{number}", ("eth0", {"ipam": local}), pod=f"p{number}")
+        for number in (7, 8, 9)
+        if local
+    ]
+    return [*pods, *dual, *twins, *others]
+
+
+class Churn:
+    """What a runtime does, and what befalls it: each ADD gets its DEL, whatever became of it."""
+
+    def __init__(self, node, places, chance):
+        self.node, self.places, self.chance = node, places, chance
+        self.cycles = self.agents_killed = self.plugins_killed = self.started = 0
+
+    def round(self):
+        """Several containers at once, perhaps with something killed in the middle."""
+        some = self.chance.sample(self.places, self.chance.randrange(1, len(self.places)))
+        calls = [(one, *self._start(one)) for one in some]
+        blow = self.chance.choice(["", "", "", "agent", "plugin", "both"])
+        self._strike(blow, [process for _, _, processes in calls for process in processes])
+        for slot, command, processes in calls:
+            outputs = [process.communicate(timeout=90)[0] for process in processes]
+            done = all(process.returncode == 0 for process in processes)
+            assert done or blow, outputs
+            if done and command == "DEL":
+                slot.container = ""
+                self.cycles += 1
+        if self.node.agent is None:
+            self.node.start_ready()
+        self._send()
+
+    def _start(self, slot):
+        """ADD where nothing is; DEL of what is there, or may be."""
+        command = "DEL" if slot.container else "ADD"
+        self.started += 1
+        return command, slot.start(command, self.started, self.chance)
+
+    def _strike(self, blow, processes):
+        if not blow:
+            return
+        time.sleep(self.chance.random() * 0.08)  # another moment of their work each time
+        if blow in ("plugin", "both"):
+            for process in self.chance.sample(processes, (len(processes) + 1) // 2):
+                process.kill()
+                self.plugins_killed += 1
+        if blow in ("agent", "both"):
+            self.node.kill()
+            self.agents_killed += 1
+
+    def _send(self):
+        """A packet from somewhere to anywhere: connections are there to be forgotten."""
+        slot = self.chance.choice(self.places)
+        if "eth0" in inside(slot.netns)[0]:
+            with udp_socket(slot.netns) as sock:
+                try:
+                    sock.sendto(b"x", (f"10.77.0.{self.chance.randrange(256)}", 9))
+                except OSError:  # it has no address yet, or no more
+                    return
+
+    def finish(self):
+        """A runtime deletes all that it ever began."""
+        for slot in self.places:
+            if slot.container:
+                for process in slot.start("DEL", 0, self.chance):
+                    output = process.communicate(timeout=90)[0]
+                    assert process.returncode == 0, output
+
+
+def test_nothing_leaks_through_kills_at_random_points(ready_node, tmp_path):
+    node, local = ready_node, None
+    if not reference_plugins_lacking():
+        (node.plugin.parent / "host-local").symlink_to(REFERENCE_PLUGINS / "host-local")
+        local = {"type": "host-local", "subnet": "10.88.0.0/24", "dataDir": str(tmp_path / "kept")}
+    churn = Churn(node, slots(node, local), random.Random(SEED))
+    while churn.cycles < CYCLES:
+        churn.round()
+    churn.finish()
+    print(f"{churn.cycles} cycles, {churn.agents_killed} agents and {churn.plugins_killed} killed")
+    assert churn.agents_killed > 0
+    assert churn.plugins_killed > 0
+    nothing_left(node)
+    assert findings(node) == []
+    until(lambda: not flows(node), "the end of connections")
+    for slot in churn.places:
+        links, routes, rules = inside(slot.netns)
+        assert (set(links), routes, rules) == ({"lo"}, set(), set()), slot.name
+    kept = [one.name for one in tmp_path.glob("kept/*/10.*")]
+    assert kept == []
+    assert node.ask("status")["failures"] == []
+
+
+def test_110_workloads_and_a_burst_of_thirty(ready_node):
+    node = ready_node
+    names = [f"w{number}" for number in range(110)]
+    for name in names:
+        put_pod(node, name)
+    spaces = {name: node.namespace(name) for name in names}
+
+    def at_once(command, some):
+        running = [node.cni_start(command, f"id-{one}", spaces[one], one) for one in some]
+        outputs = [process.communicate(timeout=120)[0] for process in running]
+        assert [process.returncode for process in running] == [0] * len(some), outputs
+        return outputs
+
+    for begin in range(0, 110, 30):
+        at_once("ADD", names[begin : begin + 30])
+    with in_namespace(node.netns), NetlinkSocket() as sock:
+        assert sum(link.name.startswith("cali") for link in Links(sock).list()) == 110
+    assert findings(node) == []
+    assert all(
+        node.cni("CHECK", f"id-{one}", spaces[one], one).returncode == 0 for one in names[:5]
+    )
+    for begin in range(0, 110, 30):
+        at_once("DEL", names[begin : begin + 30])
+    nothing_left(node)
+    assert findings(node) == []
