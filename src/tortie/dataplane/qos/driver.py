@@ -5,15 +5,15 @@ others do between two looks can't lead astray.
 """
 
 import errno
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from tortie.dataplane.contract import Applied, Failure
+from tortie.dataplane.follower import Follower, OpenSocket
 from tortie.dataplane.qos import plan
 from tortie.dataplane.qos.desired import IFB_PREFIX, DesiredShapes, Shape, ifb_name
 from tortie.dataplane.qos.plan import HANDLE, PRIORITY, Seen, Step
 from tortie.engine.delta import Delta
-from tortie.linux.links import Links
 from tortie.linux.netlink.rtnetlink import Link, NewLink
 from tortie.linux.netlink.rttc import ROOT, Filter, Qdisc
 from tortie.linux.netlink.sockets import NetlinkError, NetlinkLost, NetlinkSocket
@@ -30,45 +30,26 @@ class Everything(NamedTuple):
     queues: Mapping[int, tuple[Qdisc, ...]]
 
 
-class QosDriver:
-    """The bandwidth of one node, in the network namespace of the thread that first uses it.
+class QosDriver(Follower[str]):
+    """The bandwidth of one node. What the kernel refuses is a Failure of the endpoint.
 
-    Raises NetlinkError or TimeoutError when the kernel can't be asked; what it refuses is a
-    Failure of the endpoint.
+    `written` counts steps.
     """
 
     name = "qos"
 
-    def __init__(self, open_socket: Callable[[], NetlinkSocket] = NetlinkSocket) -> None:
-        self._open_socket = open_socket
-        self._socket: NetlinkSocket | None = None
+    def __init__(self, open_socket: OpenSocket = NetlinkSocket) -> None:
+        super().__init__(open_socket)
         self._desired = DesiredShapes()
         self._touched: set[str] = set()
-        self._failures: dict[str, Failure] = {}
-        self.ports: frozenset[int] = frozenset()  # from which it writes now
-        self.written = 0  # steps
-
-    def close(self) -> None:
-        """Close the socket. The limits stay in force."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-            self.ports = frozenset()
 
     def fold(self, delta: Delta) -> None:
         """Take the delta into the desired state; touch nothing."""
         self._touched |= self._desired.fold(delta)
 
-    def apply(self, delta: Delta) -> Applied:
-        """Take the delta in and write what follows from it."""
-        self.fold(delta)
-        if not self._touched:
-            return self._applied()
-        return self._guarded(self._settle_touched)
-
-    def resync(self) -> Applied:
-        """Look at every interface: adopt, repair, and remove what no endpoint asks for."""
-        return self._guarded(self._settle_everything)
+    @property
+    def _is_idle(self) -> bool:
+        return not self._touched
 
     def link_changed(self, name: str, event: str) -> Applied:
         """An interface is now "up", "down" or "gone"."""
@@ -76,47 +57,26 @@ class QosDriver:
         if not interface or event == "address":
             return self._applied()
         self._touched.add(interface)
-        return self._guarded(self._settle_touched)
-
-    def _guarded(self, work: Callable[[], None]) -> Applied:
-        try:
-            work()
-        except (OSError, ValueError):
-            self.close()  # half-read answers go with it
-            raise
-        return self._applied()
-
-    def _applied(self) -> Applied:
-        return Applied(tuple(self._failures.values()))
-
-    def _opened(self) -> NetlinkSocket:
-        if self._socket is None:
-            self._socket = self._open_socket()
-            self.ports = frozenset((self._socket.port,))
-        return self._socket
-
-    @property
-    def _links(self) -> Links:
-        return Links(self._opened())
+        return self._guarded(self._write_pending)
 
     @property
     def _shaping(self) -> Shaping:
         return Shaping(self._opened())
 
-    def _settle_touched(self) -> None:
+    def _write_pending(self) -> None:
         for interface in sorted(self._touched | self._failures.keys()):
-            self._settle(interface)
+            self._shape(interface)
         self._touched.clear()
 
-    def _settle_everything(self) -> None:
+    def _settle(self) -> None:
         whole = self._everything()
         wanted = self._desired.interfaces
         for interface in sorted(wanted | _with_ours(whole) | self._failures.keys()):
-            self._settle(interface, whole)
+            self._shape(interface, whole)
         needed = {ifb_name(interface) for interface in wanted}
         for link in whole.links.values():
             if link.kind == "ifb" and link.name.startswith(IFB_PREFIX) and link.name not in needed:
-                self.written += self._links.delete(link.name)
+                self._wrote(self._links.delete(link.name))
         self._touched.clear()
 
     def _everything(self) -> Everything:
@@ -125,7 +85,7 @@ class QosDriver:
             queues[one.link] = (*queues.get(one.link, ()), one)
         return Everything({link.name: link for link in self._links.list()}, queues)
 
-    def _settle(self, interface: str, whole: Everything | None = None) -> None:
+    def _shape(self, interface: str, whole: Everything | None = None) -> None:
         """Look and make steps until there are none; one interface's trouble stays its own."""
         shape, trouble = self._desired.shape(interface), "it does not stay as it is made"
         for _ in range(_ROUNDS):
@@ -190,7 +150,7 @@ class QosDriver:
             except NetlinkError as error:
                 if error.errno not in _NOT_THERE or not _removes(step):
                     raise
-            self.written += 1
+            self._wrote(1)
 
     def _do(self, step: Step, interface: str) -> None:
         shaping, links = self._shaping, self._links

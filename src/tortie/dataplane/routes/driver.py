@@ -4,9 +4,10 @@ The kernel drops routes by itself when an interface goes down, often without a w
 is known of an interface's routes ends with each of its events and is looked up anew.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from tortie.dataplane.contract import Applied, Failure
+from tortie.dataplane.follower import Follower, OpenSocket
 from tortie.dataplane.routes.desired import DesiredRoutes
 from tortie.dataplane.routes.holders import Holder, Holders, Partings
 from tortie.dataplane.routes.settings import RouteSettings
@@ -23,54 +24,40 @@ from tortie.policy.program import Endpoint, EndpointId
 _FEW = 64  # up to here, asking for interfaces one by one is cheaper than listing them
 
 
-class RouteDriver:
-    """Routes of one node, in the network namespace of the thread that first uses it.
-
-    Raises NetlinkError or TimeoutError when the kernel can't be asked; what it refuses is a
-    Failure. After an exception the next call reads everything back.
-    """
+class RouteDriver(Follower[Prefix]):
+    """Routes of one node, in the network namespace of the thread that first uses it."""
 
     name = "routes"
 
     def __init__(
-        self,
-        settings: RouteSettings | None = None,
-        open_socket: Callable[[], NetlinkSocket] = NetlinkSocket,
+        self, settings: RouteSettings | None = None, open_socket: OpenSocket = NetlinkSocket
     ) -> None:
+        super().__init__(open_socket)
         self._settings = settings or RouteSettings()
-        self._open_socket = open_socket
-        self._socket: NetlinkSocket | None = None
-        self._flows: Flows  # with the socket
+        self._flows: Flows | None = None  # with the socket
         self._table: RouteTable  # from the first opening of the socket on
         self._desired = DesiredRoutes(self._settings)
         self.sysctls = Sysctls()  # beside it in the agent, a driver of its own
-        self._links: dict[str, Link] = {}  # those that are up, of the names that matter
+        self._up: dict[str, Link] = {}  # interfaces that are up, of the names that matter
         self._down: set[str] = set()  # watched interfaces that are there and set down
         self._holders = Holders()
         self._pending: set[Prefix] = set()
         self._unseen: set[str] = set()  # interfaces to look at
-        self._failures: dict[Prefix, Failure] = {}
         # What followed from the desired state when a destination was written last; of all that are
         # not pending. None: of none.
         self._followed: dict[Prefix, KernelRoute] | None = None
-        self._synced = False
-        self.ports: frozenset[int] = frozenset()  # from which it writes now
-        self._written = 0  # by tables of sockets that are closed now
 
     def close(self) -> None:
-        """Close the socket. Routes stay in the kernel."""
-        if self._socket is not None:
-            self._written = self.written
-            self._socket.close()
+        """Close the sockets. Routes stay in the kernel."""
+        if self._flows is not None:
             self._flows.close()
-            self._socket = None
-            self.ports = frozenset()
-        self._synced, self._followed = False, None
+            self._flows = None
+        super().close()
+        self._followed = None
 
-    @property
-    def written(self) -> int:
-        """How many routes it wrote or removed so far."""
-        return self._written + (0 if self._socket is None else self._table.written)
+    def _begin(self, sock: NetlinkSocket) -> None:
+        self._flows = Flows()
+        self._table = RouteTable(self._settings, sock, self._wrote)
 
     def fold(self, delta: Delta) -> None:
         """Take the delta into the desired state; touch nothing."""
@@ -80,22 +67,11 @@ class RouteDriver:
         if _moves_tunnels(delta):  # a device may be another one now
             self._unseen |= self._settings.tunnels
         elif delta.routes:
-            self._unseen |= self._settings.tunnels - self._links.keys()
-
-    def apply(self, delta: Delta) -> Applied:
-        """Take the delta in, write what follows from it, and try again what failed."""
-        self.fold(delta)
-        if not self._synced:
-            return self.resync()
-        return self._guarded(self._settle)
-
-    def resync(self) -> Applied:
-        """Read back interfaces and routes; adopt, repair, remove what is ours and not desired."""
-        return self._guarded(self._read_and_settle)
+            self._unseen |= self._settings.tunnels - self._up.keys()
 
     def link_changed(self, name: str, event: str) -> Applied:
         """An interface is now "up", "down" or "gone": routes that depend on it are written anew."""
-        if not self._synced:
+        if not self._is_synced:
             return self.resync()
         depending = self._desired.through(name)
         if depending or name in self._desired.interfaces or name in self._settings.tunnels:
@@ -105,7 +81,7 @@ class RouteDriver:
         if event == "gone":
             self.sysctls.gone(name)  # its settings went with it, and its index may come again
         self._pending |= depending
-        return self._guarded(lambda table, links: self._look_and_settle(depending, table, links))
+        return self._guarded(lambda: self._look_and_write(depending))
 
     def ready(self, endpoint_id: EndpointId) -> bool:
         """Whether all routes of an endpoint are in the kernel and its interface carries packets.
@@ -113,9 +89,9 @@ class RouteDriver:
         Until the interface runs, an "up" event of it is to be waited for.
         """
         endpoint = self._desired.endpoints.get(endpoint_id)
-        if endpoint is None or not self._synced or endpoint.interface in self._unseen:
+        if endpoint is None or not self._is_synced or endpoint.interface in self._unseen:
             return False
-        link = self._links.get(endpoint.interface)
+        link = self._up.get(endpoint.interface)
         return (
             link is not None
             and link.running
@@ -127,16 +103,11 @@ class RouteDriver:
         return all(self._holds(one.network, endpoint.id) for one in endpoint.addresses)
 
     def _holds(self, destination: Prefix, endpoint_id: EndpointId) -> bool:
-        wanted = self._desired.route(destination, self._links)
+        wanted = self._desired.route(destination, self._up)
         is_owner = self._desired.owner(destination) == endpoint_id
         return is_owner and wanted is not None and self._table.known.get(destination) == wanted
 
-    def _guarded(self, work: Callable[[RouteTable, Links], None]) -> Applied:
-        try:
-            work(*self._opened())
-        except (OSError, ValueError):
-            self.close()  # half-read answers and half-known state go with it
-            raise
+    def _applied(self) -> Applied:
         return Applied((*self.sysctls.failures, *self._failures.values(), *self._shut_down()))
 
     def _shut_down(self) -> Iterator[Failure]:
@@ -146,43 +117,30 @@ class RouteDriver:
                 reason = f"interface {name} is down: ip link set {name} up"
                 yield Failure(self.name, str(owner), reason)
 
-    def _opened(self) -> tuple[RouteTable, Links]:
-        if self._socket is None:
-            self._flows = Flows()
-            try:
-                self._socket = self._open_socket()
-            except OSError:
-                self._flows.close()
-                raise
-            self._table = RouteTable(self._settings, self._socket)
-            self.ports = frozenset((self._socket.port,))
-        return self._table, Links(self._socket)
-
-    def _read_and_settle(self, table: RouteTable, links: Links) -> None:
-        found = links.list()
+    def _settle(self) -> None:
+        found = self._links.list()
         watched = self._desired.interfaces.keys() | self._settings.tunnels
-        before = self._links
-        self._links = {link.name: link for link in found if link.up and link.name in watched}
+        before = self._up
+        self._up = {link.name: link for link in found if link.up and link.name in watched}
         self._down = {link.name for link in found if not link.up and link.name in watched}
-        for name in before.keys() | self._links.keys():
-            if before.get(name) != self._links.get(name):
+        for name in before.keys() | self._up.keys():
+            if before.get(name) != self._up.get(name):
                 self._pending |= self._desired.through(name)
         strays: list[KernelRoute] = []
         if not self._settings.disabled:
-            strays = table.read(self._wanted, {link.index: link.name for link in found})
+            strays = self._table.read(self._wanted, {link.index: link.name for link in found})
         self._unseen.clear()
         self.sysctls.forget()
         self._configure(self._desired.interfaces)
-        self._pending |= self._suspects(table) | self._failures.keys() | self._desired.contested
+        self._pending |= self._suspects() | self._failures.keys() | self._desired.contested
         self._failures.clear()
-        self._synced = True
-        self._write_pending(table)
-        for destination, reason in table.delete(strays).items():
+        self._write_routes()
+        for destination, reason in self._table.delete(strays).items():
             self._fail(destination, reason)
 
-    def _suspects(self, table: RouteTable) -> set[Prefix]:
+    def _suspects(self) -> set[Prefix]:
         """The destinations of which the kernel may not hold what follows from the desired state."""
-        followed, known = self._followed, table.known
+        followed, known = self._followed, self._table.known
         if followed is None:
             self._followed = {}
             return set(self._desired.destinations()) | known.keys()
@@ -192,12 +150,12 @@ class RouteDriver:
             one for one in followed.keys() | known.keys() if followed.get(one) != known.get(one)
         }
 
-    def _settle(self, table: RouteTable, links: Links) -> None:
-        self._refresh_links(links)
-        self._write_pending(table)
+    def _write_pending(self) -> None:
+        self._refresh_links()
+        self._write_routes()
 
     def _wanted(self, destination: Prefix) -> KernelRoute | None:
-        found = self._desired.route(destination, self._links)
+        found = self._desired.route(destination, self._up)
         if self._followed is not None:
             if found is None:
                 self._followed.pop(destination, None)
@@ -205,19 +163,19 @@ class RouteDriver:
                 self._followed[destination] = found
         return found
 
-    def _look_and_settle(self, destinations: set[Prefix], table: RouteTable, links: Links) -> None:
-        self._refresh_links(links)
+    def _look_and_write(self, destinations: set[Prefix]) -> None:
+        self._refresh_links()
         if self._settings.disabled:
             return
-        table.look_again(destinations, self._wanted, self._names())
-        self._write_pending(table)
+        self._table.look_again(destinations, self._wanted, self._names())
+        self._write_routes()
 
     def _names(self) -> dict[int, str]:
-        return {link.index: link.name for link in self._links.values()}
+        return {link.index: link.name for link in self._up.values()}
 
-    def _refresh_links(self, links: Links) -> None:
+    def _refresh_links(self) -> None:
         """Look at interfaces that may have changed, and set them up before routes lead there."""
-        unseen = self._unseen
+        unseen, links = self._unseen, self._links
         if len(unseen) > _FEW:
             found = {link.name: link for link in links.list()}
         else:
@@ -228,25 +186,26 @@ class RouteDriver:
         self._unseen = set()
 
     def _learn_link(self, name: str, link: Link | None) -> None:
-        before = self._links.pop(name, None)
+        before = self._up.pop(name, None)
         self._down.discard(name)
         if link is not None and link.up:
-            self._links[name] = link
+            self._up[name] = link
         elif link is not None:
             self._down.add(name)
-        if before != self._links.get(name):
+        if before != self._up.get(name):
             self._pending |= self._desired.through(name)
 
     def _configure(self, interfaces: Iterable[str]) -> None:
         for name in interfaces:
-            link = self._links.get(name)
+            link = self._up.get(name)
             owners = self._desired.interfaces.get(name)
             if link is None or not owners:
                 self.sysctls.gone(name)
             else:
                 self.sysctls.configure(self._desired.endpoints[min(owners)], link.index)
 
-    def _write_pending(self, table: RouteTable) -> None:
+    def _write_routes(self) -> None:
+        table = self._table
         pending, self._pending = self._pending, set()
         if self._settings.disabled:
             pending = set()
@@ -254,11 +213,11 @@ class RouteDriver:
             self.sysctls.forward({4} | {destination.version for destination in pending})
         for destination in self._failures.keys() & pending:
             del self._failures[destination]
-        partings = self._partings(pending, table)
+        partings = self._partings(pending)
         strangers = partings.before & table.known.keys()
-        self._flows.forget(partings.before)
+        self._forget(partings.before)
         refusals = table.write(pending, self._wanted)
-        self._flows.forget(partings.after | strangers)
+        self._forget(partings.after | strangers)
         failed = refusals.failed
         if refusals.taken:  # a route is there that we did not know of: perhaps our own
             table.look_again(refusals.taken, self._wanted, self._names())
@@ -271,25 +230,29 @@ class RouteDriver:
         self._pending |= failed.keys()
         self._name_rivals(pending & self._desired.contested)
 
-    def _partings(self, pending: set[Prefix], table: RouteTable) -> Partings:
+    def _forget(self, addresses: Collection[Prefix]) -> None:
+        assert self._flows is not None, "it is there while the socket is"
+        self._flows.forget(addresses)
+
+    def _partings(self, pending: set[Prefix]) -> Partings:
         asked = self._desired.claimed(pending) | self._holders.held(pending)
         known = {one for one in asked if self._is_known(one)}
         return self._holders.settle(
             {one: self._holder(one) for one in known},
-            {one for one in known if table.known.get(one) == self._wanted(one)},
+            {one for one in known if self._table.known.get(one) == self._wanted(one)},
             self._desired.sealed(known),
         )
 
     def _is_known(self, destination: Prefix) -> bool:
         """Who has an address; not while its interface is down: who had it may still have it."""
         owner = self._desired.owner(destination)
-        return owner is None or self._desired.endpoints[owner].interface in self._links
+        return owner is None or self._desired.endpoints[owner].interface in self._up
 
     def _holder(self, destination: Prefix) -> Holder | None:
         owner = self._desired.owner(destination)
         if owner is None:
             return None
-        return Holder(owner, self._links[self._desired.endpoints[owner].interface].index)
+        return Holder(owner, self._up[self._desired.endpoints[owner].interface].index)
 
     def _fail(self, destination: Prefix, reason: str) -> None:
         owner = self._desired.owner(destination)

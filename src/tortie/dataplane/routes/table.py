@@ -26,15 +26,17 @@ class Refusals(NamedTuple):
 class RouteTable:
     """Our part of one routing table. `known` has routes in the form in which we ask for them.
 
-    Raises NetlinkError or TimeoutError when the kernel can't be asked.
+    `wrote` hears how many changes were asked for. Raises NetlinkError or TimeoutError when the
+    kernel can't be asked.
     """
 
-    def __init__(self, settings: RouteSettings, sock: NetlinkSocket) -> None:
-        self._settings = settings
+    def __init__(
+        self, settings: RouteSettings, sock: NetlinkSocket, wrote: Callable[[int], None]
+    ) -> None:
+        self._settings, self._wrote = settings, wrote
         self._routes = Routes(sock)
         self.known: dict[Prefix, KernelRoute] = {}
         self._read: dict[bytes, KernelRoute] = {}  # what was parsed before, by the kernel's bytes
-        self.written = 0  # changes asked for
 
     def read(self, wanted: Wanted, names: Names) -> list[KernelRoute]:
         """Learn everything anew; returns our routes that stand beside the one to keep."""
@@ -94,7 +96,7 @@ class RouteTable:
             if (change := Change(destination, self.known.get(destination), wanted(destination)))
             if change.known != change.wanted
         )
-        self.written += len(changes)
+        self._wrote(len(changes))
         errors = self._routes.batch([change.request for change in changes])
         refusals = Refusals({}, set())
         for index, change in enumerate(changes):
@@ -118,7 +120,7 @@ class RouteTable:
 
     def delete(self, strays: list[KernelRoute]) -> dict[Prefix, str]:
         """Delete routes beside those that are known; returns what could not be, and why."""
-        self.written += len(strays)
+        self._wrote(len(strays))
         errors = self._routes.batch([deleting(route) for route in strays])
         return {
             strays[index].destination: str(error)

@@ -1,164 +1,80 @@
 """Desired tunnel ends into the kernel: the device, then differences of its entries."""
 
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from tortie.dataplane.contract import Applied, Failure
+from tortie.dataplane.contract import Failure
+from tortie.dataplane.follower import OpenSocket
 from tortie.dataplane.tunnels.desired import DesiredTunnels, local_end, underlay_address
 from tortie.dataplane.tunnels.device import ensure, remove, wanted_device
 from tortie.dataplane.tunnels.settings import VxlanSettings
-from tortie.dataplane.tunnels.underlay import Refused
+from tortie.dataplane.tunnels.tunnel import TunnelDriver
 from tortie.engine.delta import Delta
-from tortie.linux.links import Links
 from tortie.linux.neighbours import Entry, Neighbours, deleting, setting
 from tortie.linux.netlink.rtnetlink import NUD_PERMANENT, Address, Forwarding, Link, Neighbour
-from tortie.linux.netlink.sockets import NetlinkError, NetlinkLost, NetlinkSocket, Request
+from tortie.linux.netlink.sockets import NetlinkError, NetlinkSocket, Request
 from tortie.net import Prefix
 
 Key = str | Prefix  # a MAC's forwarding entry, a tunnel address's neighbour entry
 _NOT_THERE = frozenset({errno.ENOENT, errno.ENODEV, errno.EADDRNOTAVAIL})
 
 
-class VxlanDriver:
-    """One node's VXLAN tunnel for packets of one IP version.
-
-    It works in the network namespace of the thread that first uses it.
-
-    Raises NetlinkError or TimeoutError when the kernel can't be asked; what it refuses is a
-    Failure. After an exception the next call reads everything back.
-    """
+class VxlanDriver(TunnelDriver[VxlanSettings, Key]):
+    """One node's VXLAN tunnel for packets of one IP version. `written`: the device, its entries."""
 
     name = "vxlan"  # "vxlan-v6" is the other one's
 
     def __init__(
-        self,
-        settings: VxlanSettings | None = None,
-        open_socket: Callable[[], NetlinkSocket] = NetlinkSocket,
+        self, settings: VxlanSettings | None = None, open_socket: OpenSocket = NetlinkSocket
     ) -> None:
-        self._settings = settings or VxlanSettings()
+        super().__init__(settings or VxlanSettings(), open_socket)
         self.name = driver_name(self._settings.version)
-        self._open_socket = open_socket
-        self._socket: NetlinkSocket | None = None
         self._desired = DesiredTunnels(self._settings.version)
         self._device: Link | None = None
-        self._parent: Link | None = None
         self._known: dict[Key, Entry] = {}
         self._pending: set[Key] = set()
-        self._failures: dict[Key, Failure] = {}
-        self._synced = False
-        self.ports: frozenset[int] = frozenset()  # from which it writes now
-        self.written = 0  # the device, its entries
 
-    def configure(self, settings: VxlanSettings) -> bool:
-        """Whether these are other settings; the next write is then a resync that takes them."""
-        if settings == self._settings:
-            return False
-        self._settings, self._synced = settings, False
-        return True
-
-    def close(self) -> None:
-        """Close the socket. The tunnel stays."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-            self.ports = frozenset()
-        self._synced = False
+    @property
+    def _is_wanted(self) -> bool:
+        return self._desired.local is not None
 
     def fold(self, delta: Delta) -> None:
         """Take the delta into the desired state; touch nothing."""
         self._pending |= self._desired.fold(delta)
         if local_end(delta, self._settings.version) is not None:
-            self._synced = False  # another device is needed, or none
+            self._is_synced = False  # another device is needed, or none
 
-    def apply(self, delta: Delta) -> Applied:
-        """Take the delta in, write what follows from it, and try again what failed."""
-        self.fold(delta)
-        if not self._synced:
-            return self.resync()
-        return self._guarded(self._write_pending)
-
-    def resync(self) -> Applied:
-        """Read back device and entries; adopt, repair, remove what is not desired."""
-        return self._guarded(self._read_and_settle)
-
-    def link_changed(self, name: str, event: str) -> Applied:
-        """An interface is now "up", "down" or "gone"."""
-        if self._synced and self._unaffected(name, event):
-            return self._applied()
-        return self.resync()
-
-    def _unaffected(self, name: str, event: str) -> bool:
-        """Whether the device and its entries are as they were.
-
-        The kernel drops neighbour entries when the device goes down, so that any news of it is a
-        reason to read them back.
-        """
-        if self._desired.local is None or name == self._settings.device:
-            return name != self._settings.device
-        if self._parent is None:
-            return False  # this may be what was waited for
-        return name != self._parent.name or (
-            event == "up" and self._links.find(name) == self._parent
-        )
-
-    def _guarded(self, work: Callable[[], None]) -> Applied:
-        self._opened()
-        try:
-            work()
-        except (OSError, ValueError):
-            self.close()  # half-read answers and half-known state go with it
-            raise
-        return self._applied()
-
-    def _applied(self) -> Applied:
-        return Applied(tuple(self._failures.values()))
-
-    @property
-    def _links(self) -> Links:
-        return Links(self._opened())
-
-    def _opened(self) -> NetlinkSocket:
-        if self._socket is None:
-            self._socket = self._open_socket()
-            self.ports = frozenset((self._socket.port,))
-        return self._socket
+    def _device_changed(self, _event: str, /) -> bool:
+        """The kernel drops its entries when it goes down: any news is a reason to look."""
+        return True
 
     @property
     def _neighbours(self) -> Neighbours:
-        assert self._socket is not None
-        return Neighbours(self._socket)
+        return Neighbours(self._opened())
 
-    def _read_and_settle(self) -> None:
+    def _settle(self) -> None:
         self._failures.clear()
         self._known.clear()
-        self._device = self._bring_device()
-        self._synced = True
+        if not self._is_wanted:
+            remove(self._settings.device, self._links)
+        self._device = self._bring(self._make) if self._is_wanted else None
         if self._device is None:
             return
         strays = self._read_entries(self._device.index)
         self._pending = self._desired.keys() | self._known.keys()
         self._write_pending()
-        self.written += len(strays)
+        self._wrote(len(strays))
         for index, error in self._neighbours.batch([deleting(one) for one in strays]).items():
             if error.errno not in _NOT_THERE:
                 self._fail(_key(strays[index]), str(error))
 
-    def _bring_device(self) -> Link | None:
-        name, self._parent = self._settings.device, None
-        if self._desired.local is None:
-            remove(name, self._links)
-            return None
-        try:
-            before = self._device_seen()
-            wanted = wanted_device(self._desired.local, self._links, self._settings)
-            device = ensure(name, wanted, self._links)
-        except (NetlinkLost, TimeoutError):
-            raise
-        except (Refused, OSError, ValueError) as error:
-            self._failures[name] = Failure(self.name, name, str(error))
-            return None
+    def _make(self) -> Link:
+        assert self._desired.local is not None, "a device is made for an end"
+        before = self._device_seen()
+        wanted = wanted_device(self._desired.local, self._links, self._settings)
+        device = ensure(self._settings.device, wanted, self._links)
         self._parent = wanted.parent
-        self.written += before != self._device_seen()
+        self._wrote(before != self._device_seen())
         return device
 
     def _device_seen(self) -> tuple[Link | None, Sequence[Address]]:
@@ -206,7 +122,7 @@ class VxlanDriver:
             if request is not None:
                 keys.append(key)
                 requests.append(request)
-        self.written += len(requests)
+        self._wrote(len(requests))
         errors = self._neighbours.batch(requests)
         self._note(errors, keys)
         for index, key in enumerate(keys):

@@ -4,16 +4,16 @@ It needs no entries for other nodes: each route names the node that its packets 
 """
 
 import errno
-from collections.abc import Callable
 
-from tortie.dataplane.contract import Applied, Failure
+from tortie.dataplane.follower import OpenSocket
 from tortie.dataplane.tunnels.device import hold_only
 from tortie.dataplane.tunnels.settings import IPIP_OVERHEAD, IpipSettings
+from tortie.dataplane.tunnels.tunnel import TunnelDriver
 from tortie.dataplane.tunnels.underlay import Refused, inner_mtu, underlay_of
 from tortie.engine.delta import Delta, Host
 from tortie.linux.links import Links
 from tortie.linux.netlink.rtnetlink import Link
-from tortie.linux.netlink.sockets import NetlinkError, NetlinkLost, NetlinkSocket
+from tortie.linux.netlink.sockets import NetlinkError, NetlinkSocket
 from tortie.net import Prefix
 
 _MISSING = (
@@ -22,106 +22,52 @@ _MISSING = (
 )
 
 
-class IpipDriver:
-    """The IPIP device of one node, in the network namespace of the thread that first uses it.
-
-    Raises as VxlanDriver does.
-    """
+class IpipDriver(TunnelDriver[IpipSettings, str]):
+    """The IPIP device of one node, in the network namespace of the thread that first uses it."""
 
     name = "ipip"
 
-    def __init__(
-        self,
-        settings: IpipSettings,
-        open_socket: Callable[[], NetlinkSocket] = NetlinkSocket,
-    ) -> None:
-        self._settings = settings
-        self._open_socket = open_socket
-        self._socket: NetlinkSocket | None = None
-        self._is_wanted = False
+    def __init__(self, settings: IpipSettings, open_socket: OpenSocket = NetlinkSocket) -> None:
+        super().__init__(settings, open_socket)
+        self._asked_for = False
         self._host: Host | None = None
         self._pools: set[Prefix] = set()
-        self._parent: Link | None = None
-        self._failed: tuple[Failure, ...] = ()
-        self._synced = False
-        self.ports: frozenset[int] = frozenset()
-        self.written = 0
 
-    def configure(self, settings: IpipSettings) -> bool:
-        """Whether these are other settings; the next write is then a resync that takes them."""
-        if settings == self._settings:
-            return False
-        self._settings, self._synced = settings, False
-        return True
-
-    def close(self) -> None:
-        """Close the socket. The tunnel stays."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-            self.ports = frozenset()
-        self._synced = False
+    @property
+    def _is_wanted(self) -> bool:
+        return self._asked_for
 
     def fold(self, delta: Delta) -> None:
         """Take the delta into the desired state; touch nothing."""
-        before = self._is_wanted, self._host
+        before = self._asked_for, self._host
         if delta.encapsulation is not None:
-            self._is_wanted = delta.encapsulation.ipip
+            self._asked_for = delta.encapsulation.ipip
         self._host = delta.hosts.get(self._settings.node, self._host)
         if self._settings.node in delta.hosts_removed:
             self._host = None
         self._pools |= delta.pools.keys()
-        if before != (self._is_wanted, self._host):
-            self._synced = False
+        if before != (self._asked_for, self._host):
+            self._is_synced = False
 
-    def apply(self, delta: Delta) -> Applied:
-        """Take the delta in, and write where it concerns this device."""
-        self.fold(delta)
-        return Applied(self._failed) if self._synced else self.resync()
+    def _write_pending(self) -> None:
+        """Nothing: what concerns the device is a reason to look at all of it."""
 
-    def link_changed(self, name: str, event: str) -> Applied:
-        """An interface is now "up", "down" or "gone", or has other addresses."""
-        if not self._synced or (self._is_wanted and self._concerns(name, event)):
-            return self.resync()
-        return Applied(self._failed)
+    def _device_changed(self, _event: str, /) -> bool:
+        return self._asked_for
 
-    def _concerns(self, name: str, event: str) -> bool:
-        if self._parent is None or name == self._settings.device or self._socket is None:
-            return True  # the first: this may be what was waited for
-        if name != self._parent.name:
-            return False
-        return event != "up" or Links(self._socket).find(name) != self._parent
+    def _settle(self) -> None:
+        self._failures.clear()
+        if self._asked_for:
+            self._bring(self._make)
+        else:
+            self._withdraw(self._links)
 
-    def resync(self) -> Applied:
-        """Read back what is there; make it as it should be."""
-        try:
-            if self._socket is None:
-                self._socket = self._open_socket()
-                self.ports = frozenset((self._socket.port,))
-            self._settle(Links(self._socket))
-        except OSError:
-            self.close()
-            raise
-        self._synced = True
-        return Applied(self._failed)
+    def _reason(self, error: Exception) -> str:
+        is_missing = isinstance(error, NetlinkError) and error.errno == errno.EOPNOTSUPP
+        return _MISSING if is_missing else super()._reason(error)
 
-    def _settle(self, links: Links) -> None:
-        self._failed, self._parent = (), None
-        try:
-            if self._is_wanted:
-                self._bring(links)
-            else:
-                self._withdraw(links)
-        except (NetlinkLost, TimeoutError):
-            raise
-        except (Refused, NetlinkError) as error:
-            reason = str(error)
-            if isinstance(error, NetlinkError) and error.errno == errno.EOPNOTSUPP:
-                reason = _MISSING
-            self._failed = (Failure(self.name, self._settings.device, reason),)
-
-    def _bring(self, links: Links) -> None:
-        name, host = self._settings.device, self._host
+    def _make(self) -> Link:
+        name, host, links = self._settings.device, self._host, self._links
         if host is None or host.ipv4 is None:
             raise Refused("this node's Node has no IPv4 address, so that nothing can be sent to it")
         self._parent = underlay_of(host.ipv4, links)
@@ -138,7 +84,8 @@ class IpipDriver:
         hold_only(name, host.ipip, links)
         if not found.up:
             links.set_up(name)
-        self.written += before != _seen(name, links)
+        self._wrote(before != _seen(name, links))
+        return found
 
     def _withdraw(self, links: Links) -> None:
         """The kernel's own tunl0 can't be deleted; without addresses and down it does nothing.
@@ -158,7 +105,7 @@ class IpipDriver:
             links.delete_address(name, prefix)
         if ours:
             links.set_down(name)
-            self.written += 1
+            self._wrote(1)
 
 
 def _seen(name: str, links: Links) -> object:

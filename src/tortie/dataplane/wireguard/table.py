@@ -6,7 +6,7 @@ and not sent in clear by the main table.
 """
 
 import errno
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tortie.dataplane.wireguard.desired import Way
 from tortie.dataplane.wireguard.settings import WireguardSettings
@@ -29,13 +29,17 @@ Place = tuple[Prefix, int]  # destination and metric
 
 
 class WireguardTable:
-    """One table of one IP version. Raises NetlinkError or TimeoutError."""
+    """One table of one IP version. Raises NetlinkError or TimeoutError.
 
-    def __init__(self, settings: WireguardSettings, sock: NetlinkSocket) -> None:
-        self._settings = settings
+    `wrote` hears how much was written.
+    """
+
+    def __init__(
+        self, settings: WireguardSettings, sock: NetlinkSocket, wrote: Callable[[int], None]
+    ) -> None:
+        self._settings, self._wrote = settings, wrote
         self._routes, self._rules = Routes(sock), Rules(sock)
         self._known: dict[Place, KernelRoute] = {}
-        self.written = 0
 
     def read(self) -> set[Prefix]:
         """Learn what is there; the destinations."""
@@ -56,7 +60,7 @@ class WireguardTable:
                 if known != route:
                     requests.append(replacing(route) if route else deleting(known or _never()))
                     places.append((place, route))
-        self.written += len(requests)
+        self._wrote(len(requests))
         errors = self._routes.batch(requests)
         failed: dict[Prefix, str] = {}
         for index, (place, route) in enumerate(places):
@@ -106,11 +110,11 @@ class WireguardTable:
         ]
         if wanted and mine not in found:
             self._rules.add(mine)
-            self.written += 1
+            self._wrote(1)
         for rule in found:
             if rule != mine or not wanted:
                 self._rules.delete(rule)
-                self.written += 1
+                self._wrote(1)
 
 
 def _plain(route: KernelRoute) -> KernelRoute:
