@@ -126,6 +126,17 @@ def test_a_report_that_came_too_late_releases_nothing_of_a_new_holder(cluster: T
     assert "released 0 addresses" in cluster("ipam", "release", "--from-report", "report.json").out
 
 
+def test_of_several_reports_only_what_all_say_is_leaked_is_released(
+    cluster: Tortie, write: Write
+) -> None:
+    report = json.loads(cluster("ipam", "check", "-o", "json").out)
+    whole = write("whole.json", json.dumps(report))
+    none = write("none.json", json.dumps({**report, "allocations": {}}))
+    both = ("--from-report", whole, "--from-report")
+    assert "released 0 addresses" in cluster("ipam", "release", *both, none).out
+    assert "released 1 address" in cluster("ipam", "release", *both, whole).out
+
+
 def test_releasing_works_while_the_datastore_is_locked(cluster: Tortie) -> None:
     assert cluster("datastore", "migrate", "lock").status == 0
     assert cluster("ipam", "release", "--ip", os.environ["GONE"]).status == 0

@@ -1,10 +1,12 @@
-"""How full pools and blocks are. Pure."""
+"""How full pools and blocks are."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from typing import cast
 
 from msgspec import Struct
 
-from tortie.api import IPAMBlock, IPPool
+from tortie.api import IPAMBlock, IPPool, IPReservation
+from tortie.datastore import Datastore
 from tortie.ipam.block import cooling, is_sound, size_of
 from tortie.ipam.pools import range_of
 from tortie.ipam.records import Records
@@ -24,7 +26,7 @@ class Usage(Struct, frozen=True):
 
     @property
     def free(self) -> int:
-        """How many can be given."""
+        """How many can be given: what Calico calls Available."""
         return self.capacity - self.in_use - self.cooling - self.reserved
 
 
@@ -39,13 +41,38 @@ def utilization(records: Records) -> tuple[PoolUsage, ...]:
     """Each pool in the order of addresses. A pool whose CIDR is none, and damaged blocks, are left
     out.
     """
-    reserved = reserved_by(records.reservations)
-    return tuple(sorted(_pools(records, reserved), key=lambda one: one.pool.cidr))
+    return usage_of(records.pools, records.blocks, records.reservations)
 
 
-def _pools(records: Records, reserved: tuple[Prefix, ...]) -> Iterator[PoolUsage]:
-    sound = [block for block in records.blocks if is_sound(block.spec)]
-    for pool in records.pools:
+async def read_utilization(store: Datastore, names: Collection[str] = ()) -> tuple[PoolUsage, ...]:
+    """That of these pools, by name or CIDR; of all where none is named. Raises DatastoreError."""
+    pools, reservations, blocks = [
+        (await store.list(kind)).resources for kind in ("IPPool", "IPReservation", "IPAMBlock")
+    ]
+    wanted = [
+        pool
+        for pool in cast(tuple[IPPool, ...], pools)
+        if not names or {pool.metadata.name, pool.spec.cidr} & set(names)
+    ]
+    return usage_of(
+        wanted, cast(tuple[IPAMBlock, ...], blocks), cast(tuple[IPReservation, ...], reservations)
+    )
+
+
+def usage_of(
+    pools: Sequence[IPPool], blocks: Sequence[IPAMBlock], reservations: Sequence[IPReservation]
+) -> tuple[PoolUsage, ...]:
+    """As `utilization`. Pure."""
+    reserved = reserved_by(reservations)
+    sound = [block for block in blocks if is_sound(block.spec)]
+    found = _pools(pools, sound, reserved)
+    return tuple(sorted(found, key=lambda one: (one.pool.cidr, one.pool.name)))
+
+
+def _pools(
+    pools: Sequence[IPPool], sound: Sequence[IPAMBlock], reserved: tuple[Prefix, ...]
+) -> Iterator[PoolUsage]:
+    for pool in pools:
         try:
             cidr = range_of(pool).cidr
         except ValueError:

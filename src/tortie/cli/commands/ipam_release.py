@@ -4,7 +4,8 @@ tortie ipam release --ip 10.0.0.9
 tortie ipam release --from-report report.json [--from-report FILE …]
 
 Of a report's addresses only those go that are leaked still: what was given to somebody since then
-stays. Workloads are not told: an address that a workload has is only released with --force.
+stays. Of several reports, only what all of them say is leaked. Workloads are not told: an address
+that a workload has is only released with --force.
 """
 
 import argparse
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tortie.datastore import Datastore
     from tortie.ipam import IPAM
     from tortie.ipam.audit import Audit
+    from tortie.ipam.types import ReleaseRequest
     from tortie.net import Prefix
 
 
@@ -76,17 +78,23 @@ async def _release_one(store: "Datastore", found: "Audit", address: "Prefix", fo
 async def _release_reported(store: "Datastore", found: "Audit", reports: "list[Reported]") -> int:
     """What is leaked by the reports and still is; each as it was then, so that none is too late."""
     leaked = {(one.address, one.sequence) for one in found.leaked}
-    asked = [one for each in reports for one in each.addresses]
+    in_all = frozenset.intersection(*(frozenset(map(_identity, one.addresses)) for one in reports))
+    asked = [one for one in reports[-1].addresses if _identity(one) in in_all]
     still = [one for one in asked if (one.address, one.sequence) in leaked]
     ipam = _ipam(store)
     freed = await ipam.release(still)
-    handles = {name for each in reports for name in each.handles} & set(found.leaked_handles)
+    reported = frozenset.intersection(*(one.handles for one in reports))
+    handles = reported & set(found.leaked_handles)
     for name in sorted(handles):
         await ipam.release_by_handle(name)
     print(f"released {plural(len(freed), 'address')} and {plural(len(handles), 'handle')}")
     if len(freed) < len(asked):
         print(f"left {plural(len(asked) - len(freed), 'address')} that changed since the report")
     return 0
+
+
+def _identity(one: "ReleaseRequest") -> tuple["Prefix", int | None]:
+    return one.address, one.sequence
 
 
 def _ipam(store: "Datastore") -> "IPAM":

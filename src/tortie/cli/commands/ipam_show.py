@@ -41,25 +41,27 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Show it. Raises UserError, DatastoreError."""
-    from tortie.ipam.records import read_records
-
     address = address_of(options.ip) if options.ip else None
 
     async def look(store: "Datastore") -> int:
         if options.show_configuration:
             shown = await _configuration(store, options.output)
+        elif address is not None:
+            shown = _one(await _records(store), address, options.output)
+        elif options.show_borrowed:
+            shown = _borrowed(await _records(store), options.output)
         else:
-            records = await read_records(store)
-            if address is not None:
-                shown = _one(records, address, options.output)
-            elif options.show_borrowed:
-                shown = _borrowed(records, options.output)
-            else:
-                shown = _usage(records, options.show_blocks, options.output)
+            shown = await _usage(store, options.show_blocks, options.output)
         print(shown)
         return 0
 
     return datastore.read_from(options, look)
+
+
+async def _records(store: "Datastore") -> "Records":
+    from tortie.ipam.records import read_records
+
+    return await read_records(store)
 
 
 async def _configuration(store: "Datastore", output: str) -> str:
@@ -132,10 +134,10 @@ def _borrowed(records: "Records", output: str) -> str:
     return table(("IP", "BORROWING-NODE", "BLOCK", "BLOCK OWNER", "USED BY"), rows)
 
 
-def _usage(records: "Records", blocks: bool, output: str) -> str:
-    from tortie.ipam.utilization import utilization
+async def _usage(store: "Datastore", blocks: bool, output: str) -> str:
+    from tortie.ipam.utilization import read_utilization
 
-    found = utilization(records)
+    found = await read_utilization(store)
     if output == "json":
         return as_json(
             [
