@@ -41,7 +41,9 @@ class Slot:
         """Start its next calls; the processes."""
         if command == "ADD":
             self.container = f"{self.name}-{number}"
-        netns = self.netns if command == "ADD" else chance.choice([self.netns, ""])
+        # Of a namespace that it is not told of, no plugin can remove a further interface's rules.
+        choice = [self.netns] if len(self.calls) > 1 else [self.netns, ""]
+        netns = self.netns if command == "ADD" else chance.choice(choice)
         return [
             self.node.cni_start(command, self.container, netns, self.pod, ifname, **config)
             for ifname, config in self.calls

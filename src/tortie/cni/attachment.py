@@ -171,7 +171,7 @@ class Attacher:
         shut = self._run(departing.shut, workload.interface, workload.prefix)
         await _both(shut, self.records.clear(workload))
         self.reaper.wake()
-        if request.netns and not workload.is_first:
+        if request.netns and not workload.is_first:  # the first has no rules
             await self._run(interfaces.forget, request.netns, request.ifname)
         await self._addresses.release(request)
 

@@ -87,7 +87,9 @@ def configure(
 
 
 def forget(netns: str, container: str) -> None:
-    """Remove what configuring an interface left beside it: its rules. Raises CniError."""
+    """Remove what configuring an interface left beside it: its rules. A namespace that is gone
+    has taken them with it.
+    """
     with (
         suppress(CniError),
         namespace(netns) as opened,
@@ -95,8 +97,7 @@ def forget(netns: str, container: str) -> None:
         NetlinkSocket() as sock,
     ):
         try:
-            if link := Links(sock).find(container):
-                lead_no_more(sock, link.index)
+            lead_no_more(sock, container)
         except OSError as problem:
             _log.warning("rules stay in a container", reason=str(problem))
 

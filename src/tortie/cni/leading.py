@@ -8,6 +8,7 @@ that left by the other interface would be taken for a forged one.
 from collections.abc import Iterator, Sequence
 
 from tortie.cni.result import HOST_MAC, gateway
+from tortie.linux.links import Links
 from tortie.linux.neighbours import Neighbours
 from tortie.linux.netlink.rtneighbour import Neighbour
 from tortie.linux.netlink.rtroute import SCOPE_LINK, SCOPE_UNIVERSE, TABLE_MAIN, KernelRoute
@@ -19,6 +20,7 @@ from tortie.net import Prefix
 
 _STATIC = 4  # RTPROT_STATIC
 _TABLES = 0x7470000  # a further interface's table: this and its index
+_MOST_INTERFACES = 1 << 16
 _PRIORITY = 7400  # before the main table's rule
 
 
@@ -44,13 +46,18 @@ def lead_through(
             yield route.destination
 
 
-def lead_no_more(sock: NetlinkSocket, index: int) -> None:
-    """Remove the rules of an interface that goes; its routes go with it. Raises OSError."""
-    rules = Rules(sock)
-    for family in (4, 6):
-        for rule in rules.list(family):
-            if rule.table == _TABLES + index:
-                rules.delete(rule)
+def lead_no_more(sock: NetlinkSocket, name: str) -> None:
+    """Remove our rules for an interface that goes, and for those that are gone. Raises OSError.
+
+    Routes go with an interface by themselves. The rules are read before the interfaces: one that
+    comes meanwhile has its rules after itself.
+    """
+    rules = [rule for family in (4, 6) for rule in Rules(sock).list(family)]
+    staying = {link.index for link in Links(sock).list() if link.name != name}
+    for rule in rules:
+        index = rule.table - _TABLES
+        if 0 < index < _MOST_INTERFACES and index not in staying:
+            Rules(sock).delete(rule)
 
 
 def _is_further(sock: NetlinkSocket, index: int, family: int) -> bool:
