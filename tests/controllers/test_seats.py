@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from strategies.controllers import eventually, node
-from tortie.controllers.leadership import Leadership, Seat
+from tortie.controllers.leadership import Leadership, Seat, Standing
 from tortie.controllers.seats import open_fenced, opened_seat
 from tortie.datastore import NotLeading
 from tortie.datastore.settings import DatastoreSettings, SqliteSettings
@@ -171,7 +171,7 @@ class Chair:
 
 
 def test_work_ends_before_others_may_begin_though_nobody_answers() -> None:
-    chair, told, ended = Chair(), list[str](), list[float]()
+    chair, told, ended = Chair(), list[Standing](), list[float]()
 
     async def scenario() -> None:
         leadership = Leadership(chair, told.append)
@@ -197,7 +197,7 @@ def test_work_ends_before_others_may_begin_though_nobody_answers() -> None:
 
     asyncio.run(scenario())
     assert ended[0] < SECONDS
-    assert told[:2] == ["", "another process, or nobody"]
+    assert [one.leader for one in told[:2]] == ["", "another process, or nobody"]
 
 
 def test_what_the_work_raises_is_raised_and_the_seat_is_free() -> None:

@@ -10,12 +10,25 @@ from tortie.datastore import DatastoreError, NotLeading
 from tortie.ipam import IpamError
 
 _AFTER_FAILURE = 10.0  # seconds
+_SOON = 10.0  # seconds between passes after a node has gone: nothing of it has to be waited for
+_LOOKS = 3  # at what it left: two for its addresses, then its blocks are spare
 _log = structlog.get_logger(__name__)
 
 
 async def _run(context: Context) -> None:
     """One after the other. A datastore that is away is waited for; what was seen is remembered."""
     collector = Collector(context.datastore.store, context.settings.current.grace)
+    hurry = asyncio.Event()
+    feed = context.datastore.feed
+    end = feed.subscribe(("Node",), lambda key: None if feed.get(key) else hurry.set())
+    try:
+        await _passes(context, collector, hurry)
+    finally:
+        end()
+
+
+async def _passes(context: Context, collector: Collector, hurry: asyncio.Event) -> None:
+    looks = 0
     while True:
         settings = context.settings.current
         collector.grace = settings.grace
@@ -32,19 +45,26 @@ async def _run(context: Context) -> None:
         context.metrics.note(done)
         context.waiting("")
         _tell(done)
-        await _period(context)
+        if hurry.is_set():
+            hurry.clear()
+            looks = _LOOKS
+        if looks:
+            looks -= 1
+            await asyncio.sleep(_SOON)
+        else:
+            await _period(context, hurry)
 
 
-async def _period(context: Context) -> None:
-    """Until the next pass; a shorter period holds at once."""
-    while True:
-        settings = context.settings.current
-        try:
-            async with asyncio.timeout(settings.period):
-                while context.settings.current.period == settings.period:
-                    await context.settings.changed()
-        except TimeoutError:
-            return
+async def _period(context: Context, hurry: asyncio.Event) -> None:
+    """Until the next pass, or until a node goes; a shorter period holds at once."""
+    end = context.settings.subscribe(hurry.set)
+    try:
+        async with asyncio.timeout(context.settings.current.period):
+            await hurry.wait()
+    except TimeoutError:
+        return
+    finally:
+        end()
 
 
 def _tell(done: Pass) -> None:
@@ -57,4 +77,6 @@ def _tell(done: Pass) -> None:
         )
 
 
-CONTROLLER = Controller(name="collection of leaked addresses", switch="node", run=_run)
+CONTROLLER = Controller(
+    name="collection of leaked addresses", switch="node", run=_run, follows=("Node",)
+)

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tortie.datastore import DatastoreError, NotLeading
 
@@ -41,11 +41,18 @@ def boot_time() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+class Standing(NamedTuple):
+    """Who leads, "" for us; or why that is not known."""
+
+    leader: str
+    problem: str = ""
+
+
 class Leadership:
-    """Ours, while we have `seat`. `told` hears who leads: "" is us."""
+    """Ours, while we have `seat`. `told` hears who leads, again and again."""
 
     def __init__(
-        self, seat: Seat, told: Callable[[str], None], clock: Callable[[], float] = boot_time
+        self, seat: Seat, told: Callable[[Standing], None], clock: Callable[[], float] = boot_time
     ) -> None:
         self._seat, self._told, self._clock = seat, told, clock
         self._until = 0.0
@@ -77,13 +84,13 @@ class Leadership:
             try:
                 holder = await self._seat.take()
             except DatastoreError as problem:
-                self._told(f"nobody that is known ({problem})")
+                self._told(Standing("nobody that is known", str(problem)))
             else:
                 if holder is None:
                     self._until = began + self._sure
-                    self._told("")
+                    self._told(Standing(""))
                     return
-                self._told(holder)
+                self._told(Standing(holder))
             await asyncio.sleep(self._pause)
 
     async def _reign(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -112,4 +119,4 @@ class Leadership:
                 continue
             self._until = began + self._sure
         self._until = 0.0
-        self._told("another process, or nobody")
+        self._told(Standing("another process, or nobody"))

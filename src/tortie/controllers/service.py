@@ -9,7 +9,7 @@ import structlog
 from tortie.controllers import configuration
 from tortie.controllers.feed import Feed
 from tortie.controllers.given import Given, new_holder
-from tortie.controllers.leadership import Leadership, Seat
+from tortie.controllers.leadership import Leadership, Seat, Standing
 from tortie.controllers.metrics import Metrics
 from tortie.controllers.pages import Pages
 from tortie.controllers.running import Reign
@@ -64,6 +64,8 @@ class _Daemon:
         self._settings = configuration.follow(self._feed, given.environ, backend, _take_over)
         self._leadership = Leadership(seat, self._told)
         self._reign: Reign | None = None
+        self._standing: Standing | None = None
+        self._stores: set[str] = set()
         self._pages = Pages(self._health, self._metrics, self._settings, self._refresh)
 
     async def follow(self) -> None:
@@ -103,17 +105,23 @@ class _Daemon:
         if configuration.is_locked(self._feed):
             raise Locked("the datastore is locked, it is being moved elsewhere: nothing is written")
 
-    def _told(self, leader: str) -> None:
-        if self._metrics.leading != (not leader) or not leader:
-            _log.info("who leads", leader=leader or "this process")
-        self._metrics.leading = not leader
-        self._health.ready(_ELECTION)
+    def _told(self, standing: Standing) -> None:
+        """Who waits is ready, too: it would lead at once."""
+        if standing != self._standing:
+            leader = standing.leader or "this process"
+            _log.info("who leads", leader=leader, problem=standing.problem or None)
+        self._standing = standing
+        self._metrics.leading = not standing.leader
+        self._health.waiting(_ELECTION, standing.problem)
 
     def _refresh(self) -> None:
+        """What stores say of themselves, at the moment that somebody asks."""
         why = "" if self._feed.in_sync.is_set() else "it was not read yet"
         self._health.waiting(_CONFIGURATION, self._feed.outage or why)
-        for name, outage in (self._reign.outages() if self._reign else {}).items():
-            self._health.register(name, 0, outage)
+        outages = self._reign.outages() if self._reign else {}
+        for name in self._stores | set(outages):
+            self._health.register(name, 0, outages.get(name, ""))
+        self._stores |= set(outages)
 
 
 def _take_over(settings: Settings) -> None:
