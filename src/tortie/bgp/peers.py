@@ -1,4 +1,4 @@
-"""Whom a node speaks BGP with, and how: BGPPeers, their reverse, and the mesh. Pure.
+"""Whom a node speaks BGP with: BGPPeers, their reverse, and the mesh. Pure; how is `sessions`.
 
 - A BGPPeer is for one node, for nodes by label, or for all; its peers are an address, nodes by
   label, or local workloads by label. The nodes of `peerSelector` get the session back by
@@ -9,45 +9,17 @@
 """
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from tortie.api import Key, checks
-from tortie.api.calico.bgp_configuration import BgpPassword
-from tortie.api.calico.bgp_peer import BGPPeer, BGPPeerSpec
+from tortie.api import checks
+from tortie.api.calico.bgp_peer import BGPPeer
 from tortie.bgp.cluster import Cluster, Speaker
-from tortie.bgp.configuration import BFD_ANNOTATION, DEFAULT_AS, InForce, bfd_of, listen_port
-from tortie.bgp.filters import symbol_of
-from tortie.bgp.passwords import MISSING, Passwords, SecretRef, is_for
-from tortie.bgp.picture import Bfd, Origin, Problem, Session
-from tortie.bgp.values import PORT, as_number, peer_address, seconds
-from tortie.bgp.words import Password
-from tortie.net import Prefix, format_address, parse_network
+from tortie.bgp.configuration import InForce
+from tortie.bgp.passwords import Passwords, is_for
+from tortie.bgp.picture import Problem, Session
+from tortie.bgp.sessions import Common, Leave, Sessions, symbol_for
 from tortie.selectors import SelectorError, parse
-
-_VERSIONS = (4, 6)
-_MAX_RESTART = 4095  # seconds, 12 bits in BGP's own message
-_MAX_KEEPALIVE = 21845  # a third of the longest hold time
-_FARTHEST = 255
-
-
-class _Leave(ValueError):
-    """A session is left out; the message says why."""
-
-
-class _Common(NamedTuple):
-    """What a BGPPeer says of all its sessions."""
-
-    origin: Origin
-    described: str
-    password: Password | None
-    bfd: Bfd | None
-    local_as: int
-    remote_as: int | None  # None: the peer's own
-    spec: BGPPeerSpec
-    restart: int
-    keepalive: int
 
 
 class Peering:
@@ -57,9 +29,8 @@ class Peering:
         self._cluster = cluster
         self._me = me
         self._current = current
-        self._secrets = secrets
-        self._common_as = self._cluster_as()
         self.problems: list[Problem] = []
+        self._make = Sessions(cluster, me, current, secrets, self._note)
 
     def sessions(self) -> tuple[Session, ...]:
         """One for each peer's address and port, by name."""
@@ -70,7 +41,7 @@ class Peering:
             if key in found:
                 continue
             if session.symbol in symbols:  # another port of the same peer
-                named = _symbol(session.origin, session.version, session.peer, session.port)
+                named = symbol_for(session.origin, session.version, session.peer, session.port)
                 session = replace(session, symbol=named)
             found[key] = session
             symbols.add(session.symbol)
@@ -78,14 +49,7 @@ class Peering:
 
     def as_of(self, speaker: Speaker) -> int:
         """A node's AS number: its own, or the cluster's."""
-        return speaker.as_number or self._common_as
-
-    def _cluster_as(self) -> int:
-        given = self._current.spec.as_number
-        try:
-            return as_number(given) if given is not None else DEFAULT_AS
-        except ValueError:
-            return DEFAULT_AS
+        return self._make.as_of(speaker)
 
     def _all(self) -> Iterator[Session]:
         peers = [self._cluster.peers[name] for name in sorted(self._cluster.peers)]
@@ -115,230 +79,54 @@ class Peering:
         spec = peer.spec
         if not is_for(spec, self._me):
             return
-        common = self._common(peer, spec.local_as_number, spec.as_number)
+        common = self._make.common(peer, spec.local_as_number, spec.as_number)
         if spec.peer_ip:
-            yield self._to_address(common)
+            yield self._make.to_address(common)
         elif spec.peer_selector:
             for other in self._others():
                 if parse(spec.peer_selector).matches(other.labels):
-                    yield from self._to_node(common, other)
+                    yield from self._make.to_node(common, other)
         elif spec.local_workload_selector:
             yield from self._to_workloads(common)
         else:
-            raise _Leave("has none of peerIP, peerSelector and localWorkloadSelector")
+            raise Leave("has none of peerIP, peerSelector and localWorkloadSelector")
 
     def _reverse(self, peer: BGPPeer) -> Iterator[Session]:
         """We are one of the peers: speak with those whose peer we are."""
         if not parse(peer.spec.peer_selector).matches(self._me.labels):
             return
-        common = self._common(peer, None, peer.spec.local_as_number)
+        common = self._make.common(peer, None, peer.spec.local_as_number)
         for other in self._others():
             if is_for(peer.spec, other):
-                yield from self._to_node(common, other)
+                yield from self._make.to_node(common, other)
 
     def _others(self) -> Iterator[Speaker]:
         for name in sorted(self._cluster.speakers):
             if name != self._me.name:
                 yield self._cluster.speakers[name]
 
-    def _common(self, peer: BGPPeer, local: int | str | None, remote: int | str | None) -> _Common:
-        spec = peer.spec
-        return _Common(
-            "NodePeer" if spec.node or spec.node_selector else "GlobalPeer",
-            f"BGPPeer({peer.metadata.name})",
-            self._password(spec.password),
-            bfd_of(peer.metadata.annotations),
-            as_number(local) if local else self.as_of(self._me),
-            as_number(remote) if remote else None,
-            spec,
-            seconds(spec.max_restart_time, 0, _MAX_RESTART) if spec.max_restart_time else 120,
-            seconds(spec.keepalive_time, 1, _MAX_KEEPALIVE) if spec.keepalive_time else 0,
-        )
-
-    def _password(self, wanted: BgpPassword | None) -> Password | None:
-        """Raises _Leave: a session that is to have a password is never up without one."""
-        if wanted is None or wanted.secret_key_ref is None:
-            return None
-        selector = wanted.secret_key_ref
-        found = self._secrets.get(
-            SecretRef(selector.name, selector.key), "its Secret was not read yet"
-        )
-        if isinstance(found, Password):
-            return found
-        if selector.optional and found == MISSING:
-            return None
-        raise _Leave(f"password: Secret {selector.name!r}, key {selector.key!r}: {found}")
-
-    def _to_address(self, common: _Common) -> Session:
-        version, address, port = peer_address(common.spec.peer_ip)
-        other = self._speaker_at(version, address)
-        if other is self._me:
-            raise _Leave(f"spec.peerIP: {common.spec.peer_ip} is this node itself")
-        if common.remote_as is None and other is None:
-            raise _Leave("spec.asNumber is missing")
-        default = listen_port(self._cluster.configurations, other.name) if other else PORT
-        # The name tells of a port only where the resource does, as in Calico.
-        return self._session(common, version, address, port or default, other, bool(port))
-
-    def _speaker_at(self, version: int, address: int) -> Speaker | None:
-        for speaker in self._cluster.speakers.values():
-            own = speaker.address(version)
-            if own is not None and own.address == address:
-                return speaker
-        return None
-
-    def _to_node(self, common: _Common, other: Speaker) -> Iterator[Session]:
-        port = listen_port(self._cluster.configurations, other.name)
-        for version in _VERSIONS:
-            own, theirs = self._me.address(version), other.address(version)
-            if own is not None and theirs is not None and own.address != theirs.address:
-                made = self._session(common, version, theirs.address, port, other)
-                yield replace(made, passive=_waits(own, theirs))
-
-    def _to_workloads(self, common: _Common) -> Iterator[Session]:
+    def _to_workloads(self, common: Common) -> Iterator[Session]:
         """What a workload tells is taken, and what it is told goes out, only by the filters."""
         if common.remote_as is None:
-            raise _Leave("asNumber is required when localWorkloadSelector is set")
+            raise Leave("asNumber is required when localWorkloadSelector is set")
         selector = parse(common.spec.local_workload_selector)
         for key in sorted(self._cluster.workloads):
             workload = self._cluster.workloads[key]
             if not selector.matches(workload.metadata.labels):
                 continue
             for text in workload.spec.ip_networks:
-                yield from self._to_workload(common, key, checks.single(text))
-
-    def _to_workload(self, common: _Common, key: Key, address: Prefix) -> Iterator[Session]:
-        if self._me.address(address.version) is None:
-            return
-        made = self._session(common, address.version, address.address, PORT, None)
-        spec = self._current.spec
-        texts = {4: spec.local_workload_peering_ipv4, 6: spec.local_workload_peering_ipv6}
-        text = texts[address.version]
-        source = parse_network(text).address if text else made.source
-        described = f"{made.described} with {key.namespace}/{key.name}"
-        yield replace(made, described=described, source=source, closed=True)
-
-    def _session(
-        self,
-        common: _Common,
-        version: int,
-        address: int,
-        port: int,
-        other: Speaker | None,
-        shows_port: bool = False,
-    ) -> Session:
-        own = self._me.address(version)
-        if own is None:
-            raise _Leave(f"this node has no IPv{version} address to speak from")
-        spec = common.spec
-        remote_as = common.remote_as or (self.as_of(other) if other else 0)
-        hops, ttl = self._hops(common, own, Prefix.single(version, address))
-        source = None if spec.source_address == "None" else own.address
-        bfd = common.bfd
-        if bfd is not None and hops and source is None:
-            self._note(common.described, f"{BFD_ANNOTATION}: needs sourceAddress UseNodeIP here")
-            bfd = None
-        return Session(
-            symbol=_symbol(common.origin, version, address, port if shows_port else None),
-            described=common.described,
-            origin=common.origin,
-            version=version,
-            source=source,
-            local_as=common.local_as,
-            peer=address,
-            port=port,
-            peer_as=remote_as,
-            node=other.name if other else "",
-            password=common.password,
-            hops=hops,
-            ttl=ttl,
-            next_hop="Keep" if spec.keep_original_next_hop else spec.next_hop_mode or "Auto",
-            restart_seconds=common.restart,
-            keepalive_seconds=common.keepalive,
-            allowed_local_as=_allowed_local_as(spec),
-            cluster_id=self._reflecting(common.local_as == remote_as, other),
-            filters=tuple(dict.fromkeys(symbol_of(name) for name in spec.filters)),
-            gateway=_gateway(spec, version),
-            bfd=bfd,
-        )
-
-    def _hops(self, common: _Common, own: Prefix, peer: Prefix) -> tuple[int, bool]:
-        """How far the peer may be, and whether that is enforced.
-
-        BFD has another form for a neighbour on the same link, which is what routers there speak.
-        """
-        limit = common.spec.ttl_security
-        if limit is not None:
-            if not 0 <= limit <= _FARTHEST:
-                raise _Leave(f"spec.ttlSecurity: {limit} is not from 0 to 255")
-            return max(1, limit), True
-        near = own.network.contains(peer) and not own.is_single
-        return (0 if near and common.bfd else _FARTHEST), False
-
-    def _reflecting(self, internal: bool, other: Speaker | None) -> int | None:
-        """Our cluster id where the peer is our client: of our AS, and no reflector beside us."""
-        mine = self._me.cluster_id
-        if mine is None or not internal or (other is not None and other.cluster_id == mine):
-            return None
-        return mine
+                yield from self._make.to_workload(common, key, checks.single(text))
 
     def _mesh(self) -> Iterator[Session]:
         spec = self._current.spec
         if spec.node_to_node_mesh_enabled is False or self._me.cluster_id is not None:
             return
         try:
-            common = self._mesh_common()
+            common = self._make.mesh_common()
         except ValueError as problem:
             self._note(self._current.where, f"the mesh between nodes: {problem}")
             return
         for other in self._others():
             if other.cluster_id is None:
                 described = common._replace(described=f"mesh with {other.name}")
-                yield from self._to_node(described, other)
-
-    def _mesh_common(self) -> _Common:
-        spec = self._current.spec
-        restart = spec.node_mesh_max_restart_time
-        return _Common(
-            "NodeMesh",
-            "mesh",
-            self._password(spec.node_mesh_password),
-            bfd_of(self._current.annotations),
-            self.as_of(self._me),
-            None,
-            _NOTHING_SAID,
-            seconds(restart, 0, _MAX_RESTART) if restart else 120,
-            0,
-        )
-
-
-_NOTHING_SAID = BGPPeerSpec()
-
-
-def _waits(own: Prefix, theirs: Prefix) -> bool:
-    """Between nodes, one calls and the other waits: Calico's rule, by the addresses' text."""
-    mine = format_address(own.version, own.address)
-    return format_address(theirs.version, theirs.address) > mine
-
-
-def _symbol(origin: Origin, version: int, address: int, port: int | None) -> str:
-    """Calico's names, which its users know from `birdcl`: Mesh_10_0_0_2, Global_fd00__1."""
-    kind = {"NodeMesh": "Mesh", "NodePeer": "Node", "GlobalPeer": "Global"}[origin]
-    text = format_address(version, address).replace(".", "_").replace(":", "_")
-    return f"{kind}_{text}" + (f"_port_{port}" if port is not None else "")
-
-
-def _allowed_local_as(spec: BGPPeerSpec) -> int | None:
-    found = spec.num_allowed_local_as_numbers
-    if found is not None and not 0 <= found <= 255:
-        raise _Leave(f"spec.numAllowedLocalASNumbers: {found} is not from 0 to 255")
-    return found
-
-
-def _gateway(spec: BGPPeerSpec, version: int) -> int | None:
-    if not spec.reachable_by:
-        return None
-    found, address = checks.address(spec.reachable_by)
-    if found != version:
-        raise _Leave("spec.reachableBy must be of the same IP version as peerIP")
-    return address
+                yield from self._make.to_node(described, other)
