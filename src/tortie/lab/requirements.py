@@ -12,13 +12,14 @@ from tortie.lab.plan import Encap
 from tortie.linux.libnftables import Nftables, NftError
 from tortie.linux.links import Links
 from tortie.linux.namespaces import in_namespace, path_of
-from tortie.linux.netlink.rtlink import NewLink, Vxlan
 from tortie.linux.netlink.sockets import NetlinkError, NetlinkSocket
+from tortie.requirements.rights import held, lacking
+from tortie.requirements.trials.devices import make_device
 
-_TRIAL = "trial0"
+_TRIAL = "tortie-trial"
 _OTHERWISE = ", or choose another --encap"
 _DAEMONS = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
-_CAPABILITIES = {"NET_ADMIN": 12, "SYS_ADMIN": 21}  # linux/capability.h
+_CAPABILITIES = ("NET_ADMIN", "SYS_ADMIN")
 _SYSCTL = "/proc/sys/net/ipv4/ip_forward"
 
 
@@ -28,27 +29,17 @@ def check_requirements() -> None:
         raise LabError("a lab needs root, to make network namespaces: run it with sudo")
     if not Path("/proc/self/ns/net").exists():
         raise LabError("this kernel has no network namespaces: it needs CONFIG_NET_NS")
-    if missing := _missing_capabilities(Path("/proc/self/status").read_text()):
+    if missing := lacking(held(), _CAPABILITIES):
         raise LabError(f"root lacks {' and '.join(missing)} here: run the container --privileged")
     if not os.access(_SYSCTL, os.W_OK):
         raise LabError("/proc/sys is read-only here: run the container --privileged")
-
-
-def _missing_capabilities(status: str) -> list[str]:
-    """Those that a lab needs and that the text of a /proc/PID/status does not have."""
-    effective = int(
-        next(line for line in status.splitlines() if line.startswith("CapEff:"))[7:], 16
-    )
-    return [f"CAP_{name}" for name, bit in _CAPABILITIES.items() if not effective >> bit & 1]
 
 
 def check_kernel(namespace: str, encap: Encap) -> None:
     """Try in a namespace of the lab what its nodes are going to need. Raises LabError."""
     with in_namespace(path_of(namespace)):
         with NetlinkSocket() as sock:
-            Links(sock).delete(_TRIAL)  # of a run that was killed right here
             _check_tunnel(Links(sock), encap)
-            Links(sock).delete(_TRIAL)
         try:
             with Nftables() as nft:
                 nft.run(f"add table inet {_TRIAL}; delete table inet {_TRIAL}")
@@ -59,13 +50,13 @@ def check_kernel(namespace: str, encap: Encap) -> None:
 def _check_tunnel(links: Links, encap: Encap) -> None:
     if encap is Encap.VXLAN:
         with explained("vxlan", _OTHERWISE):
-            links.create_vxlan(_TRIAL, Vxlan(vni=1, port=4789))
+            make_device(links, "vxlan")
     elif encap is Encap.IPIP:
         with explained("ipip", _OTHERWISE):
-            links.create_ipip("tunl0")  # the kernel's own: there can be no other
+            make_device(links, "ipip")
     elif encap is Encap.WIREGUARD and shutil.which("wireguard-go") is None:
         with explained("wireguard", ", or install wireguard-go"):
-            links.create(NewLink(_TRIAL, "wireguard"))
+            make_device(links, "wireguard")
     elif encap is Encap.BGP and shutil.which("bird", path=_DAEMONS) is None:
         raise LabError("a lab with BGP needs BIRD: install Debian's package bird2")
 

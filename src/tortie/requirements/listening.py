@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from tortie.requirements.machine import Machine
-from tortie.requirements.peer.answers import Test
+from tortie.requirements.peer.answers import Way
 
 _LISTEN = "0A"
 _UNCONNECTED = "07"
@@ -18,7 +18,7 @@ class Holder(NamedTuple):
     name: str
 
 
-def holders(machine: Machine, test: Test) -> list[Holder]:
+def holders(machine: Machine, test: Way) -> list[Holder]:
     """Those that have the test's port here; a protocol's number has no holder."""
     if test.kind == "ip":
         return []
@@ -30,7 +30,7 @@ def holders(machine: Machine, test: Test) -> list[Holder]:
     return list(dict.fromkeys(Holder(_owner(machine, inode)) for inode in inodes))
 
 
-def _inodes(table: str, test: Test) -> list[str]:
+def _inodes(table: str, test: Way) -> list[str]:
     """Of the sockets in /proc/net/tcp or udp that listen at the port."""
     wanted = _LISTEN if test.kind == "tcp" else _UNCONNECTED
     found = []

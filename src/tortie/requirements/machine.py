@@ -78,13 +78,6 @@ class Machine:
                 found[name] = int(entry)
         return found
 
-    def capabilities(self) -> int:
-        """Those in force for this process, as the kernel's bits."""
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("CapEff:"):
-                return int(line.split()[1], 16)
-        return 0
-
     def program(self, name: str) -> str:
         """Where a program is; empty where it is not installed."""
         places = [str(self.path(one)) for one in _SEARCHED.split(":")]
@@ -94,30 +87,20 @@ class Machine:
 
     def version(self, *command: str) -> str:
         """The first line that a program prints of itself; empty where it can't be run."""
-        program = self.program(command[0])
-        if not program:
-            return ""
-        try:
-            told = subprocess.run(
-                [program, *command[1:]],
-                capture_output=True,
-                text=True,
-                timeout=_PATIENCE,
-                env={"PATH": _SEARCHED, "LC_ALL": "C"},
-                stdin=subprocess.DEVNULL,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return ""
-        return next(iter((told.stdout or told.stderr).splitlines()), "")
+        told = self._run(command)
+        return next(iter((told.stdout or told.stderr).splitlines()), "") if told else ""
 
-    def output(self, command: Sequence[str]) -> str:
+    def output(self, *command: str) -> str:
         """All that a program prints; empty where it can't be run or fails."""
+        told = self._run(command)
+        return told.stdout if told and told.returncode == 0 else ""
+
+    def _run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str] | None:
         program = self.program(command[0])
         if not program:
-            return ""
+            return None
         try:
-            told = subprocess.run(
+            return subprocess.run(
                 [program, *command[1:]],
                 capture_output=True,
                 text=True,
@@ -127,5 +110,4 @@ class Machine:
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired):
-            return ""
-        return told.stdout if told.returncode == 0 else ""
+            return None

@@ -14,6 +14,11 @@ def judge(machine: Machine) -> Finding:
     runtimes = [name for name in _RUNTIMES if name in machine.processes]
     absent = [f"/{one}" for one in (_CONFIGURATIONS, _PROGRAMS) if not machine.path(one).is_dir()]
     plugins = [name for name in _PLUGINS if name in machine.listing(_PROGRAMS)]
+    return judge_found(runtimes, plugins, absent)
+
+
+def judge_found(runtimes: list[str], plugins: list[str], absent: list[str]) -> Finding:
+    """By the names of what runs and what is there; `absent` are folders that are not."""
     found = f"{', '.join(runtimes) or 'no container runtime runs'};" + (
         f" plugins: {', '.join(plugins)}" if plugins else " no plugin yet"
     )

@@ -3,7 +3,7 @@
 import re
 
 from tortie.requirements.machine import Machine
-from tortie.requirements.model import Check, Finding, missing, ok
+from tortie.requirements.model import Check, Finding, Verdict, missing, ok
 from tortie.requirements.modes import Purpose
 
 # What --masquerade-all makes of each service: the mark for masquerading, whoever asks. Without it
@@ -20,17 +20,18 @@ def judge(machine: Machine) -> Finding:
     kube = machine.cluster.kubernetes if machine.cluster else None
     if kube is not None and kube.proxy.masquerade_all:
         return _refused(f"kube-proxy has masqueradeAll ({kube.proxy.found})")
-    rules = "".join(machine.output([f"iptables-{kind}-save"]) for kind in ("legacy", "nft"))
-    if masquerades_all(rules):
-        return _refused("kube-proxy's rules on this node masquerade every client of a service")
-    if kube is not None and kube.proxy.found:
+    rules = "".join(machine.output(f"iptables-{kind}-save") for kind in ("legacy", "nft"))
+    found = judge_rules(rules)
+    if found.verdict is Verdict.OK and kube is not None and kube.proxy.found:
         return ok(f"it keeps clients' addresses ({kube.proxy.found})")
+    return found
+
+
+def judge_rules(rules: str) -> Finding:
+    """Whether iptables' rules, as `iptables-save` prints them, are of --masquerade-all."""
+    if _RULE.search(rules):
+        return _refused("kube-proxy's rules on this node masquerade every client of a service")
     return ok("no rule of kube-proxy here masquerades all")
-
-
-def masquerades_all(rules: str) -> bool:
-    """Whether iptables' nat table, as `iptables-save` prints it, is of --masquerade-all."""
-    return bool(_RULE.search(rules))
 
 
 def _refused(found: str) -> Finding:

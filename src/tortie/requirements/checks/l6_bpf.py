@@ -2,12 +2,12 @@
 
 from tortie.requirements.checks.judging import judge_trials
 from tortie.requirements.machine import Machine
-from tortie.requirements.model import Check, Finding, Verdict, warning
+from tortie.requirements.model import Check, Finding, Verdict, ok, warning
 from tortie.requirements.modes import Dataplane
 from tortie.requirements.trials.bpf import NAMES
 
-_MOUNT = "sys/fs/bpf"
-_CGROUP = " cgroup2 "
+_NEEDED = {"bpf at /sys/fs/bpf": " /sys/fs/bpf bpf ", "cgroup2": " cgroup2 "}
+MOUNTED = "".join(_NEEDED.values())
 
 
 def judge(machine: Machine) -> Finding:
@@ -21,18 +21,18 @@ def judge(machine: Machine) -> Finding:
     )
     if found.verdict is not Verdict.OK:
         return found
-    mounts = machine.text("proc/self/mounts")
-    absent = [
-        name
-        for name, sign in (("bpf at /sys/fs/bpf", f" /{_MOUNT} bpf "), ("cgroup2", _CGROUP))
-        if sign not in mounts
-    ]
+    return judge_mounts(found.found, machine.text("proc/self/mounts"))
+
+
+def judge_mounts(works: str, mounts: str) -> Finding:
+    """What works, and the text of /proc/self/mounts."""
+    absent = [name for name, sign in _NEEDED.items() if sign not in mounts]
     if absent:
         return warning(
-            f"{found.found}; not mounted: {', '.join(absent)}",
+            f"{works}; not mounted: {', '.join(absent)}",
             "mount them: `mount -t bpf bpf /sys/fs/bpf`",
         )
-    return found
+    return ok(works)
 
 
 CHECK = Check(

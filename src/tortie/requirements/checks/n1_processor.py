@@ -12,8 +12,12 @@ KNOWN = {
 
 
 def judge(machine: Machine) -> Finding:
+    """By the name that the kernel gives."""
+    return judge_name(machine.kernel[1])
+
+
+def judge_name(name: str) -> Finding:
     """Another one may work: nothing of ours is compiled for one processor."""
-    name = machine.kernel[1]
     if name in KNOWN:
         return ok(KNOWN[name])
     return warning(f"{name}: it is not tested there", f"use one of {', '.join(KNOWN.values())}")

@@ -31,8 +31,12 @@ TEXT = (
 
 def judge(machine: Machine) -> Finding:
     """Whether it runs, and by its configuration manages ours."""
-    left = unguarded(texts(machine))
-    if _PROCESS not in machine.processes:
+    return judge_list(_PROCESS in machine.processes, unguarded(texts(machine)))
+
+
+def judge_list(runs: bool, left: list[str]) -> Finding:
+    """`left`: those of our interfaces that it would manage."""
+    if not runs:
         return ok("it does not run")
     if not left:
         return ok("it runs, and leaves our interfaces alone")

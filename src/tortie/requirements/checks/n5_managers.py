@@ -6,7 +6,11 @@ from tortie.requirements.model import Check, Finding, ok, warning
 
 def judge(machine: Machine) -> Finding:
     """Whether one is at work."""
-    found = sorted(set(_at_work(machine)))
+    return judge_found(_at_work(machine))
+
+
+def judge_found(found: list[str]) -> Finding:
+    """By their names."""
     if not found:
         return ok("none found")
     return warning(

@@ -3,35 +3,28 @@
 from tortie.requirements.machine import Machine
 from tortie.requirements.model import Check, Finding, Outcome, missing, ok
 from tortie.requirements.modes import Dataplane, Modes
+from tortie.requirements.rights import held, lacking
 
-CAPABILITIES = {"NET_ADMIN": 12, "NET_RAW": 13, "SYS_ADMIN": 21}
-"""Those of an agent, with their bits (linux/capability.h)."""
-_BPF = {"BPF": 39, "PERFMON": 38}
-
-
-def lacking_capabilities(held: int, wanted: dict[str, int]) -> list[str]:
-    """ "CAP_NET_ADMIN" and its like, of those wanted."""
-    return [f"CAP_{name}" for name, bit in wanted.items() if not held >> bit & 1]
+_AGENTS = ("NET_ADMIN", "NET_RAW", "SYS_ADMIN")
+_BPF = ("BPF", "PERFMON")
 
 
-def wanted_of(modes: Modes) -> dict[str, int]:
+def wanted_of(modes: Modes) -> tuple[str, ...]:
     """Those that an agent of these modes needs."""
-    if modes.dataplane is not Dataplane.BPF:
-        return CAPABILITIES
-    return CAPABILITIES | _BPF
+    return (*_AGENTS, *_BPF) if modes.dataplane is Dataplane.BPF else _AGENTS
 
 
 def judge(machine: Machine) -> Finding:
     """What this process has, since it is to run where the agent runs."""
-    return judge_rights(machine.capabilities(), machine)
+    return judge_rights(held(), machine)
 
 
-def judge_rights(held: int, machine: Machine) -> Finding:
+def judge_rights(bits: int, machine: Machine) -> Finding:
     """The capabilities as bits; and whether kernel settings can be written."""
-    lacking = lacking_capabilities(held, wanted_of(machine.modes))
-    if lacking:
+    absent = lacking(bits, wanted_of(machine.modes))
+    if absent:
         return missing(
-            f"this process lacks {', '.join(lacking)}",
+            f"this process lacks {', '.join(absent)}",
             "run it (and the agent) as root, in a container privileged",
         )
     written = machine.tried["tracking:sysctls"]

@@ -13,7 +13,7 @@ def judge(machine: Machine) -> Finding:
     """By what each kind has."""
     return judge_counts(
         {
-            kind: sum(count_rules(machine.output([command])) for command in commands)
+            kind: sum(count_rules(machine.output(command)) for command in commands)
             for kind, commands in _COMMANDS.items()
         }
     )

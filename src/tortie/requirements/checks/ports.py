@@ -7,20 +7,20 @@ from tortie.requirements.listening import Holder, holders
 from tortie.requirements.machine import Machine
 from tortie.requirements.model import Check, Finding, missing, ok, warning
 from tortie.requirements.modes import Encap, Modes, Purpose
-from tortie.requirements.peer.answers import TESTS, Passed, PeerReport, Test
+from tortie.requirements.peer.answers import WAYS, Passed, PeerReport, Way
 
 _OPEN = "let it pass between all nodes, in both directions (firewall, security group)"
 
 
 def _judge(machine: Machine, row: str, owners: frozenset[str], must: bool) -> Finding:
-    tests = [test for test in TESTS if test.row == row]
+    tests = [test for test in WAYS if test.row == row]
     local = judge_local({test: holders(machine, test) for test in tests}, owners)
     if machine.peer is None:
         return local
     return judge_peer(machine.peer, tests, must, local)
 
 
-def judge_local(held: dict[Test, list[Holder]], owners: frozenset[str]) -> Finding:
+def judge_local(held: dict[Way, list[Holder]], owners: frozenset[str]) -> Finding:
     """Who has the ports on this machine. `owners`: those who should."""
     strangers = [
         f"{test.in_words} is {one.name}'s"
@@ -37,7 +37,7 @@ def judge_local(held: dict[Test, list[Holder]], owners: frozenset[str]) -> Findi
     return ok(", ".join((*used, *free)))
 
 
-def judge_peer(peer: PeerReport, tests: list[Test], must: bool, local: Finding) -> Finding:
+def judge_peer(peer: PeerReport, tests: list[Way], must: bool, local: Finding) -> Finding:
     """What passed to the peer, and back. `must`: nodes of these modes can't do without."""
     if peer.problem:
         return warning(peer.problem, "start `tortie node check --listen` there")
@@ -66,7 +66,7 @@ def judge_peer(peer: PeerReport, tests: list[Test], must: bool, local: Finding) 
     return ok(f"{passed} passes both ways with {peer.host}")
 
 
-def _blocked(test: Test, one: Passed | None, direction: str) -> str:
+def _blocked(test: Way, one: Passed | None, direction: str) -> str:
     if one is None:
         return f"{test.in_words} {direction} was not tested"
     if one.arrived or not one.known:
@@ -82,7 +82,7 @@ def _check(
     applies: Callable[[Modes], bool],
     must: bool = True,
 ) -> Check:
-    tests = ", ".join(test.in_words for test in TESTS if test.row == row)
+    tests = ", ".join(test.in_words for test in WAYS if test.row == row)
     side = "both ways" if must else "where its hosts are"
     return Check(
         row,

@@ -35,10 +35,22 @@ def at(value: Any, *path: str | int) -> Any:
     return value
 
 
+def several(value: Any, *path: str | int) -> list[Any]:
+    """A list at the end of a path; an empty one where there is none."""
+    found = at(value, *path)
+    return found if isinstance(found, list) else []
+
+
+def named(value: Any, *path: str | int) -> Mapping[str, Any]:
+    """An object at the end of a path; an empty one where there is none."""
+    found = at(value, *path)
+    return found if isinstance(found, Mapping) else {}
+
+
 def proxy_of(config_map: Object | None, daemon_set: Object | None) -> KubeProxy:
     """How kube-proxy runs: its configuration, and arguments, which overrule it."""
     found, mode, masquerade = "", "", False
-    text = "\n".join(str(one) for one in (at(config_map, "data") or {}).values())
+    text = "\n".join(str(one) for one in named(config_map, "data").values())
     if text:
         found = "ConfigMap kube-proxy"
         mode = next(iter(_MODE.findall(text)), "")
@@ -56,9 +68,9 @@ def arguments_of(pod: Any) -> list[str]:
     """All words of all containers of a pod's spec."""
     return [
         str(word)
-        for container in at(pod, "containers") or ()
+        for container in several(pod, "containers")
         for key in ("command", "args")
-        for word in at(container, key) or ()
+        for word in several(container, key)
     ]
 
 
@@ -77,14 +89,12 @@ def service_ranges(
     cidrs: Object | None, kubeadm: Object | None, servers: Object | None
 ) -> tuple[Prefix, ...]:
     """By ServiceCIDRs, else by kubeadm's configuration, else by the API server's arguments."""
-    texts = [
-        str(text) for one in at(cidrs, "items") or () for text in at(one, "spec", "cidrs") or ()
-    ]
+    texts = [str(text) for one in several(cidrs, "items") for text in several(one, "spec", "cidrs")]
     if not texts:
         subnets = _SUBNET.findall(str(at(kubeadm, "data", "ClusterConfiguration") or ""))
         texts = [text for one in subnets for text in one.split(",")]
     if not texts:
-        for pod in at(servers, "items") or ():
+        for pod in several(servers, "items"):
             texts += option(arguments_of(at(pod, "spec")), _RANGE).split(",")
     return tuple(dict.fromkeys(_networks(texts)))
 
@@ -100,8 +110,8 @@ def _networks(texts: Iterable[str]) -> Iterable[Prefix]:
 def node_addresses(nodes: Object | None) -> tuple[Prefix, ...]:
     """The addresses of the nodes that are addresses, not names."""
     found = []
-    for node in at(nodes, "items") or ():
-        for address in at(node, "status", "addresses") or ():
+    for node in several(nodes, "items"):
+        for address in several(node, "status", "addresses"):
             try:
                 found.append(Prefix.single(*parse_address(str(at(address, "address")))))
             except ValueError:
@@ -111,7 +121,7 @@ def node_addresses(nodes: Object | None) -> tuple[Prefix, ...]:
 
 def istio_version(deployment: Object | None) -> str:
     """The version of istiod, by its label or its image's tag; empty where there is none."""
-    labels = at(deployment, "metadata", "labels") or {}
+    labels = named(deployment, "metadata", "labels")
     told = labels.get("app.kubernetes.io/version") or labels.get("operator.istio.io/version")
     image = str(at(deployment, "spec", "template", "spec", "containers", 0, "image") or "")
     return str(told or image.partition("@")[0].rpartition("/")[2].partition(":")[2])
@@ -119,7 +129,7 @@ def istio_version(deployment: Object | None) -> str:
 
 def denied(wanted: Iterable[Right], review: Object | None) -> tuple[str, ...]:
     """Those of the rights that a SelfSubjectRulesReview does not tell of."""
-    rules = at(review, "status", "resourceRules") or ()
+    rules = several(review, "status", "resourceRules")
     if not rules and at(review, "status", "incomplete"):
         return ()  # this server's authorizer can't tell
     lacking = (right for right in wanted if not any(_allows(rule, right) for rule in rules))
@@ -133,13 +143,13 @@ def denied(wanted: Iterable[Right], review: Object | None) -> tuple[str, ...]:
 
 def _allows(rule: Any, right: Right) -> bool:
     def has(key: str, value: str) -> bool:
-        some = at(rule, key) or ()
+        some = several(rule, key)
         return "*" in some or value in some
 
-    names = at(rule, "resourceNames") or ()
+    names = several(rule, "resourceNames")
     parent = right.resource.partition("/")
     resource = has("resources", right.resource) or (
-        bool(parent[1]) and f"*/{parent[2]}" in (at(rule, "resources") or ())
+        bool(parent[1]) and f"*/{parent[2]}" in several(rule, "resources")
     )
     named = not names or right.name in names
     return has("verbs", right.verb) and has("apiGroups", right.group) and resource and named

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 
-class Test(NamedTuple):
+class Way(NamedTuple):
     """One thing that has to pass: "tcp", "udp" or "ip", and a port or the protocol's number."""
 
     row: str
@@ -19,16 +19,16 @@ class Test(NamedTuple):
         )
 
 
-TESTS = (
-    Test("P1", "tcp", 179),
-    Test("P2", "ip", 4),
-    Test("P3", "udp", 4789),
-    Test("P4", "tcp", 5473),
-    Test("P5", "udp", 51820),
-    Test("P6", "udp", 51821),
-    Test("P8", "tcp", 443),
-    Test("P8", "tcp", 6443),
-    Test("P9", "tcp", 2379),
+WAYS = (
+    Way("P1", "tcp", 179),
+    Way("P2", "ip", 4),
+    Way("P3", "udp", 4789),
+    Way("P4", "tcp", 5473),
+    Way("P5", "udp", 51820),
+    Way("P6", "udp", 51821),
+    Way("P8", "tcp", 443),
+    Way("P8", "tcp", 6443),
+    Way("P9", "tcp", 2379),
 )
 
 
@@ -48,8 +48,8 @@ class PeerReport(NamedTuple):
     """
 
     host: str
-    there: Mapping[Test, Passed] = {}
-    back: Mapping[Test, Passed] = {}
+    there: Mapping[Way, Passed] = {}
+    back: Mapping[Way, Passed] = {}
     path_mtu: int = 0
     link_mtu: int = 0
     problem: str = ""

@@ -10,7 +10,7 @@ from tortie.linux.links import Links
 from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.net import Prefix, parse_address
 from tortie.requirements.peer import sealing
-from tortie.requirements.peer.answers import TESTS, Passed, PeerReport, Test
+from tortie.requirements.peer.answers import WAYS, Passed, PeerReport, Way
 from tortie.requirements.peer.packets import TOKEN, smallest
 from tortie.requirements.peer.receiving import IN_USE, READY, Receivers
 from tortie.requirements.peer.sending import CONNECTED, send, send_sizes
@@ -48,8 +48,8 @@ class _Conversation:
 
     def report(self, host: str, port: int) -> PeerReport:
         """Everything. Raises OSError, ValueError, NotTrusted."""
-        there = self._there(TESTS)
-        back = self._back(TESTS)
+        there = self._there(WAYS)
+        back = self._back(WAYS)
         link = _link_mtu(self._own)
         return PeerReport(host, there, back, self._path_mtu(there, port, link), link)
 
@@ -60,16 +60,16 @@ class _Conversation:
             raise sealing.NotTrusted("it ended the conversation: its key is another one")
         return self._seal.open(line)
 
-    def _listen(self, tests: Iterable[Test], token: bytes) -> Mapping[Test, str]:
+    def _listen(self, tests: Iterable[Way], token: bytes) -> Mapping[Way, str]:
         answer = self._ask(do="listen", tests=list(map(list, tests)), token=token.hex())
         return _worded(answer["states"])
 
-    def _arrived(self, tests: Iterable[Test], sizes: Iterable[int]) -> tuple[set[Test], set[int]]:
+    def _arrived(self, tests: Iterable[Way], sizes: Iterable[int]) -> tuple[set[Way], set[int]]:
         question = {"tests": list(map(list, tests)), "sizes": list(sizes), "seconds": _WAIT}
         answer = self._ask(do="arrived", **question)
-        return {Test(*one) for one in answer["arrived"]}, set(answer["sizes"])
+        return {Way(*one) for one in answer["arrived"]}, set(answer["sizes"])
 
-    def _there(self, tests: Iterable[Test]) -> dict[Test, Passed]:
+    def _there(self, tests: Iterable[Way]) -> dict[Way, Passed]:
         token = secrets.token_bytes(TOKEN)
         states = self._listen(tests, token)
         sent = send(self._other, tests, token)
@@ -77,7 +77,7 @@ class _Conversation:
         arrived, _ = self._arrived(expected, ())
         return {test: judge(states[test], sent[test], test in arrived) for test in tests}
 
-    def _back(self, tests: Iterable[Test]) -> dict[Test, Passed]:
+    def _back(self, tests: Iterable[Way]) -> dict[Way, Passed]:
         token = secrets.token_bytes(TOKEN)
         with closing(Receivers(self._own, tests, token)) as receivers:
             question = {"tests": list(map(list, tests)), "token": token.hex()}
@@ -92,10 +92,10 @@ class _Conversation:
                 test: judge(states[test], sent[test], test in receivers.arrived) for test in tests
             }
 
-    def _path_mtu(self, there: Mapping[Test, Passed], port: int, link: int) -> int:
+    def _path_mtu(self, there: Mapping[Way, Passed], port: int, link: int) -> int:
         """The largest packet that arrives, by a port that is known to pass; 0 where none is."""
         passing = [test for test, one in there.items() if test.kind == "udp" and one.arrived]
-        way = passing[0] if passing else Test("", "udp", port)
+        way = passing[0] if passing else Way("", "udp", port)
         token = secrets.token_bytes(TOKEN)
         if self._listen([way], token)[way] != READY:
             return 0
@@ -136,8 +136,8 @@ def _may_arrive(sent: str) -> bool:
     return sent in ("sent", CONNECTED)
 
 
-def _worded(rows: Iterable[Any]) -> dict[Test, str]:
-    return {Test(str(row), str(kind), int(number)): str(words) for row, kind, number, words in rows}
+def _worded(rows: Iterable[Any]) -> dict[Way, str]:
+    return {Way(str(row), str(kind), int(number)): str(words) for row, kind, number, words in rows}
 
 
 def _link_mtu(own: str) -> int:

@@ -12,7 +12,7 @@ from contextlib import closing
 from typing import Any
 
 from tortie.requirements.peer import sealing
-from tortie.requirements.peer.answers import TESTS, Test
+from tortie.requirements.peer.answers import WAYS, Way
 from tortie.requirements.peer.packets import TOKEN
 from tortie.requirements.peer.receiving import Receivers
 from tortie.requirements.peer.sending import send
@@ -98,7 +98,7 @@ class _Talk:
 
     def __init__(self, own: str, other: str, port: int) -> None:
         self._own, self._other = own, other
-        self._allowed = {*TESTS, Test("", "udp", port)}
+        self._allowed = {*WAYS, Way("", "udp", port)}
         self._receivers: Receivers | None = None
 
     def close(self) -> None:
@@ -136,9 +136,9 @@ class _Talk:
             "sizes": sorted(self._receivers.sizes),
         }
 
-    def _tests(self, question: dict[str, Any]) -> list[Test]:
+    def _tests(self, question: dict[str, Any]) -> list[Way]:
         """Only what is in the rows: this opens no other port for anybody."""
-        found = [Test(str(row), str(kind), int(number)) for row, kind, number in question["tests"]]
+        found = [Way(str(row), str(kind), int(number)) for row, kind, number in question["tests"]]
         if not set(found) <= self._allowed:
             raise ValueError("a test that no row has")
         return found

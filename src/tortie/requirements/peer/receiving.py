@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Iterable
 
-from tortie.requirements.peer.answers import Test
+from tortie.requirements.peer.answers import Way
 from tortie.requirements.peer.packets import size_in, udp_port
 
 READY, IN_USE = "ready", "in use"
@@ -22,13 +22,13 @@ class Receivers:
     TCP the daemon itself answers.
     """
 
-    def __init__(self, address: str, tests: Iterable[Test], token: bytes) -> None:
+    def __init__(self, address: str, tests: Iterable[Way], token: bytes) -> None:
         self._token = token
         self._family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._address = address
         self._selector = selectors.DefaultSelector()
         self.states = {test: self._open(test) for test in tests}
-        self.arrived: set[Test] = set()
+        self.arrived: set[Way] = set()
         self.sizes: set[int] = set()
 
     def close(self) -> None:
@@ -39,7 +39,7 @@ class Receivers:
             key.fileobj.close()
         self._selector.close()
 
-    def collect(self, wanted: Iterable[Test], sizes: Iterable[int], seconds: float) -> None:
+    def collect(self, wanted: Iterable[Way], sizes: Iterable[int], seconds: float) -> None:
         """Wait until all of these have arrived, at most so long."""
         tests, lengths = set(wanted), set(sizes)
         end = time.monotonic() + seconds
@@ -51,7 +51,7 @@ class Receivers:
                 assert isinstance(key.fileobj, socket.socket)
                 self._take(key.fileobj, key.data)
 
-    def _open(self, test: Test) -> str:
+    def _open(self, test: Way) -> str:
         try:
             sock = self._socket(test)
         except PermissionError:
@@ -63,7 +63,7 @@ class Receivers:
         self._selector.register(sock, selectors.EVENT_READ, test)
         return READY
 
-    def _beside(self, test: Test) -> str:
+    def _beside(self, test: Way) -> str:
         """A daemon has the port: look at UDP's packets as they come."""
         if test.kind == "udp" and self._family == socket.AF_INET:
             try:
@@ -74,7 +74,7 @@ class Receivers:
             return READY
         return IN_USE
 
-    def _socket(self, test: Test) -> socket.socket:
+    def _socket(self, test: Way) -> socket.socket:
         if test.kind == "ip":
             if self._family != socket.AF_INET:
                 raise OSError(errno.EAFNOSUPPORT, "only between addresses of IPv4")
@@ -97,7 +97,7 @@ class Receivers:
             raise
         return sock
 
-    def _take(self, sock: socket.socket, test: Test) -> None:
+    def _take(self, sock: socket.socket, test: Way) -> None:
         try:
             data = self._read(sock, test)
         except OSError:
@@ -109,7 +109,7 @@ class Receivers:
             self.arrived.add(test)
             self.sizes.add(size)
 
-    def _read(self, sock: socket.socket, test: Test) -> bytes:
+    def _read(self, sock: socket.socket, test: Way) -> bytes:
         if test.kind != "tcp":
             return sock.recv(_MOST)
         connection, _ = sock.accept()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 
-from tortie.requirements.peer.answers import Test
+from tortie.requirements.peer.answers import Way
 from tortie.requirements.peer.packets import inner, padded, payload
 
 SENT, CONNECTED = "sent", "connected"
@@ -18,7 +18,7 @@ _MTU_DISCOVER = {socket.AF_INET: (0, 10, 3), socket.AF_INET6: (41, 23, 3)}
 # Level, option and value: IP_MTU_DISCOVER = IP_PMTUDISC_PROBE, not to be fragmented by anybody.
 
 
-def send(host: str, tests: Iterable[Test], token: bytes) -> dict[Test, str]:
+def send(host: str, tests: Iterable[Way], token: bytes) -> dict[Way, str]:
     """Send each test to an address; "sent", "connected", or why it could not be."""
     chosen = list(tests)
     done = {test: _send_one(host, test, token) for test in chosen if test.kind != "tcp"}
@@ -38,7 +38,7 @@ def send_sizes(host: str, port: int, sizes: Iterable[int], token: bytes) -> None
                     sock.sendto(padded(token, size, version), (host, port))
 
 
-def _send_one(host: str, test: Test, token: bytes) -> str:
+def _send_one(host: str, test: Way, token: bytes) -> str:
     family = _family(host)
     try:
         if test.kind == "udp":
@@ -61,9 +61,9 @@ def _repeat(sock: socket.socket, data: bytes, where: tuple[str, int]) -> None:
         sock.sendto(data, where)
 
 
-def _connect_all(host: str, tests: list[Test], token: bytes) -> dict[Test, str]:
+def _connect_all(host: str, tests: list[Way], token: bytes) -> dict[Way, str]:
     """All at once: those that nobody answers take no longer together than one."""
-    done: dict[Test, str] = {}
+    done: dict[Way, str] = {}
     selector = selectors.DefaultSelector()
     for test in tests:
         sock = socket.socket(_family(host), socket.SOCK_STREAM)

@@ -6,9 +6,11 @@ import signal
 import sys
 from pathlib import Path
 
+from tortie.requirements.rights import held, lacking
+
 _NEW_NET, _NEW_USER = 0x40000000, 0x10000000
 _SET_PDEATHSIG = 1
-_ADMIN = (12, 21)  # CAP_NET_ADMIN, CAP_SYS_ADMIN
+_ADMIN = ("NET_ADMIN", "SYS_ADMIN")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -29,7 +31,7 @@ def enter() -> None:
     In a user namespace a process has all rights over a network namespace of its own, and none over
     the machine: only eBPF can't be tried there. Raises CannotEnter.
     """
-    if _has(*_ADMIN) and _unshare(_NEW_NET):
+    if not lacking(held(), _ADMIN) and _unshare(_NEW_NET):
         return
     user, group = os.geteuid(), os.getegid()
     if not _unshare(_NEW_USER | _NEW_NET):
@@ -47,11 +49,3 @@ def enter() -> None:
 def _unshare(flags: int) -> bool:
     done: int = _libc.unshare(flags)
     return done == 0
-
-
-def _has(*bits: int) -> bool:
-    line = next(
-        one for one in Path("/proc/self/status").read_text().splitlines() if "CapEff" in one
-    )
-    held = int(line.split()[1], 16)
-    return all(held >> bit & 1 for bit in bits)
