@@ -2,7 +2,7 @@
 
 Nodes that want addresses at once, on a real etcd: each with a store and an IPAM of its own, and
 no node with two requests at a time. Beside them the bound: what one allocation asks of etcd (four
-reads at once, then two writes), bare, by as many callers in one process, too; and one write alone.
+reads in one, then two writes), bare, by as many callers in one process, too; and one write alone.
 A conflict is a write that another node's write made void. The audit is that of `tortie ipam check`
 and of who collects leaks: 5,000 nodes with a block each, 100,000 addresses, 20,000 leaked; in a
 process of its own, with a store in memory; told is what memory the audit takes beyond that.
@@ -38,7 +38,7 @@ from tortie.api import (
 from tortie.datastore import AlreadyExists, Conflict
 from tortie.datastore.etcd import EtcdDatastore, requests
 from tortie.datastore.etcd.connection import Connection
-from tortie.datastore.etcd.members import RANGE, TXN
+from tortie.datastore.etcd.members import TXN
 from tortie.datastore.memory import MemoryDatastore
 from tortie.datastore.settings import EtcdSettings
 from tortie.ipam import IPAM, AssignRequest
@@ -114,8 +114,7 @@ async def put(connection: Connection, path: bytes, value: bytes) -> None:
 
 async def asked(connection: Connection, path: bytes, value: bytes) -> None:
     """What an allocation asks: pools, configuration, reservations, lock; handle; block."""
-    reads = (connection.member.call(RANGE)(requests.read(path), timeout=10) for _ in range(4))
-    await asyncio.gather(*reads)
+    await connection.member.call(TXN)(requests.read_any((path,) * 4), timeout=10)
     await connection.member.call(TXN)(requests.create(path + b"/handle", value[:200]), timeout=10)
     await connection.member.call(TXN)(requests.replace(path + b"/block", 0, value), timeout=10)
 

@@ -25,6 +25,11 @@ async def check_unlocked(store: Datastore) -> None:
         raise
     except DatastoreError:
         return
+    refuse_locked(found)
+
+
+def refuse_locked(found: object) -> None:
+    """Raise Locked where ClusterInformation says so; one that can't be read says nothing."""
     if getattr(getattr(found, "spec", None), "datastore_ready", None) is False:
         raise Locked(
             "the datastore is locked (ClusterInformation default: datastoreReady is false): it is "

@@ -1,7 +1,6 @@
 """What every request stands on: the stores' parts, and what holds at the moment."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import cast
 
@@ -12,8 +11,9 @@ from tortie.api import (
     IPReservation,
     Key,
 )
-from tortie.datastore import Datastore, NotFound
-from tortie.datastore.cluster import check_unlocked
+from tortie.datastore import Datastore, DatastoreError, NotFound
+from tortie.datastore.cluster import CLUSTER, refuse_locked
+from tortie.datastore.together import Together, read_together
 from tortie.ipam.affinities import Affinities
 from tortie.ipam.names import CONFIGURATION
 from tortie.ipam.pools import Query, looks_at_namespaces, looks_at_nodes
@@ -22,7 +22,8 @@ from tortie.ipam.taking import Blocks
 from tortie.ipam.terms import Terms, reserved_by
 from tortie.ipam.types import AssignRequest
 
-Gate = Callable[[Datastore], Awaitable[object]]
+Gate = Callable[[object], None]
+"""Raises where nothing may be given or taken back, for what ClusterInformation says."""
 
 
 def now() -> str:
@@ -31,10 +32,12 @@ def now() -> str:
 
 
 class Ground:
-    """One datastore's. `gate` raises where nothing may be given or taken back now."""
+    """One datastore's. `gate` raises where nothing may be given or taken back now: while the
+    datastore is locked, unless said otherwise.
+    """
 
     def __init__(
-        self, store: Datastore, clock: Callable[[], str] = now, gate: Gate = check_unlocked
+        self, store: Datastore, clock: Callable[[], str] = now, gate: Gate = refuse_locked
     ) -> None:
         self.store = store
         self.clock = clock
@@ -45,29 +48,21 @@ class Ground:
 
     async def check(self) -> None:
         """Raise where nothing may be given or taken back now."""
-        await self._gate(self.store)
+        await self._read((), (CLUSTER,))
 
     async def picture(self) -> tuple[tuple[IPPool, ...], Terms]:
         """The pools and the terms, where something may be given."""
-        pools, terms, _ = await asyncio.gather(self.pools(), self.terms(), self.check())
-        return pools, terms
-
-    async def pools(self) -> tuple[IPPool, ...]:
-        """All of them."""
-        return cast(tuple[IPPool, ...], (await self.store.list("IPPool")).resources)
+        found = await self._read(("IPPool", "IPReservation"), (CONFIGURATION, CLUSTER))
+        return cast(tuple[IPPool, ...], found.lists["IPPool"]), self._terms(found)
 
     async def terms(self) -> Terms:
-        """What holds for all requests now."""
-        config, reservations = await asyncio.gather(
-            self._configuration(), self.store.list("IPReservation")
-        )
-        reserved = reserved_by(cast(tuple[IPReservation, ...], reservations.resources))
-        return Terms(config, reserved, self.clock())
+        """What holds for all requests now, where something may be given or taken back."""
+        return self._terms(await self._read(("IPReservation",), (CONFIGURATION, CLUSTER)))
 
     async def cooling_since(self) -> str:
         """From when on what is released now cools down; empty: it does not."""
-        config, _ = await asyncio.gather(self._configuration(), self.check())
-        return Terms(config, (), self.clock()).cooling_since
+        found = await self._read((), (CONFIGURATION, CLUSTER))
+        return Terms(_configuration(found), (), self.clock()).cooling_since
 
     async def query(
         self,
@@ -89,14 +84,26 @@ class Ground:
             version, request.use, requested, request.node, node_labels, namespace, namespace_labels
         )
 
-    async def _configuration(self) -> IPAMConfigurationSpec:
-        try:
-            return cast(IPAMConfiguration, await self.store.get(CONFIGURATION)).spec
-        except NotFound:
-            return IPAMConfigurationSpec()
+    async def _read(self, kinds: Sequence[str], keys: Sequence[Key]) -> Together:
+        """What is asked for, once the lock, which is among it, does not forbid to go on."""
+        found = await read_together(self.store, kinds, keys)
+        self._gate(found.objects[CLUSTER])
+        return found
+
+    def _terms(self, found: Together) -> Terms:
+        reserved = reserved_by(cast(tuple[IPReservation, ...], found.lists["IPReservation"]))
+        return Terms(_configuration(found), reserved, self.clock())
 
     async def _labels(self, key: Key) -> Mapping[str, str]:
         try:
             return (await self.store.get(key)).metadata.labels
         except NotFound:
             return {}
+
+
+def _configuration(found: Together) -> IPAMConfigurationSpec:
+    """One that can't be read says something that we don't know: nothing is given then."""
+    one = found.objects[CONFIGURATION]
+    if isinstance(one, DatastoreError):
+        raise one
+    return one.spec if isinstance(one, IPAMConfiguration) else IPAMConfigurationSpec()

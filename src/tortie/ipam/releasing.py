@@ -71,9 +71,7 @@ class Releasing:
     async def cooled(self) -> None:
         """See `IPAM.release_cooled`."""
         ground = self._ground
-        terms, blocks, _ = await asyncio.gather(
-            ground.terms(), self._store.list("IPAMBlock"), ground.check()
-        )
+        terms, blocks = await asyncio.gather(ground.terms(), self._store.list("IPAMBlock"))
         for block in cast(tuple[IPAMBlock, ...], blocks.resources):
             if is_sound(block.spec) and terms.cooled(block.spec) != block.spec:
                 await ground.blocks.rewrite(parse_network(block.spec.cidr), terms.cooled)

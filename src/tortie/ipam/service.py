@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from tortie.api import IPAMHandle
 from tortie.datastore import Datastore
-from tortie.datastore.cluster import check_unlocked
+from tortie.datastore.cluster import refuse_locked
 from tortie.ipam.assigning import Assigning
 from tortie.ipam.block import held_by
 from tortie.ipam.ground import Gate, Ground, now
@@ -33,7 +33,7 @@ class IPAM:
     """
 
     def __init__(
-        self, store: Datastore, clock: Callable[[], str] = now, gate: Gate = check_unlocked
+        self, store: Datastore, clock: Callable[[], str] = now, gate: Gate = refuse_locked
     ) -> None:
         """`gate` raises where nothing may be given or taken back now."""
         self._ground = Ground(store, clock, gate)

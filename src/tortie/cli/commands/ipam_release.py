@@ -101,7 +101,7 @@ def _ipam(store: "Datastore") -> "IPAM":
     """As a person who has locked the datastore to tidy up expects it: the lock does not count."""
     from tortie.ipam import IPAM
 
-    async def open_gate(store: "Datastore") -> None:
-        del store
+    def open_gate(found: object) -> None:
+        del found
 
     return IPAM(store, gate=open_gate)

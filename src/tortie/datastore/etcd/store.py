@@ -1,6 +1,6 @@
 """The datastore: the contract's operations in terms of etcd's."""
 
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Sequence
 from uuid import uuid4
 
 from msgspec.structs import replace
@@ -16,9 +16,11 @@ from tortie.datastore.etcd.layout import path_of
 from tortie.datastore.etcd.leases import Lease
 from tortie.datastore.etcd.members import COMPACT
 from tortie.datastore.etcd.recent import Recent
+from tortie.datastore.etcd.together import read_in_one
 from tortie.datastore.etcd.watching import watch
 from tortie.datastore.retry import ATTEMPTS, pause
 from tortie.datastore.settings import EtcdSettings
+from tortie.datastore.together import Together
 from tortie.datastore.values import (
     check_same_object,
     check_unchanged,
@@ -74,6 +76,10 @@ class EtcdDatastore:
     ) -> AsyncGenerator[Listing, None]:
         """See `Datastore.pages`."""
         return reading.pages(self._connection, kind, namespace, size)
+
+    async def together(self, kinds: Sequence[str], keys: Sequence[Key]) -> Together:
+        """See `read_together`: one transaction, of one revision."""
+        return await read_in_one(self._connection, kinds, keys)
 
     async def create(self, resource: Resource, lease: int = 0) -> Resource:
         """See `Datastore.create`. With a `lease` of `lease()` it goes when that ends."""
