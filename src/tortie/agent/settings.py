@@ -25,6 +25,7 @@ from tortie.engine.configuration.parameters import BY_NAME
 
 LIVE = frozenset(
     {
+        "AWSSrcDstCheck",
         *("AllowIPIPPacketsFromWorkloads", "AllowVXLANPacketsFromWorkloads"),
         *("DefaultEndpointToHostAction", "DisableConntrackInvalidCheck", "EndDeniedFlows"),
         "ExternalNodesCIDRList",

@@ -69,6 +69,7 @@ from tortie.linux.netlink.rtlink import Link
 from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.node import flannel
 from tortie.node.addressing import Addressing, Wanted, wanted_addresses
+from tortie.node.clouds import Clouds
 from tortie.node.mtu import MtuFile, PodMtu
 from tortie.node.tunnels import TunnelAddresses
 from tortie.node.wireguard import PublicKeys
@@ -242,10 +243,13 @@ class _Node:
             given.settings,
             source,
             pipeline,
-            [self._tunnels.saw, self._saw_settings],
+            [self._tunnels.saw, self._saw_settings, self._saw_pools],
             absent_policies=source.absent_policies,
             keep=given.remembered.keep,
             refreshes=drivers.refresh_intervals,
+        )
+        self._clouds = Clouds(
+            self._name, datastore, config.aws_src_dst_check, self._agent.warn, self._agent.health
         )
         self._since = rfc3339(datetime.now(UTC))
         self._reporting = Reporting(datastore, self._report, partial(pace_of, self._agent))
@@ -276,7 +280,7 @@ class _Node:
         self._drift.start()
         self._attacher.reaper.wake()  # what a killed agent had shut and not deleted yet
         try:
-            await serve(self._agent, self._control, [self._write])
+            await serve(self._agent, self._control, [self._write, self._clouds.run])
         finally:
             self._drift.close()
             self._monitor.close()
@@ -348,9 +352,13 @@ class _Node:
         except OSError as problem:
             self._agent.warn(f"can't write the MTU of workloads to a file: {problem}")
 
+    def _saw_pools(self, updates: Sequence[KeyValue]) -> None:
+        self._clouds.saw(updates)
+
     def _saw_settings(self, updates: Sequence[KeyValue]) -> None:
         if any(key.kind == "FelixConfiguration" for key, _ in updates):
             self._tell_mtu()
+            self._clouds.configure(self._agent.config.aws_src_dst_check)
             self._keys.configure(wireguard_settings(self._agent.config, self._run_dir))
 
     def _link_event(self, event: Event) -> None:

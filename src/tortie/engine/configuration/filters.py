@@ -182,6 +182,10 @@ class FilterParameters(DataplaneParameters, frozen=True, kw_only=True):
     aws_src_dst_check: Annotated[
         str,
         Parameter(
-            "AWSSrcDstCheck", one_of("Disable", "DoNothing", "Enable"), "DoNothing", required=True
+            "AWSSrcDstCheck",
+            one_of("Disable", "DoNothing", "Enable"),
+            "DoNothing",
+            required=True,
+            used=True,
         ),
     ]

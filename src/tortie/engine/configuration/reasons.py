@@ -54,7 +54,6 @@ _REASONS = {
     ),
     **dict.fromkeys(("MetadataAddr", "MetadataPort"), _OPENSTACK),
     **dict.fromkeys(("GenericXDPEnabled", "XDPEnabled", "XDPRefreshInterval"), _XDP),
-    "AWSSrcDstCheck": "the agent changes nothing at the cloud",
 }
 
 
