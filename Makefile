@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 # The daemons need the tools in sbin wherever they are started from.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: image test-image soak bench-dataplane demo test test-vm test-processors vm-if-possible lint unit kube-apiserver manifests requirements bench test-vm-network bench-network bench-engine bench-ipam fuzz pin clean help
+.PHONY: image test-image soak bench-dataplane demo test test-vm test-processors vm-if-possible lint unit kube-apiserver manifests requirements bench test-vm-network bench-network bench-engine bench-ipam bench-cni fuzz pin clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -96,6 +96,10 @@ bench-engine: $(READY)
 
 bench-ipam: $(READY)
 	@$(BIN)/python -m bench ipam
+
+## The plugin's calls beside the reference plugins', and each aim beside what was measured.
+bench-cni: $(READY)
+	@$(BIN)/python -m bench cni
 
 bench: $(READY) kube-apiserver
 	@$(BIN)/python -m bench
