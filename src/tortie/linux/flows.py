@@ -83,7 +83,10 @@ class Flows:
     def _queries(self, addresses: Collection[Prefix]) -> Iterator[Request]:
         """All flows, where they are few or the addresses many; else those of each address."""
         (answer,) = self._sock.request(get_flow_count())
-        if parse_flow_count(answer) < _FLOWS_PER_WALK * len(addresses):
+        count = parse_flow_count(answer)
+        if not count:  # a walk through nothing but empty buckets takes 4 ms of a new pod's start
+            return
+        if count < _FLOWS_PER_WALK * len(addresses):
             yield from map(get_flows, sorted({one.version for one in addresses}))
             return
         for address in addresses:
