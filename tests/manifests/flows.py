@@ -10,7 +10,7 @@ from contextlib import aclosing, suppress
 
 from msgspec.structs import replace
 
-from manifests import flows_addresses, flows_leading
+from manifests import flows_addresses, flows_leading, flows_node
 from tortie.api import KINDS, GlobalNetworkSet, IPPool, IPPoolSpec, Key, NetworkSetSpec, ObjectMeta
 from tortie.api.crds import CUSTOM_KINDS
 from tortie.cni.records import Records
@@ -59,7 +59,12 @@ async def agent(admin: Datastore, store: Datastore, done: Done) -> None:
     await tunnels.reconcile()
     await admin.delete(Key("IPPool", "", "pool"))
     await tunnels.reconcile()
-    await _follow(admin, store, FELIX_KINDS, done)
+    await flows_node.starting(admin, store, NODE)
+    await flows_node.reporting(store, NODE)
+    await flows_node.answering(admin, store, NODE)
+    await flows_node.token(store)
+    kinds = {*FELIX_KINDS, *BGP_KINDS, "CalicoNodeStatus"}
+    await _follow(admin, store, tuple(kinds), done)
 
 
 async def plugin(admin: Datastore, store: Datastore, _done: Done) -> None:

@@ -14,6 +14,7 @@ from tortie.install.rights import (
     NODE,
     NODE_OF_POLICY_ONLY,
     NODE_ON_ETCD,
+    NODE_WITHOUT_BGP,
     PLUGIN,
     TYPHA,
     Role,
@@ -35,8 +36,10 @@ def roles(made: Choices) -> list[Role]:
     """The roles of the parts that are there."""
     if made.kept is Kept.ETCD:
         return [NODE_ON_ETCD, CONTROLLERS_ON_ETCD]
-    policy_only = made.networking is Networking.POLICY_ONLY
-    found = [NODE_OF_POLICY_ONLY] if policy_only else [NODE, PLUGIN]
+    if made.networking is Networking.POLICY_ONLY:
+        found = [NODE_OF_POLICY_ONLY]
+    else:
+        found = [NODE if made.bgp else NODE_WITHOUT_BGP, PLUGIN]
     return [*found, CONTROLLERS, *([TYPHA] if made.typha else [])]
 
 
@@ -47,7 +50,10 @@ def _kinds(made: Choices, release: Release) -> list[Object]:
 
 def _rights(made: Choices) -> list[Object]:
     wanted = roles(made)
-    accounts = {role.account: account(role.account) for role in wanted}
+    names = [role.account for role in wanted]
+    if PLUGIN in wanted:
+        names.append(PLUGIN.name)  # whose token is in the plugin's kubeconfig; it may do nothing
+    accounts = {name: account(name) for name in names}
     found = list(accounts.values())
     for role in wanted:
         found += [cluster_role(role, made.group), binding(role)]

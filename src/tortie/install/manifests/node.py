@@ -159,7 +159,7 @@ def _installer(made: Choices, name: str, command: str) -> Object:
         env=[
             field_of("KUBERNETES_NODE_NAME", "spec.nodeName"),
             *values({"CNI_CONF_NAME": "10-canal.conflist" if canal else "10-calico.conflist"}),
-            *values({"CNI_NET_DIR": made.network_folder, "SLEEP": "false"}),
+            *values({"CNI_BIN_DIR": made.plugin_folder, "CNI_NET_DIR": made.network_folder}),
             value_of("CNI_NETWORK_CONFIG", config, "cni_network_config"),
             value_of("CNI_MTU", config, "veth_mtu"),
         ],

@@ -7,7 +7,7 @@ of the two groups can't differ.
 
 from tortie.install.rights.controllers import CONTROLLERS
 from tortie.install.rights.etcd import CONTROLLERS_ON_ETCD, NODE_ON_ETCD
-from tortie.install.rights.node import NODE, NODE_OF_POLICY_ONLY
+from tortie.install.rights.node import NODE, NODE_OF_POLICY_ONLY, NODE_WITHOUT_BGP
 from tortie.install.rights.people import ADMIN, VIEWER
 from tortie.install.rights.plugin import PLUGIN
 from tortie.install.rights.roles import NAMESPACE, Role, Rule
@@ -21,6 +21,7 @@ __all__ = [
     "NODE",
     "NODE_OF_POLICY_ONLY",
     "NODE_ON_ETCD",
+    "NODE_WITHOUT_BGP",
     "PLUGIN",
     "TYPHA",
     "VIEWER",

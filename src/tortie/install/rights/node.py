@@ -1,6 +1,7 @@
 """The node agent, which is also the CNI plugin's hand: the plugin itself holds no credentials."""
 
 from tortie.install.rights.roles import FOLLOW, READ, Role, Rule, calico, core, of_group
+from tortie.install.rights.starting import BGP, REPORTS, STARTING, TOKEN
 
 _WHY = "The node agent, which is also the CNI plugin's hand: the plugin holds no credentials."
 _LOCKED = calico(
@@ -79,10 +80,12 @@ _BOOKS_READ = (
 )
 
 
-def _role(books: tuple[Rule, ...]) -> Role:
+def node_role(*more: Rule, books: tuple[Rule, ...] = _BOOKS) -> Role:
+    """The agent's role, with `more` of what runs beside it."""
     rules = (_LOCKED, _CLUSTER, *_SELECTED, *_POLICIES, *_NODES, _FOLLOWED, *books)
-    return Role("calico-node", _WHY, rules, account="calico-node")
+    return Role("calico-node", _WHY, (*rules, *STARTING, *REPORTS, *more), account="calico-node")
 
 
-NODE = _role(_BOOKS)
-NODE_OF_POLICY_ONLY = _role(_BOOKS_READ)
+NODE = node_role(*BGP, *TOKEN)
+NODE_WITHOUT_BGP = node_role(*TOKEN)
+NODE_OF_POLICY_ONLY = node_role(books=_BOOKS_READ)
