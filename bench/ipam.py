@@ -93,9 +93,11 @@ async def contending(settings: EtcdSettings, nodes: int, number: int) -> None:
             await ipam.auto_assign(wanted)
             times.append(time.perf_counter() - start)
 
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     await asyncio.gather(*map(node, range(nodes)))
     took = time.perf_counter() - start
+    cost = (time.process_time() - cpu) / ADDRESSES
+    tell(f"ipam_etcd_cpu_per_allocation_{nodes}_nodes", cost * 1e3, "ms")
     tell(f"ipam_etcd_allocations_{nodes}_nodes", ADDRESSES / took, "1/s")
     tell(f"ipam_etcd_bare_allocations_{nodes}_callers", await bare(settings, nodes, asked), "1/s")
     tell(f"ipam_etcd_bare_transactions_{nodes}_callers", await bare(settings, nodes, put), "1/s")
