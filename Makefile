@@ -3,6 +3,7 @@
 # make test-vm  only the tests that want another kernel, in a small virtual machine
 # make test-processors  the pure packages and codecs on s390x and arm64, emulated
 # make bench  the figures of the README, written to bench-results.json
+# make docs   the documentation as a site, in build/site
 # make fuzz   SECONDS=20 a target in search of input that breaks a reader
 # All of them set up what they need first.
 
@@ -61,6 +62,14 @@ vm-if-possible: $(READY)
 ## TORTIE_REQUIRE_KUBE=1 makes that an error. docs/testing.md has more.
 kube-apiserver: $(READY)
 	@PYTHONPATH=tests $(BIN)/python -m servers.kube_build
+
+docs: $(READY)
+	@$(BIN)/mkdocs build --strict --quiet
+	@echo 'docs: build/site/index.html'
+
+## The pages of resources and commands, from the code.
+reference: $(READY)
+	@$(BIN)/python tools/reference.py
 
 manifests: $(READY)
 	@$(BIN)/python tools/manifests.py

@@ -1,6 +1,7 @@
 """What the `tortie lab` commands share."""
 
 import argparse
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,12 +21,14 @@ from tortie.lab.plan import DEFAULT_NAME, Plan
 from tortie.lab.progress import Progress, Silent
 from tortie.lab.requirements import check_requirements
 
+VARIABLE = "TORTIE_LAB"
 BUILT_IN = Path(__file__).parent.parent / "lab" / "demo"
 
 
 def add_name_option(parser: argparse.ArgumentParser) -> None:
     """`--name`: several labs can be up at once."""
-    parser.add_argument("--name", default=DEFAULT_NAME, help=f"which lab (default: {DEFAULT_NAME})")
+    name = os.environ.get(VARIABLE) or DEFAULT_NAME
+    parser.add_argument("--name", default=name, help=f"which lab (default: ${VARIABLE}, {name})")
 
 
 @asynccontextmanager

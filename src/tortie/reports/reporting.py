@@ -25,7 +25,7 @@ class Pace(NamedTuple):
 
     every: float
     counts: float
-    look: float = 2.0
+    look: float = 0.5
 
 
 class Reporting:
