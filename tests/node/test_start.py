@@ -255,3 +255,11 @@ def test_who_is_not_registered_by_a_kubelet_is_told_so(kubernetes: Starting) -> 
     refused = kubernetes.run("start", NODENAME="n9", IP="192.0.2.5/24")
     assert refused.returncode == 1
     assert "the Node that its kubelet registers" in refused.stderr.splitlines()[-1]
+
+
+def test_a_clouds_limits_are_said_at_the_start(alone: Starting, tmp_path: Path) -> None:
+    (tmp_path / "dmi").mkdir()
+    (tmp_path / "dmi" / "chassis_asset_tag").write_text("7783-7084-3265-9085-8269-3286-77\n")
+    environ = {"TORTIE_DMI_DIR": str(tmp_path / "dmi"), "FELIX_IPV6SUPPORT": "false"}
+    said = alone.start(CALICO_IPV4POOL_IPIP="Always", **environ)
+    assert "IPPool default-ipv4-ippool: ipipMode is Always, and Azure's network drops" in said

@@ -7,26 +7,28 @@ step leaves alone what is right already.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple, TypeVar, cast
 
-from tortie.api import Key, Node
-from tortie.api.calico.bgp_configuration import BGPConfiguration
+from tortie.api import IPPool, Key, Node
+from tortie.cloud.advice import warnings
+from tortie.cloud.detect import DMI, cloud_of, firmware
 from tortie.datastore import Datastore, DatastoreError, Forbidden, NotFound, Unavailable
 from tortie.datastore.initialize import ensure_initialized
-from tortie.net import Prefix, parse_address, parse_prefix
+from tortie.net import parse_prefix
 from tortie.node import defaults, kubeadm
 from tortie.node.addressing import Addressing, Wanted
 from tortie.node.autodetect import Held, parse_method
+from tortie.node.clouds import VARIABLE
 from tortie.node.files import remove_shutdown, write_nodename
 from tortie.node.machine import Kubernetes
-from tortie.node.ranges import Taken
 from tortie.node.resource import register
 from tortie.node.start_settings import StartSettings
 from tortie.node.surroundings import surroundings
+from tortie.node.taken import taken_ranges
 from tortie.sync import Backoff
 
-_SERVICES = {4: 16, 6: 112}  # lengths of a range that is known by one address only
 T = TypeVar("T")
 Say = Callable[[str], None]
 
@@ -74,6 +76,7 @@ class Start:
         around = await self._look_around()
         await self._register(held)
         await self._pools(held, around)
+        await self._advise()
         await ensure_initialized(self._store, self._release)
         words = (*settings.cluster_types, *around.words)
         await defaults.ensure_cluster_type(self._store, words)
@@ -174,33 +177,25 @@ class Start:
         if not settings.pools:
             self._say(f"no default pools: {settings.no_pools}")
             return
-        taken = [*_of_interfaces(held), *(await self._of_nodes()), *_of_services(self._environ)]
-        taken += [Taken(one, "kubeadm's serviceSubnet") for one in around.subnets.services]
-        taken += await self._of_bgp()
-        pods = around.subnets.pods
-        await defaults.ensure_pools(self._store, settings.pools, pods, taken, self._say, self._warn)
+        services = around.subnets.services
+        taken = await taken_ranges(self._store, held, services, self._environ)
+        await defaults.ensure_pools(
+            self._store, settings.pools, around.subnets.pods, taken, self._say, self._warn
+        )
 
-    async def _of_nodes(self) -> list[Taken]:
-        found = []
-        for node in cast(tuple[Node, ...], (await self._store.list("Node")).resources):
-            bgp = node.spec.bgp
-            for text in (bgp.ipv4_address, bgp.ipv6_address) if bgp else ():
-                if text:
-                    network = parse_prefix(text).network
-                    found.append(Taken(network, f"node {node.metadata.name}'s subnet"))
-        return found
-
-    async def _of_bgp(self) -> list[Taken]:
-        """What is said to be services' to BGP peers."""
-        try:
-            found = await self._store.get(Key("BGPConfiguration", "", "default"))
-        except (NotFound, Forbidden):
-            return []
-        spec = cast(BGPConfiguration, found).spec
-        return [
-            Taken(parse_prefix(one.cidr).network, "BGPConfiguration's serviceClusterIPs")
-            for one in spec.service_cluster_ips
-        ]
+    async def _advise(self) -> None:
+        """Say what of the pools this machine's cloud drops, before anybody waits for packets."""
+        if not self._settings.is_networking:
+            return
+        cloud = cloud_of(firmware(Path(self._environ.get(VARIABLE) or DMI)))
+        if cloud is None and self._api is not None:
+            machine = await self._allowed(self._api.machine(self._settings.kubernetes_name))
+            cloud = cloud_of({}, machine.provider_id) if machine is not None else None
+        if cloud is None:
+            return
+        pools = cast(tuple[IPPool, ...], (await self._store.list("IPPool")).resources)
+        for line in warnings(cloud, pools):
+            self._warn(line)
 
     async def _tell_kubernetes(self) -> None:
         """Last: from now on pods come."""
@@ -211,18 +206,3 @@ class Start:
             await self._api.network_unavailable(name, False)
         except DatastoreError as problem:  # as with Calico: a cloud's controller may do it, too
             self._warn(f"the condition NetworkUnavailable of Node {name} can't be set: {problem}")
-
-
-def _of_interfaces(held: Sequence[Held]) -> Iterator[Taken]:
-    for one in held:
-        yield Taken(one.address.network, f"on interface {one.interface}")
-
-
-def _of_services(environ: Mapping[str, str]) -> Iterator[Taken]:
-    """The API server's own Service has an address of the services' range."""
-    try:
-        version, address = parse_address(environ.get("KUBERNETES_SERVICE_HOST", ""))
-    except ValueError:
-        return
-    network = Prefix(version, address, _SERVICES[version]).network
-    yield Taken(network, "around the address of Kubernetes' own Service")
