@@ -46,6 +46,40 @@ def test_writers_in_several_processes_lose_and_double_nothing(tmp_path: Path) ->
     asyncio.run(body())
 
 
+def test_a_process_that_opens_it_twice_keeps_its_log_from_others(tmp_path: Path) -> None:
+    """Its locks are the process's: to open and close the file by the way would let go of them."""
+    path = tmp_path / "db"
+
+    async def body() -> None:
+        first = await SqliteDatastore.open(path)
+        await first.create(global_network_set("counter", n="0"))
+        second = await SqliteDatastore.open(path)
+        await (await _writer(path, "w", 1)).communicate()  # it takes the log with it if it may
+        await first.create(global_network_set("a"))
+        await second.create(global_network_set("b"))
+        command = (sys.executable, "-c", _REVISION, str(path))
+        other = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        out, _ = await other.communicate()
+        assert int(out) == await first.revision()
+        await first.close()
+        await second.close()
+
+    asyncio.run(body())
+
+
+_REVISION = """
+import asyncio, sys
+from tortie.datastore.sqlite import SqliteDatastore
+
+async def main():
+    store = await SqliteDatastore.open(sys.argv[1])
+    print(await store.revision())
+    await store.close()
+
+asyncio.run(main())
+"""
+
+
 def test_a_writer_killed_at_any_moment_leaves_the_store_whole(tmp_path: Path) -> None:
     """Every acknowledged write is there, each change was told once, the others go on."""
     path = tmp_path / "db"

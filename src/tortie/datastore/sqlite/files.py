@@ -8,7 +8,9 @@ It is bounded by the session that writes; `state.compacted` is the last revision
 import os
 import random
 import sqlite3
+import stat
 import time
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -70,13 +72,13 @@ def _prepare_files(path: Path) -> None:
     # SQLite gives -wal and -shm the mode of the database, so making that 0600 first is enough.
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     for file in (path, bell_path(path)):
-        # For reading: to close a bell that is open for writing rings it.
-        descriptor = os.open(file, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            if os.fstat(descriptor).st_mode & 0o777 != 0o600:
-                os.fchmod(descriptor, 0o600)
-        finally:
-            os.close(descriptor)
+        # Never opened here: to close a database lets go of all locks that this process has on it,
+        # and the next process that closes its own takes the log away from under us. To close a
+        # bell rings it.
+        with suppress(FileExistsError):
+            os.mknod(file, 0o600 | stat.S_IFREG)
+        if stat.S_IMODE(os.stat(file).st_mode) != 0o600:
+            os.chmod(file, 0o600)
         if not os.access(file, os.R_OK | os.W_OK):  # SQLite would say "unable to open" only
             raise Unavailable(
                 f"the datastore {path} is read-only for user {os.getuid()}, and to read it too "
