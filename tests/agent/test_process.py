@@ -21,6 +21,7 @@ from tortie.api import (
     ObjectMeta,
     Rule,
 )
+from tortie.api.calico.felix_configuration import FelixConfiguration, FelixConfigurationSpec
 from tortie.cli.daemons import run_agent
 from tortie.linux.namespaces import in_namespace
 
@@ -221,6 +222,20 @@ def test_pages_tell_health_and_numbers(node):
     assert numbers["felix_cluster_num_hosts"] == "1.0"
     assert numbers["felix_resync_state"] == "3.0"
     assert float(numbers["process_resident_memory_bytes"]) < RESIDENT_LIMIT
+
+
+def test_where_the_file_with_the_mtu_is_required_a_node_without_it_is_not_ready(node):
+    (node.run_dir / "mtu").mkdir(parents=True)  # nothing replaces a folder by a file
+    node.start_ready()
+    required = FelixConfigurationSpec(require_mtu_file=True)
+    node.put(FelixConfiguration(metadata=ObjectMeta(name="default"), spec=required))
+    until(lambda: "mtu-file: " in page(node, 9099, "/readiness")[1], "the file to be missed")
+    assert page(node, 9099, "/liveness")[1] == "live\n"
+    (node.run_dir / "mtu").rmdir()
+    # The next news is another try; else it comes in half a minute.
+    node.put(FelixConfiguration(metadata=ObjectMeta(name="node.n1"), spec=required))
+    until(node.is_ready, "the file to be written")
+    assert (node.run_dir / "mtu").read_text() == "1500\n"
 
 
 def test_its_log_is_json(node):

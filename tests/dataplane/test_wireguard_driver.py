@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tortie.agent.wireguard import WireguardMetrics
 from tortie.dataplane.routes import RouteDriver, RouteSettings
 from tortie.dataplane.wireguard import Keys, WireguardDriver, WireguardSettings, process, public_key
 from tortie.dataplane.wireguard.kernel import set_threaded
@@ -462,3 +463,38 @@ def test_an_ip_version_without_an_address_is_no_failure(stack: ExitStack, tmp_pa
 def test_threads_are_not_switched_for_another_namespaces_device() -> None:
     assert not set_threaded("lo", 1 << 20, True)
     assert set_threaded("lo", 1 << 20, False)
+
+
+@in_kernel_too
+@pytest.mark.parametrize("version", [4, 6])
+def test_metrics_tell_of_the_device_and_of_its_peers(
+    stack: ExitStack, tmp_path: Path, version: int
+) -> None:
+    one, two = connected(stack, tmp_path, version)
+    client, server = one.udp(stack), two.udp(stack)
+    meet(client, server)
+    metrics = WireguardMetrics("n1", lambda: [one.settings])
+    with namespaces.in_namespace(one.path):
+        found = {sample.name: sample for each in metrics.collect() for sample in each.samples}
+    own = {"hostname": "n1", "public_key": one.told[version]}
+    port = str(one.settings.port)
+    assert found["wireguard_meta"].labels == {
+        **own,
+        "iface": one.settings.device,
+        "listen_port": port,
+    }
+    far = f"172.16.1.2:{port}" if version == 4 else f"[fd00:1::2]:{port}"
+    peer = {**own, "peer_key": two.told[version], "peer_endpoint": far}
+    for name in ("latest_handshake_seconds", "bytes_rcvd", "bytes_sent"):
+        sample = found.pop(f"wireguard_{name}")
+        assert sample.labels == peer
+        assert sample.value > 0
+
+
+def test_metrics_of_a_node_without_a_device_are_silent(stack: ExitStack, tmp_path: Path) -> None:
+    node = stack.enter_context(closing(Node(1, 4, tmp_path)))
+    metrics = WireguardMetrics("n1", lambda: [node.settings])
+    with namespaces.in_namespace(node.path):
+        assert list(metrics.collect()) == []
+        node.links.create_veth(node.settings.device, "far0")  # somebody else's of that name
+        assert list(metrics.collect()) == []

@@ -5,7 +5,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -35,6 +35,7 @@ from tortie.agent.runlock import AlreadyRunning, NamespaceLock, RunLock
 from tortie.agent.service import serve
 from tortie.agent.settings import Restart, Settings, SettingsError
 from tortie.agent.sources import DEFAULT_FILE, local_sources
+from tortie.agent.wireguard import WireguardMetrics, devices_of
 from tortie.cli.configuration import Chosen, add_daemons_option, daemons_datastore
 from tortie.cni.addresses import Addresses
 from tortie.cni.attachment import Attacher
@@ -45,6 +46,7 @@ from tortie.daemon.log import configure_logs
 from tortie.daemon.sinks import Sink, file_sink, syslog_sink
 from tortie.dataplane.drift import Drift
 from tortie.dataplane.policy.node import is_excluded
+from tortie.dataplane.wireguard import WireguardSettings
 from tortie.datastore import Datastore, DatastoreError, open_datastore
 from tortie.datastore.initialize import initialize_in_time
 from tortie.datastore.settings import DatastoreSettings, name_of
@@ -78,6 +80,8 @@ from tortie.reports.reporting import Reporting
 from tortie.sync import Backoff, Syncer, SyncWarning
 
 DEFAULT_RUN_DIR = "/run/tortie"
+_MTU_FILE = "mtu-file"
+_MTU_AGAIN = 30.0  # seconds until a file that could not be written is tried again
 _PATIENCE = 10.0  # seconds that a plugin waits for a datastore that is away at the start
 
 _log = structlog.get_logger(__name__)
@@ -248,6 +252,8 @@ class _Node:
             keep=given.remembered.keep,
             refreshes=drivers.refresh_intervals,
         )
+        self._agent.metrics.registry.register(WireguardMetrics(self._name, self._wireguard_told))
+        self._agent.health.register(_MTU_FILE, 0, "")
         self._clouds = Clouds(
             self._name, datastore, config.aws_src_dst_check, self._agent.warn, self._agent.health
         )
@@ -345,12 +351,23 @@ class _Node:
 
     def _tell_mtu(self) -> None:
         """After what may have changed it: a link, a pool, a setting."""
-        mtu = self._pod_mtu()
+        mtu, trouble = self._pod_mtu(), ""
         try:
             if self._mtu_file.tell(mtu):
                 _log.info("the MTU of new workloads changes", mtu=mtu)
         except OSError as problem:
-            self._agent.warn(f"can't write the MTU of workloads to a file: {problem}")
+            trouble = f"can't write the MTU of workloads to a file: {problem}"
+            self._agent.warn(trouble)
+            asyncio.get_running_loop().call_later(_MTU_AGAIN, self._tell_mtu)
+        self._agent.health.waiting(
+            _MTU_FILE, trouble if self._agent.config.require_mtu_file else ""
+        )
+
+    def _wireguard_told(self) -> Iterable[WireguardSettings]:
+        """The devices of which /metrics tells."""
+        config = self._agent.config
+        of_versions = wireguard_settings(config, self._run_dir)
+        return devices_of(config.prometheus_wireguard_metrics_enabled, of_versions)
 
     def _saw_pools(self, updates: Sequence[KeyValue]) -> None:
         self._clouds.saw(updates)

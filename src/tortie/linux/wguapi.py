@@ -18,14 +18,14 @@ from tortie.linux.wireguard import (
 )
 from tortie.net import Prefix, format_address, parse_address, parse_network
 
-_TIMEOUT = 10.0  # seconds
+PATIENCE = 10.0  # seconds
 
 
 class UserspaceWireguard:
-    """The device behind a socket. Everything raises OSError."""
+    """The device behind a socket, which is waited for `patience` seconds. All raises OSError."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, patience: float = PATIENCE) -> None:
+        self._path, self._patience = path, patience
 
     def read(self) -> Device:
         """What it holds."""
@@ -40,7 +40,7 @@ class UserspaceWireguard:
 
     def _ask(self, text: str) -> str:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-            sock.settimeout(_TIMEOUT)
+            sock.settimeout(self._patience)
             sock.connect(str(self._path))
             sock.sendall(text.encode())
             answer = b""

@@ -9,7 +9,7 @@ from tortie.linux.links import Links
 from tortie.linux.netlink.rtlink import NewLink
 from tortie.linux.netlink.sockets import NetlinkError
 from tortie.linux.wgkernel import KernelWireguard
-from tortie.linux.wguapi import UserspaceWireguard
+from tortie.linux.wguapi import PATIENCE, UserspaceWireguard
 from tortie.linux.wireguard import Wireguard
 
 _KERNEL, _USERSPACE = "wireguard", "tun"  # kinds of interfaces
@@ -20,19 +20,32 @@ _MISSING = (
 )
 
 
-def opened(settings: WireguardSettings, links: Links) -> Wireguard:
-    """The node's device, made where it is not there. Raises Refused, OSError."""
-    found = links.find(settings.device)
-    if found is not None and found.kind == _KERNEL:
+def found(
+    settings: WireguardSettings, links: Links, patience: float = PATIENCE
+) -> Wireguard | None:
+    """The node's device, if it is there; `patience` in seconds, for wireguard-go's answers.
+
+    Raises Refused where something else has its name, OSError.
+    """
+    there = links.find(settings.device)
+    if there is None:
+        return None
+    if there.kind == _KERNEL:
         return KernelWireguard(settings.device)
     path = process.socket_of(settings.sockets, settings.device)
-    if found is not None:
-        if found.kind == _USERSPACE and path.exists():
-            return UserspaceWireguard(path)
-        raise Refused(
-            f"{settings.device} is there already and no WireGuard device of this node's "
-            f"({found.kind or 'an interface of its own kind'}); rename it"
-        )
+    if there.kind == _USERSPACE and path.exists():
+        return UserspaceWireguard(path, patience)
+    raise Refused(
+        f"{settings.device} is there already and no WireGuard device of this node's "
+        f"({there.kind or 'an interface of its own kind'}); rename it"
+    )
+
+
+def opened(settings: WireguardSettings, links: Links) -> Wireguard:
+    """The node's device, made where it is not there. Raises Refused, OSError."""
+    there = found(settings, links)
+    if there is not None:
+        return there
     if _made_in_kernel(settings.device, links):
         return KernelWireguard(settings.device)
     if not process.is_installed():
@@ -41,7 +54,7 @@ def opened(settings: WireguardSettings, links: Links) -> Wireguard:
     process.start(
         settings.sockets, settings.device, lambda: links.find(settings.device) is not None
     )
-    return UserspaceWireguard(path)
+    return UserspaceWireguard(process.socket_of(settings.sockets, settings.device))
 
 
 def _made_in_kernel(name: str, links: Links) -> bool:

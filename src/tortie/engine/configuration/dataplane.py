@@ -238,7 +238,7 @@ class DataplaneParameters(ProcessParameters, frozen=True, kw_only=True):
     remove_external_routes: Annotated[
         bool, Parameter("RemoveExternalRoutes", BOOLEAN, "true", used=True)
     ]
-    require_mtu_file: Annotated[bool, Parameter("RequireMTUFile", BOOLEAN, "false")]
+    require_mtu_file: Annotated[bool, Parameter("RequireMTUFile", BOOLEAN, "false", used=True)]
     route_refresh_interval: Annotated[
         float, Parameter("RouteRefreshInterval", SECONDS, "90", used=True)
     ]

@@ -170,7 +170,7 @@ class ProcessParameters(Struct, frozen=True, kw_only=True):
         bool, Parameter("PrometheusProcessMetricsEnabled", BOOLEAN, "true", used=True)
     ]
     prometheus_wireguard_metrics_enabled: Annotated[
-        bool, Parameter("PrometheusWireGuardMetricsEnabled", BOOLEAN, "true")
+        bool, Parameter("PrometheusWireGuardMetricsEnabled", BOOLEAN, "true", used=True)
     ]
 
     # Usage reporting

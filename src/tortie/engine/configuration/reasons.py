@@ -15,7 +15,6 @@ _FLOW_TABLE = "there are no flow tables, yet"
 _REASONS = {
     "FeatureGates": "there are no features in the making that Calico has a name for",
     **dict.fromkeys(("GoGCThreshold", "GoMaxProcs", "GoMemoryLimitMB"), _GO),
-    "PrometheusWireGuardMetricsEnabled": "there are no metrics of WireGuard's peers, yet",
     **dict.fromkeys(
         (
             "UsageReportingEnabled",
@@ -44,7 +43,6 @@ _REASONS = {
     ),
     **dict.fromkeys(("NFTablesFlowTableDataIfacePattern", "NFTablesFlowTableOffload"), _FLOW_TABLE),
     "PolicySyncPathPrefix": "there is no application-layer policy, yet",
-    "RequireMTUFile": "the agent measures the MTU itself and hands it to the plugin",
     "SidecarAccelerationEnabled": _BPF,
     "IptablesLockProbeIntervalMillis": "iptables itself waits for its lock",
     "IptablesPostWriteCheckIntervalSecs": "what others change is seen at once, not by reading back",
