@@ -299,7 +299,7 @@ CASES = [
         b1_kubernetes.CHECK, WARNING, lambda: b1_kubernetes.judge_version("v1.21.0"), "not tested"
     ),
     Case(b1_kubernetes.CHECK, MISSING, lambda: b1_kubernetes.judge_version("v1.20.15"), "1.21"),
-    Case(b1_kubernetes.CHECK, WARNING, lambda: b1_kubernetes.judge_version("main"), "no version"),
+    Case(b1_kubernetes.CHECK, WARNING, lambda: b1_kubernetes.judge_version("main"), "no release"),
     Case(b2_cni.CHECK, OK, lambda: b2_cni.judge_found(["containerd"], ["calico"], [])),
     Case(b2_cni.CHECK, WARNING, lambda: b2_cni.judge_found([], [], []), "no container runtime"),
     Case(b2_cni.CHECK, WARNING, lambda: b2_cni.judge(machine()), "there is no /etc/cni/net.d"),

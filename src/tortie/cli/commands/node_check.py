@@ -135,10 +135,10 @@ def _ask(options: argparse.Namespace) -> "Cluster | None":
     from tortie.requirements.cluster.asking import ask_cluster
 
     group = getattr(settings, "api_group", CRD_V1).partition("/")[0]
-    return asyncio.run(ask_cluster(settings, kube, _rights(group) if kube is settings else []))
+    return asyncio.run(ask_cluster(settings, kube, rights_of(group) if kube is settings else []))
 
 
-def _rights(group: str) -> "list[Right]":
+def rights_of(group: str) -> "list[Right]":
     """What a node's account has to be allowed to do, one by one."""
     from tortie.install.rights import NODE
     from tortie.install.rights.roles import rule_in

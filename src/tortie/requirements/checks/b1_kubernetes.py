@@ -24,8 +24,8 @@ def judge(machine: Machine) -> Finding:
 def judge_version(text: str) -> Finding:
     """ "v1.30.2", "1.27+"."""
     found = _NUMBERS.match(text)
-    if found is None:
-        return warning(f"{text!r} is no version", "see which API server this is")
+    if found is None or found[1] == "0":  # built from its sources without a release's name
+        return warning(f"{text!r} is no release", "see which API server this is")
     version = (int(found[1]), int(found[2]))
     if version < OLDEST:
         return missing(
