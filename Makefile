@@ -13,7 +13,7 @@ READY := $(VENV)/.ready
 # The daemons need the tools in sbin wherever they are started from.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: image test-image soak bench-dataplane demo test test-vm test-processors vm-if-possible lint unit kube-apiserver manifests requirements bench test-vm-network bench-network bench-engine bench-ipam bench-cni fuzz pin clean help
+.PHONY: cnitool image test-image soak bench-dataplane demo test test-vm test-processors vm-if-possible lint unit kube-apiserver manifests requirements bench test-vm-network bench-network bench-engine bench-ipam bench-cni fuzz pin clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -25,7 +25,7 @@ $(READY): requirements.txt pyproject.toml tools/setup.sh
 demo: $(READY)
 	@$(BIN)/tortie lab demo
 
-test: lint kube-apiserver vm-if-possible unit
+test: lint kube-apiserver cnitool vm-if-possible unit
 
 lint: $(READY)
 	$(BIN)/ruff format --check -q .
@@ -70,6 +70,10 @@ docs: $(READY)
 ## The pages of resources and commands, from the code.
 reference: $(READY)
 	@$(BIN)/python tools/reference.py
+
+## libcni's own command, built once likewise; without it tests that need it are skipped.
+cnitool: $(READY)
+	@PYTHONPATH=tests $(BIN)/python -m servers.cnitool_build
 
 manifests: $(READY)
 	@$(BIN)/python tools/manifests.py

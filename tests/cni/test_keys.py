@@ -361,6 +361,22 @@ def test_garbage_of_one_network_is_not_anothers(ready_node):
     assert left == {"blue-kept", "green-kept", "green-gone"}
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "kept"),
+    [
+        ("cni.dev/valid-attachments", None, False),
+        ("cni.dev/attachments", [{"containerID": "id-web", "ifname": "eth0"}], True),
+        ("cni.dev/attachments", [], False),
+        ("other", [], True),
+    ],
+)
+def test_garbage_is_what_is_not_listed_however_the_list_is_written(ready_node, key, value, kept):
+    node = ready_node
+    netns, _ = node.attach("web")
+    assert node.cni("GC", cniVersion="1.1.0", **{key: value}).returncode == 0
+    assert (node.cni("CHECK", "id-web", netns, "web").returncode == 0) is kept
+
+
 def test_the_reference_plugins_are_not_needed_for_our_own_addresses(ready_node):
     assert not (Path(ready_node.plugin.parent) / "host-local").exists()
     ready_node.attach("web")

@@ -17,6 +17,8 @@ DEFAULT_ADD_LIMIT = 30.0  # seconds until ADD gives up on policy and routes
 LONGEST_ADD_LIMIT = 50.0
 MOST_QUEUES = 4096  # of the kernel, for a veth
 
+# The second is what the specification called it for a while.
+_VALID = ("cni.dev/valid-attachments", "cni.dev/attachments")
 _NETWORK_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _PLUGIN_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}")
 
@@ -104,9 +106,7 @@ class NetworkConfig(Struct, frozen=True, rename={"cni_version": "cniVersion"}):
     runtime: RuntimeConfig = field(default=RuntimeConfig(), name="runtimeConfig")
     policy_only: bool = False  # another plugin of the chain makes interfaces
     prev_result: Mapping[str, Any] | None = field(default=None, name="prevResult")
-    valid_attachments: tuple[AttachmentId, ...] | None = field(
-        default=None, name="cni.dev/valid-attachments"
-    )
+    valid_attachments: tuple[AttachmentId, ...] | None = field(default=None, name=_VALID[0])
 
     @property
     def add_limit(self) -> float:
@@ -139,6 +139,11 @@ def _as_one(raw: object) -> object:
     if not isinstance(raw, dict):
         return raw
     found = _without_none(raw)
+    for name in reversed(
+        _VALID
+    ):  # a list without members is null where it comes from a program in Go
+        if name in raw:
+            found[_VALID[0]] = raw[name] or []
     for name in ("kubernetes", "policy", "feature_control", "container_settings", "runtimeConfig"):
         if isinstance(part := found.get(name), dict):
             found[name] = _without_none(part)

@@ -8,7 +8,6 @@ from tortie.api import Pod, WorkloadEndpoint
 from tortie.cni.attachment import Attacher
 from tortie.cni.chained import Chained
 from tortie.cni.config import AttachmentId
-from tortie.cni.errors import INVALID_CONFIG, CniError
 from tortie.cni.request import CniRequest
 from tortie.cni.workload import NETWORK_LABEL
 from tortie.kubernetes import names
@@ -17,10 +16,11 @@ from tortie.kubernetes import names
 async def collect(attacher: Attacher | Chained, request: CniRequest) -> None:
     """Detach what this node has of the network and the configuration does not list as valid.
 
-    Other networks' attachments are not this list's to judge. Raises CniError.
+    Other networks' attachments are not this list's to judge. Without a list (libcni gives none
+    where its caller has none) nothing is said of any, and all stay. Raises CniError.
     """
     if request.config.valid_attachments is None:
-        raise CniError(INVALID_CONFIG, "GC needs cni.dev/valid-attachments")
+        return
     valid = frozenset(request.config.valid_attachments)
     pods, endpoints = await attacher.records.all()
     for stale in _of_endpoints(endpoints, attacher.node, request):
