@@ -73,6 +73,16 @@ def test_plugin_and_configuration_are_installed_and_again_is_harmless(host, caps
     assert set(again.values()) == {"unchanged"}
 
 
+def test_an_interpreter_of_another_version_runs_the_plugin_as_well(host, capsys):
+    host.run(capsys, "install")
+    text = (host.bin / "calico").read_bytes()
+    (host.bin / "calico").write_bytes(text.replace(b"MAGIC_NUMBER == b'", b"MAGIC_NUMBER == b'x"))
+    answer = subprocess.run(
+        [host.bin / "calico"], env={"CNI_COMMAND": "VERSION"}, input=b"{}", capture_output=True
+    )
+    assert "1.1.0" in json.loads(answer.stdout)["supportedVersions"]
+
+
 def test_a_template_is_filled_and_an_earlier_name_of_ours_goes(host, capsys):
     template = '{"name": "n", "type": "calico", "mtu": __CNI_MTU__}'
     host.run(capsys, "install", CNI_NETWORK_CONFIG=template, CNI_MTU="1400")
@@ -176,7 +186,7 @@ def test_an_installer_killed_at_any_moment_leaves_whole_files_and_the_next_one_t
             process.send_signal(signal.SIGKILL)
         process.wait(60)
         for path in (host.bin / "calico", host.conf / "10-calico.conflist"):
-            assert not path.exists() or path.read_bytes()[-2:] in (b"}\n", b"d\n")
+            assert not path.exists() or path.read_bytes()[-2:] in (b"}\n", b")\n")
         if (host.conf / "10-calico.conflist").exists():
             json.loads((host.conf / "10-calico.conflist").read_text())
     host.run(capsys, "install")
