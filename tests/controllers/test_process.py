@@ -1,71 +1,152 @@
-"""`tortie controllers` as a process: it collects, tells of it, and ends when it is asked to."""
+"""`tortie controllers` as a process: it works, follows its settings, and tells of what it does."""
 
 import asyncio
 import signal
-import socket
-import sys
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
-from servers.process import free_port, running
+from msgspec.structs import replace
+
+from controllers.daemons import configured, daemons, page, until
+from servers.process import free_port
+from strategies.controllers import node
 from strategies.ipam import pool
-from tortie.api import Node, NodeSpec, ObjectMeta
+from tortie.api import Key, ObjectMeta
+from tortie.api.calico.cluster_information import ClusterInformation, ClusterInformationSpec
 from tortie.api.calico.kube_controllers import (
     Controllers,
     KubeControllersConfiguration,
-    KubeControllersConfigurationSpec,
     NodeController,
 )
+from tortie.datastore import Datastore, update_with
 from tortie.datastore.sqlite import SqliteDatastore
 from tortie.ipam import IPAM, AssignRequest
 
-
-def page(port: int, path: str) -> str:
-    """What a page says; nothing while nobody answers."""
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=10) as client:
-        client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        data = b""
-        while part := client.recv(65536):
-            data += part
-        return data.decode()
-    return ""
+KEY = Key("KubeControllersConfiguration", "", "default")
+T = TypeVar("T")
 
 
-async def filled(path: Path, metrics: int) -> None:
-    """A node, an address of a pod that is not there, and settings that hurry."""
-    store = await SqliteDatastore.open(path)
+def on(path: Path, work: Callable[[Datastore], Awaitable[T]]) -> T:
+    async def body() -> T:
+        store = await SqliteDatastore.open(path)
+        try:
+            return await work(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(body())
+
+
+async def leaking(store: Datastore) -> None:
+    """A node, and an address of a pod that is not there."""
+    await configured(store)
     await store.create(pool("p", "10.0.0.0/24", block_size=28))
-    await store.create(Node(metadata=ObjectMeta(name="n1"), spec=NodeSpec()))
+    await store.create(node("n1"))
     about = {"namespace": "shop", "pod": "web", "node": "n1"}
     await IPAM(store).auto_assign(AssignRequest(node="n1", handle="net.web", attributes=about))
-    spec = KubeControllersConfigurationSpec(
-        controllers=Controllers(node=NodeController(leak_grace_period="100ms")),
-        prometheus_metrics_port=metrics,
-    )
-    await store.create(KubeControllersConfiguration(metadata=ObjectMeta(name="default"), spec=spec))
-    await store.close()
 
 
-async def held(path: Path) -> int:
-    store = await SqliteDatastore.open(path)
-    try:
-        return len(await IPAM(store).addresses_of("net.web"))
-    finally:
-        await store.close()
+async def configuration(store: Datastore) -> KubeControllersConfiguration:
+    found = await store.get(KEY)
+    assert isinstance(found, KubeControllersConfiguration)
+    return found
 
 
-def test_the_daemon_collects_and_tells_of_it(tmp_path: Path) -> None:
-    path, health, metrics = tmp_path / "store.db", free_port(), free_port()
-    asyncio.run(filled(path, metrics))
-    command = [sys.executable, "-m", "tortie.cli", "controllers", "--datastore", str(path)]
-    command += ["--health-port", str(health)]
-    collected = 'ipam_allocations_gc_reclamations_total{ippool="p",node="n1"} 1.0'
-    with running(
-        command, tmp_path / "log", lambda: collected in page(metrics, "/metrics")
-    ) as process:
-        assert asyncio.run(held(path)) == 0
-        assert page(health, "/readiness").startswith("HTTP/1.1 200")
-        assert 'ipam_ippool_size{ippool="p"} 256.0' in page(metrics, "/metrics")
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
-    assert "10.0.0." in (tmp_path / "log").read_text()
+async def held(store: Datastore) -> int:
+    return len(await IPAM(store).addresses_of("net.web"))
+
+
+async def endpoints(store: Datastore) -> set[str]:
+    return {one.metadata.name for one in (await store.list("HostEndpoint")).resources}
+
+
+def changed(path: Path, **changes: object) -> None:
+    async def work(store: Datastore) -> None:
+        def change(found: KubeControllersConfiguration) -> KubeControllersConfiguration:
+            return replace(found, spec=replace(found.spec, **changes))
+
+        await update_with(store, KEY, change)
+
+    on(path, work)
+
+
+def test_it_follows_its_settings_and_tells_of_all(tmp_path: Path) -> None:
+    path, first, second = tmp_path / "store.db", free_port(), free_port()
+    on(path, leaking)
+    environ = {"LOG_LEVEL": "debug", "RECONCILER_PERIOD": "soon"}
+    with daemons(tmp_path, ("--datastore", str(path)), environ=environ) as (daemon,):
+        until(lambda: on(path, endpoints) == {"n1-auto-hep"}, "the node has its endpoint")
+        until(lambda: "200" in daemon.readiness(), "it is ready")
+        assert page(daemon.port, "/liveness").startswith("HTTP/1.1 200")
+        assert daemon.said("RECONCILER_PERIOD='soon' is ignored")
+
+        changed(path, prometheus_metrics_port=first)
+        until(lambda: "tortie_controllers_leading 1.0" in page(first, "/metrics"), "metrics")
+        quick = NodeController(leak_grace_period="100ms")
+        changed(path, prometheus_metrics_port=second, controllers=Controllers(node=quick))
+        given_back = 'ipam_allocations_gc_reclamations_total{ippool="p",node="n1"} 1.0'
+        until(lambda: given_back in page(second, "/metrics"), "the leak is given back")
+        assert on(path, held) == 0
+        until(lambda: not page(first, "/metrics"), "the first port is free again")
+        until(lambda: on(path, endpoints) == set(), "endpoints are switched off")
+
+        found = on(path, configuration)
+        assert found.status is not None
+        assert found.status.environment_vars == {"LOG_LEVEL": "debug"}
+        running = found.status.running_config
+        assert running is not None
+        assert running == replace(found.spec, log_severity_screen="Debug")
+
+        changed(path, health_checks="Disabled", controllers=Controllers())
+        until(lambda: not daemon.readiness(), "the page of health is closed")
+        daemon.signal(signal.SIGTERM)
+        assert daemon.process.wait(60) == 0
+    assert daemon.said("10.0.0.")
+
+
+def test_nothing_is_written_while_the_datastore_is_locked(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+
+    async def locked(store: Datastore) -> None:
+        spec = ClusterInformationSpec(datastore_ready=False)
+        await store.create(ClusterInformation(metadata=ObjectMeta(name="default"), spec=spec))
+        await configured(store)
+        await store.create(node("n1"))
+
+    async def unlocked(store: Datastore) -> None:
+        def change(found: ClusterInformation) -> ClusterInformation:
+            return replace(found, spec=replace(found.spec, datastore_ready=True))
+
+        await update_with(store, Key("ClusterInformation", "", "default"), change)
+
+    on(path, locked)
+    with daemons(tmp_path, ("--datastore", str(path))) as (daemon,):
+        until(lambda: daemon.said("n1") and daemon.said("locked"), "it says why it does nothing")
+        assert on(path, endpoints) == set()
+        assert on(path, configuration).status is None
+        on(path, unlocked)
+        until(lambda: on(path, endpoints) == {"n1-auto-hep"}, "it goes on")
+
+
+def test_a_configuration_is_made_where_there_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    on(path, lambda store: store.create(node("n1")))
+    some = ("--datastore", str(path))
+    with daemons(tmp_path, some, environ={"ENABLED_CONTROLLERS": "node"}) as (daemon,):
+        until(lambda: daemon.leads() and "200" in daemon.readiness(), "it leads")
+        found = on(path, configuration)
+    assert found.spec.controllers.load_balancer is not None
+    assert found.status is not None
+    assert found.status.running_config is not None
+    assert found.status.running_config.controllers == Controllers(node=found.spec.controllers.node)
+
+
+def test_a_datastore_that_can_not_be_opened_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    some = ("--datastore", str(tmp_path / "file" / "store.db"))
+    with daemons(tmp_path, some) as (daemon,):
+        assert daemon.process.wait(60) == 1
+    (line,) = daemon.log.read_text().splitlines()
+    assert line.startswith("tortie controllers: ")
+    assert "store.db" in line

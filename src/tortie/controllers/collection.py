@@ -15,56 +15,66 @@ _LOOKS = 3  # at what it left: two for its addresses, then its blocks are spare
 _log = structlog.get_logger(__name__)
 
 
-async def _run(context: Context) -> None:
-    """One after the other. A datastore that is away is waited for; what was seen is remembered."""
-    collector = Collector(context.datastore.store, context.settings.current.grace)
-    hurry = asyncio.Event()
-    feed = context.datastore.feed
-    end = feed.subscribe(("Node",), lambda key: None if feed.get(key) else hurry.set())
-    try:
-        await _passes(context, collector, hurry)
-    finally:
-        end()
+class _Pace:
+    """When to look next: after a period, after new settings, and soon after a node has gone."""
 
+    def __init__(self, context: Context) -> None:
+        self._settings = context.settings
+        self._woken = asyncio.Event()
+        self._soon = 0
 
-async def _passes(context: Context, collector: Collector, hurry: asyncio.Event) -> None:
-    looks = 0
-    while True:
-        settings = context.settings.current
-        collector.grace = settings.grace
-        try:
-            done = await collector.collect()
-        except NotLeading:
-            raise
-        except (DatastoreError, IpamError) as problem:
-            context.metrics.failed()
-            context.waiting(str(problem))
-            _log.warning("leaked addresses could not be collected", problem=str(problem))
-            await asyncio.sleep(_AFTER_FAILURE)
-            continue
-        context.metrics.note(done)
-        context.waiting("")
-        _tell(done)
-        if hurry.is_set():
-            hurry.clear()
-            looks = _LOOKS
-        if looks:
-            looks -= 1
+    def node_went(self) -> None:
+        """Some looks soon."""
+        self._soon = _LOOKS
+        self._woken.set()
+
+    async def next(self) -> None:
+        """Wait for it."""
+        if self._soon:
+            self._soon -= 1
             await asyncio.sleep(_SOON)
-        else:
-            await _period(context, hurry)
+            return
+        self._woken.clear()
+        end = self._settings.subscribe(self._woken.set)
+        try:
+            async with asyncio.timeout(self._settings.current.period):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+        finally:
+            end()
 
 
-async def _period(context: Context, hurry: asyncio.Event) -> None:
-    """Until the next pass, or until a node goes; a shorter period holds at once."""
-    end = context.settings.subscribe(hurry.set)
+async def _run(context: Context) -> None:
+    """One pass after the other. A datastore that is away is waited for; what was seen is kept."""
+    collector = Collector(context.datastore.store, context.settings.current.grace)
+    pace, feed = _Pace(context), context.datastore.feed
+    end = feed.subscribe(("Node",), lambda key: None if feed.get(key) else pace.node_went())
     try:
-        async with asyncio.timeout(context.settings.current.period):
-            await hurry.wait()
-    except TimeoutError:
-        return
+        while True:
+            collector.grace = context.settings.current.grace
+            if await _passed(context, collector):
+                await pace.next()
+            else:
+                await asyncio.sleep(_AFTER_FAILURE)
     finally:
         end()
+
+
+async def _passed(context: Context, collector: Collector) -> bool:
+    try:
+        done = await collector.collect()
+    except NotLeading:
+        raise
+    except (DatastoreError, IpamError) as problem:
+        context.metrics.failed()
+        context.waiting(str(problem))
+        _log.warning("leaked addresses could not be collected", problem=str(problem))
+        return False
+    context.metrics.note(done)
+    context.waiting("")
+    _tell(done)
+    return True
 
 
 def _tell(done: Pass) -> None:
