@@ -14,6 +14,8 @@ from servers.etcd import EtcdServer
 from servers.kube import KubeServer
 from tortie.api import IPPool, IPPoolSpec, Node, NodeBgp, NodeSpec, ObjectMeta
 from tortie.api.calico.felix_configuration import FelixConfiguration, FelixConfigurationSpec
+from tortie.install.rights.node import NODE
+from tortie.install.rights.roles import binding, cluster_role
 from tortie.linux.links import Links
 from tortie.linux.namespaces import create_named, delete_named, in_namespace
 from tortie.linux.netlink.sockets import NetlinkSocket
@@ -263,3 +265,23 @@ def test_a_clouds_limits_are_said_at_the_start(alone: Starting, tmp_path: Path) 
     environ = {"TORTIE_DMI_DIR": str(tmp_path / "dmi"), "FELIX_IPV6SUPPORT": "false"}
     said = alone.start(CALICO_IPV4POOL_IPIP="Always", **environ)
     assert "IPPool default-ipv4-ippool: ipipMode is Always, and Azure's network drops" in said
+
+
+def test_the_nodes_own_rights_are_enough(kube: KubeServer, kubernetes: Starting) -> None:
+    """Those that manifests give it; a right that is missing would be said."""
+    role = NODE._replace(name="start-test", account="start-test")
+    objects = [cluster_role(role, "crd.projectcalico.org"), binding(role)]
+    kube.api.apply(objects)
+    try:
+        token = kube.token("kube-system", "start-test")
+        file = kubernetes.folder / "kubeconfig"
+        file.write_text(kube.kubeconfig(token=token))
+        said = kubernetes.start(IP="192.0.2.31/24")
+        assert "going on without it" not in said
+        assert kubernetes.get("IPPool", "default-ipv4-ippool").spec.cidr == "10.244.0.0/16"
+        assert conditions(kube)["NetworkUnavailable"] == ("False", "CalicoIsUp")
+        assert kubernetes.run("shutdown").stderr == ""
+        assert conditions(kube)["NetworkUnavailable"] == ("True", "CalicoIsDown")
+    finally:
+        for body in reversed(objects):
+            kube.api.delete(body)
