@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 import time
@@ -253,10 +254,16 @@ def test_the_agent_in_it_programs_policy_as_the_daemon_set_would_run_it(place):
     found, near, far = place
     listeners = [
         subprocess.Popen(
-            ["ip", "netns", "exec", near, "busybox", "nc", "-lk", "-p", str(port), "-e", "true"]
+            ["ip", "netns", "exec", near, sys.executable, "-m", "http.server", str(port)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         for port in (8001, 8002)
     ]
+    deadline = time.monotonic() + WAIT
+    while not (served(far, 8001) and served(far, 8002)):  # before there is any policy
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     state = found.place.folder / "state-of-tortie"
     state.mkdir()
     apply(f"{state}/tortie.db")

@@ -17,7 +17,6 @@ from tortie.install.manifests.secrets import certificate_objects
 from tortie.install.manifests.text import text
 
 ALL = pytest.mark.parametrize("name", INSTALLATIONS)
-COMING = {("cni", "install"), ("node", "start"), ("node", "health"), ("node", "shutdown")}
 _WORKLOADS = ("DaemonSet", "Deployment")
 
 
@@ -60,8 +59,7 @@ def test_every_command_of_a_container_is_one_of_ours(name):
     for container in containers(INSTALLATIONS[name]):
         for words in commands_of(container):
             assert words[0] == "tortie"
-            if tuple(words[1:3]) not in COMING:
-                parsed(words)
+            parsed(words)
 
 
 def test_a_flag_that_does_not_exist_would_be_found():

@@ -66,9 +66,10 @@ def agents_settings(made: Choices) -> dict[str, str]:
         "FELIX_IPV6SUPPORT": "true" if made.ipv6_pool else "false",
         "FELIX_NFTABLESMODE": "Enabled" if made.dataplane == "nftables" else "Disabled",
     }
-    if made.cloud:
-        found["FELIX_INTERFACEPREFIX"] = CLOUDS[made.cloud]
-    if made.networking is not Networking.OWN:
+    if made.networking is Networking.POLICY_ONLY:
+        found["FELIX_ROUTESYNCDISABLED"] = "true"  # the routes are the other plugin's
+        return found | ({"FELIX_INTERFACEPREFIX": CLOUDS[made.cloud]} if made.cloud else {})
+    if made.networking is Networking.FLANNEL:
         return found
     if made.encap in ("none", "wireguard"):
         found["FELIX_PROGRAMCLUSTERROUTES"] = "Enabled"

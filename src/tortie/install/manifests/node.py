@@ -11,7 +11,7 @@ from tortie.install.manifests.environment import (
     tls_mounts,
     tls_volumes,
 )
-from tortie.install.manifests.flannel import flannel_container, flannel_volumes
+from tortie.install.manifests.flannel import flannel_container, flannel_mounts, flannel_volumes
 from tortie.install.manifests.objects import (
     LINUX,
     Object,
@@ -95,6 +95,7 @@ def _agent(made: Choices) -> Object:
         readinessProbe=run_by("tortie node health --felix-ready", 10, periodSeconds=10),
         volumeMounts=[
             *(_RUN, _STATE, _NAMES, _LOCK, _MODULES, _NAMESPACES),
+            *flannel_mounts(made),
             *datastore_mounts(made),
             *tls_mounts(made),
         ],
