@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from strategies.controllers import World, drop, eventually, put
+from strategies.controllers import HISTORIES, World, drop, eventually, put
 from strategies.faults import pod
+from strategies.resources import resources
 from tortie.api import (
     GlobalNetworkPolicy,
     GlobalNetworkPolicySpec,
@@ -29,6 +30,7 @@ from tortie.api import (
     decode,
 )
 from tortie.controllers import kube_policies, kube_profiles
+from tortie.controllers.kept import kept
 from tortie.controllers.kube_pods import followed
 from tortie.datastore import DatastoreError
 from tortie.datastore.memory import MemoryDatastore
@@ -130,6 +132,12 @@ def test_a_pod_that_has_ended_has_no_address_any_more() -> None:
     assert found.spec.ip_networks == ()
 
 
+@given(resources("Pod"))
+def test_what_is_kept_of_a_pod_says_the_same_of_its_endpoints(given) -> None:
+    some = replace(given, spec=replace(given.spec, node_name="node-a"))
+    assert followed(endpoint(), kept(some)) == followed(endpoint(), some)
+
+
 def test_an_endpoint_of_an_earlier_pod_of_that_name_is_left() -> None:
     assert followed(endpoint(), pod("w", node="node-b")) is None
 
@@ -207,7 +215,7 @@ OWN: tuple[Resource, ...] = (
 )
 
 
-@settings(max_examples=12)
+@settings(max_examples=HISTORIES)
 @given(seed=st.integers(0, 2**32))
 def test_whatever_happened_with_crashes_it_ends_as_from_nothing(seed: int) -> None:
     asyncio.run(_history(Random(seed)))

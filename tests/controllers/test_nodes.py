@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strategies.controllers import (
+    HISTORIES,
     World,
     drop,
     eventually,
@@ -137,7 +138,7 @@ def test_a_node_whose_machine_can_not_be_read_stays() -> None:
 TEMPLATES = (template("t", "a == 'x'", "", "10.0.0.0/8"), template("u", "", "", "10.0.0.0/8"))
 
 
-@settings(max_examples=12)
+@settings(max_examples=HISTORIES)
 @given(seed=st.integers(0, 2**32))
 def test_whatever_happened_with_crashes_it_ends_as_from_nothing(seed: int) -> None:
     asyncio.run(_history(Random(seed)))

@@ -1,6 +1,7 @@
 """Clusters for the controllers' tests: stores in memory, with controllers for a while."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -23,6 +24,9 @@ from tortie.controllers.settings import Settings, merged
 from tortie.daemon.health import Health
 from tortie.datastore import Datastore, NotFound
 from tortie.datastore.memory import MemoryDatastore
+
+HISTORIES = int(os.environ.get("TORTIE_HISTORIES", "25"))
+"""How many random histories a property of the controllers is tried with."""
 
 PATIENCE = 60.0  # seconds: generous, for a machine with much else to do
 

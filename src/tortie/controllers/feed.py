@@ -1,7 +1,8 @@
 """What a store holds of some kinds, followed once for all controllers.
 
-Objects are as they are stored: what stands for a Pod or a Namespace is the readers' to make. One
-that can't be read any more keeps its last good value, as everywhere (`tortie.sync`).
+Objects are as they are stored, but for parts of the largest (`kept`): what stands for a Pod or a
+Namespace is the readers' to make. One that can't be read any more keeps its last good value, as
+everywhere (`tortie.sync`).
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import aclosing
 
 from tortie.api import Key, Resource
+from tortie.controllers.kept import kept
 from tortie.datastore import Datastore
 from tortie.sync import InSync, Syncer, SyncWarning, Update
 from tortie.sync.translator import StoredTranslator
@@ -77,6 +79,6 @@ class Feed:
         if value is None:
             self._objects[key.kind].pop(key, None)
         else:
-            self._objects[key.kind][key] = value
+            self._objects[key.kind][key] = kept(value)
         for reader in tuple(self._readers[key.kind]):
             reader(key)
