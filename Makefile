@@ -13,7 +13,7 @@ READY := $(VENV)/.ready
 # The daemons need the tools in sbin wherever they are started from.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: cnitool image test-image soak bench-dataplane demo test test-vm test-processors vm-if-possible lint unit kube-apiserver manifests requirements bench test-vm-network bench-network bench-engine bench-ipam bench-cni fuzz pin clean help
+.PHONY: cnitool image test-image soak bench-dataplane demo test test-vm test-processors vm-if-possible lint unit kube-apiserver flannel manifests requirements bench test-vm-network bench-network bench-engine bench-ipam bench-cni fuzz pin clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -62,6 +62,10 @@ vm-if-possible: $(READY)
 ## TORTIE_REQUIRE_KUBE=1 makes that an error. docs/testing.md has more.
 kube-apiserver: $(READY)
 	@PYTHONPATH=tests $(BIN)/python -m servers.kube_build
+
+## flannel's daemon and its CNI plugin, likewise (TORTIE_REQUIRE_FLANNEL).
+flannel: $(READY)
+	@PYTHONPATH=tests $(BIN)/python -m servers.flannel_build
 
 docs: $(READY)
 	@$(BIN)/mkdocs build --strict --quiet
