@@ -171,9 +171,11 @@ class Attacher:
         shut = self._run(departing.shut, workload.interface, workload.prefix)
         await _both(shut, self.records.clear(workload))
         self.reaper.wake()
-        if request.netns and not workload.is_first:  # the first has no rules
-            await self._run(interfaces.forget, request.netns, request.ifname)
-        await self._addresses.release(request)
+        if not request.netns:  # it is gone, with all that is in it
+            await self._addresses.release(request)
+            return
+        forget = self._run(interfaces.forget, request.netns, request.ifname)
+        await _both(forget, self._addresses.release(request))
 
     def _wire(self, request: CniRequest, workload: Workload) -> Wire:
         return Wire(

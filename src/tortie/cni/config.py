@@ -139,10 +139,8 @@ def _as_one(raw: object) -> object:
     if not isinstance(raw, dict):
         return raw
     found = _without_none(raw)
-    for name in reversed(
-        _VALID
-    ):  # a list without members is null where it comes from a program in Go
-        if name in raw:
+    for name in reversed(_VALID):
+        if name in raw:  # null is what programs in Go make of a list without members
             found[_VALID[0]] = raw[name] or []
     for name in ("kubernetes", "policy", "feature_control", "container_settings", "runtimeConfig"):
         if isinstance(part := found.get(name), dict):
