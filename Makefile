@@ -25,7 +25,7 @@ $(READY): requirements.txt pyproject.toml tools/setup.sh
 demo: $(READY)
 	@$(BIN)/tortie lab demo
 
-test: lint kube-apiserver cnitool vm-if-possible unit
+test: lint kube-apiserver flannel cnitool vm-if-possible unit
 
 lint: $(READY)
 	$(BIN)/ruff format --check -q .
