@@ -339,7 +339,8 @@ def test_servers_run_in_it_without_being_root(place):
     done = run_once(
         found,
         "nobody",
-        *"setpriv --reuid 10001 --regid 10001 --clear-groups tortie fanout --help".split(),
+        *("setpriv", "--reuid", "10001", "--regid", "10001", "--clear-groups"),
+        *("tortie", "fanout", "--help"),
         options=("--read-only",),
     )
     assert "usage: tortie fanout" in done.stdout, done.stderr
