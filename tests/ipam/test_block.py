@@ -67,15 +67,15 @@ def test_releasing_twice_is_as_once() -> None:
     [
         (ReleaseRequest(address=address(0), handle="a"), True),
         (ReleaseRequest(address=address(0), handle="b"), False),
-        (ReleaseRequest(address=address(0), sequence=2), True),
-        (ReleaseRequest(address=address(0), sequence=0), False),
+        (ReleaseRequest(address=address(0), sequence=FRESH.sequence_number + 2), True),
+        (ReleaseRequest(address=address(0), sequence=FRESH.sequence_number), False),
     ],
 )
 def test_a_stale_release_takes_nothing_away(request_: ReleaseRequest, applies: bool) -> None:
     first = take_address(FRESH, address(0), A)
     second = release(first, [ReleaseRequest(address=address(0))]).block
     third = take_address(second, address(0), A)
-    assert third.sequence_number_for_allocation == {"0": 2}
+    assert third.sequence_number_for_allocation == {"0": FRESH.sequence_number + 2}
     assert bool(release(third, [request_]).addresses) == applies
 
 
@@ -93,7 +93,9 @@ def test_blocks_have_the_known_layout() -> None:
     text = encode(block)
     assert b'"allocations":[0,null,null' in text
     assert b'"attributes":[{"handle_id":"a","secondary":{"pod":"x"}}]' in text
-    assert b'"sequenceNumberForAllocation":{"0":0}' in text
+    since = FRESH.sequence_number
+    assert f'"sequenceNumber":{since + 1}'.encode() in text
+    assert f'"sequenceNumberForAllocation":{{"0":{since}}}'.encode() in text
     assert decode("IPAMBlock", text) == block
 
 

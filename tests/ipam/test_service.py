@@ -346,3 +346,26 @@ def test_a_load_balancers_address_is_of_a_block_that_no_node_has() -> None:
 
     balancers = pool("p", "10.0.0.0/24", block_size=28, allowed_uses=("LoadBalancer",))
     run(balancers, scenario=scenario)
+
+
+def test_a_block_made_anew_gives_no_number_of_the_one_before() -> None:
+    """A release that comes very late must not take away what a later workload was given."""
+
+    async def scenario(store: Datastore, ipam: IPAM) -> None:
+        later = IPAM(store, lambda: "2099-01-01T00:00:00Z")
+        released = []
+        for one in (ipam, later):
+            (address,) = (await one.auto_assign(ask())).ips
+            (block,) = await blocks_in(store)
+            (since,) = block.spec.sequence_number_for_allocation.values()
+            assert 0 <= since < 2**53
+            released.append(ReleaseRequest(address=address, handle="h1", sequence=since))
+            if one is ipam:
+                await one.release_by_handle("h1")
+                await one.release_node("n1")
+        first, second = released
+        assert first.address == second.address
+        assert await ipam.release([first]) == ()
+        assert await ipam.release([second]) == (second.address,)
+
+    run(pool("p", "10.0.0.0/30", block_size=30), scenario=scenario)

@@ -20,6 +20,8 @@ from tortie.net.addresses import WIDTH
 EDGES_HANDLE = "windows-reserved-ipam-handle"
 """Calico's, of addresses at the ends of a block that go to nobody; there is no such handle."""
 
+_CHANGES_A_SECOND = 20  # bits: with the seconds, less than the 53 that JSON's readers keep
+
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -38,7 +40,11 @@ def size_of(cidr: Prefix) -> int:
 def empty_block(
     cidr: Prefix, affinity: str, strict: bool, now: str, edges: Edges | None = None
 ) -> IPAMBlockSpec:
-    """A block that nobody holds an address of; those at its `edges` never go to anybody."""
+    """A block that nobody holds an address of; those at its `edges` never go to anybody.
+
+    It counts from the time on: a block that is made anew must not give an allocation the number
+    that one of the block before it had, which somebody may still want to release.
+    """
     size = size_of(cidr)
     fresh = IPAMBlockSpec(
         cidr=str(cidr),
@@ -48,6 +54,7 @@ def empty_block(
         allocations=(None,) * size,
         unallocated=tuple(range(size)),
         attributes=(),
+        sequence_number=max(0, int(_time(now).timestamp())) << _CHANGES_A_SECOND,
     )
     if edges is None:
         return fresh
