@@ -380,18 +380,21 @@ class _Node:
 
     def _link_event(self, event: Event) -> None:
         match event:
-            case LinkChanged(link, LinkState.GONE):
-                self._mtu.link_gone(link.name)
-                self._tell_mtu()
-                self._agent.link_changed(link.name, LinkState.GONE)
             case LinkChanged(link, state):
-                self._mtu.link_changed(link)
-                self._tell_mtu()
+                if not link.name.startswith(self._workload_prefixes):  # else it is no uplink
+                    self._uplink_event(link, state)
                 self._agent.link_changed(link.name, state)
             case AddressChanged(address, _):
                 self._address_event(address.index)
             case Overrun():
                 self._agent.resync()
+
+    def _uplink_event(self, link: Link, state: LinkState) -> None:
+        if state == LinkState.GONE:
+            self._mtu.link_gone(link.name)
+        else:
+            self._mtu.link_changed(link)
+        self._tell_mtu()
 
     def _address_event(self, index: int) -> None:
         """Of a workload's interface it is no news: those have only what the kernel gives them. And

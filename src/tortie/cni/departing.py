@@ -21,6 +21,7 @@ from tortie.linux.netlink.sockets import NetlinkError, NetlinkSocket
 
 GROUP = 0x74746467  # of interfaces (`ip link show group`); no distribution names one like it
 _LONGEST = 15  # bytes of a name, of the kernel
+_GATHER = 0.03  # seconds; who is deleted in that time is so together
 _RETRY = 5.0  # seconds
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -103,6 +104,7 @@ class Reaper:
     async def _work(self) -> None:
         try:
             while self._wanted:
+                await asyncio.sleep(_GATHER)
                 self._wanted = False
                 await self._purge()
         finally:
