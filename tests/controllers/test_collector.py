@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strategies.ipam import ask, blocks_in, check_consistent, configuration, pool
+from strategies.services import lb_pool
 from tortie.api import (
     IPAMHandle,
     IPAMHandleSpec,
@@ -107,6 +108,21 @@ def test_a_node_keeps_its_last_block_though_it_is_empty() -> None:
         for _ in range(3):
             await world.pass_by()
         assert len(await blocks_in(world.store)) == 1
+
+    run(scenario)
+
+
+def test_load_balancers_keep_one_empty_block_too() -> None:
+    async def scenario(world: World) -> None:
+        await world.store.create(lb_pool("lb", "192.0.2.0/28", block_size=30))
+        request = ask(count4=12, handle="lb-x", use="LoadBalancer", pools4=("lb",))
+        await world.ipam.auto_assign(request)
+        await world.ipam.release_by_handle("lb-x")
+        assert len(await blocks_in(world.store)) == 3
+        for _ in range(3):
+            await world.pass_by()
+        (block,) = await blocks_in(world.store)
+        assert block.spec.affinity == "virtual:load-balancer"
 
     run(scenario)
 

@@ -58,7 +58,7 @@ class Collector:
             await self._ipam.forget_handle(handle)
         await self._ipam.release_cooled()
         given_up = [
-            await self._ipam.release_block(one.node, one.cidr) for one in self._spare.look(records)
+            await self._ipam.release_block(one.owner, one.cidr) for one in self._spare.look(records)
         ]
         pools = utilization(records)
         return Pass(

@@ -1,7 +1,8 @@
 """Which blocks may be given up now. Pure, but for what it remembers between looks.
 
 A block that is empty in two looks is not needed by its node, unless it is the last that the node
-has of its pool: the next pod would have to claim one again. A node that is gone keeps no block.
+has of its pool: the next pod would have to claim one again. A node that is gone keeps no block. The
+load balancers' virtual node counts as one that is there.
 """
 
 from collections import defaultdict
@@ -10,15 +11,15 @@ from typing import NamedTuple
 
 from tortie.api import IPAMBlock
 from tortie.ipam.block import is_empty, is_sound
-from tortie.ipam.names import node_of
+from tortie.ipam.names import Owner, owner_of
 from tortie.ipam.records import Records
 from tortie.net import Prefix, parse_network
 
 
 class Spare(NamedTuple):
-    """A node's block that it does not need."""
+    """A block that its owner does not need."""
 
-    node: str
+    owner: Owner
     cidr: Prefix
 
 
@@ -36,15 +37,16 @@ class SpareBlocks:
 
 
 def _spare(records: Records) -> Iterable[Spare]:
-    by_node: defaultdict[tuple[str, int], list[IPAMBlock]] = defaultdict(list)
+    by_owner: defaultdict[tuple[Owner, int], list[IPAMBlock]] = defaultdict(list)
     for block in records.blocks:
-        if (node := node_of(block.spec.affinity)) and is_sound(block.spec):
-            by_node[node, parse_network(block.spec.cidr).version].append(block)
-    for (node, _), blocks in by_node.items():
+        if (owner := owner_of(block.spec.affinity)) and is_sound(block.spec):
+            by_owner[owner, parse_network(block.spec.cidr).version].append(block)
+    for (owner, _), blocks in by_owner.items():
         empty = [block for block in blocks if is_empty(block.spec)]
-        keep = node in records.nodes and len(empty) == len(blocks)
-        yield from (_named(node, block) for block in empty[keep:])
+        there = owner.type == "virtual" or owner.name in records.nodes
+        keep = there and len(empty) == len(blocks)
+        yield from (_named(owner, block) for block in empty[keep:])
 
 
-def _named(node: str, block: IPAMBlock) -> Spare:
-    return Spare(node, parse_network(block.spec.cidr))
+def _named(owner: Owner, block: IPAMBlock) -> Spare:
+    return Spare(owner, parse_network(block.spec.cidr))
