@@ -45,10 +45,10 @@ ALTERNATIVES = {
     for part in ("", "-save", "-restore")
 }
 """Names that a package's script would give; which iptables is used the agent finds out itself."""
+# None for BIRD: it has three capabilities where the manifests run it, and could not become another.
 ACCOUNTS = (
     ("root", 0, "/root"),
     ("daemon", 1, "/usr/sbin"),
-    ("bird", 100, "/run/bird"),  # BIRD gives up root for it
     ("tortie", 10001, "/nonexistent"),  # the fan-out's servers and the controllers
     ("nobody", 65534, "/nonexistent"),
 )

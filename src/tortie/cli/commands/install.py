@@ -9,6 +9,7 @@ GROUP = Group(
         "manifests": Command("install_manifests", "print what Kubernetes is to be told"),
         "apply": Command("install_apply", "tell a cluster, and wait until everything runs"),
         "certificates": Command("install_certificates", "print those of agents and of the fan-out"),
+        "host": Command("install_host", "install on this machine, without Kubernetes"),
         "uninstall": Command("uninstall", "remove everything that was installed"),
     },
 )
