@@ -1,12 +1,13 @@
 """Addresses for containers: from the datastore's pools, another IPAM plugin, or a pod's word."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import cast
 
 from tortie.api import Key, Namespace, Node, Pod
 from tortie.cni import annotations, delegate
-from tortie.cni.errors import INVALID_CONFIG, CniError
+from tortie.cni.errors import INVALID_CONFIG, TRY_AGAIN, CniError
 from tortie.cni.lease import Lease
 from tortie.cni.podcidr import RELEASING, uses_pod_cidrs
 from tortie.cni.request import CniRequest
@@ -14,6 +15,8 @@ from tortie.cni.workload import Workload
 from tortie.datastore import Datastore, NotFound
 from tortie.ipam import IPAM, AssignRequest, FixedRequest
 from tortie.net import Prefix, parse_network
+
+_PATIENCE, _PAUSE = 10.0, 0.2  # seconds
 
 
 class Addresses:
@@ -23,6 +26,7 @@ class Addresses:
         self._ipam = ipam
         self._store = store
         self._turn = asyncio.Lock()
+        self._registered = False
 
     async def assign(
         self, request: CniRequest, workload: Workload, pod: Pod | None, recorded: tuple[str, ...]
@@ -36,6 +40,7 @@ class Addresses:
             return Lease(asked, configured_routes(request))
         if not request.config.ipam.is_own:
             return await self._delegated(request, workload, pod, recorded)
+        await self._wait_registered(workload.node, request.config.add_limit)
         namespace = await self._namespace(workload, pod)
         async with self._turn:
             return Lease(
@@ -81,6 +86,21 @@ class Addresses:
         for address in fixed:
             await self._ipam.assign_fixed(_fixed_request(address, request, workload))
         return fixed
+
+    async def _wait_registered(self, node: str, limit: float) -> None:
+        """Return once the node is in the datastore: of one that is not, nobody would know whose the
+        blocks are. Raises CniError after a while.
+        """
+        deadline = time.monotonic() + min(limit, _PATIENCE)
+        while not self._registered:
+            try:
+                await self._store.get(Key("Node", "", node))
+                self._registered = True
+            except NotFound:
+                if time.monotonic() > deadline:
+                    why = f"this node {node} is not registered yet: has it been set up?"
+                    raise CniError(TRY_AGAIN, why) from None
+                await asyncio.sleep(_PAUSE)
 
     async def _delegated(
         self, request: CniRequest, workload: Workload, pod: Pod | None, recorded: tuple[str, ...]
