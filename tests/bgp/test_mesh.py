@@ -140,9 +140,20 @@ def test_a_fanout_server_may_follow_the_datastore_for_the_daemon(network: Networ
     assert "10.65.2.0/26" in first.routes()
 
 
-def test_a_workload_may_be_a_peer_and_tells_what_a_filter_accepts(network: Network) -> None:
+PEERING = """
+apiVersion: projectcalico.org/v3
+kind: BGPConfiguration
+metadata: {name: default}
+spec: {localWorkloadPeeringIPV4: 169.254.179.1}
+"""
+
+
+@pytest.mark.parametrize(("called", "more"), [("172.16.0.1", ()), ("169.254.179.1", (PEERING,))])
+def test_a_workload_may_be_a_peer_and_tells_what_a_filter_accepts(
+    network: Network, called: str, more: tuple[str, ...]
+) -> None:
     """A workload with a BIRD of its own, behind a link of the node's."""
-    network.apply(POOLS)
+    network.apply(POOLS, *more)
     node = network.node("n1", 1)
     vm = network.router("vm", 77)  # its link to the switch stays without use
     node.ip(f"link add calivm type veth peer name eth9 netns {vm.namespace}")
@@ -151,9 +162,9 @@ def test_a_workload_may_be_a_peer_and_tells_what_a_filter_accepts(network: Netwo
     vm.ip("addr add 10.65.1.9/32 dev eth9")
     vm.ip("link set eth9 up")
     vm.ip("link set eth0 down")
-    vm.ip("route add 172.16.0.1/32 dev eth9 scope link")
+    vm.ip(f"route add {called}/32 dev eth9 scope link")
     node.ip(f"neigh add 10.65.1.9 lladdr {mac(vm, 'eth9')} dev calivm")
-    vm.ip(f"neigh add 172.16.0.1 lladdr {mac(node, 'calivm')} dev eth9")
+    vm.ip(f"neigh add {called} lladdr {mac(node, 'calivm')} dev eth9")
     network.apply(
         """
         apiVersion: projectcalico.org/v3
@@ -177,10 +188,10 @@ def test_a_workload_may_be_a_peer_and_tells_what_a_filter_accepts(network: Netwo
     vm.start(
         """
         protocol static s4 { ipv4; route 10.99.1.0/24 blackhole; route 10.98.1.0/24 blackhole; }
-        protocol bgp n1 { local 10.65.1.9 as 65009; neighbor 172.16.0.1 as 64512; multihop;
+        protocol bgp n1 { local 10.65.1.9 as 65009; neighbor CALLED as 64512; multihop;
           connect delay time 1; connect retry time 2;
           ipv4 { import all; export where source = RTS_STATIC; }; }
-        """
+        """.replace("CALLED", called)
     )
     node.start()
     node.wait_up("Global_10_65_1_9")

@@ -3,10 +3,11 @@
 import pytest
 
 from bgp.pictures import ALPHA, BETA, GAMMA, picture
+from tortie.bgp.meeting import wanted
 from tortie.bgp.passwords import MISSING, SecretRef
 from tortie.bgp.picture import Bfd, Picture, Session
 from tortie.bgp.words import Password
-from tortie.net import format_address
+from tortie.net import format_address, parse_prefix
 
 NO_MESH = """
 apiVersion: projectcalico.org/v3
@@ -216,6 +217,27 @@ spec: {node: alpha, ipNetworks: [10.65.0.9/32], orchestrator: k8s, pod: vm, endp
         True,
     )
     assert picture(ALPHA, BETA, NO_MESH, workload, text, node="beta").sessions == ()
+
+
+def test_local_workloads_call_the_address_that_is_set_for_them_on_their_interface() -> None:
+    workload = """
+apiVersion: projectcalico.org/v3
+kind: WorkloadEndpoint
+metadata: {name: alpha-k8s-vm-eth0, namespace: shop, labels: {bgp: "yes"}}
+spec: {node: alpha, ipNetworks: [10.65.0.9/32], orchestrator: k8s, pod: vm, endpoint: eth0,
+       interfaceName: cali1}
+"""
+    text = peer("localWorkloadSelector: \"bgp == 'yes'\", asNumber: 65001")
+    address = """
+apiVersion: projectcalico.org/v3
+kind: BGPConfiguration
+metadata: {name: default}
+spec: {nodeToNodeMeshEnabled: false, localWorkloadPeeringIPV4: 169.254.179.1}
+"""
+    found = picture(ALPHA, address, workload, text)
+    assert wanted(found) == {("cali1", parse_prefix("169.254.179.1"))}
+    assert one(found).source == parse_prefix("169.254.179.1").address
+    assert wanted(picture(ALPHA, NO_MESH, workload, text)) == frozenset()
 
 
 def test_listening_ports_of_other_nodes_are_known() -> None:

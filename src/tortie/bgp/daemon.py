@@ -14,6 +14,7 @@ from tortie.agent.allegiance import Allegiance
 from tortie.agent.control import ControlServer, Reply, Request, failure
 from tortie.bgp.bird import Bird
 from tortie.bgp.control import BirdAway
+from tortie.bgp.meeting import Meeting
 from tortie.bgp.places import DEFAULT_SECRETS, FOLDER, SOCKET
 from tortie.bgp.reporter import StatusReporter
 from tortie.bgp.reporting import PACE, report_of
@@ -60,7 +61,8 @@ async def serve(
     bird = Bird(os.path.join(folder, "bird"))
     source = _source(settings.node, fanout, store, Allegiance(folder, name))
     keeper = SecretKeeper(_secrets(settings, store))
-    service = BgpService(settings.node, source, bird, keeper, settings.given)
+    meeting = Meeting()
+    service = BgpService(settings.node, source, bird, keeper, settings.given, meeting)
     reporter = StatusReporter(service, store)
     workloads = WorkloadFollower(service, store)
     since = rfc3339(datetime.now(UTC))
@@ -76,7 +78,7 @@ async def serve(
         _log.info("started", node=settings.node, process=os.getpid())
         work = [service.follow, service.apply, service.keep_bird, service.keep_secrets]
         work += [service.keep_counting, reporter.follow, reporter.answer, workloads.run]
-        work += [reporting.run]
+        work += [reporting.run, meeting.run]
         await run_until(stop, work)  # what it raises leaves BIRD running, for the next of us
         await bird.stop()
     _log.info("stopped; BIRD's routes stay in the kernel")

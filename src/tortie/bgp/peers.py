@@ -115,7 +115,7 @@ class Peering:
             if not selector.matches(workload.metadata.labels):
                 continue
             for text in workload.spec.ip_networks:
-                yield from self._make.to_workload(common, key, checks.single(text))
+                yield from self._make.to_workload(common, workload, checks.single(text))
 
     def _mesh(self) -> Iterator[Session]:
         spec = self._current.spec

@@ -88,7 +88,8 @@ class Session(Struct, frozen=True):
     `source` is None where the kernel chooses the address. `hops`: 0 for a neighbour on our own
     link, else the most hops. `ttl`: packets from farther away are dropped. `cluster_id` is set
     where the peer is our client as route reflector. `closed`: nothing passes but what `filters`
-    accept (peers that are workloads).
+    accept (peers that are workloads). `interface` is such a workload's, where it calls `source`
+    instead of the node's own address.
     """
 
     symbol: str
@@ -114,6 +115,7 @@ class Session(Struct, frozen=True):
     gateway: int | None = None
     bfd: Bfd | None = None
     closed: bool = False
+    interface: str = ""
 
     @property
     def is_internal(self) -> bool:

@@ -20,6 +20,7 @@ from tortie.bgp.bird import Bird, Refused
 from tortie.bgp.build import Given, picture_of
 from tortie.bgp.cluster import Cluster
 from tortie.bgp.control import BirdAway
+from tortie.bgp.meeting import Meeting
 from tortie.bgp.passwords import secrets_wanted
 from tortie.bgp.picture import Picture, Problem
 from tortie.bgp.reasons import Md5Drops, md5_drops
@@ -68,7 +69,13 @@ class BgpService:
     """One node's BGP. `run` it beside `bird.keep_running`."""
 
     def __init__(
-        self, node: str, source: Source, bird: Bird, secrets: SecretKeeper, given: Given
+        self,
+        node: str,
+        source: Source,
+        bird: Bird,
+        secrets: SecretKeeper,
+        given: Given,
+        meeting: Meeting | None = None,
     ) -> None:
         self.cluster = Cluster(node)
         self.bird = bird
@@ -78,6 +85,7 @@ class BgpService:
         self._source = source
         self._secrets = secrets
         self._given = given
+        self._meeting = meeting or Meeting()
         self.has_workload_peers = asyncio.Event()
         self.begun = asyncio.Event()  # BIRD runs, with what the cluster says
         self._dirty = asyncio.Event()
@@ -179,6 +187,7 @@ class BgpService:
         self._tell_problems()
         if picture is None or self._must_wait():
             return
+        await self._meeting.want(picture)
         text = bird_text(picture)
         if text == self._text:
             return

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from tortie.api import Key, checks
+from tortie.api import checks
 from tortie.api.calico.bgp_configuration import BgpPassword
 from tortie.api.calico.bgp_peer import BGPPeer, BGPPeerSpec
+from tortie.api.calico.workload_endpoint import WorkloadEndpoint
 from tortie.bgp.cluster import Cluster, Speaker
 from tortie.bgp.configuration import BFD_ANNOTATION, DEFAULT_AS, InForce, bfd_of, listen_port
 from tortie.bgp.filters import symbol_of
@@ -140,17 +141,23 @@ class Sessions:
                 made = self._session(common, version, theirs.address, port, other)
                 yield replace(made, passive=_waits(own, theirs))
 
-    def to_workload(self, common: Common, key: Key, address: Prefix) -> Iterator[Session]:
+    def to_workload(
+        self, common: Common, workload: WorkloadEndpoint, address: Prefix
+    ) -> Iterator[Session]:
         """With a workload at one of its addresses; none where this node lacks the IP version."""
         if self._me.address(address.version) is None:
             return
         made = self._session(common, address.version, address.address, PORT, None)
         spec = self._current.spec
         texts = {4: spec.local_workload_peering_ipv4, 6: spec.local_workload_peering_ipv6}
-        text = texts[address.version]
-        source = parse_network(text).address if text else made.source
-        described = f"{made.described} with {key.namespace}/{key.name}"
-        yield replace(made, described=described, source=source, closed=True)
+        key = workload.key
+        made = replace(
+            made, described=f"{made.described} with {key.namespace}/{key.name}", closed=True
+        )
+        if text := texts[address.version]:
+            interface = workload.spec.interface_name
+            made = replace(made, source=parse_network(text).address, interface=interface)
+        yield made
 
     def _session(
         self,

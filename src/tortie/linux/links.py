@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Sequence
 
+from tortie.linux.netlink.rtaddress import SCOPE_GLOBAL
 from tortie.linux.netlink.rtnetlink import (
     RTM_DELADDR,
     RTM_DELLINK,
@@ -179,9 +180,11 @@ class Links:
                 found.setdefault(names[one.index], set()).add(address)
         return {name: frozenset(held) for name, held in found.items()}
 
-    def add_address(self, name: str, prefix: Prefix, *, flags: int = 0) -> None:
+    def add_address(
+        self, name: str, prefix: Prefix, *, flags: int = 0, scope: int = SCOPE_GLOBAL
+    ) -> None:
         """Give an interface an address ("10.0.0.5/24"); having it already is no error."""
-        address = Address(self.get(name).index, prefix, flags=flags)
+        address = Address(self.get(name).index, prefix, scope, flags)
         what = f"address {prefix} on {name}"
         wanted = NLM_F_CREATE | NLM_F_REPLACE
         self._sock.request(Request(RTM_NEWADDR, build_address(address), wanted, what))

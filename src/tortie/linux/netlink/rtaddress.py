@@ -9,10 +9,13 @@ from tortie.linux.netlink.wire import MalformedMessage, attribute, attribute_map
 from tortie.net import Prefix
 
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
-IFA_F_NODAD, IFA_F_PERMANENT, IFA_F_NOPREFIXROUTE = 0x02, 0x80, 0x200
+IFA_F_NODAD, IFA_F_DEPRECATED, IFA_F_PERMANENT, IFA_F_NOPREFIXROUTE = 0x02, 0x20, 0x80, 0x200
+SCOPE_GLOBAL, SCOPE_HOST = 0, 254
 
 _HEADER = struct.Struct("=BBBBI")
-_ADDRESS, _LOCAL, _FLAGS = 1, 2, 8
+_ADDRESS, _LOCAL, _CACHEINFO, _FLAGS = 1, 2, 6, 8
+# Not preferred, valid for ever: the kernel takes that from lifetimes and not from the flag.
+_DEPRECATED = struct.pack("=IIII", 0, 0xFFFFFFFF, 0, 0)
 
 
 class Address(Struct, frozen=True):
@@ -32,6 +35,8 @@ def build_address(address: Address) -> bytes:
         FAMILY[version], length, address.flags & 0xFF, address.scope, address.index
     )
     flags = attribute(_FLAGS, u32(address.flags)) if address.flags else b""
+    if address.flags & IFA_F_DEPRECATED:
+        flags += attribute(_CACHEINFO, _DEPRECATED)
     return header + attribute(_LOCAL, value) + attribute(_ADDRESS, value) + flags
 
 
