@@ -67,7 +67,7 @@ class Blocks:
             if current is None:
                 return ()
             freed = algebra.release(current.spec, requests, cooling_since)
-            if not freed.addresses:
+            if not freed.addresses:  # decided on what is read now: nothing is written
                 return ()
             if await self._write_back(current, freed.block):
                 await self._lower(current.spec, cidr, freed.addresses)
@@ -80,7 +80,9 @@ class Blocks:
     ) -> tuple[Prefix, ...]:
         """Give back what a handle holds of one block. The handle itself stays as it is."""
         for attempt in range(ATTEMPTS):
-            current = await self._affinities.block(cidr)
+            # What was written last is tried first: if it is out of date, so is the write.
+            known = self.last.get(cidr) if not attempt else None
+            current = known or await self._affinities.block(cidr)
             if current is None:
                 return ()
             # This changes the block in any case.
