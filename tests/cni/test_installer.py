@@ -267,6 +267,19 @@ def agent(path, answer):
             thread.join(30)
 
 
+def test_an_interpreter_that_lost_a_file_gets_it_back(host, capsys):
+    host.run(capsys, "install", "--own-interpreter")
+    (folder,) = host.bin.glob(".tortie-python-*")
+    before = {path.name for path in folder.rglob("*")}
+    (folder / "lib/loader").unlink()
+    host.run(capsys, "install", "--own-interpreter")
+    assert {path.name for path in folder.rglob("*")} == before
+    answer = subprocess.run(
+        [host.bin / "calico"], env={"CNI_COMMAND": "VERSION"}, input=b"{}", capture_output=True
+    )
+    assert answer.returncode == 0
+
+
 def test_an_interpreter_stays_for_one_change_more_than_it_is_used(host, capsys):
     """Whoever started the plugin a moment before its change still finds it."""
     folders = []

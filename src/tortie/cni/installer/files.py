@@ -2,8 +2,9 @@
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 _STAGING = ".tortie-new-"
@@ -42,13 +43,18 @@ def _is_already(path: Path, data: bytes, mode: int) -> bool:
 def staging(path: Path) -> Iterator[Path]:
     """A name beside a file's own for what is not complete yet; nothing has it afterwards."""
     new = path.with_name(f"{_STAGING}{os.getpid()}-{path.name}")
-    with suppress(FileNotFoundError):
-        new.unlink()
+    _discard(new)
     try:
         yield new
     finally:
-        with suppress(OSError):
-            new.unlink(missing_ok=True)
+        _discard(new)
+
+
+def _discard(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def left_behind(folder: Path) -> list[Path]:

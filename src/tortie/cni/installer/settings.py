@@ -5,25 +5,23 @@ written is another one where the installer runs in a container, which sees the h
 """
 
 import ipaddress
-import os
 import re
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from tortie.cni.installer.errors import InstallError
+from tortie.cni.installer.variables import Variables, absolute, wrong
 
 HOST = Path("/host")
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 CONF_NAME = "10-calico.conflist"
 _SHORTEST, _LONGEST = 600, 30 * 86400  # seconds of a token's life; less than 600 no server gives
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
 _CONFIGURATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}\.(conf|conflist|json)")
 _HOSTNAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9.]{0,251}[A-Za-z0-9])?")
 _ACCOUNT_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-_TRUE, _FALSE = ("1", "t", "true", "y", "yes"), ("0", "f", "false", "n", "no")
 
 
 class Server(Struct, frozen=True):
@@ -75,7 +73,7 @@ def read_settings(
 
     `host` is where a container sees the host's folders, if it does.
     """
-    read = _Reader(environ)
+    read = Variables(environ)
     bin_dir, host_bin = _folders(read, "CNI_BIN_DIR", "opt/cni/bin", host, options.get("bin_dir"))
     conf_dir, host_conf = _folders(
         read, "CNI_NET_DIR", "etc/cni/net.d", host, options.get("conf_dir")
@@ -123,18 +121,18 @@ def _by_options(settings: InstallSettings, options: Mapping[str, object]) -> Ins
     name = options.get("conf_name")
     if name is not None:
         if not _CONFIGURATION.fullmatch(str(name)):
-            raise _wrong("--conf-name", str(name), "a file's name ending in .conflist or .conf")
+            raise wrong("--conf-name", str(name), "a file's name ending in .conflist or .conf")
         given["conf_name"] = name
     return replace(settings, **given)
 
 
 def _folders(
-    read: "_Reader", variable: str, usual: str, host: Path, given: object
+    read: Variables, variable: str, usual: str, host: Path, given: object
 ) -> tuple[Path, Path]:
     """Where to write, and what the host calls it."""
     called = read.path(variable)
     if given is not None:
-        folder = _absolute("the folder", str(given))
+        folder = absolute("the folder", str(given))
         return folder, called or folder
     if (host / usual).is_dir():
         return host / usual, called or Path("/") / usual
@@ -142,7 +140,7 @@ def _folders(
     return folder, folder
 
 
-def _template(read: "_Reader") -> str:
+def _template(read: Variables) -> str:
     text = read.environ.get("CNI_NETWORK_CONFIG", "")
     file = read.path("CNI_NETWORK_CONFIG_FILE")
     if text and file:
@@ -179,12 +177,12 @@ def _values(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return (*found.items(), ("KUBERNETES_NODE_NAME", node))
 
 
-def _server(read: "_Reader") -> Server | None:
+def _server(read: Variables) -> Server | None:
     host = read.environ.get("KUBERNETES_SERVICE_HOST", "").strip("[]")
     if not host:
         return None
     if not _HOSTNAME.fullmatch(host) and not _is_address(host):
-        raise _wrong("KUBERNETES_SERVICE_HOST", host, "an address or a host's name")
+        raise wrong("KUBERNETES_SERVICE_HOST", host, "an address or a host's name")
     port = read.number("KUBERNETES_SERVICE_PORT", 443, 1, 65535)
     protocol = read.matching(
         "KUBERNETES_SERVICE_PROTOCOL", "https", re.compile("https?"), "https or http"
@@ -198,62 +196,3 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return "%" not in text
-
-
-class _Reader:
-    """Variables as values; an empty one counts as not set. Errors name the variable."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self.environ = environ
-
-    def matching(self, name: str, default: str, pattern: re.Pattern[str], what: str) -> str:
-        value = self.environ.get(name, "")
-        if value and not pattern.fullmatch(value):
-            raise _wrong(name, value, what)
-        return value or default
-
-    def number(self, name: str, default: int, least: int, most: int) -> int:
-        value = self.environ.get(name, "")
-        if not value:
-            return default
-        if not (value.isascii() and value.isdigit() and least <= int(value) <= most):
-            raise _wrong(name, value, f"a whole number from {least} to {most}")
-        return int(value)
-
-    def truth(self, name: str, *, default: bool) -> bool:
-        value = self.environ.get(name, "").lower()
-        if value in (*_TRUE, *_FALSE):
-            return value in _TRUE
-        if value:
-            raise _wrong(name, value, "true or false")
-        return default
-
-    def names(self, name: str) -> frozenset[str]:
-        found = [one.strip() for one in self.environ.get(name, "").split(",") if one.strip()]
-        for one in found:
-            if not _PLAIN.fullmatch(one):
-                raise _wrong(name, one, "programs' names, with commas between")
-        return frozenset(found)
-
-    def path(self, name: str) -> Path | None:
-        value = self.environ.get(name, "")
-        return _absolute(name, value) if value else None
-
-    def mode(self, name: str, default: int) -> int:
-        value = self.environ.get(name, "")
-        if not value:
-            return default
-        if not re.fullmatch("0?[0-7]{3}", value) or int(value, 8) & 0o022:
-            raise _wrong(name, value, "a mode such as 600, in which nobody else may write")
-        return int(value, 8)
-
-
-def _absolute(name: str, value: str) -> Path:
-    path = PurePosixPath(value)
-    if not path.is_absolute() or ".." in path.parts or any(ord(one) < 33 for one in value):
-        raise _wrong(name, value, "an absolute path without '..' and blanks")
-    return Path(os.path.normpath(value))
-
-
-def _wrong(name: str, value: str, wanted: str) -> InstallError:
-    return InstallError(f"{name} is {value[:60]!r}: use {wanted}")
