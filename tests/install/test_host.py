@@ -187,7 +187,8 @@ def test_the_agent_becomes_ready_with_no_more_capabilities_than_its_unit_grants(
         narrow = ["setpriv", "--no-new-privs", f"--bounding-set=-all,+{caps}"]
         where = ["--datastore", f"{folder}/tortie.db", "--address", "10.1.0.1/24"]
         environ = {**os.environ, "FELIX_HEALTHENABLED": "true", "TORTIE_RUN_DIR": str(run_dir)}
-        subprocess.run(["ip", "netns", "add", name], check=True, timeout=WAIT)
+        for words in (["netns", "add", name], ["-n", name, "link", "set", "lo", "up"]):
+            subprocess.run(["ip", *words], check=True, timeout=WAIT)
         with Path(folder, "log").open("wb") as log:
             agent = subprocess.Popen(
                 [*inside, *narrow, *own, "agent", "--node", "n1", *where],
