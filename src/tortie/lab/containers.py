@@ -163,6 +163,8 @@ def _configuration(journal: Journal, node: Station, versions: Collection[int]) -
             "agent_socket": str(journal.agent_socket(node.name)),
             "ipam": {"type": "calico-ipam", **assigned},
             "policy": {"type": "k8s"},
+            # Who writes Pods into a lab may ask for any address.
+            "feature_control": {"floating_ips": True, "ip_addrs_no_ipam": True},
         }
     ).encode()
 
