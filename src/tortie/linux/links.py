@@ -122,8 +122,23 @@ class Links:
         self._sock.request(Request(RTM_DELLINK, build_group_query(group), about=about))
 
     def set_aside(self, link: Link, name: str, group: int) -> bool:
-        """Take an interface down, then rename it into a group; returns False when it is gone."""
-        about = f"setting {link.name} aside as {name}"
+        """Rename an interface into a group and take it down; returns False when it is gone.
+
+        In one step, so that nobody sees it down by the name that it had.
+        """
+        change = build_link_change(link.index, name=name, group=group, up=False)
+        try:
+            self._change(link.name, f"aside as {name}", change)
+        except NetlinkError as error:
+            if error.errno == errno.EBUSY:  # kernels before 6.2 rename only what is down
+                return self._set_aside_down(link, name, group)
+            if error.errno != errno.ENODEV:
+                raise
+            return False
+        return True
+
+    def _set_aside_down(self, link: Link, name: str, group: int) -> bool:
+        about = f"interface {link.name} aside as {name}"
         down = Request(RTM_SETLINK, build_link_change(link.index, up=False), about=about)
         away = build_link_change(link.index, name=name, group=group)
         errors = self._sock.batch([down, Request(RTM_SETLINK, away, about=about)])
