@@ -269,6 +269,12 @@ CASES = [
         "refused",
     ),
     Case(k1_etcd.CHECK, MISSING, lambda: k1_etcd.judge(of(etcd=Etcd(("a",), "2.3.8"))), "etcd v3"),
+    Case(
+        k1_etcd.CHECK,
+        WARNING,
+        lambda: k1_etcd.judge(of(etcd=Etcd(("a", "b"), "3.5.9", silent=("b",)))),
+        "b of 2 members",
+    ),
     unlisted(k2_kubernetes.CHECK, "--datastore"),
     Case(k2_kubernetes.CHECK, OK, lambda: k2_kubernetes.judge(of(kube())), "https://api"),
     Case(

@@ -1,36 +1,79 @@
-"""What of a machine could be changed by who checks it: to be compared before and after."""
+"""What of a machine could be changed by who checks it: to be compared before and after.
 
+The check runs in a network namespace and a mount namespace of the test's own, with an empty /tmp
+and /run: what other tests do meanwhile is not seen there, and all that the check leaves is.
+"""
+
+import itertools
 import os
 import subprocess
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tortie.linux.namespaces import names
+from tortie.linux.namespaces import create_named, delete_named, in_namespace, path_of
 from tortie.linux.netlink.ipset import SetHeaders
 from tortie.linux.xtables import existing_tables
 
+_NUMBERS = itertools.count(1)
+_EMPTY = (
+    "umount -Rl /run/netns /tmp 2>/dev/null; mount -t tmpfs tmp /tmp && mount -t tmpfs run /run"
+    " && mount -t bpf bpf /sys/fs/bpf && echo ready && exec sleep 600"
+)
+_FOLDERS = ("tmp", "run", "sys/fs/bpf")
 
-def state() -> Mapping[str, object]:
-    """Of this process's own namespaces."""
+
+class Place:
+    """Where a check runs: its namespaces."""
+
+    def __init__(self, net: Path, keeper: int) -> None:
+        self._net, self._keeper = net, keeper
+        self._mounts = self._mounted()  # those of others may go meanwhile
+        self.enter = ["nsenter", f"--net={net}", f"--mount=/proc/{keeper}/ns/mnt"]
+
+    def state(self) -> Mapping[str, object]:
+        """All that could be left there."""
+        with in_namespace(self._net):
+            kernel = _kernel()
+        root = Path(f"/proc/{self._keeper}/root")
+        files = {name: _files(root / name) for name in _FOLDERS}
+        return {**kernel, **files, "mounts": sorted(self._mounted() - self._mounts)}
+
+    def _mounted(self) -> set[str]:
+        return set(Path(f"/proc/{self._keeper}/mounts").read_text().splitlines())
+
+
+@contextmanager
+def place_of_our_own() -> Iterator[Place]:
+    """Namespaces for one test."""
+    name = f"check{os.getpid()}-{next(_NUMBERS)}"
+    create_named(name)
+    private = ["unshare", "-m", "--propagation", "private", "sh", "-c", _EMPTY]
+    try:
+        with subprocess.Popen(private, stdout=subprocess.PIPE) as keeper:
+            assert keeper.stdout is not None
+            try:
+                assert keeper.stdout.readline() == b"ready\n"
+                yield Place(path_of(name), keeper.pid)
+            finally:
+                keeper.kill()
+    finally:
+        delete_named(name)
+
+
+def _kernel() -> Mapping[str, object]:
+    """Of the calling thread's network namespace."""
     sets = SetHeaders()
     try:
         counts = sets.counts()
     finally:
         sets.close()
     return {
-        "named namespaces": [name for name in names() if "trial" in name],
-        "devices": sorted(os.listdir("/sys/class/net")),
+        "devices": _output("ip", "-o", "link", "show"),
         "tables": _output("nft", "list", "ruleset"),
         "legacy tables": (existing_tables(4), existing_tables(6)),
         "sets": counts,
-        "mounts": Path("/proc/self/mounts").read_text(),
-        "sysctls": [Path(f"/proc/sys/net/ipv4/{name}").read_text() for name in ("ip_forward",)],
-        "pinned": _listing("/sys/fs/bpf"),
-        "temporary files": [
-            one for one in _listing("/tmp") if "trial" in one or "tortie-ch" in one
-        ],
-        "lock": Path("/run/xtables.lock").exists(),
+        "sysctls": Path("/proc/sys/net/ipv4/ip_forward").read_text(),
         "routes": _output("ip", "route", "show", "table", "all"),
     }
 
@@ -50,11 +93,9 @@ def _children(pid: int) -> list[int]:
     return []
 
 
+def _files(folder: Path) -> list[str]:
+    return sorted(str(path) for path in folder.rglob("*"))
+
+
 def _output(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-
-def _listing(folder: str) -> list[str]:
-    with suppress(OSError):
-        return sorted(os.listdir(folder))
-    return []

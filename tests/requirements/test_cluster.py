@@ -194,6 +194,12 @@ def test_an_etcd_that_is_not_there_is_told() -> None:
     assert "refused" in found.problem
 
 
+def test_a_member_that_does_not_answer_is_named(etcd: EtcdServer) -> None:
+    found = ask(EtcdSettings(endpoints=(etcd.endpoint, "http://127.0.0.1:1"))).etcd
+    assert found is not None
+    assert (found.problem, found.silent) == ("", ("http://127.0.0.1:1",))
+
+
 class Late(http.server.BaseHTTPRequestHandler):
     """A server whose clock is an hour behind: that can't be made of a real one."""
 

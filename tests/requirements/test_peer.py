@@ -21,7 +21,7 @@ from tortie.linux.namespaces import create_named, delete_named, in_namespace
 from tortie.linux.netlink.rtlink import Vxlan
 from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.net import parse_prefix
-from tortie.requirements.peer import packets, sealing
+from tortie.requirements.peer import listening, packets, sealing
 from tortie.requirements.peer.answers import WAYS, Passed, PeerReport, Way
 from tortie.requirements.peer.asking import ask_peer, between, judge
 from tortie.requirements.peer.listening import Listener
@@ -295,6 +295,19 @@ def test_strangers_get_a_nonce_and_nothing_else(nodes: Nodes) -> None:
                         got += data
                 assert got.startswith(sealing.GREETING)
                 assert got.count(b"\n") == 1
+
+
+@pytest.mark.root
+def test_who_speaks_slowly_is_cut_off(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "_STRANGERS", 0.3)
+    with nodes.listening(), in_namespace(nodes.paths[0]):
+        strangers = [socket.create_connection(("10.9.0.2", 5483), timeout=20) for _ in range(4)]
+        for one in strangers:
+            with suppress(OSError):
+                while one.recv(4096):  # the greeting, then the end: nothing was said
+                    pass
+            one.close()
+        assert nodes.ask().problem == ""  # there is room again
 
 
 class Asker:

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from tortie.linux.links import Links
+from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.requirements.cluster.facts import Cluster
 from tortie.requirements.model import Tried
 from tortie.requirements.modes import Modes
@@ -62,6 +64,14 @@ class Machine:
     def sysctl(self, name: str) -> str:
         """A kernel setting, "net/ipv4/ip_forward"; empty where there is none."""
         return self.text(f"proc/sys/{name}").strip()
+
+    def has_link(self, name: str) -> bool:
+        """Whether this process's namespace has an interface of that name."""
+        try:
+            with NetlinkSocket() as sock:
+                return Links(sock).find(name) is not None
+        except OSError:
+            return False
 
     @cached_property
     def kernel(self) -> tuple[str, str]:

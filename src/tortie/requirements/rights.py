@@ -3,7 +3,14 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-_BITS = {"NET_ADMIN": 12, "NET_RAW": 13, "SYS_ADMIN": 21, "PERFMON": 38, "BPF": 39}
+_BITS = {
+    "NET_ADMIN": 12,
+    "NET_RAW": 13,
+    "SYS_MODULE": 16,
+    "SYS_ADMIN": 21,
+    "PERFMON": 38,
+    "BPF": 39,
+}
 
 
 def held() -> int:

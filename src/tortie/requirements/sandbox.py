@@ -12,14 +12,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tortie.linux.links import Links
 from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.requirements.model import Outcome, Tried
+from tortie.requirements.rights import held, lacking
 from tortie.requirements.trials.devices import SIDE_EFFECTS
 
-_PATIENCE = 60.0  # seconds
+_PATIENCE = 180.0  # seconds: a slow machine loads dozens of modules for it
+_UNTRIED = Tried(
+    Outcome.FORBIDDEN, "needs CAP_SYS_MODULE to be tried and leave no device tunl0 behind"
+)
 _MODULES = Path("/sys/module")
 _O_NONBLOCK = 0o4000
 _DELETE_MODULE = {"x86_64": 176, "aarch64": 106, "ppc64le": 129, "s390x": 129}
@@ -29,8 +34,14 @@ class Trial:
     """A process that tries, from its start until its answers are taken."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self._names = list(dict.fromkeys(names))
+        wanted = list(dict.fromkeys(names))
         self._absent = [module for module in SIDE_EFFECTS if not (_MODULES / module).exists()]
+        self._untried = {
+            name: _UNTRIED for name in wanted if name.partition(":")[2] in self._absent
+        }
+        if not lacking(held(), ("SYS_MODULE",)):
+            self._untried = {}
+        self._names = [name for name in wanted if name not in self._untried]
         self._devices = _device_names() if self._absent and self._names else frozenset()
         self._process: subprocess.Popen[str] | None = None
         if self._names:
@@ -39,7 +50,7 @@ class Trial:
     def answers(self) -> Mapping[str, Tried]:
         """What came of each name."""
         if self._process is None:
-            return {}
+            return self._untried
         try:
             output, errors = self._process.communicate(timeout=_PATIENCE)
         except subprocess.TimeoutExpired:
@@ -48,7 +59,7 @@ class Trial:
             output, errors = "", f"it did not end within {_PATIENCE:g} s"
         for module in self._absent:
             _take_away(module, self._devices)
-        return _read(self._names, output, errors)
+        return self._untried | _read(self._names, output, errors)
 
 
 def tried(names: Iterable[str]) -> Mapping[str, Tried]:
@@ -65,8 +76,9 @@ def _start(names: Sequence[str]) -> subprocess.Popen[str]:
         text=True,
     )
     assert process.stdin is not None
-    process.stdin.write(json.dumps(names))
-    process.stdin.close()
+    with suppress(BrokenPipeError):  # it ended at once: its end says why
+        process.stdin.write(json.dumps(names))
+        process.stdin.close()
     process.stdin = None
     return process
 

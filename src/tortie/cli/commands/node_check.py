@@ -157,6 +157,8 @@ def rights_of(group: str) -> "list[Right]":
 
 def _completed(modes: "Modes", cluster: "Cluster | None", options: argparse.Namespace) -> "Modes":
     """With what the datastore and the machine say."""
+    from tortie.dataplane.policy.node import IPVS_DEVICE
+    from tortie.requirements.machine import Machine
     from tortie.requirements.modes import encaps_of_pools
 
     if cluster is not None and modes.assumed:
@@ -165,7 +167,7 @@ def _completed(modes: "Modes", cluster: "Cluster | None", options: argparse.Name
             modes = modes._replace(encaps=found, assumed=False)
     kind = type(configuration.chosen_datastore(options).settings).__name__
     proxy = cluster.kubernetes.proxy.mode if cluster and cluster.kubernetes else ""
-    has_device = Path(options.root, "sys/class/net/kube-ipvs0").exists()
+    has_device = Machine(modes).has_link(IPVS_DEVICE)
     return modes._replace(
         datastore=kind.removesuffix("Settings").lower(), ipvs=proxy == "ipvs" or has_device
     )

@@ -1,5 +1,6 @@
 """B4: how kube-proxy runs."""
 
+from tortie.dataplane.policy.node import IPVS_DEVICE
 from tortie.requirements.cluster.facts import KubeProxy
 from tortie.requirements.machine import Machine
 from tortie.requirements.model import Check, Finding, ok, warning
@@ -11,7 +12,7 @@ _KNOWN = ("iptables", "ipvs", "nftables")
 def judge(machine: Machine) -> Finding:
     """By its configuration, and its device on this node."""
     kube = machine.cluster.kubernetes if machine.cluster else None
-    is_ipvs = "kube-ipvs0" in machine.listing("sys/class/net")
+    is_ipvs = machine.has_link(IPVS_DEVICE)
     return judge_proxy(kube.proxy if kube else KubeProxy(), is_ipvs, machine.modes)
 
 

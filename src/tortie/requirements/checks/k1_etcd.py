@@ -15,6 +15,11 @@ def judge(machine: Machine) -> Finding:
         return missing(etcd.problem, "see that its members are up, and rows P9 and K3")
     if not etcd.version.startswith("3."):
         return missing(f"etcd {etcd.version or 'of an unknown version'}", "use etcd v3")
+    if etcd.silent:
+        return warning(
+            f"{', '.join(etcd.silent)} of {len(etcd.endpoints)} members don't answer",
+            "start them, and see rows P9 and K3",
+        )
     wishes = []
     if len(etcd.endpoints) < _MEMBERS:
         wishes.append(f"{_MEMBERS} members")

@@ -104,14 +104,18 @@ async def _etcd(settings: DatastoreSettings) -> tuple[Etcd | None, float | None]
     )
     try:
         context = tls_context(settings)
-        async with asyncio.timeout(PATIENCE):
-            answers = await asyncio.gather(
-                *(asyncio.to_thread(_get, f"{one}/version", context) for one in settings.endpoints)
-            )
+        asked = [asyncio.to_thread(_get, f"{one}/version", context) for one in settings.endpoints]
+        said = await asyncio.gather(*asked, return_exceptions=True)
+        answers = [one for one in said if isinstance(one, _Dated)]
+        if not answers:
+            raise next(one for one in said if isinstance(one, BaseException))
         version = str(json.loads(answers[0].body).get("etcdserver", ""))
     except (OSError, DatastoreError, ValueError, http.client.HTTPException) as error:
         return facts._replace(problem=_why(error, "etcd")), None
-    return facts._replace(version=version), answers[0].ahead
+    silent = tuple(
+        one for one, came in zip(settings.endpoints, said, strict=True) if came not in answers
+    )
+    return facts._replace(version=version, silent=silent), answers[0].ahead
 
 
 async def _kubernetes(

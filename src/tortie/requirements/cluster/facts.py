@@ -39,13 +39,14 @@ class Kubernetes(NamedTuple):
 
 
 class Etcd(NamedTuple):
-    """What etcd's members say."""
+    """What etcd's members say; `silent` are those that don't answer, `problem`: none does."""
 
     endpoints: tuple[str, ...]
     version: str = ""
     encrypted: bool = False
     authenticated: bool = False
     problem: str = ""
+    silent: tuple[str, ...] = ()
 
 
 class Cluster(NamedTuple):

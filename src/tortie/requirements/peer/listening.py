@@ -7,8 +7,8 @@ of rows P1 to P9 for a moment, and have it send tests to where the question came
 import socket
 import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from tortie.requirements.peer import sealing
@@ -18,7 +18,7 @@ from tortie.requirements.peer.receiving import Receivers
 from tortie.requirements.peer.sending import send
 
 _AT_ONCE = 4  # conversations
-_STRANGERS = 5.0  # seconds for a stranger's first line
+_STRANGERS = 5.0  # seconds until the first line that only the key can write
 _QUESTIONS = 200
 _CONVERSATION = 60.0  # seconds between two lines
 _LONGEST = 5.0  # seconds of one wait
@@ -57,9 +57,13 @@ class Listener:
         if not self._slots.acquire(blocking=False):
             connection.close()
             return
-        threading.Thread(target=self._converse, args=(connection, asker, told), daemon=True).start()
+        threading.Thread(
+            target=self._serve_one, args=(connection, asker, told), daemon=True
+        ).start()
 
-    def _converse(self, connection: socket.socket, asker: str, told: Callable[[str], None]) -> None:
+    def _serve_one(
+        self, connection: socket.socket, asker: str, told: Callable[[str], None]
+    ) -> None:
         try:
             with closing(connection):
                 told(f"{asker}: {_answer(connection, self._key, self.port)}")
@@ -69,28 +73,48 @@ class Listener:
 
 def _answer(connection: socket.socket, key: bytes, port: int) -> str:
     """One conversation; what became of it, for people."""
-    connection.settimeout(_STRANGERS)
-    lines = connection.makefile("rb")
-    hello = sealing.greeting()
-    try:
-        connection.sendall(hello)
-        nonces = sealing.nonces(hello, lines.readline(sealing.MOST))
-        seal = sealing.Seal(key, sealing.Side.LISTENER, nonces)
-        talk = _Talk(connection.getsockname()[0], connection.getpeername()[0], port)
+    connection.settimeout(_CONVERSATION)
+    with _ended_after(connection, _STRANGERS) as trusted:
         try:
-            for _ in range(_QUESTIONS):
-                line = lines.readline(sealing.MOST)
-                if not line:
-                    return "tested"
-                connection.sendall(seal.seal(talk.answer(seal.open(line))))
-                connection.settimeout(_CONVERSATION)
-        finally:
-            talk.close()
-    except sealing.NotTrusted:
-        return "refused: it has another key, or is no tortie"
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"ended: {error}"
+            return _converse(connection, key, port, trusted)
+        except sealing.NotTrusted:
+            return "refused: it has another key, or is no tortie"
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            return f"ended: {error}"
+
+
+def _converse(connection: socket.socket, key: bytes, port: int, trusted: Callable[[], None]) -> str:
+    lines, hello = connection.makefile("rb"), sealing.greeting()
+    connection.sendall(hello)
+    nonces = sealing.nonces(hello, lines.readline(sealing.MOST))
+    seal = sealing.Seal(key, sealing.Side.LISTENER, nonces)
+    talk = _Talk(connection.getsockname()[0], connection.getpeername()[0], port)
+    with closing(talk):
+        for _ in range(_QUESTIONS):
+            line = lines.readline(sealing.MOST)
+            if not line:
+                return "tested"
+            question = seal.open(line)
+            trusted()
+            connection.sendall(seal.seal(talk.answer(question)))
     return "ended: too many questions"
+
+
+@contextmanager
+def _ended_after(connection: socket.socket, seconds: float) -> Iterator[Callable[[], None]]:
+    """End a connection after so long, however slowly it speaks, unless it is trusted by then."""
+    timer = threading.Timer(seconds, _shut, (connection,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield timer.cancel
+    finally:
+        timer.cancel()
+
+
+def _shut(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Talk:
