@@ -284,15 +284,6 @@ def test_a_container_that_no_pod_describes_gets_a_stored_endpoint(ready_node):
     assert held(node, "c1") == ()
 
 
-@pytest.mark.parametrize("version", ["0.3.1", "0.4.0", "1.0.0", "1.1.0"])
-def test_each_version_of_the_specification_is_spoken(ready_node, version):
-    node = ready_node
-    node.pod("web")
-    done = node.cni("ADD", "c1", node.namespace("web"), "web", cniVersion=version)
-    assert json.loads(done.stdout)["cniVersion"] == version
-    assert node.cni("DEL", "c1", "", "web", cniVersion=version).returncode == 0
-
-
 def test_status_and_gc_of_1_1(ready_node):
     node = ready_node
     netns, _ = node.attach("kept")

@@ -5,6 +5,7 @@ Every call ends within its bound, says what is the matter, and leaves nothing on
 
 import asyncio
 import json
+import os
 import sys
 import time
 
@@ -20,6 +21,7 @@ from tortie.cni.request import parse_request
 from tortie.node.resource import ensure_node
 
 pytestmark = pytest.mark.root
+LONG = os.environ.get("TORTIE_CNI_LONG", "") not in ("", "0")
 
 
 class FarNode(RealNode):
@@ -69,6 +71,7 @@ def test_without_the_datastore_add_and_del_are_put_off_and_leave_nothing(far, et
     assert findings(node) == []
 
 
+@pytest.mark.skipif(not LONG, reason="it waits for long: set TORTIE_CNI_LONG=1")
 def test_a_datastore_that_falls_silent_bounds_no_call_by_more_than_its_limit(far, etcd):
     node = far
     put_pod(node, "web")
@@ -152,15 +155,10 @@ def test_half_of_a_dual_stack_is_a_failure_that_leaves_nothing(ready_node):
     both = {"type": "calico-ipam", "assign_ipv4": "true", "assign_ipv6": "true"}
     error = failed(node.cni("ADD", "c1", netns, "web", ipam=both))
     assert (error["code"], "IPv6" in error["msg"]) == (101, True), error
-    nothing_left(node)
-
-
-def test_neither_family_is_said(ready_node):
-    node = ready_node
-    put_pod(node, "web")
-    ipam = {"type": "calico-ipam", "assign_ipv4": "false"}
-    error = failed(node.cni("ADD", "c1", node.namespace("web"), "web", ipam=ipam))
+    neither = {"type": "calico-ipam", "assign_ipv4": "false"}
+    error = failed(node.cni("ADD", "c1", netns, "web", ipam=neither))
     assert (error["code"], "both false" in error["msg"]) == (7, True)
+    nothing_left(node)
 
 
 def plugin(tmp_path, script):
