@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from strategies.command_line import Said, Tortie, Write
+from tortie.api import Key
+from tortie.controllers.pools import Pools
 from tortie.datastore import Datastore, open_datastore
 from tortie.ipam import IPAM, AssignRequest
 
@@ -203,3 +205,14 @@ def test_configure_refuses_what_makes_no_sense(
     assert said.status != 0
     assert reason in said.err
     assert "Traceback" not in said.err
+
+
+def test_a_pool_in_use_waits_and_says_for_whom(cluster: Tortie) -> None:
+    async def controllers(store: Datastore) -> None:
+        await Pools(store).reconcile(Key("IPPool", "", "pool"))
+
+    on_store(controllers)
+    said = cluster("delete", "ippool", "pool").out
+    assert said.startswith("IPPool pool: going: it waits: 2 of its addresses are in use: ")
+    assert "(Pod shop/web on n1)" in said
+    assert json.loads(cluster("delete", "ippool", "pool", "-o", "json").out)[0]["result"] == "going"

@@ -5,13 +5,13 @@ import asyncio
 from msgspec.structs import replace
 
 from strategies.controllers import World
-from strategies.ipam import ask, pool
+from strategies.ipam import ask, blocks_in, pool
 from strategies.services import condition as lacking
 from strategies.services import held_of, lb_pool, service
 from tortie.api import IPPool, Key, ObjectMeta, Resource
 from tortie.api.calico.tier import Tier, TierSpec
 from tortie.api.kube.service import Service
-from tortie.controllers import pools, tiers
+from tortie.controllers import tiers
 from tortie.controllers.conditions import condition
 from tortie.controllers.loadbalancer.status import shown
 from tortie.controllers.settings import merged
@@ -19,7 +19,7 @@ from tortie.datastore import Datastore, NotFound
 from tortie.datastore.finalizers import delete_or_mark, finalizers_of
 from tortie.datastore.memory import MemoryDatastore
 from tortie.ipam import IPAM
-from tortie.ipam.retiring import retire_pool
+from tortie.ipam.retiring import FINALIZER, retire_pool
 from tortie.ipam.standing import ALLOCATABLE
 
 WEB, OTHER = Key("Service", "shop", "web"), Key("Service", "shop", "other")
@@ -90,11 +90,13 @@ def test_pools_and_tiers_are_guarded_and_go_when_nobody_uses_them() -> None:
         await store.create(Tier(metadata=ObjectMeta(name="ops"), spec=TierSpec()))
         a_pool, a_tier = Key("IPPool", "", "p"), Key("Tier", "", "ops")
         async with here.running():
-            await Looking(store, a_pool).guarded(pools.FINALIZER)
+            await Looking(store, a_pool).guarded(FINALIZER)
             await Looking(store, a_tier).guarded(tiers.FINALIZER)
-            await store.create(pool("late", "10.0.0.0/25"))
-            await Looking(store, Key("IPPool", "", "late")).says("CIDROverlap")
             await IPAM(store).auto_assign(ask())
+            (block,) = await blocks_in(store)
+            other = {"10.0.0.0/26", "10.0.0.64/26"} - {block.spec.cidr}
+            await store.create(pool("late", other.pop()))
+            await Looking(store, Key("IPPool", "", "late")).says("CIDROverlap")
             await retire_pool(store, a_pool)
             await Looking(store, a_pool).says("Terminating")
             await delete_or_mark(store, a_tier)

@@ -15,16 +15,16 @@ from servers.kube import KubeServer
 from strategies.ipam import ask, blocks_in, pool
 from tortie.api import IPPool, Key
 from tortie.controllers.conditions import condition, with_condition
-from tortie.controllers.holding import holding, net_of
-from tortie.controllers.pools import FINALIZER, Pools, StillHeld
+from tortie.controllers.pools import Pools, StillHeld
 from tortie.datastore import Datastore, NotFound, open_datastore
-from tortie.datastore.finalizers import finalizers_of
+from tortie.datastore.finalizers import delete_or_mark, finalizers_of, guarded
 from tortie.datastore.memory import MemoryDatastore
 from tortie.datastore.settings import CRD_V1, CRD_V3, DatastoreSettings, EtcdSettings
 from tortie.ipam import IPAM, NoPool
 from tortie.ipam.audit import audit
+from tortie.ipam.holding import holding, net_of
 from tortie.ipam.records import read_records
-from tortie.ipam.retiring import retire_pool
+from tortie.ipam.retiring import FINALIZER, retire_pool
 from tortie.ipam.splitting import split_pool
 from tortie.ipam.standing import ALLOCATABLE, standings
 from tortie.net import parse_network
@@ -168,7 +168,7 @@ async def whole_life(store: Datastore) -> None:
     await ipam.auto_assign(ask(attributes=about))
     await ipam.auto_assign(ask("n2", "h2"))
     await ipam.release_by_handle("h2")
-    await retire_pool(store, KEY)
+    assert "(Pod shop/web-1 on n1)" in await retire_pool(store, KEY)
     waits = await seen(store)
     said = condition(waits, ALLOCATABLE)
     assert said
@@ -236,8 +236,35 @@ def test_what_had_begun_before_it_was_marked_is_waited_for() -> None:
         store = MemoryDatastore()
         await store.create(pool("p", "10.0.0.0/24"))
         await seen(store)
-        await retire_pool(store, KEY)
+        await delete_or_mark(store, KEY)
         assert await seen(store, settled=3600)
+
+    asyncio.run(body())
+
+
+def test_a_pool_that_nobody_uses_goes_at_once_with_or_without_controllers() -> None:
+    async def body() -> None:
+        store = MemoryDatastore()
+        await store.create(pool("p", "10.0.0.0/24"))
+        await seen(store)
+        await IPAM(store).auto_assign(ask())
+        await IPAM(store).release_by_handle("h1")
+        assert await retire_pool(store, KEY) == ""
+        with pytest.raises(NotFound):
+            await store.get(KEY)
+        assert await blocks_in(store) == []
+
+    asyncio.run(body())
+
+
+def test_somebody_elses_finalizer_is_waited_for_and_named() -> None:
+    async def body() -> None:
+        store = MemoryDatastore()
+        await store.create(guarded(pool("p", "10.0.0.0/24"), "example.org/mine"))
+        await seen(store)
+        assert "example.org/mine" in await retire_pool(store, KEY)
+        found = await store.get(KEY)
+        assert finalizers_of(found) == ("example.org/mine",)
 
     asyncio.run(body())
 

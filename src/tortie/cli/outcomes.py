@@ -13,7 +13,13 @@ NO_SUCH = {ABSENT: "there is none"}
 THERE_ALREADY = {EXISTS: "there is one already; apply or replace changes it"}
 """What `faulted` takes where there may be none yet."""
 
-_STYLES = {"created": "green", "changed": "yellow", "deleted": "yellow", "unchanged": "dim"}
+_STYLES = {
+    "created": "green",
+    "changed": "yellow",
+    "deleted": "yellow",
+    "going": "yellow",
+    "unchanged": "dim",
+}
 
 
 def report(outcomes: Sequence[Outcome], output: str, previewed: bool = False) -> int:
@@ -28,7 +34,9 @@ def report(outcomes: Sequence[Outcome], output: str, previewed: bool = False) ->
         for outcome in outcomes:
             if outcome.result != FAILED:
                 would = "would be " if previewed else ""
-                print(f"{title(outcome.key)}: {would}{paint(outcome.result, _style(outcome))}")
+                note = f": {outcome.note}" if outcome.note else ""
+                result = paint(outcome.result, _style(outcome))
+                print(f"{title(outcome.key)}: {would}{result}{note}")
         _sum_up(outcomes)
     for outcome in outcomes:
         if outcome.result == FAILED:
@@ -66,7 +74,12 @@ def _json(outcomes: Sequence[Outcome]) -> str:
     import msgspec
 
     records = [
-        {**outcome.key._asdict(), "result": outcome.result, "error": outcome.error or None}
+        {
+            **outcome.key._asdict(),
+            "result": outcome.result,
+            "error": outcome.error or None,
+            **({"note": outcome.note} if outcome.note else {}),
+        }
         for outcome in outcomes
     ]
     return msgspec.json.format(msgspec.json.encode(records), indent=2).decode()

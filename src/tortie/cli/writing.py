@@ -34,6 +34,7 @@ _RANK = {kind: rank for rank, kind in enumerate(_ORDER)}
 _ATTEMPTS = 10
 CREATED, CHANGED, UNCHANGED, DELETED = "created", "changed", "unchanged", "deleted"
 FAILED, ABSENT, EXISTS = "failed", "absent", "exists"
+GOING = "going"  # it is to be deleted, and waits: why is its `note`
 
 
 class Outcome(NamedTuple):
@@ -42,6 +43,7 @@ class Outcome(NamedTuple):
     key: Key
     result: str
     error: str = ""
+    note: str = ""
 
 
 class Change(NamedTuple):
@@ -140,9 +142,10 @@ async def preview_deletion(store: Datastore, keys: Iterable[Key]) -> list[Outcom
 
 
 async def outcome_of(key: Key, work: Awaitable[str]) -> Outcome:
-    """What became of the work."""
+    """What became of the work, which may add a note to its word, behind a colon."""
     try:
-        return Outcome(key, await work)
+        word, _, note = (await work).partition(": ")
+        return Outcome(key, word, note=note)
     except (DatastoreError, UserError) as error:
         return Outcome(key, FAILED, str(error))
 
@@ -193,20 +196,23 @@ def update(stored: Resource, wanted: Resource) -> Change:
 async def _delete(store: Datastore, key: Key) -> str:
     await check_removable(store, key)
     try:
-        await (_retire_pool(store, key) if key.kind == "IPPool" else store.delete(key))
+        if key.kind == "IPPool":
+            return await _retire_pool(store, key)
+        await store.delete(key)
     except NotFound:
         return ABSENT
     return DELETED
 
 
-async def _retire_pool(store: Datastore, key: Key) -> None:
+async def _retire_pool(store: Datastore, key: Key) -> str:
     from tortie.ipam import IpamError
     from tortie.ipam.retiring import retire_pool
 
     try:
-        await retire_pool(store, key)
+        waits = await retire_pool(store, key)
     except IpamError as error:
         raise UserError(str(error)) from None
+    return f"{GOING}: it waits: {waits}" if waits else DELETED
 
 
 async def _deletion(store: Datastore, key: Key, going: Collection[Key]) -> str:

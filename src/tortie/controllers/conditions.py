@@ -38,9 +38,3 @@ def condition(resource: IPPool | Tier, type_: str) -> Condition | None:
     """What its status says of one aspect."""
     conditions = resource.status.conditions if resource.status else ()
     return next((one for one in conditions if one.type == type_), None)
-
-
-def some(names: list[str], most: int = 10) -> str:
-    """Names for people: the first ones, and how many more."""
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

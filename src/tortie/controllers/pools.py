@@ -5,23 +5,23 @@ pool that is deleted waits, by a finalizer, until nobody has an address of it: n
 nodes give up their blocks, and the condition names who still holds it.
 """
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import cast
 
-from tortie.api import BlockAffinity, IPAMBlock, IPPool, Key
+from tortie.api import IPPool, Key
 from tortie.controllers.conditions import with_condition
 from tortie.controllers.controller import Context, Controller
-from tortie.controllers.holding import Holding, holding, net_of
 from tortie.controllers.reconciling import Job, Watched, reconcile_all
 from tortie.datastore import Datastore, NotFound
 from tortie.datastore.finalizers import finalizers_of, finish, guarded, is_going
 from tortie.ipam import IPAM, IpamError
 from tortie.ipam.block import is_past
+from tortie.ipam.holding import net_of, read_holding
+from tortie.ipam.retiring import FINALIZER
 from tortie.ipam.standing import ALLOCATABLE, Standing, standings
 
-FINALIZER = "projectcalico.org/ippool-finalizer"
 NAME = "IP pools"
 SETTLED = 5  # seconds from the mark until an assignment that began before it is over
 _PERIOD = 300.0  # seconds
@@ -64,7 +64,7 @@ class Pools:
         others = [one for one in pools if one.key != pool.key and not is_going(one)]
         if net := net_of(pool):
             await self._ipam.release_pool(net, tuple(filter(None, map(net_of, others))))
-        held = await self._holding(pool, others)
+        held = await read_holding(self._store, pool, others)
         now = _now()
         over = is_past(pool.metadata.deletion_timestamp or "", now, self._settled)
         if over and not held.claims and not held.blocks:
@@ -75,16 +75,6 @@ class Pools:
         if wanted is not pool:
             await self._store.update(wanted)
         raise StillHeld(f"IPPool {pool.metadata.name}: {text}")
-
-    async def _holding(self, pool: IPPool, others: Sequence[IPPool]) -> Holding:
-        claims = (await self._store.list("BlockAffinity")).resources
-        blocks = (await self._store.list("IPAMBlock")).resources
-        return holding(
-            pool,
-            others,
-            cast(tuple[IPAMBlock, ...], blocks),
-            cast(tuple[BlockAffinity, ...], claims),
-        )
 
 
 def _now() -> str:

@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 
 from tortie.api import Key
 from tortie.api.calico.tier import FIXED, Tier
-from tortie.controllers.conditions import some, with_condition
+from tortie.controllers.conditions import with_condition
 from tortie.controllers.controller import Context, Controller
 from tortie.controllers.reconciling import Job, Watched, reconcile_all
 from tortie.datastore import Datastore, NotFound
 from tortie.datastore.finalizers import finalizers_of, finish, guarded, is_going
+from tortie.ipam.words import some
 
 FINALIZER = "projectcalico.org/tier-controller"
 READY = "Ready"

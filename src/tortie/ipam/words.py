@@ -11,3 +11,9 @@ def whose(about: Mapping[str, str]) -> str:
         if found := about.get(kind):
             name = f"{kind.capitalize()} {about.get('namespace', '')}/{found}"
     return f"{name or 'somebody'} on {node}" if node else name
+
+
+def some(names: list[str], most: int = 10) -> str:
+    """Names for people: the first ones, and how many more."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

@@ -1,16 +1,16 @@
-"""What still holds a pool that is to go. Pure.
+"""What still holds a pool that is to go.
 
 Addresses that another pool has as well hold nothing: that pool goes on explaining them, as after a
 split.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from tortie.api import BlockAffinity, IPAMBlock, IPPool
-from tortie.controllers.conditions import some
+from tortie.datastore import Datastore
 from tortie.ipam.block import EDGES_HANDLE, cooling
-from tortie.ipam.words import whose
+from tortie.ipam.words import some, whose
 from tortie.net import Prefix, format_address, parse_network
 
 
@@ -22,13 +22,22 @@ class Holding(NamedTuple):
     text: str
 
 
+async def read_holding(store: Datastore, pool: IPPool, others: Sequence[IPPool]) -> Holding:
+    """As it is now. Raises DatastoreError."""
+    claims = (await store.list("BlockAffinity")).resources
+    blocks = (await store.list("IPAMBlock")).resources
+    return holding(
+        pool, others, cast(tuple[IPAMBlock, ...], blocks), cast(tuple[BlockAffinity, ...], claims)
+    )
+
+
 def holding(
     pool: IPPool,
     others: Sequence[IPPool],
     blocks: Iterable[IPAMBlock],
     claims: Iterable[BlockAffinity],
 ) -> Holding:
-    """What of a pool is still claimed or in use. `others` are the pools that stay."""
+    """What of a pool is still claimed or in use. `others` are the pools that stay. Pure."""
     own, nets = net_of(pool), [net_of(other) for other in others]
 
     def is_own(text: str) -> bool:
