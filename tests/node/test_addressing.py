@@ -170,3 +170,16 @@ def test_an_address_alone_gets_the_subnet_that_its_interface_has(machine: list[H
         assert "192.0.2.77 is on no interface" in told[-1]
 
     run(scenario)
+
+
+@pytest.mark.parametrize(("said", "references"), [("", []), ("machine-9", ["machine-9"])])
+def test_only_who_is_kubernetes_says_so(said: str, references: list[str]) -> None:
+    """Else whoever cleans up after machines that left Kubernetes would take it for one of them."""
+
+    async def scenario(store: MemoryDatastore, told: list[str]) -> None:
+        await made(store, told, IP="192.0.2.5/24", CALICO_K8S_NODE_REF=said).run()
+        node = await store.get(KEY)
+        assert isinstance(node, Node)
+        assert [one.node_name for one in node.spec.orch_refs] == references
+
+    run(scenario)

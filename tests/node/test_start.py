@@ -285,3 +285,16 @@ def test_the_nodes_own_rights_are_enough(kube: KubeServer, kubernetes: Starting)
     finally:
         for body in reversed(objects):
             kube.api.delete(body)
+
+
+def test_kubernetes_says_which_cloud_it_is_where_the_firmware_does_not(
+    kube: KubeServer, kubernetes: Starting, tmp_path: Path
+) -> None:
+    provider = {"spec": {"providerID": "azure:///subscriptions/s/resourceGroups/g"}}
+    merge = "application/merge-patch+json"
+    kube.api.request("PATCH", "/api/v1/nodes/n1", provider, content=merge)
+    (tmp_path / "dmi").mkdir()
+    said = kubernetes.start(
+        IP="192.0.2.31/24", CALICO_IPV4POOL_IPIP="Always", TORTIE_DMI_DIR=str(tmp_path / "dmi")
+    )
+    assert "Azure's network drops IP-in-IP" in said

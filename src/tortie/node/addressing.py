@@ -15,7 +15,7 @@ from tortie.datastore import Closed, Datastore, DatastoreError, NotFound
 from tortie.engine.configuration.durations import duration
 from tortie.net import Prefix, parse_prefix
 from tortie.node.autodetect import Held, Method, Surroundings, detect, parse_method
-from tortie.node.resource import ensure_node
+from tortie.node.resource import register
 from tortie.node.surroundings import surroundings
 from tortie.sync import Backoff
 
@@ -28,12 +28,14 @@ class Wanted(NamedTuple):
     """What the operator says of each family: an address, a method, or nothing.
 
     `interval`: seconds between two looks; 0: one look. `is_checked`: other nodes' addresses count.
+    `reference`: the node's name at Kubernetes, where somebody said that it has one.
     """
 
     fixed: Mapping[int, str]
     methods: Mapping[int, Method]
     interval: float = _AGAIN
     is_checked: bool = True
+    reference: str = ""
 
 
 class AddressTaken(Exception):
@@ -55,7 +57,9 @@ def wanted_addresses(
             fixed[version] = _given(variable, said, version)
     again = environ.get("AUTODETECT_POLL_INTERVAL", "")
     unchecked = environ.get("DISABLE_NODE_IP_CHECK", "").lower() == "true"
-    return Wanted(fixed, methods, duration(again) if again else _AGAIN, not unchecked)
+    interval = duration(again) if again else _AGAIN
+    reference = environ.get("CALICO_K8S_NODE_REF", "").strip()
+    return Wanted(fixed, methods, interval, not unchecked, reference)
 
 
 def _given(variable: str, text: str, version: int) -> str:
@@ -115,7 +119,8 @@ class Addressing:
     async def settle(self) -> None:
         """Find out, compare with other nodes, write what differs. Raises what `run` waits out."""
         found = await self.find()
-        await ensure_node(self._store, self._name, found.get(4), found.get(6))
+        reference = self._wanted.reference
+        await register(self._store, self._name, found, reference=reference)
 
     async def find(self) -> dict[int, str]:
         """The addresses, each with its subnet's length, by IP version; those found are told.

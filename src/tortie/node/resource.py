@@ -66,9 +66,10 @@ async def register(
         return cast(Node, await update_with(store, key, correct))
     except NotFound:
         pass
-    blank = Node(metadata=ObjectMeta(name=name), spec=NodeSpec())
     try:
-        return cast(Node, await store.create(_started(blank, addresses, as_number, reference)))
+        return cast(
+            Node, await store.create(_started(_new_node(name), addresses, as_number, reference))
+        )
     except AlreadyExists:
         return cast(Node, await update_with(store, key, correct))
 
@@ -87,8 +88,7 @@ def _started(node: Node, addresses: Mapping[int, str], as_number: str, reference
 
 
 def _new_node(name: str) -> Node:
-    reference = OrchRef(node_name=name, orchestrator="k8s")
-    return Node(metadata=ObjectMeta(name=name), spec=NodeSpec(orch_refs=(reference,)))
+    return Node(metadata=ObjectMeta(name=name), spec=NodeSpec())
 
 
 def _addressed(node: Node, address4: str | None, address6: str | None) -> Node:
