@@ -57,8 +57,10 @@ def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE)
 class Daemon:
     """One process. Both have one configuration, and so one port of metrics: its log is asked."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path, port: int) -> None:
-        self.process, self.log, self.port = process, log, port
+    def __init__(
+        self, process: subprocess.Popen[bytes], command: list[str], log: Path, port: int
+    ) -> None:
+        self.process, self.command, self.log, self.port = process, command, log, port
 
     def said(self, text: str) -> int:
         """How often its log has a text."""
@@ -90,7 +92,7 @@ def daemons(
             port, log = free_port(), folder / f"controllers-{number}.log"
             command = ["env", *variables, sys.executable, "-m", "tortie.cli", "controllers", *some]
             command += ["--health-port", str(port)]
-            found.append(Daemon(start(command, log), log, port))
+            found.append(Daemon(start(command, log), command, log, port))
         yield found
     finally:
         for one in found:

@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+import socket
+import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -140,6 +142,23 @@ def test_a_configuration_is_made_where_there_is_none(tmp_path: Path) -> None:
     assert found.status is not None
     assert found.status.running_config is not None
     assert found.status.running_config.controllers == Controllers(node=found.spec.controllers.node)
+
+
+def test_a_port_that_somebody_has_costs_no_other_page(tmp_path: Path) -> None:
+    path, tasks = tmp_path / "store.db", free_port()
+    on(path, leaking)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        changed(path, prometheus_metrics_port=port, debug_profile_port=tasks)
+        with daemons(tmp_path, ("--datastore", str(path))) as (daemon,):
+            until(lambda: daemon.said("address already in use"), "it says so")
+            until(lambda: "ready" in daemon.readiness(), "health is told all the same")
+            until(lambda: "reconcile_all" in page(tasks, "/debug/tasks"), "where tasks wait")
+            arguments = [*daemon.command[:-1], str(daemon.port)]
+            done = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "tortie controllers: " in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_datastore_that_can_not_be_opened_is_told_in_one_line(tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
 """The pages of one process: health, metrics, and where its tasks stand; each where settings say."""
 
 import asyncio
-import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
-from typing import Any, NamedTuple
+from types import FrameType
+from typing import Any
 
 import structlog
 
@@ -18,14 +18,6 @@ from tortie.daemon.running import listen
 
 _AFTER_FAILURE = 5.0  # seconds
 _log = structlog.get_logger(__name__)
-
-
-class _Ports(NamedTuple):
-    """Where pages are; 0: nowhere."""
-
-    health: int
-    metrics: int
-    profile: int
 
 
 class Pages:
@@ -42,51 +34,43 @@ class Pages:
         self._refresh = refresh
 
     async def serve(self, host: str, health_port: int, known: asyncio.Event) -> None:
-        """Until cancelled. Metrics begin when `known` says that the settings are the cluster's.
+        """Until cancelled. What is no health begins when the settings are `known`: the cluster's.
 
-        Raises OSError where the first port can't be had; a later one is tried again.
+        Raises OSError where a port of health can't be had. What fails with another page is tried
+        again, and takes no other with it.
         """
-        first = True
+        settings = self._settings
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._serve_health(host, health_port))
+            await known.wait()
+            for served, port in (
+                ({"/metrics": self._metrics.page}, lambda: settings.current.metrics_port),
+                ({"/debug/tasks": tasks_page}, lambda: settings.current.profile_port),
+            ):
+                group.create_task(self._serve_where(served, host, port))
+
+    async def _serve_health(self, host: str, port: int) -> None:
+        served: Served = {"/liveness": self._liveness, "/readiness": self._readiness}
+        await self._while_same(served, host, lambda: port if self._settings.current.health else 0)
+
+    async def _serve_where(self, served: Served, host: str, port_of: Callable[[], int]) -> None:
+        """On the port of the moment, as soon as it can be had."""
         while True:
-            ports = self._ports(health_port, known)
             try:
-                async with AsyncExitStack() as opened:
-                    await self._open(host, ports, opened)
-                    first = False
-                    while self._ports(health_port, known) == ports:
-                        await self._changed(known)
+                await self._while_same(served, host, port_of)
             except OSError as problem:
-                if first:
-                    raise
-                _log.error("a page can't be served", ports=ports._asdict(), problem=str(problem))
+                _log.error("a page can't be served", pages=list(served), problem=str(problem))
                 await asyncio.sleep(_AFTER_FAILURE)
 
-    def _ports(self, health_port: int, known: asyncio.Event) -> _Ports:
-        settings = self._settings.current
-        if not known.is_set():
-            return _Ports(health_port if settings.health else 0, 0, 0)
-        health = health_port if settings.health else 0
-        return _Ports(health, settings.metrics_port, settings.profile_port)
-
-    async def _changed(self, known: asyncio.Event) -> None:
-        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._settings.changed())]
-        if not known.is_set():
-            waits.append(asyncio.ensure_future(known.wait()))
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for one in waits:
-                one.cancel()
-
-    async def _open(self, host: str, ports: _Ports, opened: AsyncExitStack) -> None:
-        health: Served = {"/liveness": self._liveness, "/readiness": self._readiness}
-        for port, pages in (
-            (ports.health, health),
-            (ports.metrics, {"/metrics": self._metrics.page}),
-            (ports.profile, {"/debug/tasks": tasks_page}),
-        ):
-            if port:
-                await listen(pages, host, port, opened)
+    async def _while_same(self, served: Served, host: str, port_of: Callable[[], int]) -> None:
+        """On one port after another; 0 is nowhere. Raises OSError."""
+        while True:
+            port = port_of()
+            async with AsyncExitStack() as opened:
+                if port:
+                    await listen(served, host, port, opened)
+                while port_of() == port:
+                    await self._settings.changed()
 
     def _liveness(self) -> Answer:
         self._refresh()
@@ -99,8 +83,21 @@ class Pages:
 
 def tasks_page() -> Answer:
     """Where each task of the process waits: what one asks a profile for, of a daemon that hangs."""
-    told = io.StringIO()
-    for task in sorted(asyncio.all_tasks(), key=lambda one: one.get_name()):
-        task.print_stack(file=told)
-        told.write("\n")
-    return Answer(200, told.getvalue().encode())
+    tasks = sorted(asyncio.all_tasks(), key=lambda one: one.get_name())
+    told = (
+        f"{task.get_name()}\n{''.join(map(_line, _awaited(task.get_coro())))}" for task in tasks
+    )
+    return Answer(200, "\n".join(told).encode())
+
+
+def _awaited(waiting: Any) -> Iterator[FrameType]:
+    """What a coroutine waits in, from the outside in: its task's own stack has the first only."""
+    while waiting is not None:
+        frame = getattr(waiting, "cr_frame", None) or getattr(waiting, "ag_frame", None)
+        if frame is not None:
+            yield frame
+        waiting = getattr(waiting, "cr_await", None) or getattr(waiting, "ag_await", None)
+
+
+def _line(frame: FrameType) -> str:
+    return f"  {frame.f_code.co_qualname} line {frame.f_lineno}\n"

@@ -77,7 +77,10 @@ class _Daemon:
     async def serve(self) -> None:
         """Serve the pages."""
         given = self._given
-        await self._pages.serve(given.host, given.health_port, self._feed.in_sync)
+        try:
+            await self._pages.serve(given.host, given.health_port, self._feed.in_sync)
+        except* OSError as problems:
+            raise problems.exceptions[0] from None
 
     async def lead(self) -> None:
         """Lead whenever it is our turn."""
@@ -108,8 +111,8 @@ class _Daemon:
     def _told(self, standing: Standing) -> None:
         """Who waits is ready, too: it would lead at once."""
         if standing != self._standing:
-            leader = standing.leader or "this process"
-            _log.info("who leads", leader=leader, problem=standing.problem or None)
+            why = {"problem": standing.problem} if standing.problem else {}
+            _log.info("who leads", leader=standing.leader or "this process", **why)
         self._standing = standing
         self._metrics.leading = not standing.leader
         self._health.waiting(_ELECTION, standing.problem)

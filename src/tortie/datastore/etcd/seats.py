@@ -35,10 +35,11 @@ class EtcdSeat:
             self.fence = Fence(self._path, answer.header.revision)
             return None
         there = requests.found(answer)
-        if there is None or there.lease == self._lease:  # our own, by an answer that was lost
-            self.fence = Fence(self._path, there.create_revision if there else 0)
-            return None if there else "nobody yet"
-        return str(there.value.decode(errors="replace"))
+        if there is None:
+            return "nobody yet"
+        if there.value != self._holder.encode():
+            return str(there.value.decode(errors="replace"))
+        return await self._regained(there)
 
     async def renew(self) -> bool:
         """Whether it is still ours. Raises DatastoreError where nobody says so."""
@@ -54,6 +55,14 @@ class EtcdSeat:
         lease, self._lease = self._lease, 0
         if lease:
             await self._connection.ask(REVOKE, pb.LeaseRevokeRequest(ID=lease), "leave a seat")
+
+    async def _regained(self, there: pb.KeyValue) -> str | None:
+        """Our own, by an answer that was lost or from before an outage: while its lease lasts."""
+        if not await keep_alive(self._connection, there.lease, self.seconds):
+            return "this process, until its earlier lease is over"
+        self._lease = there.lease
+        self.fence = Fence(self._path, there.create_revision)
+        return None
 
     async def _granted(self) -> int:
         number = random.getrandbits(62) + 1
