@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from tortie.cloud.detect import Cloud
 from tortie.net import parse_network
 from tortie.requirements.checks import (
     b1_kubernetes,
@@ -368,11 +369,11 @@ CASES = [
     ),
     Case(b7_istio.CHECK, WARNING, lambda: b7_istio.judge_versions("latest", "v1.30"), "released"),
     Case(b10_cloud.CHECK, OK, lambda: b10_cloud.judge(machine()), "none"),
-    Case(b10_cloud.CHECK, OK, lambda: b10_cloud.judge_cloud("azure", Modes()), "Azure"),
+    Case(b10_cloud.CHECK, OK, lambda: b10_cloud.judge_cloud(Cloud.AZURE, Modes()), "Azure"),
     Case(
         b10_cloud.CHECK,
         MISSING,
-        lambda: b10_cloud.judge_cloud("azure", Modes(encaps=frozenset({Encap.IPIP}))),
+        lambda: b10_cloud.judge_cloud(Cloud.AZURE, Modes(encaps=frozenset({Encap.IPIP}))),
         "Azure drops IP-in-IP",
     ),
     *[
@@ -385,9 +386,9 @@ CASES = [
             words,
         )
         for cloud, words in (
-            ("azure", "--encap vxlan"),
-            ("amazon", "source/destination check"),
-            ("google", "canIpForward"),
+            (Cloud.AZURE, "--encap vxlan"),
+            (Cloud.AMAZON, "source/destination check"),
+            (Cloud.GOOGLE, "canIpForward"),
         )
     ],
     Case(

@@ -101,7 +101,7 @@ FILES: list[tuple[Callable[[Machine], Finding], Mapping[str, str], Verdict, str]
     (b3_others.judge, {"etc/cni/net.d/99.conf": "[1]"}, WARNING, "unreadable"),
     (b10_cloud.judge, {}, OK, "none"),
     (b10_cloud.judge, {"sys/class/dmi/id/sys_vendor": "Amazon EC2\n"}, OK, "Amazon"),
-    (b10_cloud.judge, {"sys/class/dmi/id/sys_vendor": "Google\n"}, OK, "Google"),
+    (b10_cloud.judge, {"sys/class/dmi/id/product_name": "Google Compute Engine\n"}, OK, "Google"),
     (
         b10_cloud.judge,
         {"sys/class/dmi/id/chassis_asset_tag": "7783-7084-3265-9085-8269-3286-77\n"},

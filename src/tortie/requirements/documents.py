@@ -22,24 +22,37 @@ _HEAD = """\
 What a node needs, row by row, and what `tortie node check` looks at for each. This page is written
 by `make requirements` of the checks themselves.
 
-    tortie node check                                     for Kubernetes, nftables, the pools' ways
-    tortie node check --for hosts --dataplane iptables    other modes
-    tortie node check --encap ipip,bgp -o json            for programs
-    tortie node check --all                               rows that these modes don't need, too
-    tortie node check --fix                               writes NetworkManager's configuration
+```sh
+tortie node check || echo "status $?"
+tortie node check --for hosts --dataplane iptables --encap none || echo "status $?"
+tortie node check --encap ipip,bgp -o json > check.json || echo "status $?"
+```
 
-Exit status: 0 all is well; 1 something that the chosen modes need is missing; 3 only warnings.
+Without `--encap`, by the pools that the datastore has; `--all` shows rows that the modes don't
+need, too. `tortie node checksystem` is the same. Exit status: 0 all is well; 1 something that the
+chosen modes need is missing; 3 only warnings.
 
 Each thing is tried, not looked up by a name: devices, rules, sets, programs are made in a network
 namespace that has no name and ends with the process that made it. Nothing is left behind, whatever
-kills the check. What has to be tried for modes that are not chosen is not tried. Without root a
-user namespace serves, where the machine allows those; what can't be tried then is a warning that
-names the capability.
+kills the check. What only modes need that are not chosen is not tried. Without root a user
+namespace serves, where the machine allows those; what can't be tried then is a warning that names
+the capability. From a pod that has its host's files at /host: `--root /host`.
 
-Between two nodes:
+Have NetworkManager leave our interfaces alone (row N4), the one thing that is ever written:
 
-    tortie node check --listen                            there; it shows a key
-    TORTIE_CHECK_KEY=... tortie node check --peer HOST    here
+<!-- not run: it writes below /etc -->
+```sh
+tortie node check --fix
+```
+
+Between two nodes, rows P1 to P9 and the path's MTU. The first command shows a key, and the other
+node is given it:
+
+<!-- not run: it takes two nodes -->
+```sh
+tortie node check --listen
+TORTIE_CHECK_KEY=... tortie node check --peer 192.0.2.7
+```
 
 The listener answers only who has the key (HMAC-SHA-256 over each line), for ten minutes, four at
 once; it opens only the ports below, and sends only to who asks. A port that a daemon has counts as
