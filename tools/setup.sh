@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes a fresh Debian 12 machine ready: system packages, then the virtual environment in .venv.
 # Says each step as it goes; a second run does nothing. Called by the Makefile.
+# `setup.sh demo`: only what `make demo` needs; nothing of tests.
 # `setup.sh vm`: only the packages of the small virtual machine (docs/testing.md).
 # `setup.sh firewalld`: firewalld for tests, unpacked in build/, since installed it guards the machine.
 set -eu
@@ -10,13 +11,19 @@ python=${PYTHON:-python3}
 say() { printf 'setup: %s\n' "$1"; }
 die() { printf 'setup: %s\n' "$1" >&2; exit 1; }
 
-missing_packages() {
+missing_demo_packages() {
     command -v nft >/dev/null || echo nftables
-    command -v iptables-nft-restore >/dev/null || echo iptables
-    command -v ipset >/dev/null || echo ipset
     command -v ip >/dev/null || echo iproute2
     command -v nsenter >/dev/null || echo util-linux
     command -v ping >/dev/null || echo iputils-ping
+    ldconfig -p | grep -q 'libnftables\.so\.1' || echo libnftables1
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+}
+
+missing_packages() {
+    missing_demo_packages
+    command -v iptables-nft-restore >/dev/null || echo iptables
+    command -v ipset >/dev/null || echo ipset
     command -v etcd >/dev/null || echo etcd-server
     command -v bird >/dev/null || echo bird2
     [ -x /usr/lib/frr/bgpd ] || echo frr
@@ -27,8 +34,6 @@ missing_packages() {
     command -v podman >/dev/null || echo podman
     [ -x /usr/lib/cni/portmap ] || echo containernetworking-plugins
     command -v busybox >/dev/null || echo busybox-static
-    ldconfig -p | grep -q 'libnftables\.so\.1' || echo libnftables1
-    "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }
 
 missing_vm_packages() {
@@ -44,7 +49,7 @@ install_packages() {
     [ "$(id -u)" = 0 ] || die "not root: run as root, or install first: $(echo $packages)"
     command -v apt-get >/dev/null || die "no apt-get here: install first: $(echo $packages)"
     say "installing system packages: $(echo $packages)"
-    apt-get update -qq
+    update_lists
     without_services  # tests start an etcd and BIRDs of their own; Debian's would run for good
     # shellcheck disable=SC2086  # one word a package
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages \
@@ -54,6 +59,11 @@ install_packages() {
     case " $(echo $packages) " in *" frr "*) disable_service frr ;; esac
     case " $(echo $packages) " in *" containerd "*) disable_service containerd ;; esac
     case " $(echo $packages) " in *" podman "*) disable_service podman ;; esac
+}
+
+update_lists() {
+    [ -n "${updated:-}" ] || apt-get update -qq
+    updated=yes
 }
 
 # Packages that are installed from here on start nothing, unless this machine has rules of its own.
@@ -71,13 +81,24 @@ disable_service() {
     update-rc.d "$1" disable >/dev/null 2>&1 || true
 }
 
+# The libraries that the program itself needs, at the same versions as everywhere.
+make_demo_environment() {
+    make_empty_environment
+    pip install --quiet --constraint requirements.txt hatchling editables
+    pip install --quiet --constraint requirements.txt --no-build-isolation --editable .
+}
+
 make_environment() {
+    make_empty_environment
+    pip install --quiet --retries 5 --requirement requirements.txt
+    pip install --quiet --no-deps --no-build-isolation --editable .
+}
+
+make_empty_environment() {
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
         || die "$python is older than 3.11: install python3.11 or set PYTHON"
     say "making the virtual environment in .venv"
     pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv  # also after half a setup
-    pip install --quiet --retries 5 --requirement requirements.txt
-    pip install --quiet --no-deps --no-build-isolation --editable .
 }
 
 pip() {
@@ -108,10 +129,15 @@ unpack_firewalld() {
 command -v "$python" >/dev/null || {
     [ "$(id -u)" = 0 ] || die "no $python: install python3 and python3-venv"
     say "installing python3"
-    apt-get update -qq
+    update_lists
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
         python3 python3-venv >/dev/null
 }
-install_packages missing_packages
-make_environment
+if [ "${1:-}" = demo ]; then
+    install_packages missing_demo_packages
+    make_demo_environment
+else
+    install_packages missing_packages
+    make_environment
+fi
 say "done"
