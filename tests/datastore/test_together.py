@@ -1,7 +1,10 @@
 """Several reads as one give what each alone would."""
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +19,7 @@ from tortie.datastore.etcd.connection import Connection
 from tortie.datastore.etcd.layout import paths_of
 from tortie.datastore.etcd.members import TXN
 from tortie.datastore.memory import MemoryDatastore
-from tortie.datastore.settings import DatastoreSettings, EtcdSettings
+from tortie.datastore.settings import DatastoreSettings, EtcdSettings, SqliteSettings
 from tortie.datastore.together import read_together
 from tortie.ipam.names import CONFIGURATION
 
@@ -49,6 +52,10 @@ def test_in_memory() -> None:
     asyncio.run(story(MemoryDatastore()))
 
 
+def test_on_sqlite(tmp_path: Path) -> None:
+    asyncio.run(opened(SqliteSettings(path=str(tmp_path / "tortie.db")), story))
+
+
 def test_on_etcd(etcd: EtcdServer) -> None:
     asyncio.run(opened(EtcdSettings(endpoints=(etcd.endpoint,)), story))
 
@@ -79,6 +86,21 @@ def test_one_that_cannot_be_read_is_told_by_etcd_too(etcd: EtcdServer) -> None:
         assert isinstance(found.objects[CONFIGURATION], DatastoreError)
 
     asyncio.run(opened(EtcdSettings(endpoints=(etcd.endpoint,)), work))
+
+
+def test_one_that_cannot_be_read_is_told_by_sqlite_too(tmp_path: Path) -> None:
+    path = tmp_path / "tortie.db"
+
+    async def work(store: Datastore) -> None:
+        await store.create(configuration(strict_affinity=True))
+        await store.create(pool("a", "10.0.0.0/24"))
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("UPDATE objects SET value = '{' WHERE kind = 'IPAMConfiguration'")
+        found = await read_together(store, ("IPPool",), (CONFIGURATION,))
+        assert isinstance(found.objects[CONFIGURATION], DatastoreError)
+        assert len(found.lists["IPPool"]) == 1
+
+    asyncio.run(opened(SqliteSettings(path=str(path)), work))
 
 
 def test_an_outage_is_raised() -> None:

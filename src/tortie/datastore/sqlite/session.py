@@ -1,7 +1,7 @@
 """The blocking half: one connection, one transaction per method, all in one thread."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ from tortie.api.unknown_fields import carried
 from tortie.datastore.contract import (
     AlreadyExists,
     Batch,
+    DatastoreError,
     Deleted,
     Event,
     Gone,
@@ -23,6 +24,7 @@ from tortie.datastore.contract import (
 from tortie.datastore.sqlite.clapper import Clapper, bell_path
 from tortie.datastore.sqlite.errors import DAMAGED, named
 from tortie.datastore.sqlite.files import open_database
+from tortie.datastore.together import Found, Together
 from tortie.datastore.values import (
     Identity,
     check_same_object,
@@ -104,6 +106,15 @@ class Session:
             stored = self._find(key)
         return sound(key, stored.value, stored.revision)
 
+    def together(self, kinds: Sequence[str], keys: Sequence[Key]) -> Together:
+        """See `read_together`: all of one moment."""
+        with self._reading():
+            (revision,) = self._row("SELECT revision FROM state")
+            rows = {kind: self._select(kind, None) for kind in kinds}
+            stored = {key: self._database.execute(_FIND, key).fetchone() for key in keys}
+        lists = {kind: listing_of(kind, rows[kind], revision).resources for kind in kinds}
+        return Together(lists, {key: _found(key, row) for key, row in stored.items()})
+
     def list(self, kind: str, namespace: str | None) -> Listing:
         """See `Datastore.list`."""
         rows, revision = self.rows(kind, namespace)
@@ -111,15 +122,17 @@ class Session:
 
     def rows(self, kind: str, namespace: str | None) -> tuple[Rows, int]:
         """What `listing_of` makes objects of, and the revision, of one moment."""
+        with self._reading():
+            (revision,) = self._row("SELECT revision FROM state")
+            return self._select(kind, namespace), revision
+
+    def _select(self, kind: str, namespace: str | None) -> Rows:
         query = "SELECT namespace, name, value, revision FROM objects WHERE kind = ?"
         order = " ORDER BY namespace, name"
         where, wanted = (
             ("", (kind,)) if namespace is None else (" AND namespace = ?", (kind, namespace))
         )
-        with self._reading():
-            (revision,) = self._row("SELECT revision FROM state")
-            rows = self._database.execute(query + where + order, wanted).fetchall()
-        return rows, revision
+        return self._database.execute(query + where + order, wanted).fetchall()
 
     def create(self, resource: Resource) -> Resource:
         """See `Datastore.create`."""
@@ -267,6 +280,15 @@ def _inode(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino
+
+
+def _found(key: Key, row: tuple[Any, ...] | None) -> Found:
+    if row is None:
+        return None
+    try:
+        return sound(key, row[3], row[0])
+    except DatastoreError as error:
+        return error
 
 
 def _event(revision: int, kind: str, namespace: str, name: str, value: bytes | None) -> Event:

@@ -1,7 +1,7 @@
 """The asynchronous face: hands each operation to the worker thread that owns the connection."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from tortie.api import Key, Resource
 from tortie.datastore.contract import Batch, Closed, Listing, Unavailable
 from tortie.datastore.sqlite.bell import Bell
 from tortie.datastore.sqlite.session import History, Rows, Session, listing_of
+from tortie.datastore.together import Together
 
 POLL_SECONDS = 0.1  # between looks where the kernel gives us no inotify
 
@@ -60,6 +61,10 @@ class SqliteDatastore:
     async def list(self, kind: str, namespace: str | None = None) -> Listing:
         """See `Datastore.list`."""
         return await self._run(lambda session: session.list(kind, namespace))
+
+    async def together(self, kinds: Sequence[str], keys: Sequence[Key]) -> Together:
+        """See `read_together`."""
+        return await self._run(lambda session: session.together(kinds, keys))
 
     async def pages(
         self, kind: str, namespace: str | None = None, size: int = 500
