@@ -23,7 +23,7 @@ from cni.look import (
     put_pod,
     result,
 )
-from cni.node import address_of
+from cni.node import address_of, until
 from cni.traffic import reaches
 from servers.place import REFERENCE_PLUGINS
 from tortie.api import IPPool, IPPoolSpec, Key, NodeStatus, ObjectMeta
@@ -139,7 +139,7 @@ def test_a_failure_of_host_local_is_told_in_its_words_and_leaves_nothing(ready_n
     error = failed(node.cni("ADD", "c1", netns, "web", ipam=full))
     assert "no IP addresses available" in error["msg"]
     assert leases(host_local) == {"10.88.0.2"}
-    assert set(inside(netns)[0]) == {"lo"}
+    until(lambda: set(inside(netns)[0]) == {"lo"}, "the end of its interface")
     node.cni("DEL", "c0", "", "other", ipam=full)
     nothing_left(node)
 
