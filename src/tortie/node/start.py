@@ -29,6 +29,7 @@ from tortie.node.surroundings import surroundings
 from tortie.node.taken import taken_ranges
 from tortie.sync import Backoff
 
+_KERNELS_IPV6 = Path("/proc/net/if_inet6")  # not there where the kernel has none
 T = TypeVar("T")
 Say = Callable[[str], None]
 
@@ -177,10 +178,13 @@ class Start:
         if not settings.pools:
             self._say(f"no default pools: {settings.no_pools}")
             return
+        wanted = dict(settings.pools)
+        if not _has_ipv6():
+            wanted.pop(6, None)
         services = around.subnets.services
         taken = await taken_ranges(self._store, held, services, self._environ)
         await defaults.ensure_pools(
-            self._store, settings.pools, around.subnets.pods, taken, self._say, self._warn
+            self._store, wanted, around.subnets.pods, taken, self._say, self._warn
         )
 
     async def _advise(self) -> None:
@@ -206,3 +210,8 @@ class Start:
             await self._api.network_unavailable(name, False)
         except DatastoreError as problem:  # as with Calico: a cloud's controller may do it, too
             self._warn(f"the condition NetworkUnavailable of Node {name} can't be set: {problem}")
+
+
+def _has_ipv6() -> bool:
+    """Whether the kernel has it at all."""
+    return _KERNELS_IPV6.exists()
