@@ -9,6 +9,7 @@ from tortie.api import Key, Namespace, Node, Pod
 from tortie.cni import annotations, delegate
 from tortie.cni.errors import INVALID_CONFIG, TRY_AGAIN, CniError
 from tortie.cni.lease import Lease
+from tortie.cni.machines import Machines
 from tortie.cni.podcidr import RELEASING, uses_pod_cidrs
 from tortie.cni.request import CniRequest
 from tortie.cni.workload import Workload
@@ -25,6 +26,7 @@ class Addresses:
     def __init__(self, ipam: IPAM, store: Datastore) -> None:
         self._ipam = ipam
         self._store = store
+        self._machines = Machines(ipam, store)
         self._turn = asyncio.Lock()
         self._registered = False
 
@@ -54,7 +56,8 @@ class Addresses:
         of_no_pool = annotations.without_ipam(pod, request.config.feature_control)
         if of_no_pool or not request.config.ipam.is_own:
             return _recorded(recorded)
-        return _singles(await self._ipam.addresses_of(request.handle))
+        handle = await self._machines.handle(request, pod) or request.handle
+        return _singles(await self._ipam.addresses_of(handle))
 
     async def check(self, request: CniRequest) -> None:
         """Have another IPAM plugin look whether it is as it left it. Raises CniError."""
@@ -63,14 +66,20 @@ class Addresses:
 
     async def knows(self, request: CniRequest) -> bool:
         """Whether the datastore has addresses for the interface."""
-        return bool(await self._ipam.addresses_of(request.handle))
+        handle = await self._machines.handle_now(request) or request.handle
+        return bool(await self._ipam.addresses_of(handle))
 
     async def release(self, request: CniRequest) -> None:
-        """Give back all addresses of an interface; one that holds none is no error."""
+        """Give back all addresses of an interface; one that holds none is no error. A virtual
+        machine keeps its own.
+        """
         if not request.config.ipam.is_own:
             await delegate.release(request, RELEASING)
             return
+        machine = await self._machines.handle_now(request)
         async with self._turn:
+            if machine:
+                await self._machines.end(machine, request)
             await self._ipam.release_by_handle(request.handle)
 
     async def _own(
@@ -80,6 +89,9 @@ class Addresses:
         if held:
             return _singles(held)
         fixed = fixed_addresses(request, pod)
+        if pod and (machine := await self._machines.handle(request, pod)):
+            wanted = _assign_request(request, workload, pod, namespace)
+            return _singles(await self._machines.begin(machine, wanted, fixed, pod))
         if not fixed:
             wanted = _assign_request(request, workload, pod, namespace)
             return _singles((await self._ipam.auto_assign(wanted)).ips)
