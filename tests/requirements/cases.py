@@ -215,6 +215,21 @@ CASES = [
     Case(n4_networkmanager.CHECK, OK, nm("", runs=False), "does not run"),
     Case(n5_managers.CHECK, OK, lambda: n5_managers.judge(machine()), "none"),
     Case(n5_managers.CHECK, WARNING, lambda: n5_managers.judge_found(["firewalld"]), "firewalld"),
+    *[
+        Case(
+            n5_managers.CHECK,
+            WARNING if names else OK,
+            lambda text=text: n5_managers.judge_found(  # type: ignore[misc]
+                n5_managers.names_in(text)
+            ),
+            names,
+        )
+        for text, names in (
+            ("table inet firewalld\ntable ip nat\n", "firewalld"),
+            ("*filter\n:INPUT DROP [0:0]\n:ufw-user-input - [0:0]\n", "ufw"),
+            ("*filter\n:INPUT ACCEPT [0:0]\n:cali-INPUT - [0:0]\n", ""),
+        )
+    ],
     Case(N7, OK, rights(ALL)),
     Case(N7, OK, rights(ALL, modes=BPF), "CAP_BPF"),
     Case(N7, MISSING, rights(ALL & ~(1 << 21)), "CAP_SYS_ADMIN"),
@@ -292,8 +307,14 @@ CASES = [
         lambda: k3_rights.judge(of(kube(denied=tuple(f"get {name}" for name in "abcdefgh")))),
         "get a, get b, get c, get d, get e, get f and 2 more",
     ),
-    Case(ports.CHECKS[0], OK, held("bird"), "in use"),
+    Case(ports.CHECKS[0], OK, held("bird"), "in use (bird)"),
     Case(ports.CHECKS[0], OK, held(""), "in use"),
+    Case(
+        ports.CHECKS[6],
+        OK,
+        lambda: ports.tell_local({Way("P8", "tcp", 443): [Holder("envoy")]}),
+        "TCP 443 in use (envoy)",
+    ),
     Case(ports.CHECKS[0], WARNING, held("smbd"), "TCP 179 is smbd's"),
     *port_cases(),
     unlisted(b1_kubernetes.CHECK, "KUBECONFIG"),

@@ -35,6 +35,7 @@ NOVA = "[DEFAULT]\ntransport_url = rabbit://x\n[compute]\n"
 FILES: list[tuple[Callable[[Machine], Finding], Mapping[str, str], Verdict, str]] = [
     (n4_networkmanager.judge, {}, OK, "does not run"),
     (n4_networkmanager.judge, {**running("sshd"), f"{CONF}a.conf": ""}, OK, "does not run"),
+    (n4_networkmanager.judge, {"run/NetworkManager/devices/2": ""}, WARNING, "cali*"),
     (n4_networkmanager.judge, NM, WARNING, "would manage cali*, tunl*"),
     (n4_networkmanager.judge, {**NM, f"{CONF}calico.conf": n4_networkmanager.TEXT}, OK, "leaves"),
     (

@@ -81,7 +81,7 @@ def test_a_port_in_use_is_told(place: Path) -> None:
         Links(sock).create_vxlan("vxlan.calico", Vxlan(vni=4096, port=4789))
         Links(sock).set_up("vxlan.calico")
     found = check(place)["VXLAN"]
-    assert (found["verdict"], found["found"]) == ("ok", "UDP 4789 in use")
+    assert (found["verdict"], found["found"]) == ("ok", "UDP 4789 in use (kernel)")
 
 
 def test_a_port_of_a_strangers_is_told_with_its_name(place: Path) -> None:

@@ -23,6 +23,7 @@ _FOLDERS = (
     "etc/NetworkManager/conf.d",
 )
 _PROCESS = "NetworkManager"
+_STATE = "run/NetworkManager/devices"  # of one that a container can't see
 TEXT = (
     "# Interfaces of workloads and tunnels: the node agent sets them up.\n[keyfile]\n"
     f"unmanaged-devices+={';'.join(f'interface-name:{name}' for name in INTERFACES)}\n"
@@ -31,7 +32,8 @@ TEXT = (
 
 def judge(machine: Machine) -> Finding:
     """Whether it runs, and by its configuration manages ours."""
-    return judge_list(_PROCESS in machine.processes, unguarded(texts(machine)))
+    runs = _PROCESS in machine.processes or machine.path(_STATE).is_dir()
+    return judge_list(runs, unguarded(texts(machine)))
 
 
 def judge_list(runs: bool, left: list[str]) -> Finding:

@@ -14,7 +14,8 @@ _OPEN = "let it pass between all nodes, in both directions (firewall, security g
 
 def _judge(machine: Machine, row: str, owners: frozenset[str], must: bool) -> Finding:
     tests = [test for test in WAYS if test.row == row]
-    local = judge_local({test: holders(machine, test) for test in tests}, owners)
+    held = {test: holders(machine, test) for test in tests}
+    local = judge_local(held, owners) if must else tell_local(held)
     if machine.peer is None:
         return local
     return judge_peer(machine.peer, tests, must, local)
@@ -32,9 +33,17 @@ def judge_local(held: dict[Way, list[Holder]], owners: frozenset[str]) -> Findin
         return warning(
             "; ".join(dict.fromkeys(strangers)), "end that program, or choose another port"
         )
-    used = [f"{test.in_words} in use" for test, some in held.items() if some]
-    free = [f"{test.in_words} free" for test, some in held.items() if not some]
-    return ok(", ".join((*used, *free)))
+    return tell_local(held)
+
+
+def tell_local(held: dict[Way, list[Holder]]) -> Finding:
+    """Who has the ports, where anybody may: another host's serve these rows."""
+    return ok(", ".join(f"{test.in_words} {_state(some)}" for test, some in held.items()))
+
+
+def _state(some: list[Holder]) -> str:
+    names = ", ".join(one.name for one in some if one.name)
+    return f"in use ({names})" if names else "in use" if some else "free"
 
 
 def judge_peer(peer: PeerReport, tests: list[Way], must: bool, local: Finding) -> Finding:
