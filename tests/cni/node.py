@@ -116,7 +116,7 @@ class RealNode:
     def start_ready(self):
         """Start the agent and wait until it is ready."""
         self.start()
-        until(self.is_ready, f"the agent's readiness (its log: {self.log})")
+        until(self.is_ready, f"the agent's readiness (its log: {self.log})", 3 * BOUND)
 
     def is_ready(self):
         assert self.agent.poll() is None, self.log.read_text()
