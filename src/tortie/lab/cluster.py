@@ -7,7 +7,7 @@ in the store say, as kubelets would, and chooses a node for a Pod without one, a
 import asyncio
 from collections.abc import Awaitable, Iterable
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple, Protocol, cast, runtime_checkable
 
 from msgspec.structs import replace
 
@@ -45,6 +45,15 @@ class Changes(NamedTuple):
 
     started: tuple[str, ...] = ()
     stopped: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Milestones(Protocol):
+    """A datastore where others write, too, what nodes are not told of."""
+
+    async def milestone(self) -> int:
+        """The revision of a write that they are told of. Raises DatastoreError."""
+        ...
 
 
 class Lab:
@@ -152,7 +161,9 @@ class Lab:
 
     async def await_applied(self) -> None:
         """Return once all that is in the datastore now is in every node's kernel."""
-        await self.await_revision(await self.store.revision())
+        store = self.store
+        last = await (store.milestone() if isinstance(store, Milestones) else store.revision())
+        await self.await_revision(last)
 
     async def statuses(self) -> list[nodes.NodeStatus]:
         """What each node's agent says."""

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from datetime import UTC, datetime
 
 import pytest
 from msgspec.structs import replace
@@ -22,6 +23,7 @@ from tortie.api import Key, with_metadata
 from tortie.datastore import Deleted, Gone, Invalid, NotFound, Put, Rewound, Unavailable
 from tortie.datastore.etcd import EtcdDatastore, connection
 from tortie.datastore.settings import EtcdSettings
+from tortie.reports import Report, opened_shelf
 
 KINDS = ["NetworkSet"]
 Scenario = Callable[[EtcdDatastore], Awaitable[None]]
@@ -335,3 +337,26 @@ def test_an_object_that_is_too_large_for_etcd_is_refused_as_such(etcd: EtcdServe
                 await store.create(huge)
 
     run(etcd.client, scenario)
+
+
+def test_a_watch_comes_to_a_milestone_though_others_write_elsewhere(etcd: EtcdServer) -> None:
+    async def scenario(store: EtcdDatastore) -> None:
+        since = await store.revision()
+        watching = store.watch(["NetworkSet"], since)
+        async with aclosing(watching):
+            told = asyncio.ensure_future(anext(watching))
+            await elsewhere(etcd)
+            last = await store.milestone()
+            assert last > since + 1
+            batch = await asyncio.wait_for(told, 30)
+            while batch.revision < last:
+                batch = await asyncio.wait_for(anext(watching), 30)
+            assert (batch.revision, batch.events) == (last, ())
+
+    run(etcd.client, scenario)
+
+
+async def elsewhere(etcd: EtcdServer) -> None:
+    """A write that no watch of ours is told of."""
+    async with opened_shelf(etcd.client) as shelf:
+        await shelf.put(Report(node="a", component="agent").stamped(datetime.now(UTC), 90))

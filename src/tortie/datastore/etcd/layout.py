@@ -61,6 +61,9 @@ WATCHED = Span(IPAM.encode(), prefix(RESOURCES).end)
 Little else is in it: Calico's status reports, BGP and v1 keys sort before or after.
 """
 
+MILESTONE = b"/calico/milestone"
+"""In that range, and no object."""
+
 
 @cache
 def spans(kind: str, namespace: str | None = None) -> tuple[Span, ...]:

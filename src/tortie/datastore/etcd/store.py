@@ -12,9 +12,9 @@ from tortie.datastore.etcd import objects, reading, writing
 from tortie.datastore.etcd import rpc_pb2 as pb
 from tortie.datastore.etcd.connection import Connection
 from tortie.datastore.etcd.fencing import Fence, FencedConnection
-from tortie.datastore.etcd.layout import path_of
+from tortie.datastore.etcd.layout import MILESTONE, path_of
 from tortie.datastore.etcd.leases import Lease
-from tortie.datastore.etcd.members import COMPACT
+from tortie.datastore.etcd.members import COMPACT, TXN
 from tortie.datastore.etcd.recent import Recent
 from tortie.datastore.etcd.together import read_in_one
 from tortie.datastore.etcd.watching import watch
@@ -51,6 +51,16 @@ class EtcdDatastore:
     async def revision(self) -> int:
         """See `Datastore.revision`. Writes of others than us count too."""
         return await reading.revision(self._connection)
+
+    async def milestone(self) -> int:
+        """The revision of a write that each watch of ours is told of, unlike others' writes.
+
+        Who waits for followers waits for this one: `revision` may be of a key that none watches.
+        """
+        put = pb.PutRequest(key=MILESTONE)
+        request = pb.TxnRequest(success=[pb.RequestOp(request_put=put)])
+        answer, _ = await self._connection.ask(TXN, request, f"write {MILESTONE.decode()}")
+        return int(answer.header.revision)
 
     async def identity(self) -> str:
         """See `Datastore.identity`: the cluster's GUID, made by the first who asks."""
