@@ -120,6 +120,7 @@ async def viewer(_admin: Datastore, store: Datastore, done: Done) -> None:
         await store.list(kind)
         with suppress(NotFound):
             await store.get(Key(kind, "shop" if KINDS[kind].namespaced else "", "none"))
+    await flows_node.reports(store)
     await _while(_watch(store, kinds), done)
 
 

@@ -78,6 +78,12 @@ async def reporting(store: Datastore, node: str) -> None:
     await KubernetesShelf(store._client, "kube-system").put(report)
 
 
+async def reports(store: Datastore) -> None:
+    """What nodes say of themselves, as `tortie status` reads it."""
+    assert isinstance(store, KubernetesDatastore)
+    await KubernetesShelf(store._client, "kube-system").all()
+
+
 async def answering(admin: Datastore, store: Datastore, node: str) -> None:
     """BGP: somebody asks how the sessions are."""
     key = Key("CalicoNodeStatus", "", "asked")

@@ -30,6 +30,22 @@ CONTROLLERS_ON_ETCD = Role(
             *("namespaces", "nodes", "pods", "serviceaccounts"),
         ),
         of_group("Kubernetes' own policies.", READ, "networking.k8s.io", "networkpolicies"),
+        of_group(
+            "",
+            READ,
+            "policy.networking.k8s.io",
+            *("adminnetworkpolicies", "baselineadminnetworkpolicies", "clusternetworkpolicies"),
+        ),
+        of_group(
+            "Those of its administrators, where there are any.",
+            READ,
+            "policy.networking.k8s.io",
+            *("adminnetworkpolicies", "baselineadminnetworkpolicies", "clusternetworkpolicies"),
+        ),
+        core(
+            "Services of type LoadBalancer: what they ask for, and what they got.", READ, "services"
+        ),
+        core("", ("patch",), "services/status"),
     ),
     account="calico-kube-controllers",
 )

@@ -22,6 +22,12 @@ _SHOWN = (
         "policy.networking.k8s.io",
         *("adminnetworkpolicies", "baselineadminnetworkpolicies", "clusternetworkpolicies"),
     ),
+    of_group(
+        "What nodes say of themselves, for `tortie status`.",
+        ("list",),
+        "coordination.k8s.io",
+        "leases",
+    ),
 )
 _WITH_STATUS = tuple(f"{kind}/status" for kind in _KINDS)
 
