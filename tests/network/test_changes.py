@@ -55,7 +55,8 @@ def printed(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    with closing(Cluster("changes", shape_of(3, Encap.VXLAN, "Always", Families.DUAL))) as made:
+    shape = shape_of(3, Encap.VXLAN, "Always", Families.DUAL)
+    with closing(Cluster(f"changes-{os.getpid()}", shape)) as made:
         yield made
 
 

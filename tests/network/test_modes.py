@@ -56,7 +56,7 @@ slow_in_guest = pytest.mark.skipif(
         ("vxlan Always", (6,)),
         pytest.param("wireguard", (4, 6), marks=needs_wireguard),
         pytest.param("ipip CrossSubnet", (4,), marks=[pytest.mark.vm("ipip"), slow_in_guest]),
-        pytest.param("ipip Always", (4,), marks=[pytest.mark.vm("ipip"), slow_in_guest]),
+        pytest.param("ipip Always", (4, 6), marks=[pytest.mark.vm("ipip"), slow_in_guest]),
     ],
     ids=str,
 )
@@ -65,7 +65,7 @@ def test_every_leg_travels_as_its_mode_says(mode: str, versions: tuple[int, ...]
     tunnel: Mode = "Always" if when == "Always" else "CrossSubnet"
     shape = shape_of(3, Encap(encap), tunnel, FAMILIES[versions])
     with ExitStack() as stack:
-        cluster = stack.enter_context(closing(Cluster(f"m-{encap}-{len(when)}", shape)))
+        cluster = stack.enter_context(closing(Cluster(f"{encap}{len(when)}-{os.getpid()}", shape)))
         wire = stack.enter_context(Wire([cluster.namespace("node-1")]))
         assert cluster.mtu("a", "eth0") == pod_mtu(mode, versions)
         cluster.widen("a", TOO_WIDE)

@@ -13,13 +13,10 @@ from msgspec.structs import replace
 from tortie.api import (
     GlobalNetworkPolicy,
     GlobalNetworkSet,
-    IPAMBlock,
-    IPPool,
     Key,
     NetworkPolicy,
     NetworkPolicySpec,
     NetworkSet,
-    Node,
     Profile,
     ProfileSpec,
     Resource,
@@ -27,18 +24,10 @@ from tortie.api import (
     Tier,
     WorkloadEndpoint,
 )
-from tortie.api.calico.bgp_configuration import BGPConfiguration
 from tortie.api.calico.host_endpoint import HostEndpoint
 from tortie.api.kube.endpoint_slice import EndpointSlice
 from tortie.engine.delta import (
-    ALL_HOSTS,
-    ALL_POOLS,
-    MASQ_POOLS,
     Delta,
-    Encapsulation,
-    Pool,
-    ServiceCidrs,
-    Vtep,
 )
 from tortie.engine.floating import Floating
 from tortie.engine.here import Customs, local_endpoint, local_host_endpoint
@@ -48,17 +37,15 @@ from tortie.engine.items import (
     item_of_host_endpoint,
     item_of_network_set,
 )
-from tortie.engine.ledger import Single
 from tortie.engine.locals import Local, Locals
 from tortie.engine.matches import Matches, entry_of
-from tortie.engine.nodes import NodeEnds, block_of, node_ends, pool_of
 from tortie.engine.registry import Registry, Round
-from tortie.engine.routes import Routes
 from tortie.engine.rulebook import Rulebook
 from tortie.engine.scopes import policy_scope
-from tortie.engine.services import service_cidrs, slice_of
+from tortie.engine.services import slice_of
 from tortie.engine.sets import Sets
 from tortie.engine.tiers import Tiers
+from tortie.engine.ways import Ways
 from tortie.kubernetes.names import INTERFACE_PREFIX
 from tortie.net import Prefix
 from tortie.policy.program import PolicyId, SetId
@@ -90,8 +77,6 @@ class Engine:
     ) -> None:
         self.node = node
         self._customs = Customs(spoofing, interface_prefix, floating)
-        self._external_nodes: tuple[Prefix, ...] = ()
-        self._tunnels: tuple[bool | None, bool | None] = (None, None)  # IPIP, VXLAN
         self._spoofers: dict[Key, WorkloadEndpoint] = {}  # local ones that name other sources
         self._floating = Floating(node, allowed=floating)
         self._warnings: dict[str, None] = {}
@@ -101,18 +86,13 @@ class Engine:
         self._tiers = Tiers()
         self._rulebook = Rulebook(self._warn)
         self._sets = Sets(self._registry.items)
-        self._routes = Routes(node)
-        self._routes_by_workload = routes_by_workload
-        self._service_cidrs = ServiceCidrs()
-        self._told_end = {version: Single[Vtep | None](None) for version in (4, 6)}
-        self._told_encapsulation = Single(Encapsulation())
-        self._told_cidrs = Single(ServiceCidrs())
+        self._ways = Ways(node, self._sets, routes_by_workload, self._warn)
         self._policies: dict[PolicyId, NetworkPolicySpec] = {}
         self._profiles: dict[str, ProfileSpec] = {}
         self._edited: set[PolicyId] = set()
         self._came: set[int] = set()  # endpoints that are local as of this round
         self._left: set[int] = set()  # and those that are local no more
-        self.accept_tunnels_of(external_nodes)
+        self._ways.accept_tunnels_of(external_nodes)
         self._handlers: dict[str, Callable[[Key, Any], None]] = {
             "Tier": self._tier,
             "Profile": self._profile,
@@ -125,12 +105,12 @@ class Engine:
             "WorkloadEndpoint": self._endpoint,
             "HostEndpoint": self._host_endpoint,
             "EndpointSlice": self._slice,
-            "BGPConfiguration": self._bgp,
+            "BGPConfiguration": self._ways.bgp,
             "NetworkSet": self._network_set,
             "GlobalNetworkSet": self._network_set,
-            "Node": self._node,
-            "IPPool": self._pool,
-            "IPAMBlock": self._block,
+            "Node": self._ways.node,
+            "IPPool": self._ways.pool,
+            "IPAMBlock": self._ways.block,
         }
 
     def apply(self, updates: Iterable[tuple[Key, Resource | None]]) -> Delta:
@@ -148,7 +128,6 @@ class Engine:
         self._fill(done)
         self._locals.settle(self._matches.moved, self._matches, self._tiers)
         self._matches.moved = set()
-        self._routes.settle()
         return self._delta()
 
     def allow_spoofing(self, allowed: bool) -> None:
@@ -159,14 +138,11 @@ class Engine:
 
     def force_tunnels(self, ipip: bool | None, vxlan: bool | None) -> None:
         """IpInIpEnabled and VXLANEnabled: on or off whatever pools ask for; None asks them."""
-        self._tunnels = ipip, vxlan
+        self._ways.force_tunnels(ipip, vxlan)
 
     def accept_tunnels_of(self, nets: Iterable[Prefix]) -> None:
         """ExternalNodesCIDRList: who may send into tunnels beside the nodes of the cluster."""
-        hosts = self._sets.fixed(ALL_HOSTS)
-        hosts.discard(self._external_nodes)
-        self._external_nodes = tuple(dict.fromkeys(one.network for one in nets))
-        hosts.add(self._external_nodes)
+        self._ways.accept_tunnels_of(nets)
 
     def allow_floating(self, allowed: bool) -> None:
         """FloatingIPs is now `Enabled`, or not; the next `apply` tells what that changes."""
@@ -223,10 +199,10 @@ class Engine:
         self._spoofers.pop(key, None)
         if key in self._floating or (value is not None and value.spec.ip_nats):
             for name, way in self._floating.put(key, value, item, self._warn):
-                self._routes.put_block(name, way)
-        if self._routes_by_workload:
+                self._ways.routes.put_block(name, way)
+        if self._ways.by_workload:
             node = "" if value is None else value.spec.node
-            self._routes.put_workload(key, node, () if item is None else item.nets)
+            self._ways.routes.put_workload(key, node, () if item is None else item.nets)
         if value is not None and item is not None and value.spec.node == self.node:
             if value.spec.allow_spoofed_source_prefixes:
                 self._spoofers[key] = value
@@ -261,39 +237,9 @@ class Engine:
     def _slice(self, key: Key, value: EndpointSlice | None) -> None:
         self._sets.put_slice(key, None if value is None else slice_of(key, value, self._warn))
 
-    def _bgp(self, key: Key, value: BGPConfiguration | None) -> None:
-        """Services' addresses are the same on all nodes: only the default tells them."""
-        if key.name != "default":
-            return
-        self._service_cidrs = ServiceCidrs()
-        if value is not None:
-            self._service_cidrs = service_cidrs(key, value, self._warn)
-
     def _network_set(self, key: Key, value: NetworkSet | GlobalNetworkSet | None) -> None:
         item = None if value is None else item_of_network_set(key, value, self._warn)
         self._registry.put(key, item)
-
-    def _node(self, key: Key, value: Node | None) -> None:
-        new = None if value is None else node_ends(key.name, value, self._warn)
-        old = self._routes.put_node(key.name, new)
-        if old != new:
-            hosts = self._sets.fixed(ALL_HOSTS)
-            hosts.discard(_hosts(old))
-            hosts.add(_hosts(new))
-
-    def _pool(self, key: Key, value: IPPool | None) -> None:
-        new = None if value is None else pool_of(value, self._warn)
-        old = self._routes.put_pool(key, new)
-        if old == new:
-            return
-        for name, chosen in ((ALL_POOLS, _cidr), (MASQ_POOLS, _masqueraded)):
-            pools = self._sets.fixed(name)
-            pools.discard(chosen(old))
-            pools.add(chosen(new))
-
-    def _block(self, key: Key, value: IPAMBlock | None) -> None:
-        if not self._routes_by_workload:
-            self._routes.put_block(key, None if value is None else block_of(value, self._warn))
 
     # Working out: in this order.
 
@@ -342,33 +288,14 @@ class Engine:
         for spec in needs.begun:
             self._sets.want(spec)
 
-    def _encapsulation(self) -> Encapsulation:
-        """What the pools ask for, unless the settings say otherwise."""
-        asked, (ipip, vxlan) = self._routes.pools.encapsulation(), self._tunnels
-        return Encapsulation(
-            asked.ipip if ipip is None else ipip,
-            asked.vxlan if vxlan is None else vxlan,
-            asked.vxlan_v6 if vxlan is None else vxlan,
-        )
-
-    def _local_end(self, version: int) -> Vtep | None:
-        is_off = self._tunnels[1] is False
-        return None if is_off else self._routes.local_end(version)
-
     def _delta(self) -> Delta:
         sets = self._sets.drain()
         policies, policies_removed = self._rulebook.policies.drain()
         profiles, profiles_removed = self._rulebook.profiles.drain()
         endpoints, endpoints_removed = self._locals.workloads.drain()
         host_endpoints, host_endpoints_removed = self._locals.hosts.drain()
-        routes, routes_removed = self._routes.routes.drain()
-        vteps, vteps_removed = self._routes.vteps.drain()
-        vteps_v6, vteps_v6_removed = self._routes.vteps_v6.drain()
-        hosts, hosts_removed = self._routes.hosts.drain()
-        pools, pools_removed = self._routes.pools.told.drain()
-        encapsulation = self._told_encapsulation.news(self._encapsulation())
-        cidrs = self._told_cidrs.news(self._service_cidrs)
-        return Delta(
+        return replace(
+            self._ways.drain(),
             sets=sets.sets,
             members=sets.members,
             sets_removed=sets.removed,
@@ -380,36 +307,4 @@ class Engine:
             endpoints_removed=endpoints_removed,
             host_endpoints=host_endpoints,
             host_endpoints_removed=host_endpoints_removed,
-            routes=routes,
-            routes_removed=routes_removed,
-            vteps=vteps,
-            vteps_removed=vteps_removed,
-            vteps_v6=vteps_v6,
-            vteps_v6_removed=vteps_v6_removed,
-            local_vtep=self._told_end[4].news(self._local_end(4)),
-            local_vtep_v6=self._told_end[6].news(self._local_end(6)),
-            hosts=hosts,
-            hosts_removed=hosts_removed,
-            pools=pools,
-            pools_removed=pools_removed,
-            encapsulation=None if encapsulation is None else encapsulation[0],
-            service_cidrs=None if cidrs is None else cidrs[0],
         )
-
-
-def _cidr(pool: Pool | None) -> list[Prefix]:
-    return [] if pool is None else [pool.cidr]
-
-
-def _masqueraded(pool: Pool | None) -> list[Prefix]:
-    return [pool.cidr] if pool is not None and pool.nat_outgoing else []
-
-
-def _hosts(node: NodeEnds | None) -> list[Prefix]:
-    if node is None:
-        return []
-    return [
-        Prefix.single(main.version, main.address)
-        for main in (node.main(4), node.main(6))
-        if main is not None
-    ]
