@@ -81,20 +81,20 @@ def _changes(options: argparse.Namespace, root: Path) -> "list[Change]":
         return removing(root, with_settings=options.purge)
     try:
         daemons = chosen([name for name in options.daemons.split(",") if name])
-        return installing(root, daemons, parsed(options.set), _program())
+        return installing(root, daemons, parsed(options.set), _program(root))
     except KeyError as problem:
         raise UserError(f"there is no daemon {problem}: {', '.join(_DAEMONS)}") from None
     except WrongSetting as problem:
         raise UserError(str(problem)) from None
 
 
-def _program() -> str:
-    """The `tortie` that units start: the one that is running."""
+def _program(root: Path) -> str:
+    """The `tortie` that units start: the one that runs. Another root may have it elsewhere."""
     found = shutil.which(sys.argv[0]) or shutil.which("tortie") or sys.argv[0]
     path = os.path.abspath(found)
     if not path.isprintable() or any(c in path for c in " %$\"'\\"):
         raise UserError(f"{path}: systemd starts no program of such a name")
-    if path.startswith(_HIDDEN):
+    if path.startswith(_HIDDEN) and root == Path("/"):
         raise UserError(
             f"{path}: the units hide {', '.join(_HIDDEN)} from the daemons: install Tortie into"
             " /opt or /usr/local (python3 -m venv /opt/tortie)"

@@ -31,12 +31,6 @@ CONTROLLERS_ON_ETCD = Role(
         ),
         of_group("Kubernetes' own policies.", READ, "networking.k8s.io", "networkpolicies"),
         of_group(
-            "",
-            READ,
-            "policy.networking.k8s.io",
-            *("adminnetworkpolicies", "baselineadminnetworkpolicies", "clusternetworkpolicies"),
-        ),
-        of_group(
             "Those of its administrators, where there are any.",
             READ,
             "policy.networking.k8s.io",
