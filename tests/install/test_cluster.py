@@ -11,12 +11,13 @@ from install.pods_simulated import pods_come_up, settle, status_of
 from servers.kube import kube_server
 from tortie.api.crds import Release
 from tortie.cli.main import main
-from tortie.install.cluster.applying import NotInstalled, look
+from tortie.install.cluster.applying import NotInstalled, install, look
 from tortie.install.cluster.others import beside, release_of
 from tortie.install.cluster.server import opened
 from tortie.install.cluster.standing import standing
 from tortie.install.manifests.bundle import bundle
 from tortie.install.manifests.choices import Choices, Networking
+from tortie.lab.progress import Silent
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 FOREIGN = {
@@ -29,6 +30,7 @@ FOREIGN = {
     },
 }
 RELEASE = ("--kubernetes", "1.30")
+LEASE = "/registry/leases/kube-system/somebodys"
 WAIT = 60.0
 
 
@@ -68,7 +70,12 @@ def vanish(server):
 
 def keys(server):
     """What is stored, but for what the API server writes for itself."""
-    own = ("/registry/masterleases", "/registry/leases", "/registry/events", "/registry/ranges")
+    own = (
+        "/registry/masterleases",
+        "/registry/leases/kube-system/apiserver",
+        "/registry/events",
+        "/registry/ranges",
+    )
     own += ("/registry/apiregistration.k8s.io", "/registry/services/endpoints/default")
     found = server.registry.keys()
     return {each for each in found if not each.startswith(own)}
@@ -91,6 +98,15 @@ def test_install_wait_and_remove_leave_what_others_have(server, cluster, capsys)
         "spec": {"cidr": "10.0.0.0/16"},
     }
     server.api.create(pool)
+    for name, labels in (
+        ("calico-agent-n", {"projectcalico.org/report": "agent"}),
+        ("calico-kube-controllers", {}),
+        ("somebodys", {}),
+    ):
+        metadata = {"name": name, "namespace": "kube-system", "labels": labels}
+        path = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
+        lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata}
+        server.api.request("POST", path, lease)
     server.api.create(
         {
             "apiVersion": "v1",
@@ -109,12 +125,12 @@ def test_install_wait_and_remove_leave_what_others_have(server, cluster, capsys)
 
     assert main(["uninstall", "--yes", *cluster]) == 0
     kept = {each for each in keys(server) - before if "projectcalico" not in each}
-    assert kept == {"/registry/minions/n"}
+    assert kept == {"/registry/minions/n", LEASE}
     assert server.api.get("/apis/crd.projectcalico.org/v1/ippools/a")
 
     assert main(["uninstall", "--yes", "--delete-data", *cluster]) == 0
     vanish(server)
-    assert keys(server) - before == {"/registry/minions/n"}
+    assert keys(server) - before == {"/registry/minions/n", LEASE}
     assert before <= keys(server)
     node = server.api.get("/api/v1/nodes/n")
     assert node["metadata"]["annotations"] == {"b": "c"}
@@ -286,3 +302,38 @@ def test_networks_that_go_with_a_choice_are_no_news():
     aws = Choices(networking=Networking.POLICY_ONLY, cloud="aws")
     assert beside(running("aws-node"), aws) == []
     assert beside(running("kube-proxy"), Choices()) == []
+
+
+def test_kinds_come_first_and_what_runs_comes_last():
+    """So that no agent asks for what the server does not know yet."""
+
+    class Noting:
+        def __init__(self):
+            self.applied = []
+
+        async def apply(self, made, *, try_only=False):
+            assert not try_only
+            self.applied.append(made["kind"])
+
+        async def get(self, made):
+            if made["kind"] == "CustomResourceDefinition":
+                assert set(self.applied) == {"CustomResourceDefinition"}
+            return {**made, "status": GOOD}
+
+    async def run():
+        server = Noting()
+        await install(server, bundle(Choices(typha=1)), Silent(), WAIT)
+        return server.applied
+
+    applied = asyncio.run(run())
+    first = max(n for n, kind in enumerate(applied) if kind == "CustomResourceDefinition")
+    runs = min(n for n, kind in enumerate(applied) if kind in ("DaemonSet", "Deployment"))
+    needed = max(n for n, kind in enumerate(applied) if kind in ("ConfigMap", "ClusterRole"))
+    assert first < needed < runs
+
+
+GOOD = {
+    "conditions": [{"type": "Established", "status": "True"}],
+    **status_of("daemonsets", 1, 1, 1),
+    **status_of("deployments", 1, 1, 1),
+}

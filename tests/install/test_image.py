@@ -291,6 +291,36 @@ def test_the_agent_in_it_programs_policy_as_the_daemon_set_would_run_it(place):
         found.ctr("containers", "rm", "agent")
 
 
+BGP_LOSES = (
+    *("CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "SETGID", "SETUID", "SETFCAP"),
+    *("SETPCAP", "SYS_CHROOT", "KILL", "AUDIT_WRITE"),
+)
+
+
+@whole
+@pytest.mark.root
+@needs_containerd
+def test_bird_runs_in_it_with_the_three_capabilities_of_the_daemon_set(place):
+    found, _, _ = place
+    dropped = [word for name in BGP_LOSES for word in ("--cap-drop", f"CAP_{name}")]
+    started = found.ctr(
+        *("run", "-d", "--net-host", "--snapshotter", "native", *dropped),
+        *("--cap-add", "CAP_NET_ADMIN", "--env", "NODENAME=n1"),
+        *(IMAGE, "bgp", "tortie", "bgp", "--datastore", "/var/lib/tortie/empty.db"),
+    )
+    try:
+        assert started.returncode == 0, started.stderr
+        deadline = time.monotonic() + WAIT
+        health = ("tasks", "exec", "--exec-id", "h", "bgp", "tortie", "node", "health")
+        while (asked := found.ctr(*health, "--bird-live")).returncode:
+            assert time.monotonic() < deadline, asked.stdout + asked.stderr
+            time.sleep(0.2)
+    finally:
+        found.ctr("tasks", "kill", "-s", "SIGKILL", "bgp")
+        found.ctr("tasks", "rm", "-f", "bgp")
+        found.ctr("containers", "rm", "bgp")
+
+
 @whole
 @pytest.mark.root
 @needs_containerd

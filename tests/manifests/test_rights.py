@@ -14,6 +14,7 @@ from servers.kube_crds import install
 from tortie.api import KINDS
 from tortie.api.crds import CUSTOM_KINDS, GROUPS, definitions
 from tortie.datastore import Forbidden, open_datastore
+from tortie.install.rights import NODE, NODE_OF_POLICY_ONLY, NODE_WITHOUT_BGP
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 RIGHTS = (
@@ -212,3 +213,16 @@ def test_people_may_see_every_kind():
     (found,) = {frozenset(granted(group, "calico-viewer")) for group in ("projectcalico.org",)}
     plurals = {KINDS[kind].plural for kind in CUSTOM_KINDS}
     assert plurals <= {right.resource for right in found}
+
+
+@pytest.mark.parametrize("role", [NODE_WITHOUT_BGP, NODE_OF_POLICY_ONLY], ids=["-bgp", "policy"])
+def test_a_node_that_does_less_has_fewer_rights_and_no_other(role):
+    def rights(one):
+        return {
+            (rule.group, thing, verb, rule.names)
+            for rule in one.rules
+            for thing in (*rule.kinds, *rule.resources)
+            for verb in rule.verbs
+        }
+
+    assert rights(role) < rights(NODE)

@@ -44,7 +44,8 @@ PLACES = (
 """All kinds of an installation, in the order in which they are removed: first what runs."""
 
 NODES = Place("v1", "Node", "nodes")
-_BY_KIND = {(each.version, each.kind): each for each in (*PLACES, NODES)}
+LEASES = Place("coordination.k8s.io/v1", "Lease", "leases")
+_BY_KIND = {(each.version, each.kind): each for each in (*PLACES, NODES, LEASES)}
 
 
 def place_of(made: Object) -> Place:

@@ -7,12 +7,21 @@ kinds, unless they are asked for too.
 from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
-from tortie.install.cluster.places import NODES, PLACES, defined
+from tortie.controllers.seats import NAME
+from tortie.install.cluster.places import LEASES, NODES, PLACES, defined
 from tortie.install.cluster.server import Server
 from tortie.install.manifests.objects import OURS, Object, name_of
+from tortie.install.rights import NAMESPACE
 from tortie.lab.progress import Progress
+from tortie.reports.kubernetes import LABEL
 
 _DEFINITION = "CustomResourceDefinition"
+_LEADING: Object = {
+    "apiVersion": LEASES.version,
+    "kind": LEASES.kind,
+    "metadata": {"name": NAME, "namespace": NAMESPACE},
+}
+"""Which of the controllers led: made by themselves, without our labels."""
 _PREFIX = "projectcalico.org/"
 
 
@@ -31,6 +40,9 @@ async def find(server: Server, *, with_data: bool) -> Found:
     for place in PLACES:
         found = await server.list(place, OURS)
         (kinds if place.kind == _DEFINITION else installed).extend(found)
+    installed += await server.list(LEASES, {LABEL: ""})
+    leading = await server.get(_LEADING)
+    installed += [leading] if leading else []
     if not with_data:
         return Found(installed, (), ())
     nodes = [each for each in await server.list(NODES, {}) if _notes(each)]

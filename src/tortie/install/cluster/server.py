@@ -54,8 +54,11 @@ class Server:
             return None
 
     async def list(self, place: Place, labels: Mapping[str, str]) -> list[Object]:
-        """All objects of a kind with these labels, in all namespaces; none where it is unknown."""
-        chosen = ",".join(f"{name}={value}" for name, value in labels.items())
+        """All objects of a kind with these labels, in all namespaces; none where it is unknown.
+
+        A label without a value: whatever its value is.
+        """
+        chosen = ",".join(f"{name}={value}" if value else name for name, value in labels.items())
         found: list[Object] = []
         token = ""
         while True:
