@@ -3,6 +3,7 @@
 from typing import NamedTuple, cast
 
 from tortie.api import Key, Pod, Resource, WorkloadEndpoint
+from tortie.cni.errors import INVALID_CONFIG, TRY_AGAIN, CniError
 from tortie.cni.workload import (
     Workload,
     check_pod,
@@ -10,8 +11,8 @@ from tortie.cni.workload import (
     further_endpoint,
     with_addresses,
 )
-from tortie.datastore import AlreadyExists, Conflict, Datastore, NotFound, update_with
-from tortie.kubernetes.names import CONTAINER_ID, POD_IPS
+from tortie.datastore import AlreadyExists, Conflict, Datastore, Invalid, NotFound, update_with
+from tortie.kubernetes.names import CONTAINER_ID, ENDPOINT, POD_IPS
 
 
 class Record(NamedTuple):
@@ -45,6 +46,8 @@ class Records:
         try:
             endpoint = cast(WorkloadEndpoint, await self.store.get(_key(workload)))
         except NotFound:
+            return Record(pod, "")
+        if endpoint.spec.endpoint != workload.ifname:  # what follows from the Pod, and is another
             return Record(pod, "")
         return Record(pod, endpoint.spec.container_id, endpoint.spec.ip_networks)
 
@@ -95,6 +98,8 @@ class Records:
             return _revision(await self.store.create(endpoint))
         except AlreadyExists:
             return _revision(await update_with(self.store, endpoint.key, lambda _: endpoint))
+        except Invalid as problem:
+            raise _no_place(endpoint, str(problem)) from None
 
     async def _clear_pod(self, workload: Workload) -> None:
         def annotate(current: Resource) -> Resource | None:
@@ -114,6 +119,17 @@ class Records:
                 await self.store.delete(found.key, int(found.metadata.resource_version))
         except (NotFound, Conflict):  # gone, or a later container's by now
             return
+
+
+def _no_place(endpoint: WorkloadEndpoint, problem: str) -> CniError:
+    """With Kubernetes as datastore an endpoint is what a Pod says of its one interface."""
+    spec = endpoint.spec
+    if spec.pod and spec.endpoint == ENDPOINT:  # a static pod's comes after its container
+        missing = f"there is no Pod {endpoint.metadata.namespace}/{spec.pod}, or none yet"
+        return CniError(TRY_AGAIN, missing, problem)
+    what = f"{spec.endpoint} of {spec.pod or spec.workload}"
+    why = "pods have one interface with Kubernetes as datastore, and nothing else has any"
+    return CniError(INVALID_CONFIG, f"{what}: {why}", problem)
 
 
 def _key(workload: Workload) -> Key:
