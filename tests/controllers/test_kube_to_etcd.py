@@ -10,13 +10,16 @@ from controllers.daemons import Daemon, configured, daemons, until
 from servers.etcd import EtcdServer
 from servers.kube import KubeServer
 from strategies.controllers import eventually, node
+from strategies.services import lb_pool
 from tortie.api import Key, ObjectMeta, Profile, ProfileSpec, WorkloadEndpoint, WorkloadEndpointSpec
 from tortie.datastore import Datastore, Gone, open_datastore
+from tortie.install.rights import CONTROLLERS_ON_ETCD
+from tortie.install.rights.roles import STORAGE, binding, cluster_role
 
 ENDPOINT = Key("WorkloadEndpoint", "shop", "n1-k8s-web-eth0")
 VARIABLES = {
     "RECONCILER_PERIOD": "1s",
-    "ENABLED_CONTROLLERS": "node,policy,profile,serviceaccount,workloadendpoint",
+    "ENABLED_CONTROLLERS": "node,policy,profile,serviceaccount,workloadendpoint,loadbalancer",
 }
 
 
@@ -35,6 +38,25 @@ def policy(name: str, label: str) -> dict[str, Any]:
     }
 
 
+ADMIN = {
+    "apiVersion": "policy.networking.k8s.io/v1alpha1",
+    "kind": "AdminNetworkPolicy",
+    "metadata": {"name": "guard"},
+    "spec": {
+        "priority": 7,
+        "subject": {"namespaces": {}},
+        "ingress": [{"action": "Deny", "from": [{"namespaces": {}}]}],
+    },
+}
+
+
+def account(kube: KubeServer) -> str:
+    """A kubeconfig with the rights that the manifests give where etcd has the resources."""
+    kube.account("kube-system", "calico-kube-controllers")
+    kube.api.apply([cluster_role(CONTROLLERS_ON_ETCD, STORAGE), binding(CONTROLLERS_ON_ETCD)])
+    return kube.kubeconfig(token=kube.token("kube-system", "calico-kube-controllers"))
+
+
 def scene(kube: KubeServer) -> None:
     kube.api.create(core("Node", "n1", labels={"rack": "a"}))
     kube.api.create(core("Namespace", "shop", labels={"team": "x"}))
@@ -42,6 +64,9 @@ def scene(kube: KubeServer) -> None:
     spec = {"nodeName": "n1", "containers": [{"name": "c", "image": "i"}]}
     kube.api.create(core("Pod", "web", "shop", labels={"app": "web"}, spec=spec))
     kube.api.create(policy("p", "web"))
+    kube.api.create(ADMIN)
+    ports = {"type": "LoadBalancer", "ports": [{"port": 80}]}
+    kube.api.create(core("Service", "web", "shop", spec=ports))
 
 
 def on(etcd: EtcdServer, work: Callable[[Datastore], Awaitable[None]]) -> None:
@@ -80,6 +105,7 @@ async def made(store: Datastore) -> None:
     endpoint = WorkloadEndpointSpec(
         node="n1", orchestrator="k8s", pod="web", endpoint="eth0", ip_networks=("10.0.0.1/32",)
     )
+    await store.create(lb_pool("lb", "192.0.2.0/28", block_size=28, namespace_selector="all()"))
     await store.create(node("n1", "n1"))
     await store.create(node("bare"))
     own = Profile(metadata=ObjectMeta(name="kns.gone"), spec=ProfileSpec())
@@ -92,6 +118,8 @@ async def is_made(store: Datastore) -> bool:
     profiles = {one.metadata.name for one in (await store.list("Profile")).resources}
     return (
         await selector_is(store, "web")
+        and [one.metadata.name for one in (await store.list("GlobalNetworkPolicy")).resources]
+        == ["kanp.adminnetworkpolicy.guard"]
         and {"kns.shop", "ksa.shop.robot"} <= profiles
         and "kns.gone" not in profiles
         and await labels_are(store, ENDPOINT, app="web")
@@ -104,15 +132,18 @@ async def is_made(store: Datastore) -> bool:
 def test_it_all_follows_through_outages(fresh_kube, etcd, tmp_path: Path) -> None:
     scene(fresh_kube)
     on(etcd, made)
-    (tmp_path / "kubeconfig").write_text(fresh_kube.kubeconfig())
+    (tmp_path / "kubeconfig").write_text(account(fresh_kube))
     some = ("--datastore", f"etcd:{etcd.endpoint}", "--kubernetes", str(tmp_path / "kubeconfig"))
     with daemons(tmp_path, (*some, "--lease-seconds", "2"), environ=VARIABLES) as (daemon,):
         on(etcd, lambda store: eventually(lambda: is_made(store)))
+        service = "/api/v1/namespaces/shop/services/web"
+        until(lambda: fresh_kube.api.get(service)["status"]["loadBalancer"], "it has an address")
         until(lambda: "200" in daemon.readiness(), "it is ready")
         _etcd_is_away(fresh_kube, etcd, daemon)
         _kubernetes_is_away(fresh_kube, etcd)
         daemon.signal(signal.SIGTERM)
         assert daemon.process.wait(60) == 0
+        assert not daemon.said("no right")
     before: dict[Key, str] = {}
     on(etcd, lambda store: _taken(store, before))
     with daemons(tmp_path, (*some, "--lease-seconds", "2"), environ=VARIABLES) as (daemon,):

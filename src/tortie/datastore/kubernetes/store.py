@@ -11,6 +11,8 @@ from tortie.api import Key, Resource
 from tortie.datastore.contract import (
     Batch,
     Closed,
+    DatastoreError,
+    Forbidden,
     Gone,
     Listing,
     Malformed,
@@ -77,18 +79,24 @@ class KubernetesDatastore:
         self._client.before_write = check
 
     async def revision(self) -> int:
-        """See `Datastore.revision`. A list of at most one object tells it."""
+        """See `Datastore.revision`. A list of at most one object tells it.
+
+        Whoever follows Kubernetes beside another datastore has no right to Calico's kinds there.
+        """
+        why: DatastoreError | None = None
         for place in (self._places.of("ClusterInformation"), self._places.of("Namespace")):
             request = Request(place.kind, place.collection(), (("limit", "1"),))
             try:
                 revision = head_of(await self._client.send(request), place).revision
             except Refused as refused:
-                if is_unknown_resource(refused.status):
-                    continue
-                raise refused.error from None
+                if isinstance(refused.error, Forbidden):
+                    why = why or refused.error
+                elif not is_unknown_resource(refused.status):
+                    raise refused.error from None
+                continue
             self._known.heard(revision)
             return revision
-        raise NotFound("the API server has no namespaces")
+        raise why or NotFound("the API server has no namespaces")
 
     async def identity(self) -> str:
         """See `Datastore.identity`: the UID of the namespace kube-system."""
