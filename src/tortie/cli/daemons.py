@@ -288,6 +288,7 @@ class _Node:
         try:
             await serve(self._agent, self._control, [self._write, self._clouds.run])
         finally:
+            await self._attacher.reaper.close()
             self._drift.close()
             self._monitor.close()
 

@@ -169,7 +169,7 @@ class Attacher:
             await self._addresses.release(request)
             return
         shut = self._run(departing.shut, workload.interface, workload.prefix)
-        await _both(shut, self.records.clear(workload))
+        await _both(shut, self.records.clear(workload, record.pod))
         self.reaper.wake()
         if not request.netns:  # it is gone, with all that is in it
             await self._addresses.release(request)

@@ -11,6 +11,7 @@ group, so that it outlives a killed agent.
 import asyncio
 import errno
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import structlog
 
@@ -96,6 +97,15 @@ class Reaper:
         self._wanted = True
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._work())
+
+    async def close(self) -> None:
+        """Delete what still departs, since nobody else would before the next agent's start."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            with suppress(OSError):  # the next agent tries again
+                await self.purged()
+        self._thread.shutdown(wait=False)
 
     async def purged(self) -> None:
         """Return once those that are departing now are gone. Raises NetlinkError."""

@@ -79,10 +79,13 @@ class Records:
             [cast(WorkloadEndpoint, endpoint) for endpoint in endpoints.resources],
         )
 
-    async def clear(self, workload: Workload) -> None:
-        """Forget this container; a record of a later one of the same workload stays."""
+    async def clear(self, workload: Workload, found: Pod | None = None) -> None:
+        """Forget this container; a record of a later one of the same workload stays.
+
+        `found` is its Pod as it was read a moment ago: mostly nobody touched it since.
+        """
         if workload.is_pod and workload.is_first:
-            await self._clear_pod(workload)
+            await self._clear_pod(workload, found)
         await self._clear_endpoint(workload)
 
     async def _pod(self, workload: Workload) -> Pod | None:
@@ -101,16 +104,26 @@ class Records:
         except Invalid as problem:
             raise _no_place(endpoint, str(problem)) from None
 
-    async def _clear_pod(self, workload: Workload) -> None:
+    async def _clear_pod(self, workload: Workload, found: Pod | None) -> None:
         def annotate(current: Resource) -> Resource | None:
             if current.metadata.annotations.get(CONTAINER_ID) != workload.container_id:
                 return None
             return with_addresses(cast(Pod, current), (), "")
 
         try:
-            await update_with(self.store, workload.pod, annotate)
+            if found is None or not await self._updated(annotate(found)):
+                await update_with(self.store, workload.pod, annotate)
         except NotFound:
             return
+
+    async def _updated(self, changed: Resource | None) -> bool:
+        """Whether nothing is to be written, or nobody was quicker."""
+        try:
+            if changed is not None:
+                await self.store.update(changed)
+        except Conflict:
+            return False
+        return True
 
     async def _clear_endpoint(self, workload: Workload) -> None:
         try:
