@@ -1,8 +1,16 @@
 """Settings: who wins, what a change means, and what a person is told of what can't be used."""
 
+from pathlib import Path
+
 import pytest
 
-from tortie.agent.drivers import check, nft_settings, route_settings, vxlan_settings
+from tortie.agent.drivers import (
+    check,
+    nft_settings,
+    route_settings,
+    vxlan_settings,
+    wireguard_settings,
+)
 from tortie.agent.remembered import Remembered
 from tortie.agent.settings import LIVE, RESTART, Settings, SettingsError
 from tortie.agent.sources import local_sources
@@ -228,3 +236,18 @@ def test_values_that_do_not_go_together_are_not_taken():
     assert found.configuration.vxlan_port == 4790
     with pytest.raises(SettingsError):
         Settings(local_sources({"FELIX_NFTABLESMARKMASK": "0x30000"}, "n1").sources, (), check)
+
+
+def tables(**variables):
+    """The routing tables of WireGuard's two IP versions."""
+    found = wireguard_settings(settings(**variables).configuration, Path("/nowhere"))
+    return found[4].table, found[6].table
+
+
+def test_routing_tables_are_taken_from_the_ranges_and_never_the_kernels_own():
+    assert tables() == (1, 2)
+    assert tables(ROUTETABLERANGE="7-250") == (7, 8)
+    assert tables(ROUTETABLERANGES="9-9,252-300") == (9, 252)
+    assert tables(ROUTETABLERANGES="252-300") == (252, 256)
+    with pytest.raises(ValueError, match="RouteTableRanges: give two routing tables or more"):
+        tables(ROUTETABLERANGES="9-9")

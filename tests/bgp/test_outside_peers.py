@@ -163,6 +163,52 @@ def test_filters_decide_what_passes_and_change_it(network: Network) -> None:
     assert node.sessions()[TOR]["state"] == "Established"
 
 
+def test_filters_look_at_interfaces_sources_priorities_and_ipv6(network: Network) -> None:
+    node, router = one_node(network)
+    for address in ("10.65.77.9", "10.65.78.9", "10.65.79.9"):
+        node.workload(address)
+    network.block("n1", "fd65::2:0/122")
+    network.apply(
+        """
+        apiVersion: projectcalico.org/v3
+        kind: BGPFilter
+        metadata: {name: strict}
+        spec:
+          exportV4:
+          - {action: Reject, cidr: 10.65.77.9/32, matchOperator: Equal, interface: "cali*"}
+          - {action: Reject, cidr: 10.65.78.9/32, matchOperator: Equal, interface: "eth*"}
+          - {action: Reject, cidr: 10.65.79.9/32, matchOperator: Equal, priority: 1024}
+          - {action: Reject, cidr: 10.65.1.0/26, matchOperator: Equal, source: RemotePeers}
+          exportV6:
+          - {action: Reject, cidr: "fd65::1:0/122", matchOperator: NotEqual}
+          importV6:
+          - {action: Accept, cidr: "2001:db8:1::/48", matchOperator: In, prefixLength: {max: 56}}
+          - {action: Reject}
+        ---
+        apiVersion: projectcalico.org/v3
+        kind: BGPPeer
+        metadata: {name: tor6}
+        spec: {peerIP: "fd16::fe", asNumber: 65000, filters: [strict]}
+        """,
+        peer(", filters: [strict]"),
+    )
+    six = """
+        protocol static s6 { ipv6;
+          route 2001:db8:1::/48 blackhole; route 2001:db8:1:1::/64 blackhole;
+          route 2001:db8:2::/48 blackhole; }
+        protocol bgp six { local fd16::fe as 65000; neighbor fd16::1 as 64512; multihop;
+          connect delay time 1; connect retry time 2;
+          ipv6 { import all; export where source = RTS_STATIC; }; }
+        """
+    router.start(tor(six))
+    node.wait_up(TOR, TOR6)
+    told = ("10.65.1.0/26", "10.65.78.9/32", "fd65::1:0/122")
+    until(lambda: all(router.known(one) for one in told))
+    for kept in ("10.65.77.9/32", "10.65.79.9/32", "fd65::2:0/122"):
+        assert not router.known(kept), kept
+    until(lambda: set(node.routes(6)) == {"2001:db8:1::/48"})
+
+
 def test_a_password_must_be_the_same_and_is_seen_nowhere(network: Network) -> None:
     node, router = one_node(network)
     node.stop()

@@ -201,6 +201,20 @@ def test_an_optional_secret_may_be_missing() -> None:
     assert one(found).password is None
 
 
+@pytest.mark.parametrize(
+    ("fields", "wanted"),
+    [
+        ("", "Auto"),
+        ("nextHopMode: Self", "Self"),
+        ("nextHopMode: Keep", "Keep"),
+        ("keepOriginalNextHop: true", "Keep"),
+    ],
+)
+def test_the_next_hop_is_told_as_asked(fields: str, wanted: str) -> None:
+    text = peer(f"peerIP: 172.16.0.254, asNumber: 65000, {fields}")
+    assert one(picture(ALPHA, NO_MESH, text)).next_hop == wanted
+
+
 def test_local_workloads_are_peers_that_only_filters_speak_for() -> None:
     workload = """
 apiVersion: projectcalico.org/v3

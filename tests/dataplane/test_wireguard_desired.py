@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tortie.dataplane.wireguard.desired import DesiredWireguard, Way
 from tortie.dataplane.wireguard.settings import WireguardSettings
@@ -149,3 +150,11 @@ def test_nodes_are_behind_the_device_only_where_that_is_wanted() -> None:
         assert peer is not None
         assert (address in peer.allowed) is encrypts
         assert (desired.way(address) is Way.DEVICE) is encrypts
+
+
+def test_every_peer_is_kept_alive_as_the_settings_say() -> None:
+    desired = DesiredWireguard(SETTINGS)
+    desired.fold(Delta(hosts={name: host(name, NODES.index(name) + 1) for name in NODES}))
+    assert {peer.keepalive for peer in desired.peers().values()} == {0}
+    desired.configure(replace(SETTINGS, keepalive=25))
+    assert [peer.keepalive for peer in desired.peers().values()] == [25, 25]
