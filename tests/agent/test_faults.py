@@ -128,7 +128,7 @@ def test_a_plugin_gets_nothing_written_before_the_datastore_is_known(tmp_path):
         allegiance, calls = Allegiance(str(tmp_path), "memory:"), []
 
         class Recorder:
-            records = SimpleNamespace(store=MemoryDatastore())
+            node, records = "n1", SimpleNamespace(store=MemoryDatastore())
 
             async def add(self, request):
                 calls.append(request)

@@ -304,7 +304,7 @@ def test_a_flushed_firewall_is_shut_even_where_the_datastore_is_damaged(node):
     subprocess.run(["nsenter", f"--net={node.netns}", "nft", "flush", "ruleset"], check=True)
     assert reaches(client, server, 5001)
     database = Path(node.database.removeprefix("sqlite:"))
-    for leftover in database.parent.glob(database.name + "-*"):
+    for leftover in database.parent.glob(database.name + "-[sw]*"):  # -shm, -wal
         leftover.unlink()
     database.write_bytes(b"no database" * 1000)
     refused = subprocess.run(node.command(), capture_output=True, text=True, timeout=BOUND)

@@ -85,7 +85,7 @@ class Watched:
 
 def test_the_most_particular_configuration_wins_and_the_environment_over_all(node):
     node.environ["FELIX_VXLANVNI"] = "1"
-    node.environ["FELIX_REPORTINGTTLSECS"] = "9"
+    node.environ["FELIX_USAGEREPORTINGINTERVALSECS"] = "9"
     node.put(
         felix(vxlan_vni=2, vxlan_port=2, vxlan_mtu=1302, log_prefix="cluster"),
         felix("zone", "zone == 'a'", vxlan_port=3, vxlan_mtu=1303),
@@ -102,9 +102,9 @@ def test_the_most_particular_configuration_wins_and_the_environment_over_all(nod
     assert found["VXLANVNI"] == ("1", "the environment")
     assert found["VXLANMTU"] == ("1304", "FelixConfiguration(node.n1)")
     assert found["LogPrefix"] == ("cluster", "FelixConfiguration(default)")
-    assert found["ReportingTTLSecs"] == ("9", "the environment")
+    assert found["UsageReportingIntervalSecs"] == ("9", "the environment")
     assert "RouteRefreshInterval" not in found
-    assert "ReportingTTLSecs has no effect" in node.log.read_text()
+    assert "UsageReportingIntervalSecs has no effect" in node.log.read_text()
 
 
 def test_live_changes_take_effect_while_policy_holds_without_a_gap(node):
