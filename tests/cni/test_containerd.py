@@ -1,14 +1,17 @@
 """A real containerd: `ctr run --cni` with our plugin, and what becomes of its containers."""
 
 import json
+import os
+import random
 import re
 import signal
 import subprocess
+import time
 from contextlib import contextmanager
 
 import pytest
 
-from cni.look import NETWORK, endpoint, left_over, nothing_left
+from cni.look import NETWORK, endpoint, findings, left_over, nothing_left
 from cni.node import BOUND, until
 from servers.containerd import containerd, lacking_containerd
 from tortie.api import EntityRule, GlobalNetworkPolicy, GlobalNetworkPolicySpec, ObjectMeta, Rule
@@ -17,6 +20,9 @@ pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(bool(lacking_containerd()), reason=lacking_containerd()),
 ]
+
+RUNS = max(4, int(os.environ.get("TORTIE_CNI_CYCLES", "0")) // 10)
+SEED = int(os.environ.get("TORTIE_SEED", "7"))
 
 
 @pytest.fixture
@@ -62,6 +68,20 @@ def received(said):
     """How many of ping's packets came back, of how many."""
     sent, back = re.search(r"(\d+) packets transmitted, (\d+) packets received", said).groups()
     return int(back), int(sent)
+
+
+def removed(runtime, name):
+    """Have the runtime forget a container, as far as it knows of it."""
+    runtime.ctr("task", "kill", "--signal", "SIGKILL", name)
+    until(lambda: name not in listed(runtime, "task"), f"the end of {name}'s processes")
+    runtime.ctr("container", "delete", name)
+
+
+def listed(runtime, what):
+    """The names of containers or of those whose task is left."""
+    if what == "task":
+        runtime.ctr("task", "delete", *runtime.ctr("task", "ls", "-q").stdout.split())
+    return runtime.ctr(what, "ls", "-q").stdout.split()
 
 
 PING = "ping -c 3 -i 0.1 -W 1 {}; true"
@@ -123,6 +143,37 @@ def test_a_container_does_not_start_without_the_agent(ready_node, runtime):
     assert "is it running?" in done.stderr
     ready_node.start_ready()
     nothing_left(ready_node)
+
+
+def test_kills_of_runtime_client_and_agent_at_random_points_leave_nothing(ready_node, runtime):
+    chance = random.Random(SEED)
+    for number in range(RUNS):
+        name = f"c{number}"
+        client = subprocess.Popen(
+            runtime.run_command(name, "sleep", "0.3"),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+        )
+        time.sleep(chance.random() * 0.6)  # another moment of its life each time
+        blow = chance.choice(["client", "runtime", "agent", "all"])
+        if blow in ("client", "all"):
+            client.kill()
+        if blow in ("runtime", "all"):
+            runtime.kill()
+        if blow in ("agent", "all"):
+            ready_node.kill()
+        if blow in ("agent", "all"):
+            ready_node.start_ready()
+        if blow in ("runtime", "all"):
+            runtime.start()
+        client.kill()
+        client.wait(BOUND)
+        removed(runtime, name)
+        assert ready_node.cni("DEL", runtime.id_of(name), "").returncode == 0
+    nothing_left(ready_node)
+    assert findings(ready_node) == []
+    assert listed(runtime, "container") == []
 
 
 def test_what_a_killed_runtime_left_goes_with_a_delete_by_its_id(ready_node, runtime):

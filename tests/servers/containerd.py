@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from servers.busybox_image import NAME, save_image
-from servers.place import Place, lacking, remove_cgroups, running
+from servers.place import Place, lacking, remove_cgroups
+from servers.process import start, stop, wait_ready
 
 _numbers = itertools.count()
 _BOUND = 120.0
@@ -20,6 +21,19 @@ class Containerd:
     def __init__(self, place: Place, namespace: str) -> None:
         self.place, self.namespace = place, namespace
         self.socket = place.folder / "containerd.sock"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Run it until it answers; again after `kill`, with what it had."""
+        log = self.place.folder / "containerd.log"
+        config = str(self.place.folder / "containerd.toml")
+        self._process = start(self.place.command("containerd", "--config", config), log)
+        wait_ready(self._process, log, lambda: self.ctr("version").returncode == 0, _BOUND)
+
+    def kill(self) -> None:
+        """End it as a crash does; containers go on."""
+        if self._process is not None:
+            stop(self._process)
 
     def command(self, *words: str) -> list[str]:
         """The command line of `ctr WORDS`."""
@@ -61,22 +75,20 @@ def containerd(folder: Path, netns: str, plugins: Path) -> Iterator[Containerd]:
     namespace = f"tortie-{os.getpid()}-{next(_numbers)}"
     found = Containerd(place, namespace)
     try:
-        config = _configuration(place.folder)
-        command = place.command("containerd", "--config", str(config))
-        log = place.folder / "containerd.log"
-        with running(command, log, lambda: found.ctr("version").returncode == 0):
-            image = save_image(folder / "image.tar")
-            loaded = found.ctr("images", "import", "--snapshotter", "native", str(image))
-            assert loaded.returncode == 0, loaded.stderr
-            yield found
+        _configure(place.folder)
+        found.start()
+        image = save_image(folder / "image.tar")
+        loaded = found.ctr("images", "import", "--snapshotter", "native", str(image))
+        assert loaded.returncode == 0, loaded.stderr
+        yield found
     finally:
+        found.kill()
         place.close()
         remove_cgroups(namespace)
 
 
-def _configuration(folder: Path) -> Path:
-    target = folder / "containerd.toml"
-    target.write_text(
+def _configure(folder: Path) -> None:
+    (folder / "containerd.toml").write_text(
         "version = 2\n"
         f'root = "{folder}/root"\n'
         f'state = "{folder}/state"\n'
@@ -84,4 +96,3 @@ def _configuration(folder: Path) -> Path:
         "[grpc]\n"
         f'address = "{folder}/containerd.sock"\n'
     )
-    return target

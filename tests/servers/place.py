@@ -15,8 +15,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from servers.process import running as running  # for who starts a daemon in a place
-
 NET_D = Path("/etc/cni/net.d")
 REFERENCE_PLUGINS = Path("/usr/lib/cni")
 NETWORKS = Path("/run/netns")
