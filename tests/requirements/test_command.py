@@ -179,3 +179,12 @@ def test_mistakes_are_told_in_one_line(words: tuple[str, ...], message: str) -> 
     assert done.returncode == 1
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("0123456789abcdef0123")
+    key.chmod(0o644)
+    done = run("check", "--peer", "192.0.2.1", "--key-file", str(key))
+    assert done.returncode == 1
+    assert "others may read this key" in done.stderr

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tortie.linux import sysctl
 from tortie.linux.links import Links
 from tortie.linux.namespaces import create_named, delete_named, in_namespace
 from tortie.linux.netlink.rtlink import Vxlan
@@ -28,6 +29,7 @@ from tortie.requirements.peer.listening import Listener
 from tortie.requirements.peer.sealing import NotTrusted, Seal, Side
 
 KEY = b"0123456789abcdef-key"
+V4, V6 = "10.9.0.2", "fd00:9::2"
 _NUMBERS = itertools.count(1)
 
 
@@ -156,24 +158,27 @@ class Nodes:
             Links(sock).create_veth("eth0", "eth0", handles[1], netns=handles[0])
         for handle in handles:
             os.close(handle)
-        for path, address in zip(self.paths, ("10.9.0.1/24", "10.9.0.2/24"), strict=True):
+        for path, number in zip(self.paths, (1, 2), strict=True):
             with in_namespace(path), closing(NetlinkSocket()) as sock:
-                Links(sock).add_address("eth0", parse_prefix(address))
+                sysctl.write("net.ipv6.conf.eth0.accept_dad", "0")  # an address is good at once
+                Links(sock).add_address("eth0", parse_prefix(f"10.9.0.{number}/24"))
+                Links(sock).add_address("eth0", parse_prefix(f"fd00:9::{number}/64"))
                 Links(sock).set_up("eth0")
                 Links(sock).set_up("lo")
 
-    def nft(self, which: int, rule: str) -> None:
+    def nft(self, which: int, rule: str, family: str = "ip") -> None:
         text = (
-            "add table ip t\nadd chain ip t c { type filter hook input priority 0; }\n"
-            f"add rule ip t c {rule}\n"
+            f"add table {family} t\n"
+            f"add chain {family} t c {{ type filter hook input priority 0; }}\n"
+            f"add rule {family} t c {rule}\n"
         )
         with in_namespace(self.paths[which]):
             subprocess.run(["nft", "-f", "-"], input=text, text=True, check=True)
 
     @contextmanager
-    def listening(self, key: bytes = KEY) -> Iterator[Listener]:
+    def listening(self, address: str = V4) -> Iterator[Listener]:
         with in_namespace(self.paths[1]):
-            listener = Listener("10.9.0.2", 5483, key)
+            listener = Listener(address, 5483, KEY)
 
         def serve() -> None:
             with in_namespace(self.paths[1]):  # the threads that it starts are there, too
@@ -187,9 +192,9 @@ class Nodes:
             listener.close()
             thread.join()
 
-    def ask(self, key: bytes = KEY) -> PeerReport:
+    def ask(self, key: bytes = KEY, address: str = V4) -> PeerReport:
         with in_namespace(self.paths[0]):
-            return ask_peer("10.9.0.2", 5483, key)
+            return ask_peer(address, 5483, key)
 
     def delete(self) -> None:
         for name in self.names:
@@ -254,6 +259,21 @@ def test_ports_of_daemons_pass_if_they_answer(nodes: Nodes) -> None:
         assert (report.there[way], report.back[way]) == (Passed(True), Passed(True))
         assert not after.there[way].arrived
         assert after.back[way].arrived
+
+
+@pytest.mark.root
+def test_between_addresses_of_ipv6(nodes: Nodes) -> None:
+    for path in nodes.paths:
+        with in_namespace(path), closing(NetlinkSocket()) as sock:
+            Links(sock).create_vxlan("vxlan.calico", Vxlan(vni=4096, port=4789))
+            Links(sock).set_up("vxlan.calico")
+    nodes.nft(1, "meta l4proto tcp tcp dport 179 drop", "ip6")
+    with nodes.listening(V6):
+        report = nodes.ask(address=V6)
+    assert {way for way in WAYS if not report.there[way].arrived} == {BGP, IPIP}
+    assert {way for way in WAYS if not report.back[way].arrived} == {IPIP}
+    assert report.back[IPIP] == Passed(False, "only between addresses of ipv4", known=False)
+    assert (report.path_mtu, report.link_mtu) == (1500, 1500)
 
 
 @pytest.mark.root

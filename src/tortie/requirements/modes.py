@@ -35,7 +35,7 @@ class Encap(StrEnum):
 class Modes(NamedTuple):
     """The chosen modes. `assumed` says that nobody chose how packets travel.
 
-    `ipvs`: kube-proxy is known to be in IPVS mode. `ipv6`: the nodes have IPv6.
+    `ipvs`: kube-proxy is known to be in IPVS mode.
     """
 
     purpose: Purpose = Purpose.KUBERNETES

@@ -1,9 +1,9 @@
 """Check whether this machine has what a node needs: every row of docs/requirements.md.
 
-tortie node check
-tortie node check --for hosts --dataplane iptables -o json
-tortie node check --encap ipip,bgp --peer 10.0.0.2 --key-file key
-tortie node check --listen --key-file key
+    tortie node check
+    tortie node check --for hosts --dataplane iptables -o json
+    tortie node check --encap ipip,bgp --peer 10.0.0.2 --key-file key
+    tortie node check --listen --key-file key
 
 Each thing is tried, in a network namespace that ends with the check: nothing is left behind.
 Without root it says what it could not try. Without --encap, by the datastore's pools. Status 0: all
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tortie.cli import configuration
+from tortie.cli.commands.node_check_peer import add_options, ask, listen
 from tortie.cli.errors import UserError
 from tortie.cli.terminal import paint, warn
 
@@ -25,10 +26,8 @@ if TYPE_CHECKING:
     from tortie.requirements.cluster.reading import Right
     from tortie.requirements.machine import Machine
     from tortie.requirements.modes import Modes
-    from tortie.requirements.peer.answers import PeerReport
 
 _WIDEST = 120
-_KEY = "TORTIE_CHECK_KEY"
 _BEFORE = 5  # columns before the verdict
 
 
@@ -49,29 +48,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--root", metavar="DIR", default="/", help="where the machine's files are (default: /)"
     )
-    _peer_arguments(parser.add_argument_group("between nodes"))
+    add_options(parser.add_argument_group("between nodes"))
     configuration.add_options(parser)
-
-
-def _peer_arguments(group: argparse._ActionsContainer) -> None:
-    group.add_argument("--peer", metavar="HOST", help="test what passes to and from this node")
-    group.add_argument(
-        "--listen", action="store_true", help="answer the tests of another node, and check nothing"
-    )
-    group.add_argument("--port", type=int, default=5483, help="of the listener (default: 5483)")
-    group.add_argument("--bind", metavar="ADDRESS", default="0.0.0.0", help="where it listens")
-    group.add_argument(
-        "--seconds", type=int, default=600, help="how long it listens (default: 600)"
-    )
-    group.add_argument(
-        "--key-file", metavar="FILE", help=f"the key that both sides share (else ${_KEY})"
-    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Check, or listen."""
     if options.listen:
-        return _listen(options)
+        return listen(options)
     from tortie.requirements.machine import Machine
     from tortie.requirements.report import data, lines
     from tortie.requirements.running import check_machine, trials_of
@@ -83,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     cluster = _ask(options)
     modes = _completed(_wanted(options), cluster, options)
     trial = Trial(trials_of(modes))  # it goes on beside the peer's tests
-    peer = _peer(options)
+    peer = ask(options)
     if options.fix:
         _fix(Machine(modes, root))
     report = check_machine(modes, root, cluster, peer, trial)
@@ -171,53 +155,6 @@ def _completed(modes: "Modes", cluster: "Cluster | None", options: argparse.Name
     return modes._replace(
         datastore=kind.removesuffix("Settings").lower(), ipvs=proxy == "ipvs" or has_device
     )
-
-
-def _peer(options: argparse.Namespace) -> "PeerReport | None":
-    if not options.peer:
-        return None
-    from tortie.requirements.peer.asking import ask_peer
-
-    return ask_peer(options.peer, options.port, _key(options))
-
-
-def _key(options: argparse.Namespace) -> bytes:
-    """The key that both sides share. Raises UserError."""
-    from tortie.requirements.peer.sealing import read_key
-
-    text = Path(options.key_file).read_text() if options.key_file else os.environ.get(_KEY, "")
-    if not text.strip():
-        raise UserError(
-            f"give the key that the listener shows: --key-file FILE, or ${_KEY} (not on the command"
-            " line, where every user of this machine sees it)"
-        )
-    try:
-        return read_key(text)
-    except ValueError as error:
-        raise UserError(str(error)) from None
-
-
-def _listen(options: argparse.Namespace) -> int:
-    from tortie.requirements.peer.listening import Listener
-    from tortie.requirements.peer.sealing import new_key, read_key
-
-    given = options.key_file or os.environ.get(_KEY)
-    shown = "" if given else new_key()
-    key = read_key(shown) if shown else _key(options)
-    try:
-        listener = Listener(options.bind, options.port, key)
-    except OSError as error:
-        raise UserError(
-            f"can't listen at {options.bind}, TCP {options.port}: {error.strerror}"
-        ) from None
-    print(f"listening at {options.bind}, TCP {listener.port}, for {options.seconds} s", flush=True)
-    if shown:
-        print(f"on the other node: {_KEY}={shown} tortie node check --peer HOST", flush=True)
-    try:
-        listener.serve(options.seconds, lambda line: print(line, flush=True))
-    finally:
-        listener.close()
-    return 0
 
 
 def _fix(machine: "Machine") -> None:

@@ -31,8 +31,8 @@ DOCUMENTED = (
     Documented(
         "O1",
         "Neutron driver",
-        "It runs in Neutron's server, not on the nodes, and is tested with that."
-        " A node needs what rows N and L say.",
+        "It runs in Neutron's server, not on the nodes: a node needs what rows N and L say. The"
+        " driver itself is not there yet (docs/moving-from-calico.md).",
     ),
     Documented(
         "O3",

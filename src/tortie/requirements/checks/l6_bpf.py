@@ -39,10 +39,11 @@ CHECK = Check(
     "L6",
     "eBPF",
     "--dataplane bpf",
-    "By bpf() itself: each type of map (hash, array, programs, per CPU, LRU, LPM trie, ring buffer)"
-    " and of program (tc, XDP, connect4 and 6, sendmsg4, recvmsg4), the helpers fib_lookup,"
-    " redirect, redirect_peer and redirect_neigh, the kernel's own types (BTF), and a program"
-    " attached to an interface by tc and by XDP. Nothing is pinned.",
+    "By bpf() itself: each type of map (hash, array, programs, per CPU, LRU, LPM trie, ring"
+    " buffer) and of program (tc, XDP, connect4 and 6, sendmsg4, recvmsg4), the helpers"
+    " fib_lookup, redirect, redirect_peer and redirect_neigh, the kernel's own types (BTF), and a"
+    " program attached to an interface by tc and by XDP. Nothing is pinned. The dataplane itself"
+    " is not there yet: this says whether a machine will do for it.",
     judge,
     NAMES,
     applies=lambda modes: modes.dataplane is Dataplane.BPF,

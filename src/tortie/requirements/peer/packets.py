@@ -41,9 +41,10 @@ def size_in(data: bytes, token: bytes) -> int | None:
     return size
 
 
-def udp_port(packet: bytes) -> int:
-    """The destination port of a UDP packet with its IPv4 header."""
-    start = (packet[0] & 0xF) * 4 if packet else 0
+def udp_port(packet: bytes, version: int) -> int:
+    """The destination port of a packet as a raw socket gives it: with IPv4's header, without
+    IPv6's."""
+    start = (packet[0] & 0xF) * 4 if packet and version == 4 else 0
     return int.from_bytes(packet[start + 2 : start + 4]) if len(packet) >= start + _UDP else 0
 
 

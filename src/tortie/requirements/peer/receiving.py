@@ -65,7 +65,7 @@ class Receivers:
 
     def _beside(self, test: Way) -> str:
         """A daemon has the port: look at UDP's packets as they come."""
-        if test.kind == "udp" and self._family == socket.AF_INET:
+        if test.kind == "udp":
             try:
                 raw = self._bound(socket.SOCK_RAW, socket.IPPROTO_UDP, 0)
             except OSError:
@@ -102,7 +102,9 @@ class Receivers:
             data = self._read(sock, test)
         except OSError:
             return
-        if sock.type == socket.SOCK_RAW and test.kind == "udp" and udp_port(data) != test.number:
+        version = 4 if self._family == socket.AF_INET else 6
+        is_raw = sock.type == socket.SOCK_RAW and test.kind == "udp"
+        if is_raw and udp_port(data, version) != test.number:
             return
         size = size_in(data, self._token)
         if size is not None:
