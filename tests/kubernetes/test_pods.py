@@ -2,10 +2,13 @@
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tortie.api import Key, ObjectMeta, Pod, PodSpec, PodStatus
 from tortie.api.validation import validate
 from tortie.kubernetes import conversion, convert, interface_name, wep_name
+from tortie.kubernetes.pods import pod_addresses
 
 IP = "cni.projectcalico.org/podIP"
 IPS = "cni.projectcalico.org/podIPs"
@@ -201,3 +204,24 @@ def test_kubernetes_bandwidth_is_limited_once_the_chain_of_plugins_has_run(statu
     found = convert(made).spec.qos_controls
     assert found.ingress_bandwidth == (10_000_000 if limited else None)
     assert found.egress_bandwidth == 5_000_000
+
+
+TEXTS = st.sampled_from(["", "10.0.0.1", "10.0.0.2,fd00::2", "nonsense", "10.0.0.1/24"])
+
+
+@given(
+    phase=st.sampled_from(["", "Running", "Succeeded", "Failed"]),
+    going=st.sampled_from([None, "2024-01-01T00:00:00Z"]),
+    node=st.sampled_from(["", "node-1"]),
+    host=st.booleans(),
+    said=TEXTS,
+    noted=st.none() | TEXTS,
+)
+def test_addresses_alone_are_those_of_the_endpoint(phase, going, node, host, said, noted):
+    found = pod(
+        metadata={"deletionTimestamp": going, "annotations": {} if noted is None else {IP: noted}},
+        spec={"nodeName": node, "hostNetwork": host},
+        status={"podIP": said, "phase": phase},
+    )
+    value = convert(found)
+    assert pod_addresses(found) == (value.spec.ip_networks if value else ())

@@ -17,7 +17,7 @@ from tortie.api import (
 from tortie.api.kube.service import Service
 from tortie.datastore import Datastore, Forbidden
 from tortie.ipam.machines import GROUP, Machine, is_machines
-from tortie.kubernetes import convert
+from tortie.kubernetes.pods import pod_addresses
 from tortie.net import Prefix, parse_address
 
 USING_KINDS = ("WorkloadEndpoint", "Pod", "Node", "Service")
@@ -111,10 +111,9 @@ def _uses(resource: Resource) -> Iterator[tuple[str, User]]:
         case Node():
             yield from _tunnel_ends(resource)
         case Pod():
-            endpoint = convert(resource)
-            user = User(_named("Pod", resource), resource.spec.node_name)
-            if isinstance(endpoint, WorkloadEndpoint):
-                yield from ((text, user) for text in endpoint.spec.ip_networks)
+            if texts := pod_addresses(resource):
+                user = User(_named("Pod", resource), resource.spec.node_name)
+                yield from ((text, user) for text in texts)
         case WorkloadEndpoint():
             user = User(_named("WorkloadEndpoint", resource), resource.spec.node)
             yield from ((text, user) for text in resource.spec.ip_networks)

@@ -41,6 +41,16 @@ def convert_pod(pod: Pod) -> tuple[WorkloadEndpoint | None, tuple[str, ...]]:
     return WorkloadEndpoint(metadata=_metadata(pod), spec=spec), _said(pod, warnings)
 
 
+def pod_addresses(pod: Pod) -> tuple[str, ...]:
+    """The addresses that its endpoint has, as CIDRs; none where it has no endpoint, or has ended.
+
+    Apart from the endpoint itself, since who looks at all pods of a cluster wants no more.
+    """
+    if pod.spec.host_network or not pod.spec.node_name or has_ended(pod):
+        return ()
+    return _addresses(pod, [])
+
+
 def has_ended(pod: Pod) -> bool:
     """Whether its containers are over, or the CNI plugin has taken its address back."""
     if pod.status is not None and pod.status.phase in _ENDED:
