@@ -23,6 +23,7 @@ from tortie.linux.routes import Routes
 from tortie.net import Prefix, parse_address, parse_prefix
 
 _numbers = itertools.count()
+_NO_CHECK = 0x02  # IFA_F_NODAD
 
 
 class Switch:
@@ -44,7 +45,7 @@ class Switch:
         return done.stdout
 
     def plug(self, netns, number, mtu):
-        """Give a namespace eth0 with 172.31.0.NUMBER/24, and a default route by .254."""
+        """Give a namespace eth0 with 172.31.0.NUMBER/24 and fd31::NUMBER/64, and default routes."""
         port = f"p{number}"
         with in_namespace(netns), NetlinkSocket() as sock:
             links = Links(sock)
@@ -56,9 +57,12 @@ class Switch:
                 os.close(descriptor)
             links.set_up("eth0")
             links.add_address("eth0", parse_prefix(f"172.31.0.{number}/24"))
+            links.add_address("eth0", parse_prefix(f"fd31::{number}/64"), flags=_NO_CHECK)
             gateway = parse_address("172.31.0.254")[1]
             index = links.get("eth0").index
             Routes(sock).add(KernelRoute(Prefix(4, 0, 0), protocol=4, oif=index, gateway=gateway))
+            gateway = parse_address("fd31::fe")[1]
+            Routes(sock).add(KernelRoute(Prefix(6, 0, 0), protocol=4, oif=index, gateway=gateway))
         self.run("ip", "link", "set", port, "master", "br0", "up")
 
     def close(self):

@@ -4,8 +4,10 @@ The chain is Canal's 10-canal.conflist: our plugin with host-local and usePodCid
 """
 
 import json
+import os
 import select
 import signal
+import socket
 
 import pytest
 
@@ -21,10 +23,15 @@ from tortie.linux.netlink.sockets import NetlinkSocket
 
 LACKING = lacking() or reference_plugins_lacking()
 pytestmark = [pytest.mark.root, pytest.mark.skipif(bool(LACKING), reason=LACKING or "-")]
-NETWORK = {"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan", "Port": 4789}}
+NETWORK = {
+    "Network": "10.244.0.0/16",
+    "EnableIPv6": True,
+    "IPv6Network": "fd44::/48",
+    "Backend": {"Type": "vxlan", "Port": 4789},
+}
+FIREWALLS = ("Enabled", "Disabled") if os.environ.get("TORTIE_EVERY_FIREWALL") else ("Enabled",)
 CANAL = {
     "FELIX_DEFAULTENDPOINTTOHOSTACTION": "ACCEPT",
-    "FELIX_IPV6SUPPORT": "false",
     "CALICO_NETWORKING_BACKEND": "none",
     "CLUSTER_TYPE": "k8s,canal",
     "USE_POD_CIDR": "true",
@@ -35,8 +42,8 @@ PORT = 5000
 class Canal:
     """Two nodes of a cluster that kubeadm could have made, with flannel and us."""
 
-    def __init__(self, kube, folder):
-        self.kube, self.folder = kube, folder
+    def __init__(self, kube, folder, **environ):
+        self.kube, self.folder, self.environ = kube, folder, {**CANAL, **environ}
         self.kubeconfig = folder / "kubeconfig"
         self.kubeconfig.write_text(kube.kubeconfig())
         self.config = folder / "net-conf.json"
@@ -44,15 +51,16 @@ class Canal:
         kube.namespace("default")
         self.switch = Switch()
         self.nodes = []
+        self.addresses6 = {}  # of pods, by their namespaces
 
     def add_node(self, number):
         meta = {"name": f"n{number}", "annotations": {"node.alpha.kubernetes.io/ttl": "0"}}
-        cidr = f"10.244.{number}.0/24"
-        spec = {"podCIDR": cidr, "podCIDRs": [cidr]}
+        cidrs = [f"10.244.{number}.0/24", f"fd44:0:0:{number}::/64"]
+        spec = {"podCIDR": cidrs[0], "podCIDRs": cidrs}
         self.kube.api.create({"apiVersion": "v1", "kind": "Node", "metadata": meta, "spec": spec})
         database = f"kubernetes:{self.kubeconfig}"
         node = Node(
-            self.switch, self.folder, number, database, settings=self.kube.client(), **CANAL
+            self.switch, self.folder, number, database, settings=self.kube.client(), **self.environ
         )
         self.nodes.append(node)
         node.reach(self.kube.port)
@@ -67,7 +75,7 @@ class Canal:
                 "policy": {"type": "k8s"},
                 "ipam": {
                     "type": "host-local",
-                    "subnet": "usePodCidr",
+                    "ranges": [[{"subnet": "usePodCidr"}], [{"subnet": "usePodCidrIPv6"}]],
                     "dataDir": str(node.folder / "host-local"),
                 },
             },
@@ -80,7 +88,9 @@ class Canal:
         self.create_pod(node, name, **labels)
         netns = node.namespace(name)
         result = node.network.add(f"id-{name}", netns, name)
-        return netns, result["ips"][0]["address"]
+        addresses = {":" in one["address"]: one["address"] for one in result["ips"]}
+        self.addresses6[netns] = addresses[True]
+        return netns, addresses[False]
 
     def create_pod(self, node, name, **labels):
         spec = {"nodeName": node.name, "containers": [{"name": "c", "image": "i"}]}
@@ -100,9 +110,9 @@ class Canal:
         self.switch.close()
 
 
-@pytest.fixture
-def canal(kube, tmp_path):
-    found = Canal(kube, tmp_path)
+@pytest.fixture(params=FIREWALLS)
+def canal(kube, tmp_path, request):
+    found = Canal(kube, tmp_path, FELIX_NFTABLESMODE=request.param)
     try:
         for number in (1, 2):
             found.add_node(number)
@@ -140,6 +150,22 @@ def closed(source, destination, port=PORT):
     return not reaches(source, destination, port, attempts=1)
 
 
+def reaches6(canal, source, destination):
+    """The same over IPv6."""
+    target = canal.addresses6[destination[0]].partition("/")[0]
+    with in_namespace(destination[0]):
+        receiver = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    with in_namespace(source[0]):
+        sender = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    with receiver, sender:
+        receiver.bind(("::", PORT))
+        for _ in range(3):
+            sender.sendto(b"canal-six", (target, PORT))
+            if select.select([receiver], [], [], 0.5)[0]:
+                return True
+    return False
+
+
 def mtu(netns):
     with in_namespace(netns), NetlinkSocket() as sock:
         return Links(sock).get("eth0").mtu
@@ -173,10 +199,14 @@ def test_policy_holds_on_pods_that_flannel_connects(canal):
             with pytest.raises(OSError, match="too long"):
                 sender.sendto(token + b"x", (web[1].partition("/")[0], PORT))
         assert wire.carriers(b"canal-token") == {"vxlan"}
+        assert reaches6(canal, client, web)
+        assert wire.carriers(b"canal-six") == {"vxlan"}
     assert reaches(near, web, PORT)
     canal.apply(policy("shut", {"app": "web"}, {"app": "client"}))
     assert reaches(client, web, PORT)
+    assert reaches6(canal, client, web)
     assert closed(near, web)
+    assert not reaches6(canal, near, web)
     assert reaches(web, near, PORT)
     canal.apply(policy("shut", {"app": "web"}, {"app": "near"}))
     assert closed(client, web)
