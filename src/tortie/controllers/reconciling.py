@@ -31,6 +31,10 @@ class Watched(NamedTuple):
     touched: Callable[[Key], Iterable[Hashable]]
 
 
+def _nothing_more(add: Callable[[Hashable], None]) -> None:
+    del add
+
+
 class Job(NamedTuple):
     """What is looked at. `name` is the controller's; `period` in seconds, 0: only what changes."""
 
@@ -39,12 +43,15 @@ class Job(NamedTuple):
     everything: Callable[[], Iterable[Hashable]]
     reconcile: Callable[[Hashable], Awaitable[None]]
     period: Callable[[], float]
+    begun: Callable[[Callable[[Hashable], None]], None] = _nothing_more
+    """Called with what has an object looked at soon, for what the job itself comes to know."""
 
 
 async def reconcile_all(context: Context, job: Job) -> None:
     """Reconcile until cancelled."""
     queue: Queue[Hashable] = Queue(job.reconcile, _tell(job.name))
     context.metrics.failing[job.name] = lambda: len(queue.failures)
+    job.begun(queue.add)
     with ExitStack() as subscribed:
         for watched in job.watched:
             end = watched.side.feed.subscribe(watched.kinds, _adder(queue, watched.touched))

@@ -46,6 +46,10 @@ class Held(NamedTuple):
     kept_instead: tuple[Prefix, ...]
 
 
+def _nothing() -> None:
+    return
+
+
 class Balancer:
     """The Services of `services`, with addresses of `store`'s pools. Raises DatastoreError."""
 
@@ -54,11 +58,13 @@ class Balancer:
         store: Datastore,
         services: Datastore,
         every_service: Callable[[], bool],
-        ipam: IPAM | None = None,
+        freed: Callable[[], None] = _nothing,
     ) -> None:
+        """`freed` is called after addresses were given back: others may be waiting for them."""
         self._store, self._services = store, services
         self._every = every_service
-        self._ipam = ipam or IPAM(store)
+        self._freed = freed
+        self._ipam = IPAM(store)
         self._handles: dict[Key, str] = {}  # of what this process has served
 
     async def reconcile(self, key: Key) -> None:
@@ -91,14 +97,14 @@ class Balancer:
         for handle in sorted(held & others):
             await self._give_up(there[handle])
         for handle in sorted(held - set(there)):
-            await self._ipam.release_by_handle(handle)
+            await self._release(handle)
         return tuple(sorted(held & others | held - set(there)))
 
     async def _release_earlier(self, key: Key, service: Service | None) -> None:
         """What an earlier Service of that name had."""
         before = self._handles.get(key)
         if before and (service is None or handle_of(service) != before):
-            await self._ipam.release_by_handle(before)
+            await self._release(before)
             del self._handles[key]
 
     async def _serve(self, service: Service) -> None:
@@ -116,7 +122,9 @@ class Balancer:
         addresses = _ordered((*found.kept, *had.addresses, *had.kept_instead), wish)
         await self._show(service, addresses, had.problem)
         going = {*found.replaced, *found.dropped} - set(addresses)
-        await self._ipam.release([ReleaseRequest(address=one, handle=handle) for one in going])
+        wanted = [ReleaseRequest(address=one, handle=handle) for one in going]
+        if await self._ipam.release(wanted):
+            self._freed()
         if had.problem:
             raise Unmet(had.problem[1])
 
@@ -173,7 +181,11 @@ class Balancer:
         handle = handle_of(service)
         held = await self._ipam.addresses_of(handle)
         await self._written(service, without(service, held))
-        await self._ipam.release_by_handle(handle)
+        await self._release(handle)
+
+    async def _release(self, handle: str) -> None:
+        if await self._ipam.release_by_handle(handle):
+            self._freed()
 
     async def _show(
         self, service: Service, addresses: Sequence[Prefix], problem: tuple[str, str] | None
