@@ -59,7 +59,8 @@ class Cluster:
         self._allowed = True
 
     def forbid(self):
-        for kind in ("Role", "RoleBinding") if self._allowed else ():
+        allowed, self._allowed = self._allowed, False
+        for kind in ("Role", "RoleBinding") if allowed else ():
             about = {"name": "plugins-token", "namespace": "calico-system"}
             self.server.api.delete({"apiVersion": RBAC, "kind": kind, "metadata": about})
 
@@ -188,4 +189,8 @@ def test_the_token_is_renewed_and_damage_is_mended(cluster):
         cluster.kubeconfig.write_text("damaged")
         until(lambda: cluster.kubeconfig.read_text() != "damaged", "the kubeconfig")
         assert cluster.whose() == f"system:serviceaccount:calico-system:{ACCOUNT}"
+        cluster.forbid()
+        until(lambda: "no other token" in log.read_text(), "the refusal of another token")
+        (cluster.folder / "net.d/10-calico.conflist").unlink()
+        until((cluster.folder / "net.d/10-calico.conflist").exists, "the configuration, again")
         assert cluster.token not in log.read_text()

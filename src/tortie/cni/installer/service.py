@@ -5,7 +5,7 @@ The configuration comes last and goes first: a runtime takes a node for ready by
 
 import asyncio
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,11 +15,12 @@ from tortie.cni.installer import conflist, files, interpreter, kubeconfig, plugi
 from tortie.cni.installer.errors import InstallError
 from tortie.cni.installer.plugin import Done
 from tortie.cni.installer.record import Record
-from tortie.cni.installer.settings import InstallSettings
+from tortie.cni.installer.settings import InstallSettings, Server
 from tortie.datastore import DatastoreError
 
 LOOK_SECONDS = 60.0  # between two looks at the files
 _RETRY_FIRST, _RETRY_LONGEST = 1.0, 60.0
+_AGAIN = 5.0  # seconds until a token is asked for again, while there is one
 _OWN_MODE = 0o644
 
 _log = structlog.get_logger(__name__)
@@ -60,19 +61,31 @@ class Installer:
         from tortie.cni.installer import token  # httpx: only where there is a server
 
         if self.due is None or datetime.now(UTC) >= self.due:
-            found = await token.new_token(settings, settings.server)
-            left = (found.expires - datetime.now(UTC)) / 2
-            self._token = found.text
-            self.due = datetime.now(UTC) + left
-            if settings.refresh_seconds:
-                soon = datetime.fromtimestamp(_now() + settings.refresh_seconds, UTC)
-                self.due = min(self.due, soon)
+            await self._renew(settings.server)
         text = kubeconfig.kubeconfig(
             settings.server, token.authority(settings), self._token, insecure=settings.insecure
         )
         settings.conf_dir.mkdir(parents=True, exist_ok=True)
         record = Record(settings.conf_dir)
         return [_put(record, settings, kubeconfig.NAME, text, settings.kubeconfig_mode)]
+
+    async def _renew(self, server: Server) -> None:
+        """Another token. As long as there is one, that no other can be had is no reason to stop."""
+        from tortie.cni.installer import token
+
+        now = datetime.now(UTC)
+        try:
+            found = await token.new_token(self._settings, server)
+        except (DatastoreError, InstallError) as problem:
+            if not self._token:
+                raise
+            _log.warning("no other token can be had now, will retry", reason=str(problem))
+            self.due = now + timedelta(seconds=_AGAIN)
+            return
+        soon = (found.expires - now) / 2
+        if self._settings.refresh_seconds:
+            soon = min(soon, timedelta(seconds=self._settings.refresh_seconds))
+        self._token, self.due = found.text, now + soon
 
     def configuration(self) -> Iterator[Done]:
         """The network's configuration, and none of ours under an earlier name."""
@@ -179,7 +192,3 @@ def _tell(report: Report) -> None:
             _log.info("installed", path=path, what=what)
     for warning in report.warnings:
         _log.warning("look at the configuration", problem=warning)
-
-
-def _now() -> float:
-    return datetime.now(UTC).timestamp()
