@@ -122,6 +122,24 @@ def test_a_plugin_before_ours_makes_the_interface_and_ours_holds_it_to_policy(no
     assert node.store(lambda store: store.list("IPAMBlock")).resources == ()
 
 
+def test_garbage_collection_withdraws_what_the_runtime_does_not_know(node):
+    node.start_ready()
+    network = over_ptp(node)
+    for name in ("web", "client"):
+        attach(node, network, name)
+    valid = [{"containerID": "id-web", "ifname": "eth0"}]
+    keys = {"cniVersion": "1.1.0", "policy_only": True, "cni.dev/valid-attachments": valid}
+    done = node.cni("GC", **keys)
+    assert done.returncode == 0, done.stdout
+    kept = {
+        name: node.get(Key("Pod", "default", name)).metadata.annotations[names.CONTAINER_ID]
+        for name in ("web", "client")
+    }
+    assert kept == {"web": "id-web", "client": ""}
+    assert links(node) == {computed("web"), computed("client")}  # these are the first plugin's
+    assert node.cni("STATUS", cniVersion="1.1.0", policy_only=True).returncode == 0
+
+
 def test_a_pod_is_closed_from_the_moment_that_its_interface_is_there(node):
     """With the names of that plugin among the prefixes, also before our plugin has its turn."""
     node.environ["FELIX_INTERFACEPREFIX"] = "cali,veth"
