@@ -267,6 +267,34 @@ def agent(path, answer):
             thread.join(30)
 
 
+def test_a_plugin_that_is_replaced_answers_whoever_starts_it_in_that_moment(host, capsys):
+    host.run(capsys, "install")
+    ends, answers = threading.Event(), []
+
+    def ask():
+        while not ends.is_set():
+            environ = {"CNI_COMMAND": "VERSION"}
+            done = subprocess.run(
+                [host.bin / "calico"], env=environ, input=b"{}", capture_output=True, timeout=60
+            )
+            answers.append((done.returncode, done.stderr))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        for number in range(8):
+            host.run(capsys, "install", *(["--own-interpreter"] if number % 2 else []))
+            until(partial(_more_than, answers, len(answers) + 2), "answers")
+    finally:
+        ends.set()
+        asking.join()
+    assert set(answers) == {(0, b"")}
+
+
+def _more_than(answers, number):
+    return len(answers) > number
+
+
 def test_an_interpreter_that_lost_a_file_gets_it_back(host, capsys):
     host.run(capsys, "install", "--own-interpreter")
     (folder,) = host.bin.glob(".tortie-python-*")
