@@ -10,7 +10,6 @@ from contextlib import closing, contextmanager
 import pytest
 
 from network.cluster import Cluster
-from network.stream import Stream
 from tortie.api import Key
 from tortie.lab import nodes
 from tortie.lab.plan import Encap, Families, shape_of
@@ -20,7 +19,8 @@ from tortie.linux.namespaces import in_namespace, path_of
 pytestmark = pytest.mark.root
 PORT = 4999
 WAIT = 60.0
-LOST = 5  # packets of a stream of 500 a second: a scheduler's moment
+ANSWER = 5.0  # seconds: far above what a busy machine takes
+LOST = 2  # that were in the kernel's hands while a transaction was made (docs/architecture.md)
 POLICY = """---
 apiVersion: projectcalico.org/v3
 kind: GlobalNetworkPolicy
@@ -34,17 +34,69 @@ spec:
 """
 
 
+class Allowed:
+    """Packets that are answered, one at a time: none waits in a queue that a busy machine fills.
+
+    `lost` counts those that had no answer in time, on whichever way.
+    """
+
+    def __init__(self, cluster, source, target):
+        self.sent = self.lost = 0
+        self._address = cluster.address(target, 4)
+        self._source = _socket(cluster, source, 0)
+        self._target = _socket(cluster, target, PORT + 1)
+        self._source.settimeout(ANSWER)
+        self._target.settimeout(0.1)
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=one) for one in (self._ask, self._answer)]
+
+    def _ask(self):
+        while not self._stop.is_set():
+            self.sent += 1
+            self._source.sendto(b"%d" % self.sent, (self._address, PORT + 1))
+            try:
+                while int(self._source.recv(20)) != self.sent:
+                    continue
+            except TimeoutError:
+                self.lost += 1
+            time.sleep(0.001)
+
+    def _answer(self):
+        while self._threads[0].is_alive():
+            try:
+                data, caller = self._target.recvfrom(20)
+            except TimeoutError:
+                continue
+            self._target.sendto(data, caller)
+
+    def __enter__(self):
+        for each in self._threads:
+            each.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        for each in self._threads:
+            each.join()
+        self._source.close()
+        self._target.close()
+
+
+def _socket(cluster, party, port):
+    with in_namespace(path_of(cluster.namespace(party))):
+        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.bind(("", port))
+    return made
+
+
 class Forbidden:
     """Packets to a port that policy denies; `arrived` counts those that came through."""
 
     def __init__(self, cluster, source, target):
         self.sent = self.arrived = 0
         self._address = cluster.address(target, 4)
-        with in_namespace(path_of(cluster.namespace(source))):
-            self._source = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        with in_namespace(path_of(cluster.namespace(target))):
-            self._target = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._target.bind(("", PORT))
+        self._source = _socket(cluster, source, 0)
+        self._target = _socket(cluster, target, PORT)
         self._target.settimeout(0.1)
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=one) for one in (self._send, self._receive)]
@@ -117,14 +169,15 @@ def stations(cluster):
 
 def test_no_packet_is_lost_and_none_gets_through_while_agents_are_replaced(cluster, monkeypatch):
     with (
-        Stream(cluster, "a", "far") as allowed,
+        Allowed(cluster, "a", "far") as allowed,
         Forbidden(cluster, "a", "near") as far_away,
         Forbidden(cluster, "a", "mate") as same_node,
         of_next_release(monkeypatch),
     ):
         for station in stations(cluster):
             replace_agent(cluster, station)
-    assert allowed.loss.lost <= LOST
+    assert allowed.sent > 100
+    assert allowed.lost <= LOST
     for each in (far_away, same_node):
         assert each.sent > 100
         assert each.arrived == 0
