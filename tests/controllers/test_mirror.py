@@ -132,6 +132,7 @@ def test_a_pod_that_has_ended_has_no_address_any_more() -> None:
     assert found.spec.ip_networks == ()
 
 
+@settings(max_examples=HISTORIES)
 @given(resources("Pod"))
 def test_what_is_kept_of_a_pod_says_the_same_of_its_endpoints(given) -> None:
     some = replace(given, spec=replace(given.spec, node_name="node-a"))

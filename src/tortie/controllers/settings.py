@@ -27,6 +27,12 @@ from tortie.engine.configuration.durations import duration
 GRACE, METRICS, PERIOD, COMPACTION = 900.0, 9094, 300.0, 600.0  # seconds, but for the port
 _SHORTEST = 0.05  # seconds between passes over leaked addresses
 
+VARIABLES = (
+    *("LOG_LEVEL", "RECONCILER_PERIOD", "ENABLED_CONTROLLERS", "COMPACTION_PERIOD"),
+    *("HEALTH_ENABLED", "SYNC_NODE_LABELS", "AUTO_HOST_ENDPOINTS"),
+)
+"""What is read of the environment."""
+
 FIELDS = {
     "node": "node",
     "policy": "policy",

@@ -83,12 +83,13 @@ def run(options: argparse.Namespace) -> int:
 
 def _given(options: argparse.Namespace) -> "Given":
     from tortie.controllers.given import Given
+    from tortie.controllers.settings import VARIABLES
 
     chosen = configuration.daemons_datastore(options.datastore, os.environ, "KUBE_CONTROLLERS_")
     return Given(
         datastore=chosen.settings,
         kubernetes=_kubernetes(options.kubernetes, chosen.settings, os.environ),
-        environ=dict(os.environ),
+        environ={name: os.environ[name] for name in VARIABLES if name in os.environ},
         host=options.host,
         health_port=options.health_port,
         elected=not options.no_election,
