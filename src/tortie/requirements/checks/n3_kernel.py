@@ -35,10 +35,11 @@ CHECK = Check(
     "N3",
     "kernel",
     "always",
-    "3.10 or later with iptables, 4.18 with nftables (sets of intervals, their maps and `fib` in"
-    " the form that our rules have), 5.3 with eBPF. The number alone says little: distributions"
-    " bring newer things to older kernels, so each thing is tried as well (rows L1 to L6). Kernels"
-    " of 2.6, which the first generation knew, have no network namespaces that Python 3.11's"
-    " systems run on: not supported.",
+    "3.10 or later with iptables (RHEL 7, CentOS 7, Debian 8, Ubuntu 16.04), 4.18 with nftables"
+    " (sets of intervals, their maps and `fib` in the form that our rules have; Flatcar, Fedora"
+    " CoreOS, Ubuntu 18.04 with its newer kernel), 5.3 with eBPF. The number alone says little:"
+    " distributions bring newer things to older kernels, so each thing is tried as well (rows L1 to"
+    " L6). Kernels of 2.6, which the first generation knew for IPv4 alone, lack network namespaces"
+    " that a process can enter: not supported.",
     judge,
 )

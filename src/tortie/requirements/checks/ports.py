@@ -9,16 +9,17 @@ from tortie.requirements.model import Check, Finding, missing, ok, warning
 from tortie.requirements.modes import Encap, Modes, Purpose
 from tortie.requirements.peer.answers import WAYS, Passed, PeerReport, Way
 
+Blocked = Callable[[str, str], Finding]
 _OPEN = "let it pass between all nodes, in both directions (firewall, security group)"
 
 
-def _judge(machine: Machine, row: str, owners: frozenset[str], must: bool) -> Finding:
+def _judge(machine: Machine, row: str, owners: frozenset[str] | None, blocked: Blocked) -> Finding:
     tests = [test for test in WAYS if test.row == row]
     held = {test: holders(machine, test) for test in tests}
-    local = judge_local(held, owners) if must else tell_local(held)
+    local = tell_local(held) if owners is None else judge_local(held, owners)
     if machine.peer is None:
         return local
-    return judge_peer(machine.peer, tests, must, local)
+    return judge_peer(machine.peer, tests, blocked, local)
 
 
 def judge_local(held: dict[Way, list[Holder]], owners: frozenset[str]) -> Finding:
@@ -46,11 +47,11 @@ def _state(some: list[Holder]) -> str:
     return f"in use ({names})" if names else "in use" if some else "free"
 
 
-def judge_peer(peer: PeerReport, tests: list[Way], must: bool, local: Finding) -> Finding:
-    """What passed to the peer, and back. `must`: nodes of these modes can't do without."""
+def judge_peer(peer: PeerReport, tests: list[Way], blocked: Blocked, local: Finding) -> Finding:
+    """What passed to the peer, and back. `blocked`: what it is to be where something did not."""
     if peer.problem:
         return warning(peer.problem, "start `tortie node check --listen` there")
-    blocked = [
+    stopped = [
         words
         for test in tests
         for words in (
@@ -59,8 +60,8 @@ def judge_peer(peer: PeerReport, tests: list[Way], must: bool, local: Finding) -
         )
         if words
     ]
-    if blocked:
-        return (missing if must else warning)("; ".join(blocked), _OPEN)
+    if stopped:
+        return blocked("; ".join(stopped), _OPEN)
     unknown = [
         f"{test.in_words}: {one.words}"
         for test in tests
@@ -83,81 +84,65 @@ def _blocked(test: Way, one: Passed | None, direction: str) -> str:
     return f"{test.in_words} does not pass {direction}" + (f" ({one.words})" if one.words else "")
 
 
-def _check(
+def _between(
     row: str,
     what: str,
     needed: str,
     owners: tuple[str, ...],
-    applies: Callable[[Modes], bool],
-    must: bool = True,
+    ways: tuple[Encap, ...],
+    blocked: Blocked = missing,
 ) -> Check:
-    tests = ", ".join(test.in_words for test in WAYS if test.row == row)
-    side = "both ways" if must else "where its hosts are"
+    """What every two nodes send each other, in these ways of theirs."""
     return Check(
         row,
         what,
         needed,
-        f"{tests}, {side}. Here: whether a stranger has it. With `--peer HOST`: whether it passes"
-        " to that node and from it.",
-        partial(_judge, row=row, owners=frozenset(owners), must=must),
+        f"{_in_words(row)}, both ways. Here: whether a stranger has it. With `--peer HOST`: whether"
+        " it passes to that node and from it.",
+        partial(_judge, row=row, owners=frozenset(owners), blocked=blocked),
+        applies=lambda modes: modes.uses(*ways),
+    )
+
+
+def _served(row: str, what: str, needed: str, applies: Callable[[Modes], bool]) -> Check:
+    """What some hosts serve: of two nodes neither may be one."""
+    return Check(
+        row,
+        what,
+        needed,
+        f"{_in_words(row)}, incoming, on its hosts. Here: who has it. With `--peer HOST`: whether"
+        " it passes to that node and from it; if not, a warning, since neither may be such a host.",
+        partial(_judge, row=row, owners=None, blocked=warning),
         applies=applies,
     )
 
 
+def _in_words(row: str) -> str:
+    return ", ".join(way.in_words for way in WAYS if way.row == row)
+
+
 _KERNEL = ("kernel",)
+_WIREGUARD = ("wireguard-go", *_KERNEL)
+_SPEAKERS = ("bird", "bgpd", "gobgp", "calico-node")
 CHECKS = (
-    _check(
-        "P1",
-        "BGP",
-        "--encap bgp, ipip",
-        ("bird", "bgpd", "gobgp", "calico-node"),
-        lambda modes: modes.uses(Encap.BGP, Encap.IPIP),
-    ),
-    _check("P2", "IP-in-IP", "--encap ipip", _KERNEL, lambda modes: modes.uses(Encap.IPIP)),
-    _check(
-        "P3",
-        "VXLAN",
-        "--encap vxlan",
-        _KERNEL,
-        lambda modes: modes.uses(Encap.VXLAN, Encap.FLANNEL),
-    ),
-    _check(
+    _between("P1", "BGP", "--encap bgp, ipip", _SPEAKERS, (Encap.BGP, Encap.IPIP)),
+    _between("P2", "IP-in-IP", "--encap ipip", _KERNEL, (Encap.IPIP,)),
+    _between("P3", "VXLAN", "--encap vxlan, flannel", _KERNEL, (Encap.VXLAN, Encap.FLANNEL)),
+    _served(
         "P4",
         "fan-out (Typha)",
         "clusters that use it",
-        ("tortie", "python", "calico-typha"),
         lambda modes: modes.datastore == "kubernetes",
-        must=False,
     ),
-    _check(
-        "P5",
-        "WireGuard, IPv4",
-        "--encap wireguard",
-        ("wireguard-go", *_KERNEL),
-        lambda modes: modes.uses(Encap.WIREGUARD),
-    ),
-    _check(
-        "P6",
-        "WireGuard, IPv6",
-        "--encap wireguard",
-        ("wireguard-go", *_KERNEL),
-        lambda modes: modes.uses(Encap.WIREGUARD),
-        must=False,
-    ),
-    _check(
+    _between("P5", "WireGuard, IPv4", "--encap wireguard", _WIREGUARD, (Encap.WIREGUARD,)),
+    _between(
+        "P6", "WireGuard, IPv6", "--encap wireguard", _WIREGUARD, (Encap.WIREGUARD,), warning
+    ),  # many clusters have no IPv6
+    _served(
         "P8",
         "kube-apiserver",
         "--for kubernetes",
-        ("kube-apiserver", "haproxy", "nginx"),
         lambda modes: modes.purpose is Purpose.KUBERNETES,
-        must=False,
     ),
-    _check(
-        "P9",
-        "etcd",
-        "an etcd datastore",
-        ("etcd",),
-        lambda modes: modes.datastore == "etcd",
-        must=False,
-    ),
+    _served("P9", "etcd", "an etcd datastore", lambda modes: modes.datastore == "etcd"),
 )
