@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tortie.api import Key, Resource
 from tortie.api.unknown_fields import carried
@@ -24,7 +24,6 @@ from tortie.datastore.contract import (
 from tortie.datastore.sqlite.clapper import Clapper, bell_path
 from tortie.datastore.sqlite.errors import DAMAGED, named
 from tortie.datastore.sqlite.files import open_database
-from tortie.datastore.together import Found, Together
 from tortie.datastore.values import (
     Identity,
     check_same_object,
@@ -35,6 +34,9 @@ from tortie.datastore.values import (
     sound,
     to_value,
 )
+
+if TYPE_CHECKING:  # it brings an event loop along
+    from tortie.datastore.together import Found, Together
 
 BATCH = 1_000  # changes read at once
 COMPACT_EVERY = 256  # changes by which the log may be too long
@@ -106,8 +108,10 @@ class Session:
             stored = self._find(key)
         return sound(key, stored.value, stored.revision)
 
-    def together(self, kinds: Sequence[str], keys: Sequence[Key]) -> Together:
+    def together(self, kinds: Sequence[str], keys: Sequence[Key]) -> "Together":
         """See `read_together`: all of one moment."""
+        from tortie.datastore.together import Together
+
         with self._reading():
             (revision,) = self._row("SELECT revision FROM state")
             rows = {kind: self._select(kind, None) for kind in kinds}
@@ -282,7 +286,7 @@ def _inode(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _found(key: Key, row: tuple[Any, ...] | None) -> Found:
+def _found(key: Key, row: tuple[Any, ...] | None) -> "Found":
     if row is None:
         return None
     try:
