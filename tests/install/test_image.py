@@ -29,6 +29,7 @@ from tortie.api.manifests import read_manifests
 from tortie.cli import writing
 from tortie.datastore import open_datastore
 from tortie.install.manifests.choices import IMAGE
+from tortie.node.resource import ensure_node
 
 EPOCH = 1_700_000_000
 WAIT = 60.0
@@ -247,6 +248,17 @@ def apply(path):
     asyncio.run(run())
 
 
+def with_node(path):
+    async def run():
+        store = await open_datastore(path)
+        try:
+            await ensure_node(store, "n1", "172.31.9.1/24")
+        finally:
+            await store.close()
+
+    asyncio.run(run())
+
+
 @whole
 @pytest.mark.root
 @needs_containerd
@@ -302,11 +314,15 @@ BGP_LOSES = (
 @needs_containerd
 def test_bird_runs_in_it_with_the_three_capabilities_of_the_daemon_set(place):
     found, _, _ = place
+    state = found.place.folder / "state-of-bgp"
+    state.mkdir()
+    with_node(f"{state}/tortie.db")
     dropped = [word for name in BGP_LOSES for word in ("--cap-drop", f"CAP_{name}")]
     started = found.ctr(
         *("run", "-d", "--net-host", "--snapshotter", "native", *dropped),
+        *("--mount", f"type=bind,src={state},dst=/var/lib/tortie,options=rbind:rw"),
         *("--cap-add", "CAP_NET_ADMIN", "--env", "NODENAME=n1"),
-        *(IMAGE, "bgp", "tortie", "bgp", "--datastore", "/var/lib/tortie/empty.db"),
+        *(IMAGE, "bgp", "tortie", "bgp"),
     )
     try:
         assert started.returncode == 0, started.stderr
