@@ -8,7 +8,9 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from random import Random
+from typing import TypeVar
 
+import httpx
 import pytest
 
 from servers.etcd import EtcdServer
@@ -18,17 +20,19 @@ from tortie.api import Key, Node, NodeSpec, ObjectMeta
 from tortie.cni.records import Records
 from tortie.cni.workload import Workload
 from tortie.controllers.collector import Collector
-from tortie.datastore import Datastore, NotFound, open_datastore
+from tortie.datastore import AlreadyExists, Datastore, NotFound, Unavailable, open_datastore
 from tortie.datastore.settings import DatastoreSettings, EtcdSettings
-from tortie.ipam import IPAM, AssignRequest
+from tortie.ipam import IPAM, Assignment, AssignRequest
 from tortie.ipam.audit import audit
 from tortie.ipam.records import read_records
 
 pytestmark = pytest.mark.timeout(3600)  # for the long one; `bounded` is the bound
 
+T = TypeVar("T")
 PODS = int(os.environ.get("TORTIE_SOAK_PODS", "160"))
 NODES = int(os.environ.get("TORTIE_SOAK_NODES", "8"))
 AT_ONCE = 6  # pods of a node
+PATIENCE = 10  # attempts
 GRACE = 2.0  # rounds: each node begins a step in each
 
 
@@ -36,10 +40,12 @@ class Cluster:
     """Where nodes and pods are made and go; without Kubernetes a pod is only its endpoint."""
 
     async def add_node(self, store: Datastore, name: str) -> None:
-        await store.create(Node(metadata=ObjectMeta(name=name), spec=NodeSpec()))
+        with suppress(AlreadyExists):
+            await store.create(Node(metadata=ObjectMeta(name=name), spec=NodeSpec()))
 
     async def remove_node(self, store: Datastore, name: str) -> None:
-        await store.delete(Key("Node", "", name))
+        with suppress(NotFound):
+            await store.delete(Key("Node", "", name))
 
     async def add_pod(self, workload: Workload) -> None:
         """Whatever there is before the plugin is called."""
@@ -58,19 +64,24 @@ class KubernetesCluster(Cluster):
 
     async def add_node(self, store: Datastore, name: str) -> None:  # noqa: ARG002 - not through it
         body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
-        await asyncio.to_thread(self._server.api.create, body)
+        await self._done("POST", "/api/v1/nodes", body)
 
     async def remove_node(self, store: Datastore, name: str) -> None:  # noqa: ARG002
-        body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
-        await asyncio.to_thread(self._server.api.delete, body)
+        await self._done("DELETE", f"/api/v1/nodes/{name}")
 
     async def add_pod(self, workload: Workload) -> None:
         spec = {"nodeName": workload.node, "containers": [{"name": "c", "image": "i"}]}
-        await asyncio.to_thread(self._server.api.create, {**self._pod(workload), "spec": spec})
+        body = {**self._pod(workload), "spec": spec}
+        await self._done("POST", "/api/v1/namespaces/shop/pods", body)
 
     async def remove_pod(self, store: Datastore, workload: Workload) -> None:  # noqa: ARG002
         path = f"/api/v1/namespaces/shop/pods/{workload.name}?gracePeriodSeconds=0"
-        await asyncio.to_thread(self._server.api.answer, "DELETE", path)
+        await self._done("DELETE", path)
+
+    async def _done(self, method: str, path: str, body: object = None) -> None:
+        """What was done already, by an attempt without an answer, is well."""
+        status, found = await asyncio.to_thread(self._server.api.answer, method, path, body)
+        assert status < 400 or status in (404, 409), found
 
     def _pod(self, workload: Workload) -> dict[str, object]:
         metadata = {"name": workload.name, "namespace": "shop"}
@@ -120,7 +131,7 @@ class Soak:
         chance, life = Random(number), 0
         while self.left > 0:
             name = f"n{number}-{life}"
-            await self.cluster.add_node(store, name)
+            await patiently(lambda name=name: self.cluster.add_node(store, name))
             await self._live(name, chance)
             life += 1
             self.rounds.leave(name)
@@ -138,31 +149,50 @@ class Soak:
                 elif pods:
                     await self._remove(pods.pop(0), store, ipam, chance.random() < 0.3)
                 if chance.random() < 0.03:
-                    await collector.collect()
+                    with suppress(Unavailable):  # the daemon tries again at its next turn
+                        await collector.collect()
             for pod in pods:
-                await self.cluster.remove_pod(store, pod)
+                await patiently(lambda pod=pod: self.cluster.remove_pod(store, pod))
 
     async def _add(self, node: str, ipam: IPAM, records: Records) -> Workload:
         self.left -= 1
         pod = Workload(node, "shop", f"p{self.left}", "k8s", f"c{self.left}")
-        await self.cluster.add_pod(pod)
-        found = await records.find(pod)
+        await patiently(lambda: self.cluster.add_pod(pod))
+        found = await patiently(lambda: records.find(pod))
         asked = AssignRequest(node=node, handle=f"net.{pod.name}", attributes=pod.attributes)
-        addresses = (await ipam.auto_assign(asked)).ips
-        await records.write(pod, found, "net", tuple(map(str, addresses)), "")
-        assert await ipam.addresses_of(f"net.{pod.name}") == addresses
+        addresses = (await patiently(lambda: self._assigned(ipam, asked))).ips
+        await patiently(lambda: records.write(pod, found, "net", tuple(map(str, addresses)), ""))
+        assert await patiently(lambda: ipam.addresses_of(f"net.{pod.name}")) == addresses
         return pod
+
+    async def _assigned(self, ipam: IPAM, asked: AssignRequest) -> Assignment:
+        """As a runtime does where the plugin failed: it has that undone, and asks once more."""
+        try:
+            return await ipam.auto_assign(asked)
+        except Unavailable:
+            await patiently(lambda: ipam.release_by_handle(asked.handle))
+            raise
 
     async def _remove(self, pod: Workload, store: Datastore, ipam: IPAM, lost: bool) -> None:
         """`lost`: the address is not given back, as where the plugin was never called."""
-        held = await ipam.addresses_of(f"net.{pod.name}")
+        held = await patiently(lambda: ipam.addresses_of(f"net.{pod.name}"))
         assert len(held) == 1, f"{pod.name} was running, and its address was taken away"
-        await self.cluster.remove_pod(store, pod)
+        await patiently(lambda: self.cluster.remove_pod(store, pod))
         if not lost:
-            await ipam.release_by_handle(f"net.{pod.name}")
+            await patiently(lambda: ipam.release_by_handle(f"net.{pod.name}"))
 
     async def _die(self, name: str, store: Datastore) -> None:
-        await self.cluster.remove_node(store, name)
+        await patiently(lambda: self.cluster.remove_node(store, name))
+
+
+async def patiently(work: Callable[[], Awaitable[T]]) -> T:
+    """Again where the server did not answer in time: with fifty nodes a small machine is busy."""
+    for _ in range(PATIENCE):
+        try:
+            return await work()
+        except (Unavailable, httpx.TransportError):
+            await asyncio.sleep(1)
+    return await work()
 
 
 @asynccontextmanager
