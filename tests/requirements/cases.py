@@ -264,6 +264,7 @@ CASES = [
     Case(
         n8_variants.CHECK, OK, lambda: n8_variants.judge_counts({"legacy": 3, "nft": 0}), "legacy"
     ),
+    Case(n8_variants.CHECK, WARNING, lambda: n8_variants.unreadable("nft"), "can't be read"),
     Case(n8_variants.CHECK, WARNING, lambda: n8_variants.judge_counts({"legacy": 3, "nft": 1})),
     unlisted(k1_etcd.CHECK, "--datastore"),
     Case(

@@ -60,7 +60,7 @@ def test_the_table_fits(width: int, tmp_path: Path) -> None:
     found = report(
         IPIP, tmp_path, ipip=LACKS_IPIP, tracking=Tried(Outcome.FORBIDDEN, "needs CAP_X")
     )
-    text = list(lines(found, IPIP, width, with_all=True))
+    text = list(lines(found, IPIP._replace(assumed=True), width, with_all=True))
     assert max(map(len, text)) <= width
     assert any("do: load its modules (`modprobe ipip`" in line for line in text)
 
@@ -153,6 +153,8 @@ def test_without_rights_it_reports_what_it_can(tmp_path: Path) -> None:
     assert rows["rights"]["verdict"] == "missing"
     assert "CAP_NET_ADMIN, CAP_SYS_ADMIN" in rows["rights"]["found"]
     assert rows["nftables"]["verdict"] == "ok"  # in a user namespace
+    assert rows["one iptables"]["verdict"] == "warning"
+    assert "can't be read" in rows["one iptables"]["found"]
 
 
 @pytest.mark.root

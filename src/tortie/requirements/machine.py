@@ -100,10 +100,12 @@ class Machine:
         told = self._run(command)
         return next(iter((told.stdout or told.stderr).splitlines()), "") if told else ""
 
-    def output(self, *command: str) -> str:
-        """All that a program prints; empty where it can't be run or fails."""
+    def output(self, *command: str) -> str | None:
+        """All that a program prints; nothing where there is no such one, None where it fails."""
+        if not self.program(command[0]):
+            return ""
         told = self._run(command)
-        return told.stdout if told and told.returncode == 0 else ""
+        return told.stdout if told and told.returncode == 0 else None
 
     def _run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str] | None:
         program = self.program(command[0])

@@ -24,7 +24,8 @@ STYLES: Mapping[Verdict, str] = {
 
 def lines(report: Report, modes: Modes, width: int, with_all: bool) -> Iterator[str]:
     """The whole report. `with_all`: also rows that these modes don't need."""
-    yield modes.in_words + (" (assumed: no pool says otherwise)" if modes.assumed else "")
+    assumed = " (assumed: no pool says otherwise)" if modes.assumed else ""
+    yield from wrap(modes.in_words + assumed, width)
     yield ""
     yield from table(report, width, with_all)
     yield ""

@@ -3,7 +3,7 @@
 import re
 
 from tortie.requirements.machine import Machine
-from tortie.requirements.model import Check, Finding, Verdict, missing, ok
+from tortie.requirements.model import Check, Finding, Verdict, missing, ok, warning
 from tortie.requirements.modes import Purpose
 
 # What --masquerade-all makes of each service: the mark for masquerading, whoever asks. Without it
@@ -20,9 +20,12 @@ def judge(machine: Machine) -> Finding:
     kube = machine.cluster.kubernetes if machine.cluster else None
     if kube is not None and kube.proxy.masquerade_all:
         return _refused(f"kube-proxy has masqueradeAll ({kube.proxy.found})")
-    rules = "".join(machine.output(f"iptables-{kind}-save") for kind in ("legacy", "nft"))
-    found = judge_rules(rules)
-    if found.verdict is Verdict.OK and kube is not None and kube.proxy.found:
+    saved = [machine.output(f"iptables-{kind}-save") for kind in ("legacy", "nft")]
+    known = kube is not None and kube.proxy.found
+    if None in saved and not known:
+        return warning("kube-proxy's rules can't be read", "run it as root, privileged")
+    found = judge_rules("".join(filter(None, saved)))
+    if found.verdict is Verdict.OK and kube is not None and known:
         return ok(f"it keeps clients' addresses ({kube.proxy.found})")
     return found
 

@@ -14,7 +14,7 @@ _SIGNS = {
 
 def judge(machine: Machine) -> Finding:
     """Whether one is at work."""
-    rules = "".join(machine.output(*command) for command in _RULES)
+    rules = "".join(machine.output(*command) or "" for command in _RULES)
     return judge_found(sorted({*_at_work(machine), *names_in(rules)}))
 
 

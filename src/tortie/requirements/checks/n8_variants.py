@@ -11,12 +11,18 @@ _COMMANDS = {
 
 def judge(machine: Machine) -> Finding:
     """By what each kind has."""
-    return judge_counts(
-        {
-            kind: sum(count_rules(machine.output(command)) for command in commands)
-            for kind, commands in _COMMANDS.items()
-        }
-    )
+    counts = {}
+    for kind, commands in _COMMANDS.items():
+        saved = [machine.output(command) for command in commands]
+        if None in saved:
+            return unreadable(kind)
+        counts[kind] = sum(count_rules(text) for text in saved if text)
+    return judge_counts(counts)
+
+
+def unreadable(kind: str) -> Finding:
+    """Where one kind's rules can't be listed."""
+    return warning(f"the rules of iptables-{kind} can't be read", "run it as root, privileged")
 
 
 def count_rules(saved: str) -> int:
