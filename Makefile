@@ -13,7 +13,7 @@ READY := $(VENV)/.ready
 # The daemons need the tools in sbin wherever they are started from.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: cnitool image test-image soak bench-dataplane demo test test-vm test-processors vm-if-possible lint unit kube-apiserver flannel manifests requirements bench test-vm-network bench-network bench-engine bench-ipam bench-cni fuzz pin clean help
+.PHONY: cnitool image test-image soak soak-ipam bench-dataplane demo test test-vm test-processors vm-if-possible lint unit kube-apiserver flannel manifests requirements bench test-vm-network bench-network bench-engine bench-ipam bench-cni fuzz pin clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
