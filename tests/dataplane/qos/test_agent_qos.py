@@ -34,7 +34,8 @@ def attach(node, name, **annotations):
     metadata = ObjectMeta(name=name, namespace="default", annotations=named)
     node.put(Pod(metadata=metadata, spec=PodSpec(node_name=node.name)))
     netns = node.namespace(name)
-    done = node.cni("ADD", f"id-{name}", netns, name)
+    allowed = {"floating_ips": True}
+    done = node.cni("ADD", f"id-{name}", netns, name, feature_control=allowed)
     assert done.returncode == 0, done.stdout
     return netns, address_of(done)
 
