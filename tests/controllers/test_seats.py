@@ -171,21 +171,21 @@ class Chair:
 
 
 def test_work_ends_before_others_may_begin_though_nobody_answers() -> None:
-    chair, told, ended = Chair(), list[Standing](), list[float]()
+    chair, told, ended = Chair(), list[Standing](), list[str]()
 
     async def scenario() -> None:
         leadership = Leadership(chair, told.append)
-        loop = asyncio.get_running_loop()
 
         async def work() -> None:
-            chair.broken, began = True, loop.time()
+            chair.broken = True
             leadership.check()
             try:
                 await asyncio.sleep(3600)
             finally:
                 with pytest.raises(NotLeading):
                     leadership.check()
-                ended.append(loop.time() - began)
+                ended.append("before the seat is asked for again")
+                assert chair.taken == 1
 
         task = asyncio.ensure_future(leadership.lead(work))
 
@@ -196,8 +196,32 @@ def test_work_ends_before_others_may_begin_though_nobody_answers() -> None:
         task.cancel()
 
     asyncio.run(scenario())
-    assert ended[0] < SECONDS
+    assert ended
     assert [one.leader for one in told[:2]] == ["", "another process, or nobody"]
+
+
+@pytest.mark.parametrize(("passed", "sure"), [(0.6, True), (0.67, False), (5.0, False)])
+def test_it_is_sure_for_two_thirds_of_the_time(passed: float, sure: bool) -> None:
+    """A clock that others turn: as for a process that stood still."""
+    now, told = [100.0], list[bool]()
+
+    async def scenario() -> None:
+        leadership = Leadership(Chair(), lambda _: None, lambda: now[0])
+
+        async def work() -> None:
+            now[0] += passed * SECONDS
+            try:
+                leadership.check()
+                told.append(True)
+            except NotLeading:
+                told.append(False)
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await leadership.lead(work)
+
+    asyncio.run(scenario())
+    assert told == [sure]
 
 
 def test_what_the_work_raises_is_raised_and_the_seat_is_free() -> None:
