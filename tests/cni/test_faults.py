@@ -7,10 +7,12 @@ import asyncio
 import json
 import os
 import sys
+import threading
 import time
 
 import pytest
 
+from cni.gate import gate
 from cni.look import NETWORK, failed, findings, inside, left_over, nothing_left, put_pod, result
 from cni.node import BOUND, RealNode, until
 from servers.process import running
@@ -128,6 +130,26 @@ def test_a_node_that_is_not_registered_yet_gives_no_address_that_nobody_owns(nod
     assert adding.wait(BOUND) == 0
     assert findings(node) == []
     assert node.cni("DEL", "c1", netns, "web").returncode == 0
+    nothing_left(node)
+
+
+def test_a_delete_is_not_overtaken_by_the_add_of_a_killed_runtime(ready_node):
+    node = ready_node
+    put_pod(node, "web")
+    netns = node.namespace("web")
+    asked, opened, statuses = threading.Event(), threading.Event(), [200]
+    with gate(node.netns, statuses, asked, opened) as url:
+        adding = node.cni_start("ADD", "c1", netns, "web", readiness_gates=[url])
+        assert asked.wait(BOUND)
+        adding.kill()
+        adding.wait(BOUND)
+        deleting = node.cni_start("DEL", "c1", netns, "web")
+        time.sleep(0.3)  # it arrives meanwhile; if not, this proves less, and fails no less
+        opened.set()
+        until(lambda: not statuses, "the gate's answer")
+        assert deleting.wait(BOUND) == 0
+    error = failed(node.cni("CHECK", "c1", netns, "web"))  # after both: they have one interface
+    assert "no container attached" in error["msg"]
     nothing_left(node)
 
 

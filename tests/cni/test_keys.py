@@ -1,16 +1,15 @@
 """Keys and annotations on a real kernel: addresses from others, routes, gates, queues, profiles."""
 
 import json
+import socket
 import subprocess
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from cni.chain import reference_plugins_lacking
+from cni.gate import gate
 from cni.look import (
     NETWORK,
     addresses,
@@ -23,7 +22,7 @@ from cni.look import (
     put_pod,
     result,
 )
-from cni.node import address_of, until
+from cni.node import BOUND, address_of, until
 from cni.traffic import reaches
 from servers.place import REFERENCE_PLUGINS
 from tortie.api import IPPool, IPPoolSpec, Key, NodeStatus, ObjectMeta
@@ -166,47 +165,45 @@ def test_routes_of_the_network_take_the_place_of_the_default_route(ready_node):
     assert "0.0.0.0/0 dev eth0" in inside(netns)[1]
 
 
-@contextmanager
-def gate(statuses):
-    """An HTTP server that answers with each status in turn; its URL."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(statuses.pop(0))
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_):
-            return
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/readiness"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 def test_pods_wait_for_the_readiness_gates(node):
     put_pod(node, "web")
     netns = node.namespace("web")
     node.start_ready()
-    with in_namespace(node.netns):  # the agent asks from the node
-        opened = gate([503, 200])
-        url = opened.__enter__()
-    try:
+    with gate(node.netns, [503, 200]) as url:
         error = failed(node.cni("ADD", "c1", netns, "web", readiness_gates=[url]))
         assert (error["code"], "it answers 503" in error["msg"]) == (11, True)
         nothing_left(node)
         result(node.cni("ADD", "c1", netns, "web", readiness_gates=[url]))
-    finally:
-        opened.__exit__(None, None, None)
     error = failed(node.cni("ADD", "c2", netns, "web", readiness_gates=["http://127.0.0.1:1/"]))
     assert (error["code"], "does not answer" in error["msg"]) == (11, True)
     assert failed(node.cni("ADD", "c2", netns, "web", readiness_gates=["file:///x"]))["code"] == 7
+
+
+def test_both_families_are_connected(ready_node):
+    node = ready_node
+    six = IPPoolSpec(cidr="fd00:77::/112", block_size=122)
+    node.put(IPPool(metadata=ObjectMeta(name="six"), spec=six))
+    both = {"type": "calico-ipam", "assign_ipv4": "true", "assign_ipv6": True}
+    spaces, told = {}, {}
+    for name in ("one", "two"):
+        put_pod(node, name)
+        spaces[name] = node.namespace(name)
+        done = result(node.cni("ADD", f"id-{name}", spaces[name], name, ipam=both))
+        told[name] = [one["address"].partition("/")[0] for one in done["ips"]]
+        gateways = [one["gateway"] for one in done["ips"]]
+        assert gateways == ["169.254.1.1", "fe80::ecee:eeff:feee:eeee"]
+    assert inside(spaces["one"])[1] == {"0.0.0.0/0 dev eth0", "::/0 dev eth0"}
+    for family, address in zip((socket.AF_INET, socket.AF_INET6), told["two"], strict=True):
+        with in_namespace(spaces["two"]):
+            receiver = socket.socket(family, socket.SOCK_DGRAM)
+        with in_namespace(spaces["one"]):
+            sender = socket.socket(family, socket.SOCK_DGRAM)
+        with receiver, sender:
+            receiver.bind((address, 5000))
+            receiver.settimeout(BOUND)
+            sender.sendto(b"x", (address, 5000))
+            assert receiver.recvfrom(8)[1][0] in told["one"]
+    assert node.cni("CHECK", "id-one", spaces["one"], "one", ipam=both).returncode == 0
 
 
 def test_queues_mtu_mac_and_forwarding_are_as_configured(ready_node):
