@@ -16,9 +16,12 @@ pytestmark = [
 ]
 
 
-def test_containerd_attaches_by_what_was_installed(ready_node, tmp_path, monkeypatch, capsys):
+def test_containerd_attaches_by_what_was_installed(
+    ready_node, tmp_path_factory, monkeypatch, capsys
+):
     node = ready_node
-    with containerd(tmp_path / "containerd", node.netns, node.plugin.parent) as runtime:
+    folder = tmp_path_factory.mktemp("c")  # its sockets' paths have to be short
+    with containerd(folder / "containerd", node.netns, node.plugin.parent) as runtime:
         folders = ["--bin-dir", str(node.plugin.parent)]
         folders += ["--conf-dir", str(runtime.place.configurations)]
         socket = ["--agent-socket", str(node.run_dir / "agent.sock")]

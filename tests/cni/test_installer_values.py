@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tortie.cni.installer import conflist, elf
 from tortie.cni.installer.errors import InstallError
+from tortie.cni.installer.interpreter import shebang
 from tortie.cni.installer.kubeconfig import kubeconfig
 from tortie.cni.installer.settings import Server, read_settings
 from tortie.cni.request import parse_config
@@ -183,6 +184,12 @@ def test_a_program_is_made_to_name_its_own_loader():
     assert elf.needed(found) == elf.needed(data)
     assert elf.relocated(found, "/y", "$ORIGIN") != found  # again is possible
     assert len(found) < len(data) + 2**20
+
+
+@pytest.mark.parametrize("path", ["/" + "a" * 250, "/opt/a b/python3"])
+def test_an_interpreter_that_no_kernel_would_start_is_refused(path):
+    with pytest.raises(InstallError, match="a kernel takes no such path"):
+        shebang(Path(path))
 
 
 def test_a_library_forgets_where_it_looked():

@@ -22,7 +22,7 @@ from tortie.cni.installer.record import Record
 HOSTS_OWN = Path("/usr/bin/python3")
 PREFIX = ".tortie-python-"
 _FORM = b"1"  # of such a folder: another one, where the same parts are put together otherwise
-_LONGEST_LINE = 127  # bytes of a `#!` line that any kernel takes
+_LONGEST_LINE = 255  # bytes of a `#!` line, of the kernel since 5.1
 _SECONDS = 60.0
 _OLDEST = (3, 6)
 _VERSION = "import sys, _socket; print(sys.version_info[0], sys.version_info[1])"
