@@ -25,11 +25,14 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.image", description=__doc__)
     parser.add_argument("--architecture", choices=tuple(PROCESSORS), default=this_processor())
     parser.add_argument("--output", metavar="FILE", type=Path)
+    parser.add_argument(
+        "--wheels", metavar="DIR", type=Path, help="with wheels that nobody publishes"
+    )
     options = parser.parse_args(words)
     target = options.output or _ROOT / "build" / f"tortie-image-{options.architecture}.tar"
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        digest = build(options.architecture, target, epoch_of())
+        digest = build(options.architecture, target, epoch_of(), options.wheels)
     except (NotFetched, subprocess.SubprocessError, OSError) as problem:
         print(f"image: {problem}", file=sys.stderr)
         return 1
@@ -37,7 +40,7 @@ def main(words: list[str] | None = None) -> int:
     return 0
 
 
-def build(architecture: str, target: Path, epoch: int) -> str:
+def build(architecture: str, target: Path, epoch: int, wheels: Path | None = None) -> str:
     """Write the archive; the image's digest."""
     processor, cache = PROCESSORS[architecture], cache_folder()
     apt = Apt(cache / architecture, architecture)
@@ -48,7 +51,7 @@ def build(architecture: str, target: Path, epoch: int) -> str:
         made = []
         steps = (
             ("debian", lambda: _debian(archives, root)),
-            ("libraries", lambda: install_libraries(root, processor, cache / "pip")),
+            ("libraries", lambda: install_libraries(root, processor, cache / "pip", wheels)),
             ("tortie", lambda: install_ourselves(root, folder)),
         )
         for title, step in steps:

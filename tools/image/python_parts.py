@@ -47,14 +47,17 @@ def _applies(requirement: str) -> bool:
     return marker is None or marker.evaluate({"extra": ""})
 
 
-def install_libraries(root: Path, processor: Processor, cache: Path) -> None:
-    """The wheels for this processor, whatever the one at hand is."""
+def install_libraries(
+    root: Path, processor: Processor, cache: Path, wheels: Path | None = None
+) -> None:
+    """The wheels for this processor, whatever the one at hand is; also those in folder `wheels`."""
     target = root / PLACES[0]
     platforms = [word for each in processor.wheels for word in ("--platform", each)]
     _pip(
         "install",
         *("--target", str(target), "--no-deps", "--only-binary=:all:", "--no-compile"),
         *("--implementation", "cp", "--python-version", "3.11", *platforms),
+        *(("--find-links", str(wheels.absolute())) if wheels else ()),
         *("--cache-dir", str(cache), *requirements()),
     )
     _tidy(target)
