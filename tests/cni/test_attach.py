@@ -205,6 +205,20 @@ def test_a_failed_add_leaves_nothing(ready_node):
     nothing_left(node, "c1", "web", netns)
 
 
+def test_a_failed_add_in_the_place_of_an_earlier_container_leaves_nothing(ready_node):
+    node = ready_node
+    netns, _ = node.attach("web")
+    later = node.namespace("later")
+    pools = {"ipam": {"type": "calico-ipam", "ipv4_pools": ["10.99.0.0/24"]}}
+    assert failed(node.cni("ADD", "later", later, "web", **pools))["code"] == 101
+    nothing_left(node, "later", "web", later)
+    assert len(held(node, "id-web")) == 1  # until its own DEL
+    assert node.cni("ADD", "later", later, "web").returncode == 0
+    assert node.cni("DEL", "id-web", netns, "web").returncode == 0
+    assert held(node, "id-web") == ()
+    assert node.cni("CHECK", "later", later, "web").returncode == 0
+
+
 def test_an_add_whose_policy_does_not_come_is_taken_back(ready_node):
     node = ready_node
     node.pod("web")

@@ -135,7 +135,7 @@ class Attacher:
             lease = await assign
             wire = await self._adopt(wire, lease, _routes(request, lease))
         else:
-            _, lease = await _both(self._run(interfaces.create, wire), assign)
+            _, lease = await _both(self._make(wire, workload, record), assign)
         await ensure_profile(self.records.store, request, workload)
         network, texts = request.config.name, tuple(map(str, lease.addresses))
         routes, revision = await _both(
@@ -144,6 +144,16 @@ class Attacher:
         )
         await self._agent.wait_ready(workload.endpoint, revision, request.config.add_limit)
         return _attached(wire, lease, routes, request)
+
+    async def _make(self, wire: Wire, workload: Workload, record: Record) -> None:
+        """The pair, in the place of an earlier container's. That one's record goes before: if this
+        ADD fails, what was made would else be taken for the earlier one's, and stay under its
+        policy.
+        """
+        if record.container_id:
+            earlier = replace(workload, container_id=record.container_id)
+            await self.records.clear(earlier, record.pod)
+        await self._run(interfaces.create, wire)
 
     async def _adopt(self, wire: Wire, lease: Lease, routes: tuple[Prefix, ...]) -> Wire:
         """An ADD that was done before: keep the interface if it is right, else make it anew."""
