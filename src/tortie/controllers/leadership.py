@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import NamedTuple, Protocol
 
+from tortie.daemon.running import ended
 from tortie.datastore import DatastoreError, NotLeading
 
 SECONDS = 15  # after a last sign of who leads, others take over
@@ -94,14 +95,12 @@ class Leadership:
             await asyncio.sleep(self._pause)
 
     async def _reign(self, work: Callable[[], Awaitable[None]]) -> None:
-        working = asyncio.ensure_future(work())
-        keeping = asyncio.ensure_future(self._kept())
+        working = asyncio.create_task(_done(work))
+        keeping = asyncio.create_task(self._kept())
         try:
             await asyncio.wait((working, keeping), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (working, keeping):
-                task.cancel()
-            ends = await asyncio.gather(working, keeping, return_exceptions=True)
+            ends = await ended((working, keeping))
         for end in ends:
             if isinstance(end, Exception) and not isinstance(end, NotLeading):
                 raise end
@@ -120,3 +119,7 @@ class Leadership:
             self._until = began + self._sure
         self._until = 0.0
         self._told(Standing("another process, or nobody"))
+
+
+async def _done(work: Callable[[], Awaitable[None]]) -> None:
+    await work()

@@ -13,6 +13,7 @@ from tortie.controllers.metrics import Metrics
 from tortie.controllers.registry import chosen
 from tortie.controllers.settings import Settings
 from tortie.daemon.health import Health
+from tortie.daemon.running import ended
 from tortie.datastore import Closed, Datastore, DatastoreError, NotLeading
 from tortie.sync import SyncWarning
 
@@ -106,9 +107,7 @@ async def _until_one_ends(tasks: Sequence[asyncio.Task[None]]) -> None:
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in tasks:
-            task.cancel()
-        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        ends = await ended(tasks)
     for end in ends:
         if isinstance(end, Exception):
             raise end

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
 _STALL = 10.0  # seconds that the event loop may stand still before its stack is logged
+
+_AGAIN = 5.0  # seconds for a task to end, before it is cancelled again
 
 Service = Callable[[], Coroutine[object, object, None]]
 
@@ -58,12 +60,24 @@ async def run_until(stop: asyncio.Event, work: Sequence[Service]) -> None:
     try:
         await asyncio.wait([stopper, *tasks], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (stopper, *tasks):
-            task.cancel()
-        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        stopper.cancel()
+        ends = await ended(tasks)
     for end in ends:
         if isinstance(end, Exception):
             raise end
+
+
+async def ended(tasks: Sequence[asyncio.Task[None]]) -> list[BaseException | None]:
+    """End tasks; gives how each ended. One that goes on is cancelled again, after a while.
+
+    gRPC loses a cancellation that comes at the same moment as its answer.
+    """
+    pending: Collection[asyncio.Task[None]] = tasks
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_AGAIN)
+    return await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _stalled(seconds: float, stack: str) -> None:
