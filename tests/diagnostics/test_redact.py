@@ -37,6 +37,19 @@ PEM = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIB\nabcdef==\n-----END EC PRIVATE
         (f"passwd={SECRET},user=x", SECRET),
         (f"note: 'password: {SECRET}'", SECRET),
         (f"{{'password': '{SECRET}'}}", SECRET),
+        (f'{{"name":"ETCD_PASSWORD","value":"a\\"{SECRET}"}}', SECRET),
+        (f'"name": "ETCD_PASSWORD",\n  "value": "{SECRET}"', SECRET),
+        (f"- name: ETCD_PASSWORD\n  value: a {SECRET}", SECRET),
+        (f'- name: "ETCD_PASSWORD"\n  value: "{SECRET}"', SECRET),
+        (json.dumps(json.dumps([{"name": "ETCD_PASSWORD", "value": f'"\\{SECRET}'}])), SECRET),
+        (json.dumps(json.dumps({"etcdPassword": f'\\"{SECRET}'})), SECRET),
+        (f'"client-key-data": "{base64.b64encode(SECRET.encode()).decode()}"', "aHVudGVyMi"),
+        (f"key: {base64.b64encode(PEM.encode()).decode()}", "TUhjQ0FRRUVJQg"),
+        (f"password: two {SECRET}", SECRET),
+        (f"password: [{SECRET}]", SECRET),
+        (f"ETCD_PASSWORD=a,{SECRET}", SECRET),
+        (f"tortie agent --etcd-password {SECRET} --node a", SECRET),
+        (f"PresharedKey = {SECRET}", SECRET),
     ],
 )
 def test_secrets_go_wherever_they_stand(text: str, secret: str):
@@ -45,6 +58,17 @@ def test_secrets_go_wherever_they_stand(text: str, secret: str):
         assert secret not in found
         assert "redacted" in found
         assert ("after" in found) == ("after" in around)
+
+
+def test_a_secret_of_several_lines_goes_whole():
+    text = f"a: 1\n  password: |-\n    first\n    {SECRET}\n  b: 2"
+    assert redact(text) == f"a: 1\n  password: |-\n    {GONE}\n  b: 2"
+
+
+def test_no_text_takes_for_ever():
+    """Each of these took minutes, or hours, where patterns gave back what they had found."""
+    for text in ("secret-" * 40_000, "a-" * 100_000, "\n" * 200_000):
+        assert redact(text) == text
 
 
 def test_a_key_that_was_cut_off_takes_the_rest_with_it():
@@ -58,6 +82,10 @@ def test_a_key_that_was_cut_off_takes_the_rest_with_it():
         "secretName: calico-etcd-secrets",
         "tokenFile: /var/run/token",
         '{"secretName": "typha-certs", "key": "tls.key"}',
+        '{"name": "ETCD_PASSWORD_FILE", "value": "/etc/etcd/password"}',
+        "- name: CNI_TOKEN_REFRESH_INTERVAL\n  value: 3600",
+        '{"name": "web", "value": "1"}',
+        "name: calico-etcd-secrets\nkind: Secret",
         "CNI_TOKEN_REFRESH_INTERVAL=3600",
         "public key: abcdefgh=",
         "publicKey: abcdefgh=",
@@ -91,3 +119,11 @@ def test_json_stays_json(values: dict[str, str]):
     found = json.loads(redact(json.dumps(values)))
     assert found.keys() == values.keys()
     assert all(found[name] == GONE for name in values if name != "name")
+
+
+@given(st.text(), st.sampled_from(["ETCD_PASSWORD", "token"]))
+def test_json_within_json_stays_so(value: str, name: str):
+    inner = json.dumps({"env": [{"name": name, "value": value}], name: value, "other": value})
+    found = json.loads(json.loads(redact(json.dumps(inner))))
+    assert found["env"][0] == {"name": name, "value": GONE}
+    assert found[name] == GONE
