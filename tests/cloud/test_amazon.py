@@ -44,6 +44,36 @@ def test_one_request_sets_it_with_the_roles_credentials(amazon: Amazon, is_check
     assert amazon.asked == [("ModifyNetworkInterfaceAttribute", "")]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://[::1"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:999999"),
+        ("AWS_ENDPOINT_URL_EC2", "http://[::1"),
+        ("HTTPS_PROXY", "none://x"),
+        ("SSL_CERT_FILE", "/nowhere"),
+    ],
+)
+@pytest.mark.usefixtures("amazon")
+def test_an_environment_that_cannot_be_used_is_told_and_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(CloudError, match="the environment's"):
+        asyncio.run(ask_amazon(False))
+
+
+@pytest.mark.parametrize("attribute", ["metadata_token", "session"])
+@pytest.mark.parametrize("odd", ["é", "a\nb", " "])
+def test_a_token_that_no_header_carries_is_told_without_showing_it(
+    amazon: Amazon, attribute: str, odd: str
+) -> None:
+    setattr(amazon, attribute, f"hidden{odd}hidden")
+    with pytest.raises(CloudError, match="that no request can carry") as found:
+        asyncio.run(ask_amazon(False))
+    assert "hidden" not in str(found.value)
+
+
 def _wrong_role(amazon: Amazon) -> None:
     amazon.overrides["meta-data/iam/security-credentials/"] = "../../etc"
 

@@ -30,6 +30,7 @@ _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d{1,2}")
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 _INTERFACE = re.compile(r"eni-[0-9a-f]{8,40}")
 _ROLE = re.compile(r"[\w+=,.@-]{1,128}")
+_HEADER = re.compile(r"[\x21-\x7e]{1,16384}")  # what a header can carry
 _CODE = re.compile(r"<Code>([\w.]{1,100})</Code>")
 _MESSAGE = re.compile(r"<Message>([^<]{1,300})")
 _HIDDEN = re.compile(r"(?i)encoded authorization failure message: \S+")
@@ -74,7 +75,7 @@ class Metadata:
 
     async def _token(self) -> str:
         headers = {"X-aws-ec2-metadata-token-ttl-seconds": _TOKEN_SECONDS}
-        return await self._ask("PUT", "api/token", headers)
+        return _carried("token", await self._ask("PUT", "api/token", headers))
 
     async def _credentials(self, token: str) -> Credentials:
         folder = "meta-data/iam/security-credentials/"
@@ -88,7 +89,8 @@ class Metadata:
             raise CloudError(
                 f"the metadata service has no credentials of the role {name}"
             ) from None
-        return Credentials(lent.key_id, lent.secret, lent.token)
+        key_id = _carried("key's name", lent.key_id)
+        return Credentials(key_id, lent.secret, lent.token and _carried("token", lent.token))
 
     async def _get(self, path: str, token: str, missing: str = "") -> str:
         return await self._ask("GET", path, {"X-aws-ec2-metadata-token": token}, missing)
@@ -165,6 +167,13 @@ def _checked(what: str, text: str, pattern: re.Pattern[str]) -> str:
     """What becomes part of an address or a request is what it should be."""
     if not pattern.fullmatch(text):
         raise CloudError(f"the metadata service says {text[:40]!r}, which is no {what}")
+    return text
+
+
+def _carried(what: str, text: str) -> str:
+    """What goes into a header; it is a secret, so that no error shows it."""
+    if not _HEADER.fullmatch(text):
+        raise CloudError(f"the metadata service gives a {what} that no request can carry")
     return text
 
 

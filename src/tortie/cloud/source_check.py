@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from tortie.cloud.amazon import CloudError
+from tortie.cloud.amazon import API_VARIABLE, METADATA_VARIABLE, CloudError
 
 PART = "aws-source-destination-check"
 WAITING = "Amazon has not been asked yet"
@@ -79,7 +79,21 @@ class SourceCheck:
 
 
 async def ask_amazon(is_checked: bool) -> None:
-    """Set it at this machine's first interface. Raises CloudError."""
+    """Set it at this machine's first interface. Raises CloudError, also where the environment
+    names addresses, a proxy or certificates that can't be used: the agent goes on without.
+    """
+    import httpx
+
+    try:
+        await _asked(is_checked)
+    except (httpx.InvalidURL, ValueError, OSError, ExceptionGroup) as problem:
+        raise CloudError(
+            f"the environment's {API_VARIABLE}, {METADATA_VARIABLE}, proxy or certificates can't"
+            f" be used: {type(problem).__name__}"
+        ) from None
+
+
+async def _asked(is_checked: bool) -> None:
     import httpx
 
     from tortie.cloud.amazon import Ec2, Metadata
