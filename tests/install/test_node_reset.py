@@ -217,6 +217,19 @@ def test_a_node_that_was_cleaned_is_as_it_was_before(mode, monkeypatch):
         assert "nothing of ours is here" in node.reset("--yes").stdout
 
 
+@pytest.mark.parametrize("where", ["/", "/run", "beside"])
+def test_a_folder_that_is_no_agents_is_not_emptied(tmp_path, where):
+    (tmp_path / "precious").write_text("x")
+    folder = str(tmp_path) if where == "beside" else where
+    command = [sys.executable, "-m", "tortie.cli", "node", "reset", "--run-dir", folder]
+    done = subprocess.run(
+        ["unshare", "--net", *command], capture_output=True, text=True, timeout=WAIT, check=False
+    )
+    assert done.returncode == 1, done.stdout
+    assert "run directory" in done.stderr
+    assert [each.name for each in tmp_path.iterdir()] == ["precious"]
+
+
 def test_the_picture_would_show_what_is_left():
     """What compares must see one chain, one route, one device more."""
     assert _plain("table ip calico {\n}") != []

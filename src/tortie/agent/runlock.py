@@ -11,6 +11,8 @@ import socket
 import struct
 from contextlib import suppress
 
+NAME = "agent.lock"
+"""In each run directory that was ever used."""
 _NAME = "\0tortie-agent"  # abstract names are each network namespace's own
 _CREDENTIALS = struct.Struct("3i")  # process, user, group
 
@@ -30,7 +32,7 @@ class RunLock:
         os.makedirs(run_dir, mode=0o700, exist_ok=True)
         _check_ours(run_dir)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._file = os.open(os.path.join(run_dir, "agent.lock"), flags, 0o600)
+        self._file = os.open(os.path.join(run_dir, NAME), flags, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

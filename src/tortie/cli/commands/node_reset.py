@@ -46,11 +46,28 @@ def run(options: argparse.Namespace) -> int:
     if os.geteuid() != 0:
         raise UserError("it looks into the kernel's firewall and routes: run it as root")
     run_dir = Path(run_dir_of(options.run_dir))
+    _check_ours(run_dir)
     try:
         with nobody_else(run_dir):
             return _clean(options, _places(options, run_dir))
     except AlreadyRunning as problem:
         raise UserError(f"nothing is removed: {problem}") from None
+
+
+def _check_ours(run_dir: Path) -> None:
+    """All that is in it would go. Raises UserError where that can't be an agent's alone."""
+    from tortie.agent.runlock import NAME
+    from tortie.bgp.places import FOLDER
+
+    found = run_dir.resolve()
+    if found == found.parent or found.parent == Path(found.anchor):
+        raise UserError(f"{run_dir} is the machine's own: name an agent's run directory")
+    marks = (found / NAME, found / FOLDER / NAME)
+    if found.is_dir() and any(found.iterdir()) and not any(mark.exists() for mark in marks):
+        raise UserError(
+            f"{run_dir} is no agent's run directory: there is no {NAME} in it, and all of it would"
+            " be removed; name the agent's, or empty it yourself"
+        )
 
 
 def _clean(options: argparse.Namespace, places: "Places") -> int:
