@@ -30,8 +30,10 @@ from tortie.api import (
     decode,
 )
 from tortie.controllers import kube_policies, kube_profiles
+from tortie.controllers.controller import Side
+from tortie.controllers.feed import Feed
 from tortie.controllers.kept import kept
-from tortie.controllers.kube_pods import followed
+from tortie.controllers.kube_pods import Endpoints, follow, followed
 from tortie.datastore import DatastoreError
 from tortie.datastore.memory import MemoryDatastore
 from tortie.kubernetes import conversion
@@ -130,6 +132,33 @@ def test_a_pod_that_has_ended_has_no_address_any_more() -> None:
     found = followed(endpoint(), ended)
     assert found is not None
     assert found.spec.ip_networks == ()
+
+
+def pods_endpoint_after(now: PodStatus | None) -> WorkloadEndpoint:
+    """An endpoint, after a look with a picture of an earlier Pod of its name that has ended."""
+
+    async def run() -> WorkloadEndpoint:
+        store = MemoryDatastore()
+        old = replace(pod("w"), status=PodStatus(phase="Failed"))
+        given = await store.create(endpoint())
+        if now is not None:
+            await store.create(replace(pod("w"), status=now))
+        feed = Feed(store, ("Pod", "WorkloadEndpoint"), lambda _: None)
+        for one in (given, old):
+            feed._take(one.key, one)
+        side = Side(store, feed)
+        await follow(old.key, Endpoints(feed), side, side)
+        found = await store.get(given.key)
+        assert isinstance(found, WorkloadEndpoint)
+        return found
+
+    return asyncio.run(run())
+
+
+def test_a_picture_that_is_behind_takes_no_address_of_a_pods_successor() -> None:
+    assert pods_endpoint_after(PodStatus(phase="Running")).spec == endpoint().spec
+    assert pods_endpoint_after(None).spec == endpoint().spec
+    assert pods_endpoint_after(PodStatus(phase="Failed")).spec.ip_networks == ()
 
 
 @settings(max_examples=HISTORIES)

@@ -12,9 +12,10 @@ from msgspec.structs import replace
 
 from tortie.api import Key, Pod, WorkloadEndpoint
 from tortie.api.codec import with_metadata
-from tortie.controllers.controller import Context, Controller
+from tortie.controllers.controller import Context, Controller, Side
 from tortie.controllers.feed import Feed
 from tortie.controllers.reconciling import Job, Watched, reconcile_all
+from tortie.datastore import Datastore, NotFound
 from tortie.kubernetes.names import ORCHESTRATOR
 from tortie.kubernetes.pods import has_ended, pod_labels
 
@@ -75,17 +76,42 @@ class Endpoints:
         return [one for one in found if isinstance(one, WorkloadEndpoint)]
 
 
+async def follow(key: Key, endpoints: Endpoints, data: Side, pods: Side) -> None:
+    """Have a Pod's endpoints be as it wants them. Raises DatastoreError."""
+    found, seen = endpoints.of(key), pods.feed.get(key)
+    pod = seen if isinstance(seen, Pod) else None
+    if pod is not None and has_ended(pod) and any(map(_has_addresses, found)):
+        pod = await _asked(pods.store, key)
+    if pod is None:
+        return
+    for endpoint in found:
+        if changed := followed(endpoint, pod):
+            await data.store.update(changed)
+
+
+def _has_addresses(endpoint: WorkloadEndpoint) -> bool:
+    return bool(endpoint.spec.ip_networks or endpoint.spec.ip_nats)
+
+
+async def _asked(store: Datastore, key: Key) -> Pod | None:
+    """The Pod as the store has it now. The picture's may be an earlier one of that name, which has
+    ended, while the endpoint is its successor's already: nobody would give back the addresses.
+    """
+    try:
+        found = await store.get(key)
+    except NotFound:
+        return None
+    assert isinstance(found, Pod)
+    return found
+
+
 async def _run(context: Context) -> None:
     data, pods = context.datastore, context.kubernetes or context.datastore
     endpoints = Endpoints(data.feed)
 
     async def reconcile(item: Hashable) -> None:
         assert isinstance(item, Key)
-        pod = pods.feed.get(item)
-        for endpoint in endpoints.of(item) if isinstance(pod, Pod) else ():
-            assert isinstance(pod, Pod)
-            if changed := followed(endpoint, pod):
-                await data.store.update(changed)
+        await follow(item, endpoints, data, pods)
 
     job = Job(
         name=_NAME,
