@@ -4,10 +4,13 @@ import asyncio
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from strategies.ipam import configuration, pool
 from tortie.api import Key, Node, NodeSpec, ObjectMeta, decode
 from tortie.cni.addresses import Addresses
+from tortie.cni.attachment import Attacher
+from tortie.cni.records import Records
 from tortie.cni.request import CniRequest, NetworkConfig
 from tortie.cni.workload import Workload
 from tortie.datastore.memory import MemoryDatastore
@@ -84,6 +87,22 @@ def test_a_machine_keeps_its_address_through_restarts_and_moves():
         assert await world.owners() == ("virt-launcher-c", "")
         await world.remove("virt-launcher-c", gone=True)
         assert list(map(str, await world.ipam.addresses_of(HANDLE))) == first
+
+    run(story)
+
+
+def test_the_end_of_an_earlier_container_leaves_the_machine_to_its_pod():
+    """A runtime makes a pod's sandbox anew; the DEL of the one before comes late."""
+
+    async def story(world):
+        await world.add("virt-launcher-a")
+        records = Records(world.store)
+        workload = Workload("n1", "shop", "virt-launcher-a", "k8s", "c-virt-launcher-a")
+        await records.write(workload, await records.find(workload), "n", ("10.0.0.1/32",), "")
+        attacher = Attacher("n1", None, world.addresses, records, lambda: 1500)
+        earlier = replace(world.request("DEL", "virt-launcher-a"), container_id="earlier")
+        await attacher.delete(earlier)
+        assert await world.owners() == ("virt-launcher-a", "")
 
     run(story)
 

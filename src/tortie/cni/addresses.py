@@ -82,6 +82,16 @@ class Addresses:
                 await self._machines.end(machine, request)
             await self._ipam.release_by_handle(request.handle)
 
+    async def release_of_earlier(self, request: CniRequest) -> None:
+        """The same for a container that another one of its pod has followed: what is the pod's,
+        as a virtual machine's addresses are, the other one has now.
+        """
+        if not request.config.ipam.is_own:
+            await delegate.release(request, RELEASING)
+            return
+        async with self._turn:
+            await self._ipam.release_by_handle(request.handle)
+
     async def _own(
         self, request: CniRequest, workload: Workload, pod: Pod | None, namespace: Namespace | None
     ) -> tuple[Prefix, ...]:

@@ -176,7 +176,7 @@ class Attacher:
     async def _detach(self, request: CniRequest, workload: Workload) -> None:
         record = await self.records.find(workload)
         if _is_of_another(record, workload):
-            await self._addresses.release(request)
+            await self._addresses.release_of_earlier(request)
             return
         shut = self._run(departing.shut, workload.interface, workload.prefix)
         await _both(shut, self.records.clear(workload, record.pod))
