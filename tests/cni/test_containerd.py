@@ -26,10 +26,11 @@ SEED = int(os.environ.get("TORTIE_SEED", "7"))
 
 
 @pytest.fixture
-def runtime(ready_node, tmp_path):
+def runtime(ready_node, tmp_path_factory):
     """A containerd on a node whose agent is ready."""
     node = ready_node
-    with containerd(tmp_path / "containerd", node.netns, node.plugin.parent) as found:
+    folder = tmp_path_factory.mktemp("c")  # its sockets' paths have to be short
+    with containerd(folder / "containerd", node.netns, node.plugin.parent) as found:
         network = {"cniVersion": "1.0.0", "name": NETWORK, "plugins": [node.config()]}
         target = found.place.configurations / "10-calico.conflist"
         target.write_text(json.dumps(network))

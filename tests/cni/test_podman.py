@@ -66,7 +66,8 @@ def test_a_container_of_two_networks_has_two_endpoints_with_policies_of_their_ow
     ready_node, runtime
 ):
     node = ready_node
-    both = started(runtime, "both", "--network", "blue,green")
+    named = ("--network", "blue:interface_name=eth0", "--network", "green:interface_name=eth1")
+    both = started(runtime, "both", *named)
     other = started(runtime, "other", "--network", "green")
     assert set(both) == {"eth0", "eth1"}
     container = done(runtime("inspect", "--format", "{{.Id}}", "both")).strip()

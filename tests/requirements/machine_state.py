@@ -16,9 +16,13 @@ from tortie.linux.netlink.ipset import SetHeaders
 from tortie.linux.xtables import existing_tables
 
 _NUMBERS = itertools.count(1)
+_CHECKOUT = Path(__file__).parents[2]
+# Where the checkout lies in one of the folders that are emptied, it is seen there all the same.
 _EMPTY = (
-    "umount -Rl /run/netns /tmp 2>/dev/null; mount -t tmpfs tmp /tmp && mount -t tmpfs run /run"
-    " && mount -t bpf bpf /sys/fs/bpf && echo ready && exec sleep 600"
+    'umount -Rl /run/netns /tmp 2>/dev/null; exec 3<"$1" && mount -t tmpfs tmp /tmp'
+    " && mount -t tmpfs run /run && mount -t bpf bpf /sys/fs/bpf"
+    ' && { [ -e "$1/.venv" ] || { mkdir -p "$1" && mount --bind /proc/self/fd/3 "$1"; }; }'
+    " && echo ready && exec sleep 600"
 )
 _FOLDERS = ("tmp", "run", "sys/fs/bpf")
 
@@ -48,7 +52,17 @@ def place_of_our_own() -> Iterator[Place]:
     """Namespaces for one test."""
     name = f"check{os.getpid()}-{next(_NUMBERS)}"
     create_named(name)
-    private = ["unshare", "-m", "--propagation", "private", "sh", "-c", _EMPTY]
+    private = [
+        "unshare",
+        "-m",
+        "--propagation",
+        "private",
+        "sh",
+        "-c",
+        _EMPTY,
+        "sh",
+        str(_CHECKOUT),
+    ]
     try:
         with subprocess.Popen(private, stdout=subprocess.PIPE) as keeper:
             assert keeper.stdout is not None

@@ -79,7 +79,10 @@ class _Daemon:
         given = self._given
         try:
             await self._pages.serve(given.host, given.health_port, self._feed.in_sync)
-        except* OSError as problems:
+        except ExceptionGroup as group:  # `except*` wraps what it raises on early Python 3.11
+            problems = group.subgroup(OSError)
+            if problems is None:
+                raise
             raise problems.exceptions[0] from None
 
     async def lead(self) -> None:
