@@ -17,14 +17,14 @@ from tortie.linux.xtables import existing_tables
 
 _NUMBERS = itertools.count(1)
 _CHECKOUT = Path(__file__).parents[2]
-# Where the checkout lies in one of the folders that are emptied, it is seen there all the same.
+# Not the one that the checkout lies in: a check must see itself, and others work there, too.
+_EMPTIED = [name for name in ("tmp", "run") if Path("/", name) not in _CHECKOUT.parents]
 _EMPTY = (
-    'umount -Rl /run/netns /tmp 2>/dev/null; exec 3<"$1" && mount -t tmpfs tmp /tmp'
-    " && mount -t tmpfs run /run && mount -t bpf bpf /sys/fs/bpf"
-    ' && { [ -e "$1/.venv" ] || { mkdir -p "$1" && mount --bind /proc/self/fd/3 "$1"; }; }'
-    " && echo ready && exec sleep 600"
+    "umount -Rl /run/netns /tmp 2>/dev/null; "
+    + "".join(f"mount -t tmpfs {name} /{name} && " for name in _EMPTIED)
+    + "mount -t bpf bpf /sys/fs/bpf && echo ready && exec sleep 600"
 )
-_FOLDERS = ("tmp", "run", "sys/fs/bpf")
+_FOLDERS = (*_EMPTIED, "sys/fs/bpf")
 
 
 class Place:
