@@ -70,7 +70,7 @@ def test_what_is_left_would_be_seen(place: Place) -> None:
         ("nft add table inet trial", "tables"),
         ("iptables-legacy -A FORWARD -j ACCEPT", "legacy tables"),
         ("ipset create trial hash:ip", "sets"),
-        ("touch /tmp/trial", "tmp"),
+        ("touch /run/other", "run"),
         ("mkdir -p /run/netns && touch /run/netns/trial", "run"),
         ("mkdir /sys/fs/bpf/trial", "sys/fs/bpf"),
         ("mount -t tmpfs trial /mnt", "mounts"),
