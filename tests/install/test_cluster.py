@@ -77,6 +77,7 @@ def keys(server):
         "/registry/ranges",
     )
     own += ("/registry/apiregistration.k8s.io", "/registry/services/endpoints/default")
+    own += ("/registry/services/specs/default/kubernetes", "/registry/endpointslices/default")
     found = server.registry.keys()
     return {each for each in found if not each.startswith(own)}
 
