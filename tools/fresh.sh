@@ -14,8 +14,12 @@ folder=${1:-$(mktemp -d)}
 root=$folder/root
 if [ ! -e "$root/usr/bin/make" ]; then
     say "making a minimal Debian 12 (not counted)"
+    # From where this machine's own packages come.
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Codename: bookworm' \
+        'Identifier: Packages' | head -n 1)
+    [ -n "$mirror" ] || { say "apt knows no Debian 12 here"; exit 1; }
     debootstrap --variant=minbase --include=ca-certificates,git,make bookworm "$root" \
-        http://deb.debian.org/debian >"$folder/debootstrap.log" 2>&1 \
+        "$mirror" >"$folder/debootstrap.log" 2>&1 \
         || { tail -n 3 "$folder/debootstrap.log" >&2; exit 1; }
 fi
 rm -rf "$root/checkout"
