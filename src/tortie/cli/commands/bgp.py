@@ -8,11 +8,11 @@ import argparse
 import asyncio
 import os
 import socket
-import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tortie.bgp.places import FOLDER, RUN_DIR
-from tortie.cli import configuration
+from tortie.cli import configuration, foreground, this_node
 
 if TYPE_CHECKING:  # the command line starts without them
     from tortie.bgp.settings import BgpSettings
@@ -21,43 +21,38 @@ if TYPE_CHECKING:  # the command line starts without them
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Which node, which datastore, where its files are."""
-    parser.add_argument("--node", metavar="NAME", help="this node's name (NODENAME)")
-    configuration.add_daemons_option(parser, "FELIX_")
+    this_node.add_arguments(parser)
     parser.add_argument("--run-dir", metavar="DIR", help="where its socket is (TORTIE_RUN_DIR)")
 
 
 def run(options: argparse.Namespace) -> int:
     """Run until a signal. Returns the exit status; errors are for people."""
     from tortie.agent.allegiance import OtherDatastore
-    from tortie.agent.runlock import AlreadyRunning, RunLock
+    from tortie.agent.runlock import AlreadyRunning
     from tortie.bgp.bird import Unusable
-    from tortie.bgp.settings import BgpSettingsError, bgp_settings
-    from tortie.daemon.log import configure_logs
-    from tortie.datastore import DatastoreError
+    from tortie.bgp.settings import BgpSettingsError
     from tortie.fanout.environment import FanoutSettingsError
+
+    expected = (BgpSettingsError, FanoutSettingsError, AlreadyRunning, Unusable, OtherDatastore)
+    return foreground.ended("bgp", partial(_run, options), *expected)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from tortie.agent.runlock import RunLock
+    from tortie.bgp.settings import bgp_settings
+    from tortie.daemon.log import configure_logs
     from tortie.fanout.settings import client_settings
 
     run_dir = options.run_dir or os.environ.get("TORTIE_RUN_DIR") or RUN_DIR
     node = options.node or os.environ.get("NODENAME") or socket.gethostname()
-    lock = None
+    settings = bgp_settings(os.environ, node)
+    fanout = client_settings(os.environ)
+    configure_logs("INFO")
+    lock = RunLock(os.path.join(run_dir, FOLDER))
     try:
-        settings = bgp_settings(os.environ, node)
-        fanout = client_settings(os.environ)
-        configure_logs("INFO")
-        lock = RunLock(os.path.join(run_dir, FOLDER))
-        chosen = configuration.daemons_datastore(options.datastore, os.environ, "FELIX_")
-        asyncio.run(_serve(settings, fanout, chosen, run_dir))
-    except (
-        *(BgpSettingsError, FanoutSettingsError, AlreadyRunning, Unusable, DatastoreError),
-        OtherDatastore,
-        OSError,
-    ) as problem:
-        print(f"tortie bgp: {problem}", file=sys.stderr)
-        return 1
+        asyncio.run(_serve(settings, fanout, this_node.datastore_of(options), run_dir))
     finally:
-        if lock is not None:
-            lock.release()
-    return 0
+        lock.release()
 
 
 async def _serve(

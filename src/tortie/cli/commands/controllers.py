@@ -10,11 +10,11 @@ HEALTH_ENABLED, SYNC_NODE_LABELS and AUTO_HOST_ENDPOINTS go before it.
 import argparse
 import asyncio
 import os
-import sys
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
-from tortie.cli import configuration
+from tortie.cli import configuration, foreground
 
 if TYPE_CHECKING:
     from tortie.controllers.given import Given
@@ -67,18 +67,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run until a signal. Returns the exit status; errors are for people."""
+    return foreground.ended("controllers", partial(_run, options))
+
+
+def _run(options: argparse.Namespace) -> None:
     from tortie.controllers.service import serve
     from tortie.daemon.log import configure_logs
-    from tortie.datastore import DatastoreError
 
-    try:
-        given = _given(options)
-        configure_logs("INFO")
-        asyncio.run(serve(given))
-    except (DatastoreError, OSError) as problem:
-        print(f"tortie controllers: {problem}", file=sys.stderr)
-        return 1
-    return 0
+    given = _given(options)
+    configure_logs("INFO")
+    asyncio.run(serve(given))
 
 
 def _given(options: argparse.Namespace) -> "Given":

@@ -8,10 +8,10 @@ second SIGTERM ends it at once.
 import argparse
 import asyncio
 import os
-import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
-from tortie.cli import configuration
+from tortie.cli import configuration, foreground
 
 if TYPE_CHECKING:  # the command line starts without them
     from tortie.fanout.server_settings import ServerSettings
@@ -24,25 +24,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serve until a signal. Returns the exit status; errors are for people."""
+    from tortie.fanout.environment import FanoutSettingsError
+    from tortie.fanout.upstream import OtherDatastore
+
+    return foreground.ended("fanout", partial(_run, options), FanoutSettingsError, OtherDatastore)
+
+
+def _run(options: argparse.Namespace) -> None:
     import structlog
 
     from tortie.daemon.log import configure_logs
-    from tortie.datastore import DatastoreError
-    from tortie.fanout.environment import FanoutSettingsError
     from tortie.fanout.server_settings import server_settings
-    from tortie.fanout.upstream import OtherDatastore
 
-    try:
-        settings, warnings = server_settings(os.environ)
-        configure_logs(settings.log_severity)
-        for warning in warnings:
-            structlog.get_logger(__name__).warning("look at the settings", problem=warning)
-        chosen = configuration.daemons_datastore(options.datastore, os.environ, "TYPHA_")
-        asyncio.run(_serve(settings, chosen))
-    except (FanoutSettingsError, DatastoreError, OtherDatastore, OSError) as problem:
-        print(f"tortie fanout: {problem}", file=sys.stderr)
-        return 1
-    return 0
+    settings, warnings = server_settings(os.environ)
+    configure_logs(settings.log_severity)
+    for warning in warnings:
+        structlog.get_logger(__name__).warning("look at the settings", problem=warning)
+    asyncio.run(
+        _serve(settings, configuration.daemons_datastore(options.datastore, os.environ, "TYPHA_"))
+    )
 
 
 async def _serve(settings: "ServerSettings", chosen: configuration.Chosen) -> None:

@@ -6,41 +6,32 @@ The agent does so by itself; this is for a node that has none. IP and IP6 say wh
 
 import argparse
 import asyncio
-import os
-import socket
-import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
-from tortie.cli import configuration
+from tortie.cli import foreground, this_node
+from tortie.cli.configuration import Chosen
 
 if TYPE_CHECKING:  # the command line starts without them
     from tortie.node.start_settings import StartSettings
 
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Which node, which datastore."""
-    parser.add_argument("--node", metavar="NAME", help="this node's name (NODENAME)")
-    configuration.add_daemons_option(parser, "FELIX_")
+arguments = this_node.add_arguments
 
 
 def run(options: argparse.Namespace) -> int:
     """Until a signal. Returns the exit status; errors are for people."""
+    return foreground.ended("node monitor-addresses", partial(_run, options), ValueError)
+
+
+def _run(options: argparse.Namespace) -> None:
     from tortie.daemon.log import configure_logs
-    from tortie.datastore import DatastoreError
-    from tortie.node.start_settings import start_settings
 
-    try:
-        settings = start_settings(os.environ, options.node, socket.gethostname())
-        configure_logs(settings.log_level)
-        chosen = configuration.daemons_datastore(options.datastore, os.environ, "FELIX_")
-        asyncio.run(_monitor(settings, chosen))
-    except (DatastoreError, OSError, ValueError) as problem:
-        print(f"tortie node monitor-addresses: {problem}", file=sys.stderr)
-        return 1
-    return 0
+    settings = this_node.settings_of(options)
+    configure_logs(settings.log_level)
+    asyncio.run(_monitor(settings, this_node.datastore_of(options)))
 
 
-async def _monitor(settings: "StartSettings", chosen: configuration.Chosen) -> None:
+async def _monitor(settings: "StartSettings", chosen: Chosen) -> None:
     import structlog
 
     from tortie.daemon.running import run_until, stopped_by_signal

@@ -6,44 +6,36 @@ time is kept in /var/lib/calico/shutdownTS (CALICO_SHUTDOWN_TIMESTAMP_FILE) unti
 
 import argparse
 import asyncio
-import os
-import socket
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
-from tortie.cli import configuration
+from tortie.cli import foreground, this_node
+from tortie.cli.configuration import Chosen
 
 if TYPE_CHECKING:  # the command line starts without them
     from tortie.node.start_settings import StartSettings
 
 _PATIENCE = 2.0  # seconds for Kubernetes: a node that goes down does not wait for it
 
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Which node, which datastore."""
-    parser.add_argument("--node", metavar="NAME", help="this node's name (NODENAME)")
-    configuration.add_daemons_option(parser, "FELIX_")
+arguments = this_node.add_arguments
 
 
 def run(options: argparse.Namespace) -> int:
     """Do it. Status 1 where the file can't be written; what Kubernetes says is only told."""
-    from tortie.datastore import DatastoreError
+    return foreground.ended("node shutdown", partial(_run, options), ValueError)
+
+
+def _run(options: argparse.Namespace) -> None:
     from tortie.node.files import write_shutdown
-    from tortie.node.start_settings import start_settings
 
-    try:
-        settings = start_settings(os.environ, options.node, socket.gethostname())
-        write_shutdown(settings.shutdown_file)
-        if settings.is_networking:
-            chosen = configuration.daemons_datastore(options.datastore, os.environ, "FELIX_")
-            asyncio.run(_tell(settings, chosen))
-    except (DatastoreError, OSError, ValueError) as problem:
-        print(f"tortie node shutdown: {problem}", file=sys.stderr)
-        return 1
-    return 0
+    settings = this_node.settings_of(options)
+    write_shutdown(settings.shutdown_file)
+    if settings.is_networking:
+        asyncio.run(_tell(settings, this_node.datastore_of(options)))
 
 
-async def _tell(settings: "StartSettings", chosen: configuration.Chosen) -> None:
+async def _tell(settings: "StartSettings", chosen: Chosen) -> None:
     from tortie.datastore import DatastoreError
     from tortie.node.machine import kubernetes_of
 

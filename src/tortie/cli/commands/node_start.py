@@ -12,43 +12,37 @@ WAIT_FOR_DATASTORE and others (docs/node.md).
 import argparse
 import asyncio
 import os
-import socket
-import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
-from tortie.cli import configuration
+from tortie.cli import foreground, this_node
+from tortie.cli.configuration import Chosen
 
 if TYPE_CHECKING:  # the command line starts without them
     from tortie.node.start_settings import StartSettings
 
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Which node, which datastore."""
-    parser.add_argument("--node", metavar="NAME", help="this node's name (NODENAME)")
-    configuration.add_daemons_option(parser, "FELIX_")
+arguments = this_node.add_arguments
 
 
 def run(options: argparse.Namespace) -> int:
     """Start it. Returns the exit status; errors are for people."""
-    from tortie.daemon.log import configure_logs
-    from tortie.datastore import DatastoreError
     from tortie.node.addressing import AddressTaken
     from tortie.node.ranges import NoRange
     from tortie.node.start import NotStarted
-    from tortie.node.start_settings import start_settings
 
-    try:
-        settings = start_settings(os.environ, options.node, socket.gethostname())
-        configure_logs(settings.log_level)
-        chosen = configuration.daemons_datastore(options.datastore, os.environ, "FELIX_")
-        asyncio.run(_start(settings, chosen))
-    except (DatastoreError, AddressTaken, NoRange, NotStarted, OSError, ValueError) as problem:
-        print(f"tortie node start: {problem}", file=sys.stderr)
-        return 1
-    return 0
+    work = partial(_run, options)
+    return foreground.ended("node start", work, AddressTaken, NoRange, NotStarted, ValueError)
 
 
-async def _start(settings: "StartSettings", chosen: configuration.Chosen) -> None:
+def _run(options: argparse.Namespace) -> None:
+    from tortie.daemon.log import configure_logs
+
+    settings = this_node.settings_of(options)
+    configure_logs(settings.log_level)
+    asyncio.run(_start(settings, this_node.datastore_of(options)))
+
+
+async def _start(settings: "StartSettings", chosen: Chosen) -> None:
     from contextlib import AsyncExitStack
 
     import structlog
