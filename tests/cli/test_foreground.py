@@ -1,11 +1,20 @@
 """What a supervisor starts and can't go on ends in one line that says which of them it was."""
 
+from collections.abc import Iterator
+
 import pytest
+import structlog
 
 from strategies.command_line import Tortie
 from tortie.cli.foreground import ended
 
 DAEMONS = ("node start", "node monitor-addresses", "node shutdown", "bgp", "fanout", "controllers")
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()  # a daemon's logs go to the stream of its own start
 
 
 @pytest.mark.parametrize("command", DAEMONS)
