@@ -16,11 +16,10 @@ from tortie.controllers.controller import Context, Controller, Side
 from tortie.controllers.feed import Feed
 from tortie.controllers.reconciling import Job, Watched, reconcile_all
 from tortie.datastore import Datastore, NotFound
-from tortie.kubernetes.names import ORCHESTRATOR
+from tortie.kubernetes.names import NETWORK_LABEL, ORCHESTRATOR
 from tortie.kubernetes.pods import has_ended, pod_labels
 
 _NAME = "labels of pods"
-_NETWORK = "projectcalico.org/network"  # the plugin's, on further interfaces
 
 
 def followed(endpoint: WorkloadEndpoint, pod: Pod) -> WorkloadEndpoint | None:
@@ -39,7 +38,7 @@ def followed(endpoint: WorkloadEndpoint, pod: Pod) -> WorkloadEndpoint | None:
 
 
 def _kept(labels: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in labels.items() if key == _NETWORK}
+    return {key: value for key, value in labels.items() if key == NETWORK_LABEL}
 
 
 class Endpoints:

@@ -20,7 +20,8 @@ _PREFIXES = {
 
 def mirrored(source: Resource) -> Mirrored:
     """What stands for a policy of Kubernetes."""
-    return Mirrored(*conversion(source))
+    found = conversion(source)
+    return Mirrored(found.value, found.warnings)
 
 
 def target_of(source: Key) -> Key:

@@ -9,7 +9,8 @@ _NAMESPACE, _ACCOUNT = namespace_profile(""), "ksa."
 
 def mirrored(source: Resource) -> Mirrored:
     """The Profile that stands for a namespace or an account."""
-    return Mirrored(*conversion(source))
+    found = conversion(source)
+    return Mirrored(found.value, found.warnings)
 
 
 def profile_of(source: Key) -> Key:

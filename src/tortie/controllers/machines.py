@@ -1,9 +1,12 @@
 """Which Node is which machine of Kubernetes, in both directions."""
 
 from collections import defaultdict
+from collections.abc import Awaitable, Callable, Hashable
 
 from tortie.api import Key, Node
+from tortie.controllers.controller import Context, Side
 from tortie.controllers.feed import Feed
+from tortie.controllers.reconciling import Job, Watched
 
 _ORCHESTRATOR = "k8s"
 
@@ -38,3 +41,24 @@ class Machines:
     def nodes_of(self, key: Key) -> tuple[str, ...]:
         """The names of the Nodes of the machine of this key."""
         return tuple(sorted(self._of.get(key.name, ())))
+
+
+def job_of_nodes(
+    name: str,
+    context: Context,
+    kubernetes: Side,
+    reconcile: Callable[[Hashable], Awaitable[None]],
+) -> Job:
+    """Looks at a Node, by its name, when it or its machine changed."""
+    data = context.datastore
+    machines = Machines(data.feed)
+    return Job(
+        name=name,
+        watched=(
+            Watched(data, ("Node",), machines.note),
+            Watched(kubernetes, ("KubernetesNode",), machines.nodes_of),
+        ),
+        everything=lambda: [key.name for key in data.feed.objects("Node")],
+        reconcile=reconcile,
+        period=lambda: context.settings.current.periods.get("node", 0.0),
+    )

@@ -12,8 +12,8 @@ import structlog
 
 from tortie.api import Key, Node, WorkloadEndpoint
 from tortie.controllers.controller import Context, Controller, Side
-from tortie.controllers.machines import Machines, machine_of
-from tortie.controllers.reconciling import Job, Watched, reconcile_all
+from tortie.controllers.machines import job_of_nodes, machine_of
+from tortie.controllers.reconciling import reconcile_all
 from tortie.datastore import NotFound
 
 _NAME = "deletion of nodes"
@@ -24,22 +24,11 @@ async def _run(context: Context) -> None:
     kubernetes = context.kubernetes
     assert kubernetes is not None
     data = context.datastore
-    machines = Machines(data.feed)
 
     async def reconcile(item: Hashable) -> None:
         await _reconcile(str(item), data, kubernetes)
 
-    job = Job(
-        name=_NAME,
-        watched=(
-            Watched(data, ("Node",), machines.note),
-            Watched(kubernetes, ("KubernetesNode",), machines.nodes_of),
-        ),
-        everything=lambda: [key.name for key in data.feed.objects("Node")],
-        reconcile=reconcile,
-        period=lambda: context.settings.current.periods.get("node", 0.0),
-    )
-    await reconcile_all(context, job)
+    await reconcile_all(context, job_of_nodes(_NAME, context, kubernetes, reconcile))
 
 
 async def _reconcile(name: str, data: Side, kubernetes: Side) -> None:

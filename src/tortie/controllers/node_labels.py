@@ -12,8 +12,8 @@ from tortie.api import Key, Node
 from tortie.api.codec import with_metadata
 from tortie.api.kube.node import KubernetesNode
 from tortie.controllers.controller import Context, Controller
-from tortie.controllers.machines import Machines, machine_of
-from tortie.controllers.reconciling import Job, Watched, reconcile_all
+from tortie.controllers.machines import job_of_nodes, machine_of
+from tortie.controllers.reconciling import reconcile_all
 
 ANNOTATION = "projectcalico.org/kube-labels"
 _NAME = "labels of nodes"
@@ -52,7 +52,6 @@ async def _run(context: Context) -> None:
     kubernetes = context.kubernetes
     assert kubernetes is not None
     data = context.datastore
-    machines = Machines(data.feed)
 
     async def reconcile(item: Hashable) -> None:
         node = data.feed.get(Key("Node", "", str(item)))
@@ -64,17 +63,7 @@ async def _run(context: Context) -> None:
             if wanted is not node:
                 await data.store.update(wanted)
 
-    job = Job(
-        name=_NAME,
-        watched=(
-            Watched(data, ("Node",), machines.note),
-            Watched(kubernetes, ("KubernetesNode",), machines.nodes_of),
-        ),
-        everything=lambda: [key.name for key in data.feed.objects("Node")],
-        reconcile=reconcile,
-        period=lambda: context.settings.current.periods.get("node", 0.0),
-    )
-    await reconcile_all(context, job)
+    await reconcile_all(context, job_of_nodes(_NAME, context, kubernetes, reconcile))
 
 
 CONTROLLER = Controller(
