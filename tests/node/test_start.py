@@ -12,7 +12,17 @@ import pytest
 from node.starting import BOUND, Starting, uplink
 from servers.etcd import EtcdServer
 from servers.kube import KubeServer
-from tortie.api import IPPool, IPPoolSpec, Node, NodeBgp, NodeSpec, ObjectMeta
+from tortie.api import (
+    BlockAffinity,
+    BlockAffinitySpec,
+    IPPool,
+    IPPoolSpec,
+    Node,
+    NodeBgp,
+    NodeSpec,
+    ObjectMeta,
+)
+from tortie.api.calico.cluster_information import ClusterInformation, ClusterInformationSpec
 from tortie.api.calico.felix_configuration import FelixConfiguration, FelixConfigurationSpec
 from tortie.install.rights.node import NODE
 from tortie.install.rights.roles import binding, cluster_role
@@ -173,6 +183,33 @@ def test_a_datastore_that_is_away_is_waited_for_where_that_is_wanted(
     assert node.names("FelixConfiguration") == {"default", "node.n1"}
 
 
+def claim(name: str, cidr: str) -> BlockAffinity:
+    spec = BlockAffinitySpec(state="confirmed", node="n1", type="host", cidr=cidr)
+    return BlockAffinity(metadata=ObjectMeta(name=name), spec=spec)
+
+
+def test_claims_stay_as_they_are_where_nobody_selects_them_by_labels(
+    tmp_path: Path, etcd: EtcdServer
+) -> None:
+    node = Starting(tmp_path, f"etcd:{etcd.endpoint}", etcd.client)
+    node.put(claim("n1-10-0-0-0-26", "10.0.0.0/26"))
+    before = node.get("BlockAffinity", "n1-10-0-0-0-26")
+    node.start(IP="192.0.2.5/24")
+    assert node.get("BlockAffinity", "n1-10-0-0-0-26") == before
+    after_one = node.revision()
+    node.start(IP="192.0.2.5/24")
+    assert node.revision() == after_one
+
+
+def test_a_start_leaves_claims_alone_while_the_datastore_is_being_moved(alone: Starting) -> None:
+    spec = ClusterInformationSpec(cluster_guid="g", datastore_ready=False)
+    alone.put(
+        claim("n1-10-0-0-0-26", "10.0.0.0/26"),
+        ClusterInformation(metadata=ObjectMeta(name="default"), spec=spec),
+    )
+    assert "claims to blocks stay as an older release wrote them" in alone.start()
+
+
 def conditions(kube: KubeServer) -> dict[str, tuple[str, str]]:
     found = kube.api.get("/api/v1/nodes/n1")["status"].get("conditions", [])
     return {one["type"]: (one["status"], one["reason"]) for one in found}
@@ -284,6 +321,35 @@ def test_the_nodes_own_rights_are_enough(kube: KubeServer, kubernetes: Starting)
         assert conditions(kube)["NetworkUnavailable"] == ("True", "CalicoIsDown")
     finally:
         for body in reversed(objects):
+            kube.api.delete(body)
+
+
+def test_claims_of_an_older_release_get_what_others_select_them_by(
+    kube: KubeServer, kubernetes: Starting
+) -> None:
+    """Of this node alone, and once."""
+    spec = {"cidr": "10.244.0.0/26", "state": "confirmed", "deleted": "false"}
+    head = {"apiVersion": "crd.projectcalico.org/v1", "kind": "BlockAffinity"}
+    own, others = (
+        {**head, "metadata": {"name": f"{name}-10-244-0-0-26"}, "spec": {**spec, "node": name}}
+        for name in ("n1", "n2")
+    )
+    path = "/apis/crd.projectcalico.org/v1/blockaffinities"
+    kube.api.apply([own, others])
+    try:
+        kubernetes.start(IP="192.0.2.31/24")
+        found = kube.api.get(f"{path}/n1-10-244-0-0-26")
+        labels = found["metadata"]["labels"]
+        assert labels["projectcalico.org/affinity-type"] == "host"
+        assert labels["projectcalico.org/ip-version"] == "4"
+        assert labels["projectcalico.org/hostname-hash"]
+        assert (found["spec"]["type"], found["spec"]["state"]) == ("host", "confirmed")
+        assert "labels" not in kube.api.get(f"{path}/n2-10-244-0-0-26")["metadata"]
+        kubernetes.start(IP="192.0.2.31/24")
+        again = kube.api.get(f"{path}/n1-10-244-0-0-26")
+        assert again["metadata"]["resourceVersion"] == found["metadata"]["resourceVersion"]
+    finally:
+        for body in (own, others):
             kube.api.delete(body)
 
 

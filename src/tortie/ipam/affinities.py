@@ -9,7 +9,7 @@ claim goes. Whoever finds a half-done claim of its own node finishes it.
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Literal, cast
+from typing import Literal, Protocol, cast, runtime_checkable
 
 from msgspec.structs import replace
 
@@ -32,6 +32,15 @@ from tortie.net import Prefix, parse_network
 _TYPE_LABEL = "projectcalico.org/affinity-type"
 
 State = Literal["pending", "confirmed", "pendingDeletion"]
+
+
+@runtime_checkable
+class Labels(Protocol):
+    """A datastore whose writers give claims labels, by which others select them."""
+
+    def labelled(self, resource: Resource) -> Resource:
+        """The resource as it would be written."""
+        ...
 
 
 class Affinities:
@@ -78,12 +87,14 @@ class Affinities:
     async def upgrade(self, owner: Owner) -> None:
         """Write claims anew that say no type, or lack the labels that others select them by."""
         for claim in claims_of(owner, await self._store.list("BlockAffinity")):
-            if not claim.spec.type or _TYPE_LABEL not in claim.metadata.labels:
-                labels = {**claim.metadata.labels, _TYPE_LABEL: owner.type}
-                metadata = replace(claim.metadata, labels=labels)
-                spec = replace(claim.spec, type=owner.type)
+            wanted = self._as_written(claim if claim.spec.type else _typed(claim, owner.type))
+            if wanted != claim:
                 with suppress(Conflict, NotFound):  # who was faster wrote it as it is to be
-                    await self._store.update(replace(claim, metadata=metadata, spec=spec))
+                    await self._store.update(wanted)
+
+    def _as_written(self, claim: BlockAffinity) -> BlockAffinity:
+        store = self._store  # etcd has a claim's type in its key, and keeps no labels of it
+        return cast(BlockAffinity, store.labelled(claim)) if isinstance(store, Labels) else claim
 
     async def release_empty(self, owner: Owner, cidr: Prefix) -> bool:
         """Give up a block of another node if nobody uses it; whether that was so.
@@ -226,6 +237,12 @@ def _is_of(claim: BlockAffinity, owner: Owner) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _typed(claim: BlockAffinity, type_: str) -> BlockAffinity:
+    labels = {**claim.metadata.labels, _TYPE_LABEL: type_}
+    metadata = replace(claim.metadata, labels=labels)
+    return replace(claim, metadata=metadata, spec=replace(claim.spec, type=type_))
 
 
 def _in_state(claim: BlockAffinity, state: State) -> BlockAffinity:

@@ -15,7 +15,9 @@ from tortie.api import IPPool, Key, Node
 from tortie.cloud.advice import warnings
 from tortie.cloud.detect import DMI, cloud_of, firmware
 from tortie.datastore import Datastore, DatastoreError, Forbidden, NotFound, Unavailable
+from tortie.datastore.cluster import Locked
 from tortie.datastore.initialize import ensure_initialized
+from tortie.ipam import IPAM
 from tortie.net import parse_prefix
 from tortie.node import defaults, kubeadm
 from tortie.node.addressing import Addressing, Wanted
@@ -82,6 +84,7 @@ class Start:
         words = (*settings.cluster_types, *around.words)
         await defaults.ensure_cluster_type(self._store, words)
         await defaults.ensure_felix(self._store, settings.node, self._has_nodes_own)
+        await self._upgrade()
         if write_nodename(settings.nodename_file, settings.node):
             self._say(f"wrote {settings.nodename_file}")
         await self._tell_kubernetes()
@@ -200,6 +203,17 @@ class Start:
         pools = cast(tuple[IPPool, ...], (await self._store.list("IPPool")).resources)
         for line in warnings(cloud, pools):
             self._warn(line)
+
+    async def _upgrade(self) -> None:
+        """Claims of an older release get what other programs select them by; ours need it not."""
+        if not self._settings.is_networking:
+            return
+        try:
+            await IPAM(self._store).upgrade_node(self._settings.node)
+        except (Forbidden, Locked) as problem:
+            self._warn(
+                f"this node's claims to blocks stay as an older release wrote them: {problem}"
+            )
 
     async def _tell_kubernetes(self) -> None:
         """Last: from now on pods come."""

@@ -22,6 +22,7 @@ from tortie.datastore.contract import (
 )
 from tortie.datastore.kubernetes.access import ACCOUNT, find_access
 from tortie.datastore.kubernetes.client import Client, Refused, Request
+from tortie.datastore.kubernetes.custom import labelled
 from tortie.datastore.kubernetes.decoding import head_of
 from tortie.datastore.kubernetes.derived import DERIVED
 from tortie.datastore.kubernetes.errors import is_unknown_resource
@@ -77,6 +78,10 @@ class KubernetesDatastore:
     def fence(self, check: Callable[[], None]) -> None:
         """Call `check` right before each write is sent, however long it waited for its turn."""
         self._client.before_write = check
+
+    def labelled(self, resource: Resource) -> Resource:
+        """As a write of ours stores it: a claim to a block has labels that others select it by."""
+        return labelled(resource)
 
     async def revision(self) -> int:
         """See `Datastore.revision`. A list of at most one object tells it.
