@@ -3,14 +3,21 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from strategies.ipam import pool
 from tortie.ipam import NoPool
 from tortie.ipam.names import Owner, affinity_key, block_key, handle_key
 from tortie.ipam.pools import Query, blocks_for, range_of, select
-from tortie.net import parse_network
+from tortie.net import Prefix, parse_network
 
 QUERY = Query(4, "Workload", (), "n1", {"rack": "1"}, "web", {"team": "x"})
+NETS = st.builds(  # within, around and beside 10.0.0.0/20
+    lambda address, length: Prefix(4, 0x0A000000 + address, length).network,
+    st.integers(0, (1 << 13) - 1),
+    st.integers(16, 32),
+)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +76,27 @@ def test_each_node_walks_all_blocks_from_a_place_of_its_own() -> None:
     assert all(len(set(walk)) == len(walk) == 64 for walk in walks.values())
     assert len({walk[0] for walk in walks.values()}) == 3
     assert walks["n1"] == list(blocks_for("n1", found))
+
+
+@given(st.lists(NETS, max_size=6))
+def test_what_is_left_out_is_every_block_inside_it_and_no_other(without: list[Prefix]) -> None:
+    found = range_of(pool("p", "10.0.0.0/20"))
+    left = [
+        block
+        for block in blocks_for("n1", found)
+        if not any(net.contains(block) for net in without)
+    ]
+    assert list(blocks_for("n1", found, without)) == left
+
+
+@pytest.mark.parametrize("half", ["fd00::/49", "fd00:0:0:8000::/49"])
+@pytest.mark.parametrize("node", ["n1", "n2", "n3", "n4"])
+def test_what_is_left_out_is_stepped_over_however_large_it_is(half: str, node: str) -> None:
+    found = range_of(pool("p", "fd00::/48"))
+    first = next(blocks_for(node, found, (parse_network(half),)))
+    assert not parse_network(half).contains(first)
+    whole = (parse_network("fd00::/49"), parse_network("fd00:0:0:8000::/49"))
+    assert not list(blocks_for(node, found, whole))
 
 
 def test_huge_pools_are_walked_lazily() -> None:

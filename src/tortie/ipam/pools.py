@@ -1,5 +1,6 @@
 """Which pools a request may take addresses from, and where in them a node looks first. Pure."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple
@@ -91,17 +92,38 @@ def allows(pool: IPPool, use: Use) -> bool:
     return use in pool.spec.uses
 
 
-def blocks_for(node: str, pool: Range) -> Iterator[Prefix]:
-    """All blocks of a pool, from a place that is the node's own.
+def blocks_for(node: str, pool: Range, without: Iterable[Prefix] = ()) -> Iterator[Prefix]:
+    """The blocks of a pool from a place that is the node's own, but for those inside `without`.
 
-    Nodes that start at different places seldom want the same block at once.
+    Nodes that start at different places seldom want the same block at once. What is left out is
+    stepped over, not walked through: a /49 of IPv6 has 2**73 blocks.
     """
     count = 1 << (pool.block_length - pool.cidr.length)
     size = 1 << (WIDTH[pool.cidr.version] - pool.block_length)
     start = int.from_bytes(sha256(f"{node} {pool.cidr}".encode()).digest()) % count
-    for step in range(count):
-        first = pool.cidr.address + (start + step) % count * size
-        yield Prefix(pool.cidr.version, first, pool.block_length)
+    ends = dict(_spans(pool, without))
+    firsts = sorted(ends)
+    for index, end in ((start, count), (0, start)):
+        while index < end:
+            before = bisect_right(firsts, index)
+            beyond = ends[firsts[before - 1]] if before else 0
+            if index >= beyond:
+                yield Prefix(pool.cidr.version, pool.cidr.address + index * size, pool.block_length)
+            index = max(index + 1, beyond)
+
+
+def _spans(pool: Range, nets: Iterable[Prefix]) -> Iterator[tuple[int, int]]:
+    """(first, end) of the blocks inside each of `nets`, counted from the pool's first one."""
+    shift = WIDTH[pool.cidr.version] - pool.block_length
+    end = 0
+    for net in sorted(set(nets)):
+        if net.contains(pool.cidr):
+            net = pool.cidr
+        if pool.cidr.contains(net) and net.length <= pool.block_length:
+            first = (net.address - pool.cidr.address) >> shift
+            if first >= end:  # else inside an earlier one: prefixes never cross
+                end = first + (1 << (pool.block_length - net.length))
+                yield first, end
 
 
 def _candidates(pools: Sequence[IPPool], requested: tuple[str, ...]) -> list[IPPool]:

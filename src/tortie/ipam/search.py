@@ -48,7 +48,7 @@ class Search:
         end = len(into) + ask.number
         async with aclosing(self._places(ask, terms)) as places:
             async for cidr, block in places:
-                choose = _choice(ask, terms, end - len(into))
+                choose = choice(ask, terms, end - len(into))
                 into += await self._blocks.take(cidr, block, ask.by, choose, ask.most)
                 if len(into) >= end:
                     return
@@ -58,7 +58,7 @@ class Search:
         """A block of the owner's, claimed if there is none. Raises Exhausted."""
         own = await self._affinities.blocks_of(ask.owner, terms.config.strict_affinity)
         cidrs = {parse_network(block.spec.cidr) for block in own}
-        inside = sorted(cidr for cidr in cidrs if _is_within(cidr, ask.ranges))
+        inside = sorted(cidr for cidr in cidrs if is_within(cidr, ask.ranges))
         if inside:
             return inside[0]
         async with aclosing(self._new(ask, terms, cidrs)) as fresh:
@@ -81,12 +81,12 @@ class Search:
     ) -> AsyncGenerator[tuple[Prefix, IPAMBlock], None]:
         """Blocks that may have free addresses."""
         for cidr, known in list(self._blocks.last.items()):
-            if belongs(known, ask.owner) and _is_within(cidr, ask.ranges):
+            if belongs(known, ask.owner) and is_within(cidr, ask.ranges):
                 yield cidr, known
         own = await self._affinities.blocks_of(ask.owner, terms.config.strict_affinity)
         for block in own:
             cidr = parse_network(block.spec.cidr)
-            if _is_within(cidr, ask.ranges) and terms.has_room(block.spec):
+            if is_within(cidr, ask.ranges) and terms.has_room(block.spec):
                 yield cidr, block
         async for new in self._new(ask, terms, {parse_network(block.spec.cidr) for block in own}):
             yield parse_network(new.spec.cidr), new
@@ -119,7 +119,7 @@ class Search:
         for pool in ask.ranges:
             # An earlier pool with another blockSize can have left blocks that hold these addresses.
             odd = [cidr for cidr in taken if cidr.length != pool.block_length]
-            for cidr in blocks_for(ask.owner.name, pool):
+            for cidr in blocks_for(ask.owner.name, pool, (*terms.reserved, *odd)):
                 if cidr in taken or any(_meet(cidr, other) for other in odd):
                     continue
                 if not terms.is_reserved(cidr):
@@ -133,7 +133,7 @@ class Search:
         """Blocks that another node has, empty, and not only since a moment ago."""
         for block in others:
             cidr, other = parse_network(block.spec.cidr), owner_of(block.spec.affinity)
-            if not _is_within(cidr, ask.ranges) or not terms.is_left_empty(block.spec):
+            if not is_within(cidr, ask.ranges) or not terms.is_left_empty(block.spec):
                 continue
             if other is not None and await self._affinities.release_empty(other, cidr):
                 claimed = await self._claimed(ask, terms, cidr)
@@ -161,7 +161,7 @@ class Search:
         return [block for block in blocks if is_sound(block.spec)]
 
 
-def _choice(ask: Ask, terms: Terms, number: int) -> Callable[[IPAMBlockSpec], Taken]:
+def choice(ask: Ask, terms: Terms, number: int) -> Callable[[IPAMBlockSpec], Taken]:
     """What to take of a block: looked at again whenever the block turns out to have changed."""
 
     def choose(spec: IPAMBlockSpec) -> Taken:
@@ -174,7 +174,7 @@ def _choice(ask: Ask, terms: Terms, number: int) -> Callable[[IPAMBlockSpec], Ta
     return choose
 
 
-def _is_within(cidr: Prefix, ranges: Sequence[Range]) -> bool:
+def is_within(cidr: Prefix, ranges: Sequence[Range]) -> bool:
     return any(pool.cidr.contains(cidr) for pool in ranges)
 
 

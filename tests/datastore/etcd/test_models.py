@@ -76,6 +76,26 @@ def test_a_block_is_read_whole() -> None:
     assert block.spec.sequence_number_for_allocation == {"0": 3, "2": 6}
 
 
+def test_when_a_block_was_claimed_and_a_second_owner_have_the_models_own_names() -> None:
+    model = json.loads(BLOCK) | {"affinity_claim_time": "2026-11-21T13:31:00Z"}
+    model["attributes"][0]["alternate"] = {"pod": "web-2"}
+    stored = from_model(b"/calico/ipam/v2/x", KEYS["block"], json.dumps(model).encode())
+    block = decode("IPAMBlock", stored)
+    assert isinstance(block, IPAMBlock)
+    assert block.spec.affinity_claim_time == "2026-11-21T13:31:00Z"
+    assert block.spec.attributes[0].alternate_owner_attrs == {"pod": "web-2"}
+    again = json.loads(to_model(KEYS["block"], stored))
+    again.pop("strictAffinity")
+    assert again == model
+
+
+@pytest.mark.parametrize("holders", [None, {}, "x", [1, None, {"alternate": 1}]])
+def test_holders_that_are_none_are_passed_on_for_validation_to_say_so(holders: object) -> None:
+    model = json.dumps(json.loads(BLOCK) | {"attributes": holders}).encode()
+    found = json.loads(from_model(b"/calico/ipam/v2/x", KEYS["block"], model))["spec"]
+    assert isinstance(found["attributes"], type(holders))
+
+
 def test_a_block_of_an_old_calico_names_its_node_in_another_field() -> None:
     model = json.loads(BLOCK) | {"affinity": None, "hostAffinity": "n1"}
     path = b"/calico/ipam/v2/assignment/ipv4/block/10.0.0.0-30"

@@ -5,7 +5,7 @@ says is not repeated. Fields that are in neither are passed on as they are. Labe
 which the model has no place for, are kept in a field `metadata` that Calico ignores.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -15,9 +15,12 @@ from tortie.datastore.etcd.layout import IPAM_KINDS, claim_of
 
 Fields = dict[str, Any]
 _KEPT_ELSEWHERE = ("name", "uid", "creationTimestamp")  # in the key, and by etcd's revisions
-_CONFIGURATION = {  # in the model, in the resource
-    "strict_affinity": "strictAffinity",
-    "auto_allocate_blocks": "autoAllocateBlocks",
+# In the resource, in the model.
+_BLOCK = {"affinityClaimTime": "affinity_claim_time"}
+_HOLDER = {"alternateOwnerAttrs": "alternate"}
+_CONFIGURATION = {
+    "strictAffinity": "strict_affinity",
+    "autoAllocateBlocks": "auto_allocate_blocks",
 }
 _encode = msgspec.json.Encoder().encode
 
@@ -53,14 +56,18 @@ def from_model(path: bytes, key: Key, stored: bytes) -> bytes:
 
 def _block_to(spec: Fields, _: Key) -> Fields:
     absent: Fields = {"affinity": None, "sequenceNumber": 0, "deleted": False}
-    return {**absent, "sequenceNumberForAllocation": {}, **spec}
+    model = {**absent, "sequenceNumberForAllocation": {}, **_renamed(spec, _BLOCK)}
+    holders = model.get("attributes")
+    return model | ({"attributes": _each(holders, _HOLDER)} if holders else {})
 
 
 def _block_from(model: Fields, _: bytes, __: Key) -> Fields:
     node = model.pop("hostAffinity", None)
     if node and not model.get("affinity"):  # Calico before 2.0
         model["affinity"] = f"host:{node}"
-    return {"strictAffinity": False, **model}
+    spec = {"strictAffinity": False, **_renamed(model, _reversed(_BLOCK))}
+    holders = spec.get("attributes")
+    return spec | ({"attributes": _each(holders, _reversed(_HOLDER))} if holders else {})
 
 
 def _claim_to(spec: Fields, _: Key) -> Fields:
@@ -87,13 +94,27 @@ def _handle_from(model: Fields, _: bytes, key: Key) -> Fields:
 
 
 def _configuration_to(spec: Fields, _: Key) -> Fields:
-    names = {ours: model for model, ours in _CONFIGURATION.items()}
-    return {names.get(name, name): found for name, found in spec.items()}
+    return _renamed(spec, _CONFIGURATION)
 
 
 def _configuration_from(model: Fields, _: bytes, __: Key) -> Fields:
     absent = {"strictAffinity": False, "autoAllocateBlocks": False}  # Go leaves out what is false
-    return absent | {_CONFIGURATION.get(name, name): found for name, found in model.items()}
+    return absent | _renamed(model, _reversed(_CONFIGURATION))
+
+
+def _renamed(fields: Fields, names: Mapping[str, str]) -> Fields:
+    return {names.get(name, name): found for name, found in fields.items()}
+
+
+def _each(items: Any, names: Mapping[str, str]) -> Any:
+    """Each object renamed; what is no list of objects is passed on, for validation to say so."""
+    if not isinstance(items, list):
+        return items
+    return [_renamed(item, names) if isinstance(item, dict) else item for item in items]
+
+
+def _reversed(names: Mapping[str, str]) -> dict[str, str]:
+    return {theirs: ours for ours, theirs in names.items()}
 
 
 _TO_MODEL: dict[str, Callable[[Fields, Key], Fields]] = {
