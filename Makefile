@@ -47,11 +47,12 @@ test-vm: $(READY)
 	@tools/setup.sh vm
 	@PYTHONPATH=tests $(BIN)/python -m vm $(PYTEST_ARGS)
 
-## IPIP's rows of the table of modes: whole labs in the virtual machine, five minutes.
+## Whole labs in the virtual machine: IPIP's rows of the table of modes, every change of a pool's mode
+## to and from IPIP. Seven minutes.
 test-vm-network: $(READY)
 	@tools/setup.sh vm
-	@TORTIE_LAB_PATIENCE=300 PYTHONPATH=tests $(BIN)/python -m vm --seconds 900 -- \
-	    tests/network/test_modes.py -k ipip --timeout 800
+	@TORTIE_LONG_NETWORK=1 PYTHONPATH=tests $(BIN)/python -m vm --seconds 1500 -- \
+	    tests/network/test_modes.py tests/network/test_ipip_changes.py -k ipip --timeout 800
 
 ## The pure packages and the codecs on other processors, emulated: some seven minutes each, since an
 ## emulator is slow; the first time two more, for Debian's Python and cross compilers.

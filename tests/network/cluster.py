@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,10 +33,12 @@ PODS = {"a": "node-1", "mate": "node-1", "near": "node-2", "far": "node-3"}
 class Cluster:
     """One lab, in a directory of its own. Every method that talks to it blocks."""
 
-    def __init__(self, name: str, shape: Shape, more: str = "") -> None:
+    def __init__(
+        self, name: str, shape: Shape, more: str = "", pods: Mapping[str, str] = PODS
+    ) -> None:
         self._labs = Path(tempfile.mkdtemp(prefix="tn-"))
         self.name, self.shape = name, shape
-        text = more + "".join(_POD.format(name=name, node=node) for name, node in PODS.items())
+        text = more + "".join(_POD.format(name=name, node=node) for name, node in pods.items())
         manifests = read_manifests("pods", text)
         assert not manifests.errors, manifests.errors
 
@@ -95,11 +97,9 @@ class Cluster:
 
     def namespace(self, party: str) -> str:
         """Of a pod, node or host."""
-
-        async def find(lab: Lab) -> str:
-            return lab.namespace_of(party)
-
-        return self.run(find)
+        plan = plan_lab(self.name, self.shape)
+        stations = {one.name: one.namespace for one in (*plan.nodes, *plan.outside)}
+        return stations.get(party) or self.journal.workloads()[f"default/{party}"].netns
 
     def address(self, pod: str, version: int) -> str:
         """The address of a pod, a node or a host outside, of one IP version."""

@@ -1,37 +1,42 @@
-"""What a live cluster loses while it changes: a pool's mode, a key, a link, a node, an agent.
+"""What a live cluster loses while it changes: a pool's mode, a key, a link, a node.
 
 The losses are printed: what stops, and for how long.
 """
 
-import json
 import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 
-from network.cluster import PORT, Cluster
-from network.probe import call, token
+from network.changing import (
+    PATIENCE,
+    Costs,
+    await_carrier,
+    carried,
+    devices,
+    felix,
+    raised,
+    reached,
+    set_mode,
+    until,
+)
+from network.cluster import Cluster
 from network.stream import MARK, Stream
 from network.wire import Wire
-from tortie.api import IPPool, Key, Node
-from tortie.api.manifests import read_manifests
-from tortie.cli import writing
-from tortie.datastore import update_with
+from tortie.api import Key, Node
 from tortie.lab.cluster import Lab
 from tortie.lab.plan import Encap, Families, shape_of
-from tortie.lab.processes import is_alive
 from tortie.lab.wire import ask
 from tortie.linux.links import Links
 from tortie.linux.namespaces import in_namespace, path_of
 from tortie.linux.neighbours import Neighbours
-from tortie.linux.netlink.rtnetlink import Forwarding, Link
+from tortie.linux.netlink.rtnetlink import Forwarding
 from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.linux.processes import start_of
 from tortie.linux.routes import Routes
@@ -39,20 +44,14 @@ from tortie.linux.rules import Rules
 from vm.features import missing
 
 pytestmark = pytest.mark.root
-PATIENCE = 20.0  # seconds
-KILLS = int(os.environ.get("TORTIE_KILLS", "1"))
-_told: list[tuple[str, str]] = []
+costs = Costs()
 
 
 @pytest.fixture(scope="module", autouse=True)
 def printed(request: pytest.FixtureRequest) -> Iterator[None]:
     """What was lost, when all has been tried."""
-    yield
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        print("\n\nWhat a change of a live cluster costs (a packet each 2 ms):\n")
-        for what, loss in _told:
-            print(f"{what:<44}{loss}", flush=True)
+    with costs.printed(request):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -62,78 +61,16 @@ def cluster() -> Iterator[Cluster]:
         yield made
 
 
-def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"not in {PATIENCE:g} s: {what}"
-        time.sleep(0.02)
-
-
-def carried(cluster: Cluster, wire: Wire, target: str, version: int = 4) -> set[str]:
-    """What carries a packet from pod a to another one, now."""
-    mark = token()
-    wire.frames()
-    call(cluster.namespace("a"), version, cluster.address(target, version), PORT, 200, mark, 1)
-    return wire.carriers(mark)
-
-
-def set_mode(cluster: Cluster, vxlan: str, version: int = 4) -> None:
-    """Change a pool's mode, as a person would."""
-
-    async def change(lab: Lab) -> None:
-        def changed(pool: object) -> IPPool:
-            assert isinstance(pool, IPPool)
-            return replace(pool, spec=replace(pool.spec, vxlan_mode=vxlan))
-
-        key = Key("IPPool", "", f"default-ipv{version}-ippool")
-        await update_with(lab.store, key, changed)
-        await lab.await_applied()
-
-    cluster.run(change)
-
-
 @pytest.mark.parametrize("version", [4, 6])
 def test_a_pools_mode_changes_under_traffic(cluster: Cluster, version: int) -> None:
     with Wire([cluster.namespace("node-1")]) as wire:
         assert carried(cluster, wire, "near", version) == {"vxlan"}
         for mode, carrier in (("CrossSubnet", "plain"), ("Never", "plain"), ("Always", "vxlan")):
             with Stream(cluster, "a", "near", version) as stream:
-                set_mode(cluster, mode, version)
+                set_mode(cluster, version, vxlan=mode)
                 await_carrier(cluster, wire, carrier, version)
-            tell(f"VXLAN becomes {mode}, IPv{version}", stream)
+            costs.tell(f"VXLAN becomes {mode}, IPv{version}", stream)
             assert stream.loss.longest < PATIENCE
-
-
-def await_carrier(cluster: Cluster, wire: Wire, carrier: str, version: int) -> None:
-    until(lambda: carried(cluster, wire, "near", version) == {carrier}, f"it goes by {carrier}")
-
-
-def tell(what: str, stream: Stream) -> None:
-    _told.append((what, str(stream.loss)))
-
-
-def felix(cluster: Cluster, **spec: object) -> None:
-    """Set parameters for all nodes, as a person would."""
-    words = {"apiVersion": "projectcalico.org/v3", "kind": "FelixConfiguration"}
-    manifest = {**words, "metadata": {"name": "default"}, "spec": spec}
-
-    async def change(lab: Lab) -> None:
-        read = read_manifests("felix", json.dumps(manifest))
-        assert not read.errors, read.errors
-        await writing.apply_all(lab.store, [located.resource for located in read.resources])
-        await lab.await_applied()
-
-    cluster.run(change)
-
-
-def link(cluster: Cluster, party: str, name: str) -> Link | None:
-    with in_namespace(path_of(cluster.namespace(party))), NetlinkSocket() as sock:
-        return Links(sock).find(name)
-
-
-def devices(cluster: Cluster, name: str) -> list[Link]:
-    found = [link(cluster, node, name) for node in ("node-1", "node-2", "node-3")]
-    return [one for one in found if one is not None]
 
 
 def test_port_and_vni_change_live(cluster: Cluster) -> None:
@@ -148,7 +85,7 @@ def test_port_and_vni_change_live(cluster: Cluster) -> None:
                 f"{name} with another port and VNI",
             )
         until(lambda: reached(cluster, "far", 4) and reached(cluster, "far", 6), "all is reached")
-    tell("VXLAN's port and VNI change", stream)
+    costs.tell("VXLAN's port and VNI change", stream)
     felix(cluster, vxlanPort=4789, vxlanVNI=4096)
     until(
         lambda: (
@@ -156,12 +93,6 @@ def test_port_and_vni_change_live(cluster: Cluster) -> None:
         ),
         "the port before",
     )
-
-
-def reached(cluster: Cluster, target: str, version: int) -> bool:
-    address = cluster.address(target, version)
-    found = call(cluster.namespace("a"), version, address, PORT, 100, token(), 1)
-    return found.answered_by == f"default/{target}"
 
 
 def test_a_smaller_mtu_of_the_uplink_is_followed_live(cluster: Cluster) -> None:
@@ -183,27 +114,7 @@ def test_a_cable_is_cut_and_mended(cluster: Cluster) -> None:
         time.sleep(0.5)
         cluster.run(lambda lab: lab.set_link("node-3", up=True))
         until(lambda: reached(cluster, "far", 4), "it is reached again")
-    tell("a cable is cut for half a second", stream)
-
-
-def test_an_agent_is_killed_and_traffic_goes_on(cluster: Cluster) -> None:
-    """Once; more often by TORTIE_KILLS, with traffic in both IP versions in turn."""
-    for number in range(KILLS):
-        with Stream(cluster, "a", "far", (4, 6)[number % 2]) as stream:
-            process = cluster.journal.process("agent-node-3")
-            assert process is not None
-            os.kill(process.pid, signal.SIGKILL)
-            until(lambda: not is_alive(cluster.journal.process("agent-node-3")), "its end")
-            time.sleep(0.3)
-            cluster.run(_raised)
-        tell("an agent is killed and started again", stream)
-        assert stream.loss.lost <= 5
-
-
-async def _raised(lab: Lab) -> None:
-    await lab.raise_fabric()
-    await lab.await_agents()
-    await lab.await_applied()
+    costs.tell("a cable is cut for half a second", stream)
 
 
 def test_a_node_is_killed_and_comes_back(cluster: Cluster) -> None:
@@ -212,14 +123,14 @@ def test_a_node_is_killed_and_comes_back(cluster: Cluster) -> None:
         time.sleep(0.3)
         cluster.run(_mended)
         until(lambda: reached(cluster, "far", 4) and reached(cluster, "far", 6), "it is back")
-    tell("a node is killed and comes back", stream)
-    tell("meanwhile between two others", other)
+    costs.tell("a node is killed and comes back", stream)
+    costs.tell("meanwhile between two others", other)
     assert other.loss.lost <= 5
 
 
 async def _mended(lab: Lab) -> None:
     await lab.set_link("node-3", up=True)
-    await _raised(lab)
+    await raised(lab)
 
 
 @pytest.mark.skipif(
@@ -232,13 +143,13 @@ def test_encryption_is_switched_on_and_keys_change_under_traffic(cluster: Cluste
             felix(cluster, wireguardEnabled=True, wireguardEnabledV6=True)
             await_carrier(cluster, wire, "wireguard", 4)
             await_carrier(cluster, wire, "wireguard", 6)
-        tell("WireGuard is switched on", stream)
+        costs.tell("WireGuard is switched on", stream)
         with Stream(cluster, "a", "near") as stream:
             wire.frames()
             keys = cluster.run(_rotated)
             until(lambda: cluster.run(_published) == keys, "other keys published")
             until(lambda: reached(cluster, "near", 4), "it is reached with them")
-        tell("a node's keys of WireGuard change", stream)
+        costs.tell("a node's keys of WireGuard change", stream)
         assert not any(MARK in frame for frame in wire.frames()), "in clear"
         assert carried(cluster, wire, "near") == {"wireguard"}
         for damage in ("rule del priority 99", "route flush table 1", "-6 rule del priority 99"):
@@ -249,13 +160,13 @@ def test_encryption_is_switched_on_and_keys_change_under_traffic(cluster: Cluste
             killed = _kill_wireguard_go(cluster, "node-1")
             until(lambda: not killed or carried_on(cluster), "it is reached again")
         if killed:
-            tell("wireguard-go is killed", stream)
+            costs.tell("wireguard-go is killed", stream)
         assert not any(MARK in frame for frame in wire.frames()), "in clear"
         with Stream(cluster, "a", "near") as stream:
             felix(cluster, wireguardEnabled=False, wireguardEnabledV6=False)
             await_carrier(cluster, wire, "vxlan", 4)
             until(lambda: not devices(cluster, "wireguard.cali"), "no device is left")
-        tell("WireGuard is switched off", stream)
+        costs.tell("WireGuard is switched off", stream)
 
 
 def _damage(cluster: Cluster, node: str, words: str) -> None:
@@ -309,7 +220,7 @@ def test_a_node_is_added_to_a_live_cluster(cluster: Cluster) -> None:
     started = time.monotonic()
     shape = cluster.shape.grown(4)
     cluster.grow(shape)
-    _told.append(("a node is added: ready after", f"{time.monotonic() - started:.1f} s"))
+    costs.tell("a node is added: ready after", f"{time.monotonic() - started:.1f} s")
     assert len(cluster.run(_entries)) == 3
 
 

@@ -41,7 +41,7 @@ needs_bird = pytest.mark.skipif(
     reason="needs BIRD (Debian's package bird2)",
 )
 slow_in_guest = pytest.mark.skipif(
-    in_guest() and "TORTIE_LAB_PATIENCE" not in os.environ,
+    in_guest() and "TORTIE_LONG_NETWORK" not in os.environ,
     reason="a lab needs minutes in the virtual machine: `make test-vm-network` runs it there",
 )
 

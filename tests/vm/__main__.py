@@ -86,6 +86,7 @@ def _job(tests: list[str]) -> str:
         "LANG": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
         "TORTIE_PROGRAMS": "1",  # the guest is slow
+        "TORTIE_LAB_PATIENCE": "120",
         IN_GUEST: "1",
         **{name: value for name, value in os.environ.items() if _is_passed(name)},
     }

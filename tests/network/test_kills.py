@@ -1,0 +1,85 @@
+"""An agent is killed and started again under traffic: nobody loses a packet by it.
+
+Once with VXLAN in `make test`; TORTIE_KILLS=50 kills so often in every mode.
+"""
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from network.changing import Costs, raised, reached, until
+from network.cluster import Cluster
+from network.stream import Loss, Stream
+from tortie.lab.plan import Encap, Families, shape_of
+from tortie.lab.processes import is_alive
+from vm.features import in_guest, missing
+
+pytestmark = pytest.mark.root
+KILLS = int(os.environ.get("TORTIE_KILLS", "0"))
+MOST_LOST = 5  # packets: what a busy machine loses by itself
+costs = Costs()
+
+often = pytest.mark.skipif(not KILLS, reason="one mode is enough: TORTIE_KILLS=50 tries them all")
+needs_bird = pytest.mark.skipif(
+    shutil.which("bird") is None and not Path("/usr/sbin/bird").exists(),
+    reason="needs BIRD (Debian's package bird2)",
+)
+needs_wireguard = pytest.mark.skipif(
+    shutil.which("wireguard-go") is None and bool(missing(("wireguard",))),
+    reason="needs wireguard-go (Debian's package), or WireGuard in the kernel",
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def printed(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What was lost, when all has been tried."""
+    with costs.printed(request):
+        yield
+
+
+@pytest.mark.timeout(300 + 30 * KILLS)
+@pytest.mark.parametrize(
+    "mode",
+    [
+        "vxlan Always",
+        pytest.param("none", marks=often),
+        pytest.param("vxlan CrossSubnet", marks=often),
+        pytest.param("bgp", marks=[often, needs_bird]),
+        pytest.param("wireguard", marks=[often, needs_wireguard]),
+        pytest.param("ipip Always", marks=[often, pytest.mark.vm("ipip")]),
+    ],
+)
+def test_an_agent_is_killed_and_traffic_goes_on(mode: str) -> None:
+    """Of the sending and of the receiving node, with traffic of both IP versions in turn."""
+    if in_guest() and not KILLS:
+        pytest.skip("a lab takes its time in the virtual machine: give TORTIE_KILLS")
+    encap, _, when = mode.partition(" ")
+    tunnel = "CrossSubnet" if when == "CrossSubnet" else "Always"
+    shape = shape_of(3, Encap(encap), tunnel, Families.DUAL)
+    with closing(Cluster(f"k{encap}{len(when)}-{os.getpid()}", shape)) as cluster:
+        losses = [_kill(cluster, number) for number in range(KILLS or 1)]
+    lost = [one.lost for one in losses]
+    sent = sum(one.sent for one in losses)
+    told = f"{sum(lost)} of {sent} packets lost, {max(lost)} at most in one kill"
+    costs.tell(f"{mode}: an agent is killed {len(lost)} times", told)
+    assert max(lost) <= MOST_LOST, lost
+
+
+def _kill(cluster: Cluster, number: int) -> Loss:
+    """Of node-1 or node-3 in turn, while pod a calls pod far."""
+    version, node = (4, 6)[number // 2 % 2], ("node-3", "node-1")[number % 2]
+    until(lambda: reached(cluster, "far", version), "it is reached before")
+    with Stream(cluster, "a", "far", version) as stream:
+        process = cluster.journal.process(f"agent-{node}")
+        assert process is not None
+        os.kill(process.pid, signal.SIGKILL)
+        until(lambda: not is_alive(cluster.journal.process(f"agent-{node}")), "its end")
+        time.sleep(0.3)  # traffic without it
+        cluster.run(raised)
+    return stream.loss
