@@ -1,6 +1,7 @@
 """What parts ask of Kubernetes where etcd has the resources: far less."""
 
-from tortie.install.rights.roles import READ, Role, core, of_group
+from tortie.install.rights.alike import policies
+from tortie.install.rights.roles import READ, Role, core
 
 NODE_ON_ETCD = Role(
     "calico-node",
@@ -29,12 +30,8 @@ CONTROLLERS_ON_ETCD = Role(
             READ,
             *("namespaces", "nodes", "pods", "serviceaccounts"),
         ),
-        of_group("Kubernetes' own policies.", READ, "networking.k8s.io", "networkpolicies"),
-        of_group(
-            "Those of its administrators, where there are any.",
-            READ,
-            "policy.networking.k8s.io",
-            *("adminnetworkpolicies", "baselineadminnetworkpolicies", "clusternetworkpolicies"),
+        *policies(
+            "Kubernetes' own policies.", READ, "Those of its administrators, where there are any."
         ),
         core(
             "Services of type LoadBalancer: what they ask for, and what they got.", READ, "services"

@@ -1,14 +1,10 @@
 """The node agent, which is also the CNI plugin's hand: the plugin itself holds no credentials."""
 
-from tortie.install.rights.roles import FOLLOW, READ, Role, Rule, calico, core, of_group
+from tortie.install.rights.alike import LOCKED, policies, slices
+from tortie.install.rights.roles import FOLLOW, READ, Role, Rule, calico, core
 from tortie.install.rights.starting import BGP, REPORTS, STARTING, TOKEN
 
 _WHY = "The node agent, which is also the CNI plugin's hand: the plugin holds no credentials."
-_LOCKED = calico(
-    "Whether the datastore is locked, since it is being migrated.",
-    ("get",),
-    "ClusterInformation",
-)
 _CLUSTER = core(
     "Which cluster this is: the UID of this namespace. An agent follows no other one than before.",
     ("get",),
@@ -21,22 +17,12 @@ _SELECTED = (
         FOLLOW,
         *("namespaces", "pods", "serviceaccounts", "services"),
     ),
-    of_group("", FOLLOW, "discovery.k8s.io", "endpointslices"),
+    slices(FOLLOW),
 )
-_POLICIES = (
-    of_group(
-        "Kubernetes' own policies. A cluster may lack the admin policies; then the rights name"
-        " nothing.",
-        FOLLOW,
-        "networking.k8s.io",
-        "networkpolicies",
-    ),
-    of_group(
-        "",
-        FOLLOW,
-        "policy.networking.k8s.io",
-        *("adminnetworkpolicies", "baselineadminnetworkpolicies", "clusternetworkpolicies"),
-    ),
+_POLICIES = policies(
+    "Kubernetes' own policies. A cluster may lack the admin policies; then the rights name"
+    " nothing.",
+    FOLLOW,
 )
 _NODES = (
     core(
@@ -82,7 +68,7 @@ _BOOKS_READ = (
 
 def node_role(*more: Rule, books: tuple[Rule, ...] = _BOOKS) -> Role:
     """The agent's role, with `more` of what runs beside it."""
-    rules = (_LOCKED, _CLUSTER, *_SELECTED, *_POLICIES, *_NODES, _FOLLOWED, *books)
+    rules = (LOCKED, _CLUSTER, *_SELECTED, *_POLICIES, *_NODES, _FOLLOWED, *books)
     return Role("calico-node", _WHY, (*rules, *STARTING, *REPORTS, *more), account="calico-node")
 
 

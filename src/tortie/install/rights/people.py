@@ -1,6 +1,7 @@
 """People at the command line, with `tortie` or kubectl. Nobody is bound to these roles here."""
 
 from tortie.api.crds import CUSTOM_KINDS
+from tortie.install.rights.alike import policies, slices
 from tortie.install.rights.roles import READ, Role, calico, core, of_group
 
 _WHY = """\
@@ -14,14 +15,8 @@ _SHOWN = (
         READ,
         *("namespaces", "nodes", "pods", "serviceaccounts", "services"),
     ),
-    of_group("", READ, "discovery.k8s.io", "endpointslices"),
-    of_group("", READ, "networking.k8s.io", "networkpolicies"),
-    of_group(
-        "",
-        READ,
-        "policy.networking.k8s.io",
-        *("adminnetworkpolicies", "baselineadminnetworkpolicies", "clusternetworkpolicies"),
-    ),
+    slices(READ),
+    *policies("", READ),
     of_group(
         "What nodes say of themselves, for `tortie status`.",
         ("list",),

@@ -1,5 +1,6 @@
 """What it takes to attach a pod: addresses from the pools, noted on the Pod."""
 
+from tortie.install.rights.alike import LOCKED
 from tortie.install.rights.roles import Role, calico, core
 
 _WHY = """\
@@ -12,11 +13,7 @@ PLUGIN = Role(
     "calico-cni-plugin",
     _WHY,
     (
-        calico(
-            "Whether the datastore is locked, since it is being migrated.",
-            ("get",),
-            "ClusterInformation",
-        ),
+        LOCKED,
         core(
             "The pod's annotations ask for addresses; which pods there are is needed to collect"
             " leaked ones.",

@@ -1,6 +1,7 @@
 """The fan-out server: it reads what agents read, once for all of them, and writes nothing."""
 
-from tortie.install.rights.roles import FOLLOW, Role, calico, core, of_group
+from tortie.install.rights.alike import LOCKED, policies, slices
+from tortie.install.rights.roles import FOLLOW, Role, calico, core
 
 _FOLLOWED = (
     "BGPConfiguration",
@@ -23,11 +24,7 @@ TYPHA = Role(
     "calico-typha",
     "The fan-out server: it reads what agents read, once for all of them, and writes nothing.",
     (
-        calico(
-            "Whether the datastore is locked, since it is being migrated.",
-            ("get",),
-            "ClusterInformation",
-        ),
+        LOCKED,
         core(
             "Which cluster this is: the UID of this namespace, which clients are told.",
             ("get",),
@@ -40,14 +37,8 @@ TYPHA = Role(
             FOLLOW,
             *("namespaces", "nodes", "pods", "serviceaccounts", "services"),
         ),
-        of_group("", FOLLOW, "discovery.k8s.io", "endpointslices"),
-        of_group("", FOLLOW, "networking.k8s.io", "networkpolicies"),
-        of_group(
-            "",
-            FOLLOW,
-            "policy.networking.k8s.io",
-            *("adminnetworkpolicies", "baselineadminnetworkpolicies", "clusternetworkpolicies"),
-        ),
+        slices(FOLLOW),
+        *policies("", FOLLOW),
         calico("", FOLLOW, *_FOLLOWED),
     ),
     account="calico-typha",
