@@ -16,12 +16,12 @@ from cni.chain import reference_plugins_lacking
 from cni.node import until
 from cni.traffic import Flow, reaches, udp_socket
 from network.wire import Wire
-from servers.flannel_build import lacking
+from servers.flannel_build import FLANNEL
 from tortie.linux.links import Links
 from tortie.linux.namespaces import in_namespace
 from tortie.linux.netlink.sockets import NetlinkSocket
 
-LACKING = lacking() or reference_plugins_lacking()
+LACKING = FLANNEL.lacking() or reference_plugins_lacking()
 pytestmark = [pytest.mark.root, pytest.mark.skipif(bool(LACKING), reason=LACKING or "-")]
 NETWORK = {
     "Network": "10.244.0.0/16",

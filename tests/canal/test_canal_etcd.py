@@ -10,13 +10,13 @@ from canal.lab import Node, Switch, with_flannels_plugin
 from cni.chain import reference_plugins_lacking
 from cni.node import until
 from cni.traffic import reaches
-from servers.flannel_build import lacking
+from servers.flannel_build import FLANNEL
 from tortie.api import GlobalNetworkPolicy, GlobalNetworkPolicySpec, Key, ObjectMeta
 from tortie.linux.links import Links
 from tortie.linux.namespaces import in_namespace
 from tortie.linux.netlink.sockets import NetlinkSocket
 
-LACKING = lacking() or reference_plugins_lacking()
+LACKING = FLANNEL.lacking() or reference_plugins_lacking()
 pytestmark = [pytest.mark.root, pytest.mark.skipif(bool(LACKING), reason=LACKING or "-")]
 NETWORK = {"Network": "10.245.0.0/16", "SubnetLen": 24, "Backend": {"Type": "vxlan"}}
 PORT = 5000

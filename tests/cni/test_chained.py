@@ -10,7 +10,7 @@ from cni.chain import Chain, PluginFailed, reference_plugins_lacking
 from cni.look import NETWORK, addresses, nothing_left, open_profile, put_pod
 from cni.node import BOUND, until
 from cni.traffic import udp_socket
-from servers import cnitool_build
+from servers.cnitool_build import CNITOOL, cached
 from servers.place import Place, lacking
 from tortie.api import (
     GlobalNetworkPolicy,
@@ -174,7 +174,7 @@ def test_what_a_plugin_before_ours_made_stays_in_the_result(ready_node):
 @pytest.fixture
 def libcni(ready_node, tmp_path):
     """`cnitool VERB NETWORK NETNS`, which is libcni, on a node whose agent is ready."""
-    if reason := (cnitool_build.lacking() or lacking()):
+    if reason := (CNITOOL.lacking() or lacking()):
         pytest.skip(reason)
     node = ready_node
     place = Place(tmp_path / "place", node.netns, node.plugin.parent)
@@ -189,7 +189,7 @@ def libcni(ready_node, tmp_path):
             environ["CNI_ARGS"] = f"IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={pod}"
         if capabilities:
             environ["CAP_ARGS"] = json.dumps(capabilities)
-        return place.run(str(cnitool_build.cached()), verb, name, netns, env=environ)
+        return place.run(str(cached()), verb, name, netns, env=environ)
 
     def configure(version, *plugins, name=NETWORK):
         network = {"cniVersion": version, "name": name, "plugins": [node.config(), *plugins]}

@@ -230,7 +230,7 @@ class KubeServer:
 
 @contextmanager
 def kube_server(flags: tuple[str, ...] = ()) -> Iterator[KubeServer]:
-    """A fresh API server, gone at the end with all it had. Raises NoKubeApiserver, NotStarted."""
+    """A fresh API server, gone at the end with all it had. Raises NotBuilt, NotStarted."""
     cached()
     with ExitStack() as stack:
         etcd = stack.enter_context(etcd_server())

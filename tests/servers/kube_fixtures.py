@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from servers.etcd import MISSING as NO_ETCD
+from servers.go_programs import NotBuilt
 from servers.kube import KubeServer, kube_server
-from servers.kube_build import REQUIRED, NoKubeApiserver, cached, required
+from servers.kube_build import REQUIRED, cached, required
 from servers.kube_crds import install, store_whole
 
 _NONE = "no kube-apiserver"
@@ -29,7 +30,7 @@ def needs_kube() -> None:
 def _missing() -> str:
     try:
         cached()
-    except NoKubeApiserver as error:
+    except NotBuilt as error:
         return str(error)
     return ""
 

@@ -1,4 +1,4 @@
-"""The program that builds the tests' API server: once, and never leaving half of it.
+"""What builds the programs that tests run: once, and never leaving half of one.
 
 A stand-in for Go, since what fails here is what a real one does rarely.
 """
@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from servers.kube_build import NoKubeApiserver, cached
+from servers.go_programs import NotBuilt, Program, cache, run_go
+from servers.kube_build import cached
+from servers.progress import Report
 
 TESTS = Path(__file__).parents[1]
 GO = """#!/bin/sh
@@ -56,7 +58,7 @@ def build():
 
 
 def test_it_is_built_once_and_found_again(machine):
-    with pytest.raises(NoKubeApiserver, match="run `make kube-apiserver`"):
+    with pytest.raises(NotBuilt, match="run `make kube-apiserver`"):
         cached()
     assert build()[0] == 0
     assert cached().read_text() == "whole"
@@ -105,7 +107,7 @@ def test_too_old_a_go_is_none(machine, monkeypatch, version):  # noqa: ARG001 - 
 def test_another_version_of_go_builds_another_one(machine, monkeypatch):
     assert build()[0] == 0
     monkeypatch.setenv("FAKE_VERSION", "go1.27.1")
-    with pytest.raises(NoKubeApiserver):
+    with pytest.raises(NotBuilt):
         cached()
     assert build()[0] == 0
     assert (machine / "log").read_text() == "built\nbuilt\n"
@@ -125,3 +127,38 @@ def test_a_cache_that_cannot_be_written_is_said(machine, monkeypatch):
     assert status == 0
     assert "can't be built" in said
     assert "Traceback" not in said
+
+
+def program() -> Program:
+    """Of two files, the first of which Go makes."""
+
+    def make(made: Path, work: Path, report: Report) -> None:
+        run_go(["build", "-o", str(made / "one"), "."], work, report, 60.0)
+        (made / "two").write_text("")
+
+    return Program("thing", "v1", ("one", "two"), (1, 22), "nothing", make)
+
+
+def test_a_program_of_several_files_is_there_whole_or_not_at_all(machine, monkeypatch):
+    one = program()
+    assert "run `make thing`" in one.lacking()
+    monkeypatch.setenv("FAKE_FAULT", "no network")
+    with pytest.raises(NotBuilt, match="no network"):
+        one.built(Report("thing"))
+    assert [path.name for path in cache("thing").iterdir()] == ["lock"]
+    monkeypatch.delenv("FAKE_FAULT")
+    (cache("thing") / "v1").mkdir()
+    (cache("thing") / "v1" / "one").write_text("half")
+    place = one.built(Report("thing"))
+    assert place == one.cached() == one.built(Report("thing"))
+    assert (place / "one").read_text() == "whole"
+    assert (machine / "log").read_text() == "built\n" * 2
+
+
+def test_a_program_is_used_where_there_is_no_go_any_more(machine, monkeypatch):
+    program().built(Report("thing"))
+    os.unlink(machine / "bin" / "go")
+    monkeypatch.setenv("PATH", str(machine / "bin"))
+    assert program().lacking() == ""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(machine / "other"))
+    assert "install Go 1.22 or later" in program().lacking()
