@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from tortie.linux.netlink.rtaddress import Address
-from tortie.linux.netlink.rtlink import Link, Vxlan
+from tortie.linux.netlink.rtlink import Link, PacketSizes, Vxlan
 from tortie.linux.netlink.rtneighbour import Forwarding, Neighbour
 from tortie.linux.netlink.rtroute import KernelRoute
 from tortie.linux.netlink.wire import Attribute, Message
@@ -56,6 +56,7 @@ _plain_links = st.builds(
     running=st.booleans(),
     parent=st.integers(0, 0x7FFFFFFF),
     master=st.integers(0, 0x7FFFFFFF),
+    sizes=st.builds(PacketSizes, u32, u32, u32, u32),
 )
 _vxlan_links = st.builds(
     Link, index=indexes, name=names, kind=st.just("vxlan"), mac=macs, mtu=u32, vxlan=vxlans

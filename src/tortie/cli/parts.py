@@ -146,6 +146,7 @@ class NodeParts:
             Records(store),
             self._pod_mtu,
             self._workload_prefixes[0],
+            self._followed,
         )
         self._control = ControlServer(os.path.join(given.run_dir, "agent.sock"))
         admitted = partial(allegiance.wait, _PATIENCE)
@@ -229,6 +230,13 @@ class NodeParts:
         self._mtu.configure(config.mtu_iface_pattern)
         own = self._mtu.through(self._tunnels.in_use, mtus(config))
         return flannel.mtu_beside(self._flannel, own)
+
+    def _followed(self) -> tuple[str, ...]:
+        """Whose packet sizes workloads take over: nobody's where a tunnel may be on the way, which
+        handles 64 KiB at once.
+        """
+        beside = flannel.read_subnet_file(self._flannel) is not None
+        return () if beside or self._tunnels.in_use else self._mtu.uplinks()
 
     def _tell_mtu(self) -> None:
         """After what may have changed it: a link, a pool, a setting."""

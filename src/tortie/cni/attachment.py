@@ -54,7 +54,8 @@ class AgentView(Protocol):
 class Attacher:
     """Attaches containers to one node.
 
-    `mtu` gives the MTU of the next interface, `prefix` is what its name begins with.
+    `mtu` gives the MTU of the next interface, `prefix` is what its name begins with, `uplinks`
+    names the node's interfaces whose packet sizes it takes over.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Attacher:
         records: Records,
         mtu: Callable[[], int],
         prefix: str = INTERFACE_PREFIX,
+        uplinks: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
         self.node = node
         self.prefix = prefix
@@ -73,6 +75,7 @@ class Attacher:
         self._agent = agent
         self._addresses = addresses
         self._mtu = mtu
+        self._uplinks = uplinks
         self._locks = NamedLocks()
         self._kernel = ThreadPoolExecutor(_THREADS, thread_name_prefix="cni")
 
@@ -195,6 +198,7 @@ class Attacher:
             mac=interfaces.random_mac(),
             mtu=request.config.mtu or self._mtu(),
             queues=request.config.num_queues,
+            uplinks=self._uplinks(),
             prefix=workload.prefix,
             forwarding=request.config.container_settings.allow_ip_forwarding,
         )

@@ -24,12 +24,13 @@ from tortie.kubernetes.names import INTERFACE_PREFIX
 from tortie.linux import sysctl
 from tortie.linux.links import Links
 from tortie.linux.namespaces import in_namespace
-from tortie.linux.netlink.rtlink import Link
+from tortie.linux.netlink.rtlink import AS_BORN, Link, PacketSizes
 from tortie.linux.netlink.rtroute import KernelRoute
 from tortie.linux.netlink.sockets import NetlinkError, NetlinkSocket
 from tortie.linux.routes import Routes
 from tortie.net import Prefix
 
+_FIRST_SIZE = 65536  # of packets: what an interface begins with
 _NO_DUPLICATE_CHECK = 0x02  # IFA_F_NODAD: nobody else is on this link
 
 _log = structlog.get_logger(__name__)
@@ -46,6 +47,16 @@ class Wire(Struct, frozen=True):
     prefix: str = INTERFACE_PREFIX  # of the node's end's name
     forwarding: bool = False
     queues: int = 0  # of each direction; 0: the kernel's choice
+    uplinks: tuple[str, ...] = ()  # whose packet sizes it is to have, where they are raised
+
+
+def sizes_as(links: Sequence[Link]) -> PacketSizes:
+    """What all of these handle, where that is more than any kernel begins with.
+
+    A larger packet than the next interface handles would be cut up in software there.
+    """
+    least = PacketSizes(*map(min, zip(*(link.sizes for link in links), strict=True)))
+    return PacketSizes(*(size if size > _FIRST_SIZE else 0 for size in least))
 
 
 def random_mac() -> str:
@@ -166,6 +177,8 @@ def _create_pair(links: Links, wire: Wire, netns: int) -> None:
     the node's name, and one that was shut a moment ago the container's.
     """
 
+    sizes = _followed(links, wire)
+
     def create() -> None:
         links.create_veth(
             wire.host,
@@ -175,6 +188,7 @@ def _create_pair(links: Links, wire: Wire, netns: int) -> None:
             mac=HOST_MAC,
             peer_mac=wire.mac,
             queues=wire.queues,
+            sizes=sizes,
         )
 
     for clear in (partial(departing.shut, wire.host, wire.prefix), departing.purge):
@@ -186,6 +200,12 @@ def _create_pair(links: Links, wire: Wire, netns: int) -> None:
                 raise
             clear()
     create()  # the container's own interface of that name is not ours to remove: this fails
+
+
+def _followed(links: Links, wire: Wire) -> PacketSizes:
+    """Asked at each ADD: the kernel tells nobody when they change."""
+    there = [link for name in wire.uplinks if (link := links.find(name)) is not None]
+    return sizes_as(there) if there else AS_BORN
 
 
 def _without_duplicate_check(host: str) -> None:

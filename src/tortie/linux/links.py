@@ -3,8 +3,11 @@
 import errno
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from tortie.linux.netlink.rtaddress import SCOPE_GLOBAL
 from tortie.linux.netlink.rtnetlink import (
+    AS_BORN,
     RTM_DELADDR,
     RTM_DELLINK,
     RTM_GETADDR,
@@ -15,6 +18,7 @@ from tortie.linux.netlink.rtnetlink import (
     Address,
     Link,
     NewLink,
+    PacketSizes,
     Vxlan,
     build_address,
     build_address_query,
@@ -76,13 +80,17 @@ class Links:
         mac: str | None = None,
         peer_mac: str | None = None,
         queues: int = 0,
+        sizes: PacketSizes = AS_BORN,
     ) -> None:
         """Make a pair, each end born in its namespace (open descriptors): no end is seen elsewhere.
 
-        `mtu` and `queues` (of each direction) are for both ends; 0 is the kernel's choice.
+        `mtu`, `queues` (of each direction) and `sizes` are for both ends; 0 is the kernel's choice.
         """
-        peer = NewLink(peer_name, mac=peer_mac, mtu=mtu, netns=peer_netns, queues=queues)
-        self.create(NewLink(name, "veth", mac, mtu, netns=netns, peer=peer, queues=queues))
+        own = NewLink(name, "veth", mac, mtu, netns=netns, queues=queues, sizes=sizes)
+        peer = NewLink(
+            peer_name, mac=peer_mac, mtu=mtu, netns=peer_netns, queues=queues, sizes=sizes
+        )
+        self.create(replace(own, peer=peer))
 
     def create_vxlan(
         self, name: str, vxlan: Vxlan, *, mtu: int = 0, mac: str | None = None
@@ -158,6 +166,11 @@ class Links:
     def set_mtu(self, name: str, mtu: int) -> None:
         """Set the MTU, in bytes."""
         self._change(name, f"mtu {mtu}", build_link_change(self.get(name).index, mtu=mtu))
+
+    def set_sizes(self, name: str, sizes: PacketSizes) -> None:
+        """Let it handle packets up to these sizes; what is 0 stays as it is."""
+        change = build_link_change(self.get(name).index, sizes=sizes)
+        self._change(name, f"packet sizes {tuple(sizes)}", change)
 
     def set_mac(self, name: str, mac: str) -> None:
         """Set the hardware address. Raises ValueError for text that is none."""

@@ -41,10 +41,13 @@ class PodMtu:
         """There is no link of this name any more."""
         self._links.pop(name, None)
 
+    def uplinks(self) -> tuple[str, ...]:
+        """Their names, as far as the node has some."""
+        return tuple(name for name in self._links if self._pattern.search(name))
+
     def uplink(self) -> int:
         """What every uplink carries, in bytes."""
-        found = (mtu for name, mtu in self._links.items() if self._pattern.search(name))
-        return min(found, default=_WITHOUT_UPLINK)
+        return min((self._links[name] for name in self.uplinks()), default=_WITHOUT_UPLINK)
 
     def through(self, tunnels: Collection[str], given: Mapping[str, int]) -> int:
         """For workloads whose packets may travel inside these tunnels.

@@ -1,6 +1,7 @@
 """Links (interfaces) as rtnetlink messages (linux/if_link.h)."""
 
 import struct
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -36,6 +37,7 @@ _ADDRESS, _NAME, _MTU, _PARENT, _MASTER = 1, 3, 4, 5, 10
 _OPERSTATE, _INFO, _GROUP, _NETNS_FD, _EXT_MASK = 16, 18, 27, 28, 29
 _OPER_UNKNOWN, _OPER_DOWN, _OPER_UP = 0, 2, 6
 _TX_QUEUES, _RX_QUEUES = 31, 32
+_GSO, _GRO, _GSO_V4, _GRO_V4 = 41, 58, 63, 64
 _KIND, _DATA = 1, 2
 _VETH_PEER = 1
 _VNI, _VXLAN_PARENT, _LOCAL, _LEARNING, _PORT, _LOCAL6 = 1, 3, 4, 7, 15, 17
@@ -50,6 +52,23 @@ class Vxlan(Struct, frozen=True):
     local: Prefix | None = None
     parent: int = 0
     learning: bool = False
+
+
+class PacketSizes(NamedTuple):
+    """The largest packets that the kernel itself handles, in bytes; on the wire all are smaller.
+
+    `sent` is what a sender may hand to the interface, which cuts it up; `taken` what is joined of
+    packets that come in. What is above 65,536 is called BIG TCP. 0: the kernel does not say (those
+    of IPv4 alone came with Linux 6.3), or may choose.
+    """
+
+    sent: int = 0
+    taken: int = 0
+    sent_v4: int = 0
+    taken_v4: int = 0
+
+
+AS_BORN = PacketSizes()
 
 
 class Link(Struct, frozen=True):
@@ -73,6 +92,7 @@ class Link(Struct, frozen=True):
     master: int = 0
     vxlan: Vxlan | None = None
     group: int = 0
+    sizes: PacketSizes = AS_BORN
 
 
 class NewLink(Struct, frozen=True):
@@ -90,6 +110,7 @@ class NewLink(Struct, frozen=True):
     vxlan: Vxlan | None = None
     peer: "NewLink | None" = None
     queues: int = 0  # of each direction
+    sizes: PacketSizes = AS_BORN
 
 
 def build_new_link(link: NewLink) -> bytes:
@@ -107,9 +128,15 @@ def _own_part(link: NewLink) -> bytes:
         parts.append(attribute(_MTU, u32(link.mtu)))
     if link.queues:
         parts += [attribute(kind, u32(link.queues)) for kind in (_TX_QUEUES, _RX_QUEUES)]
+    parts += _size_attributes(link.sizes)
     if link.netns is not None:
         parts.append(attribute(_NETNS_FD, u32(link.netns)))
     return b"".join(parts)
+
+
+def _size_attributes(sizes: PacketSizes) -> list[bytes]:
+    of_kinds = zip((_GSO, _GRO, _GSO_V4, _GRO_V4), sizes, strict=True)
+    return [attribute(kind, u32(size)) for kind, size in of_kinds if size]
 
 
 def _info(link: NewLink) -> bytes:
@@ -141,6 +168,7 @@ def build_link_change(
     master: int | None = None,
     name: str = "",
     group: int = 0,
+    sizes: PacketSizes = AS_BORN,
 ) -> bytes:
     """The payload of RTM_SETLINK: only what is given changes; master 0 takes it off its bridge."""
     flags = IFF_UP if up else 0
@@ -155,6 +183,7 @@ def build_link_change(
         parts.append(attribute(_NAME, string(check_name(name))))
     if group:
         parts.append(attribute(_GROUP, u32(group)))
+    parts += _size_attributes(sizes)
     return b"".join(parts)
 
 
@@ -182,6 +211,7 @@ def build_link(link: Link) -> bytes:
         if number:
             parts.append(attribute(kind, u32(number)))
     parts.append(attribute(_OPERSTATE, u8(_OPER_UP if link.running else _OPER_DOWN)))
+    parts += _size_attributes(link.sizes)
     if link.mac:
         parts.append(attribute(_ADDRESS, bytes.fromhex(link.mac.replace(":", ""))))
     if link.kind:
@@ -209,6 +239,7 @@ def parse_link(payload: bytes) -> Link:
         master=_number(found, _MASTER),
         vxlan=_parse_vxlan(info.get(_DATA, b"")) if kind == "vxlan" else None,
         group=_number(found, _GROUP),
+        sizes=PacketSizes(*(_number(found, kind) for kind in (_GSO, _GRO, _GSO_V4, _GRO_V4))),
     )
 
 

@@ -11,12 +11,14 @@ from tortie.linux.netlink.rtaddress import (
 )
 from tortie.linux.netlink.rtfamily import mac_bytes, mac_text
 from tortie.linux.netlink.rtlink import (
+    AS_BORN,
     RTM_DELLINK,
     RTM_GETLINK,
     RTM_NEWLINK,
     RTM_SETLINK,
     Link,
     NewLink,
+    PacketSizes,
     Vxlan,
     build_group_query,
     build_link,
@@ -59,6 +61,7 @@ from tortie.linux.netlink.rtroute import (
 )
 
 __all__ = [
+    "AS_BORN",
     "NUD_PERMANENT",
     "RTM_DELADDR",
     "RTM_DELLINK",
@@ -86,6 +89,7 @@ __all__ = [
     "Link",
     "Neighbour",
     "NewLink",
+    "PacketSizes",
     "Vxlan",
     "build_address",
     "build_address_query",
