@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 from tortie.agent.wireguard import WireguardMetrics
 from tortie.dataplane.routes import RouteDriver, RouteSettings
 from tortie.dataplane.wireguard import Keys, WireguardDriver, WireguardSettings, process, public_key
+from tortie.dataplane.wireguard.device import found
 from tortie.dataplane.wireguard.kernel import set_threaded
 from tortie.dataplane.wireguard.keys import new_key
 from tortie.engine.delta import Delta, Host, Route, RouteKind, WireguardEnd
@@ -463,6 +465,51 @@ def test_an_ip_version_without_an_address_is_no_failure(stack: ExitStack, tmp_pa
 def test_threads_are_not_switched_for_another_namespaces_device() -> None:
     assert not set_threaded("lo", 1 << 20, True)
     assert set_threaded("lo", 1 << 20, False)
+
+
+@in_kernel_too
+def test_a_peer_that_gains_and_loses_blocks_loses_no_packet(
+    stack: ExitStack, tmp_path: Path
+) -> None:
+    """It has thousands: whoever takes them away to write them anew is without them for long."""
+    one, two = connected(stack, tmp_path)
+    gateway = parse_prefix(two.main).address
+    blocks = [Prefix(4, 0x0A010000 + 64 * n, 26) for n in range(3010)]
+    routes = {one: Route(one, RouteKind.PLAIN, gateway, two.label) for one in blocks}
+    one.apply(Delta(routes={block: routes[block] for block in blocks[:3000]}))
+    client, server = one.udp(stack), two.udp(stack)
+    meet(client, server)
+    done = threading.Event()
+    sent: list[int] = []
+
+    def send() -> None:
+        while not done.wait(0.001):
+            sent.append(len(sent))
+            with suppress(OSError):  # no peer is allowed it now
+                client.sendto(b"%d" % sent[-1], (two.pod, 7000))
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    try:
+        for block in blocks[3000:]:
+            one.apply(Delta(routes={block: routes[block]}))
+        for block in blocks[3000:]:
+            one.apply(Delta(routes_removed=frozenset({block})))
+    finally:
+        done.set()
+        sending.join()
+    server.settimeout(1)
+    got: set[int] = set()
+    with suppress(TimeoutError):
+        while len(got) < len(sent):
+            got.add(int(server.recv(20)))
+    assert len(sent) - len(got) <= 2
+    with namespaces.in_namespace(one.path):
+        device = found(one.settings, one.links)
+        assert device is not None
+        with closing(device):
+            [peer] = device.read().peers.values()
+    assert peer.allowed == {*blocks[:3000], two.block}
 
 
 @in_kernel_too

@@ -1,5 +1,6 @@
 """WireGuard's devices as messages: what is built is what is read, whoever holds the device."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 import pytest
@@ -77,22 +78,75 @@ def test_an_equal_device_is_not_written(device: Device) -> None:
     assert not differences(device, device)
 
 
-@given(DEVICES, DEVICES)
-def test_the_differences_lead_from_one_to_the_other(before: Device, after: Device) -> None:
-    held = dict(before.peers)
-    change = differences(before, after)
-    for peer in change.peers:
-        if peer.gone:
-            del held[peer.public_key]
-            continue
-        old = held.get(peer.public_key, Peer(peer.public_key))
-        held[peer.public_key] = Peer(
-            peer.public_key,
-            old.endpoint if peer.endpoint is None else peer.endpoint,
-            old.keepalive if peer.keepalive is None else peer.keepalive,
-            old.allowed if peer.allowed is None else peer.allowed,
+class Model:
+    """A device as the kernel has it: each prefix is one peer's, the last one's who was given it."""
+
+    def __init__(self, device: Device) -> None:
+        self.peers = {key: (peer.endpoint, peer.keepalive) for key, peer in device.peers.items()}
+        self.owner = {one: key for key, peer in device.peers.items() for one in peer.allowed}
+
+    def change(self, change: PeerChange) -> None:
+        key = change.public_key
+        if change.gone or change.allowed is not None:
+            self.owner = {one: whose for one, whose in self.owner.items() if whose != key}
+        if change.gone:
+            del self.peers[key]
+            return
+        endpoint, keepalive = self.peers.get(key, (None, 0))
+        self.peers[key] = (
+            endpoint if change.endpoint is None else change.endpoint,
+            keepalive if change.keepalive is None else change.keepalive,
         )
-    assert held == after.peers
+        given = (change.allowed or frozenset()) | change.added
+        self.owner.update(dict.fromkeys(given, key))
+
+    def device(self, key: PrivateKey | None = None) -> Device:
+        """What it tells when it is read."""
+        owned = {
+            key: frozenset(one for one, whose in self.owner.items() if whose == key)
+            for key in self.peers
+        }
+        return Device(
+            key, peers={key: Peer(key, *rest, owned[key]) for key, rest in self.peers.items()}
+        )
+
+
+FEW = st.builds(  # so few keys and prefixes that peers meet
+    Peer,
+    public_key=st.sampled_from([bytes([n]) * 32 for n in range(4)]),
+    endpoint=ENDPOINTS,
+    keepalive=st.integers(0, 2),
+    allowed=st.frozensets(st.sampled_from([Prefix(4, n << 8, 24) for n in range(6)])),
+)
+CROWDS = st.lists(FEW, max_size=5).map(lambda peers: Device(peers=by_key(peers)))
+
+
+@given(CROWDS | DEVICES, CROWDS | DEVICES)
+def test_the_differences_lead_from_one_to_the_other(before: Device, after: Device) -> None:
+    """Of what two peers are allowed one has it, for who reads what there was and for who knows."""
+    for known in (Model(before).device(), before):
+        model = Model(before)
+        for each in differences(known, after).peers:
+            model.change(each)
+        assert model.peers == Model(after).peers
+        assert model.owner.keys() == Model(after).owner.keys()
+        assert all(one in after.peers[key].allowed for one, key in model.owner.items())
+
+
+@given(CROWDS | DEVICES, CROWDS | DEVICES)
+def test_a_prefix_that_stays_with_its_peer_is_never_without_it(
+    before: Device, after: Device
+) -> None:
+    """Nor is one that moves ever nobody's, but for the one that nobody is allowed then."""
+    model = Model(before)
+    held, ends = dict(model.owner), Model(after).owner
+    claims = Counter(one for peer in after.peers.values() for one in peer.allowed)
+    for each in differences(model.device(), after).peers:
+        model.change(each)
+        for one in held.keys() & ends.keys():
+            assert one in model.owner
+            if held[one] == ends[one] and claims[one] == 1:
+                assert model.owner[one] == held[one]
 
 
 def test_a_peer_with_thousands_of_prefixes_goes_in_pieces() -> None:

@@ -86,7 +86,8 @@ def _peer(peer: PeerChange) -> Iterator[str]:
         yield f"persistent_keepalive_interval={peer.keepalive}"
     if peer.allowed is not None:
         yield "replace_allowed_ips=true"
-        yield from (f"allowed_ip={prefix}" for prefix in sorted(peer.allowed))
+    allowed = (peer.allowed or frozenset()) | peer.added
+    yield from (f"allowed_ip={prefix}" for prefix in sorted(allowed))
 
 
 def parse_device(text: str) -> Device:

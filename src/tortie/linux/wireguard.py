@@ -4,7 +4,8 @@ Keys are 32 bytes. A private key is never shown: not by `repr`, not in an error.
 """
 
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct
@@ -12,6 +13,7 @@ from msgspec import Struct
 from tortie.net import Prefix
 
 KEY_LENGTH = 32
+NOBODY = sha256(b"nobody has the private half of this").digest()  # a public key
 
 
 class PrivateKey:
@@ -74,8 +76,8 @@ class Device(Struct, frozen=True):
 class PeerChange(Struct, frozen=True):
     """What becomes of one peer: None leaves a part as it is; `gone` removes it.
 
-    `allowed` takes the place of all that it was allowed before. The kernel moves an allowed prefix
-    from the peer that had it.
+    `allowed` takes the place of all that it was allowed before, which loses packets: for a moment
+    it is allowed nothing. `added` is allowed besides; what another peer had moves at once.
     """
 
     public_key: bytes
@@ -83,6 +85,7 @@ class PeerChange(Struct, frozen=True):
     endpoint: Endpoint | None = None
     keepalive: int | None = None
     allowed: frozenset[Prefix] | None = None
+    added: frozenset[Prefix] = frozenset()
 
 
 class DeviceChange(Struct, frozen=True):
@@ -120,22 +123,38 @@ class Wireguard(Protocol):
 
 
 def differences(found: Device, wanted: Device) -> DeviceChange:
-    """What makes one device of another. A peer's endpoint is left where it moved to by itself.
+    """What makes one device of another, and loses no packet to what stays reachable.
 
-    Peers that go come first: what they were allowed is free then.
+    A peer's endpoint is left where it moved to by itself. Peers that go come last: others have
+    their prefixes by then. What a peer loses to nobody is moved to NOBODY, who goes, too.
     """
+    gone = found.peers.keys() - wanted.peers.keys()
+    freed = {
+        key: peer.allowed - (wanted.peers[key].allowed if key in wanted.peers else frozenset())
+        for key, peer in found.peers.items()
+    }
+    lost = _union(freed[key] for key in freed.keys() - gone)
+    lost -= _union(peer.allowed for peer in wanted.peers.values())
     return DeviceChange(
         private_key=None if found.private_key == wanted.private_key else wanted.private_key,
         port=None if found.port == wanted.port else wanted.port,
         mark=None if found.mark == wanted.mark else wanted.mark,
         peers=(
-            *(PeerChange(key, gone=True) for key in found.peers.keys() - wanted.peers.keys()),
-            *_peers(found.peers, wanted.peers),
+            *_peers(found.peers, wanted.peers, _union(freed.values())),
+            *((PeerChange(NOBODY, allowed=lost), PeerChange(NOBODY, gone=True)) if lost else ()),
+            *(PeerChange(key, gone=True) for key in sorted(gone)),
         ),
     )
 
 
-def _peers(found: Mapping[bytes, Peer], wanted: Mapping[bytes, Peer]) -> Iterator[PeerChange]:
+def _union(sets: Iterable[frozenset[Prefix]]) -> frozenset[Prefix]:
+    return frozenset().union(*sets)
+
+
+def _peers(
+    found: Mapping[bytes, Peer], wanted: Mapping[bytes, Peer], freed: frozenset[Prefix]
+) -> Iterator[PeerChange]:
+    """`freed`: what some peer had and may not have; who else is allowed it is given it anew."""
     for key, peer in wanted.items():
         old = found.get(key)
         if old is None:
@@ -146,7 +165,7 @@ def _peers(found: Mapping[bytes, Peer], wanted: Mapping[bytes, Peer]) -> Iterato
             False,
             None if old.endpoint == peer.endpoint else peer.endpoint,
             None if old.keepalive == peer.keepalive else peer.keepalive,
-            None if old.allowed == peer.allowed else peer.allowed,
+            added=(peer.allowed - old.allowed) | (peer.allowed & freed),
         )
         if change != PeerChange(key):
             yield change

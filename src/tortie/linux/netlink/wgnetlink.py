@@ -88,7 +88,7 @@ def _build_peer(peer: PeerChange) -> Iterator[bytes]:
         head.append(attribute(_ENDPOINT, _build_endpoint(peer.endpoint)))
     if peer.keepalive is not None:
         head.append(attribute(_KEEPALIVE, u16(peer.keepalive)))
-    allowed = sorted(peer.allowed or ())
+    allowed = sorted((peer.allowed or frozenset()) | peer.added)
     for start in range(0, max(1, len(allowed)), _AT_ONCE):
         some = allowed[start : start + _AT_ONCE]
         listed = nested(_ALLOWED, *(_build_allowed(n, one) for n, one in enumerate(some)))
