@@ -15,7 +15,7 @@ from tortie.linux.netlink.rtlink import Link, PacketSizes
 from tortie.linux.netlink.sockets import NetlinkSocket
 
 FIRST = 65_536
-RAISED = PacketSizes(196_608, 196_608, 196_608, 196_608)
+RAISED = PacketSizes(196_608, 393_216)
 SENT = bytes(range(256)) * 65_536  # 16 MiB
 LARGE = """table ip large {
     counter one { }
@@ -24,9 +24,9 @@ LARGE = """table ip large {
 
 
 def test_the_least_of_what_is_raised_is_taken_over():
-    one, other = Link(1, "a", sizes=RAISED), Link(2, "b", sizes=PacketSizes(FIRST, 131_072, 0, 1))
+    one, other = Link(1, "a", sizes=RAISED), Link(2, "b", sizes=PacketSizes(FIRST, 131_072))
     assert sizes_as([one]) == RAISED
-    assert sizes_as([one, other]) == PacketSizes(0, 131_072, 0, 0)
+    assert sizes_as([one, other]) == PacketSizes(0, 131_072)
 
 
 def sizes(netns, name):
@@ -49,8 +49,19 @@ def test_both_ends_follow_a_raised_uplink_from_the_next_pod_on(ready_node):
     raise_uplink(ready_node)
     late, _ = ready_node.attach("late")
     assert sizes(late, "eth0") == RAISED
-    assert sorted(host_ends(ready_node)) == [PacketSizes(*[FIRST] * 4), RAISED]
+    assert sorted(host_ends(ready_node)) == [PacketSizes(FIRST, FIRST), RAISED]
     assert sizes(early, "eth0").sent == FIRST
+
+
+@pytest.mark.root
+def test_packets_of_ipv6_keep_the_size_that_the_kernel_forwards(ready_node):
+    raise_uplink(ready_node)
+    subprocess.run(inside(ready_node.netns, "ip link set eth0 gso_max_size 196608"), check=True)
+    netns, _ = ready_node.attach("web")
+    told = subprocess.run(
+        inside(netns, "ip -d -j link show eth0"), capture_output=True, check=True
+    ).stdout
+    assert json.loads(told)[0]["gso_max_size"] == FIRST
 
 
 @pytest.mark.root
@@ -72,6 +83,10 @@ def test_nothing_is_followed_where_a_tunnel_is_on_the_way(tmp_path):
         assert sizes(netns, "eth0").sent == FIRST
     finally:
         node.close()
+
+
+def inside(netns, command):
+    return ["nsenter", f"--net={netns}", *command.split()]
 
 
 def host_ends(node):

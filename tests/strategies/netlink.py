@@ -56,7 +56,7 @@ _plain_links = st.builds(
     running=st.booleans(),
     parent=st.integers(0, 0x7FFFFFFF),
     master=st.integers(0, 0x7FFFFFFF),
-    sizes=st.builds(PacketSizes, u32, u32, u32, u32),
+    sizes=st.builds(PacketSizes, u32, u32),
 )
 _vxlan_links = st.builds(
     Link, index=indexes, name=names, kind=st.just("vxlan"), mac=macs, mtu=u32, vxlan=vxlans

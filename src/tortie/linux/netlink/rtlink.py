@@ -37,7 +37,7 @@ _ADDRESS, _NAME, _MTU, _PARENT, _MASTER = 1, 3, 4, 5, 10
 _OPERSTATE, _INFO, _GROUP, _NETNS_FD, _EXT_MASK = 16, 18, 27, 28, 29
 _OPER_UNKNOWN, _OPER_DOWN, _OPER_UP = 0, 2, 6
 _TX_QUEUES, _RX_QUEUES = 31, 32
-_GSO, _GRO, _GSO_V4, _GRO_V4 = 41, 58, 63, 64
+_GSO_V4, _GRO_V4 = 63, 64
 _KIND, _DATA = 1, 2
 _VETH_PEER = 1
 _VNI, _VXLAN_PARENT, _LOCAL, _LEARNING, _PORT, _LOCAL6 = 1, 3, 4, 7, 15, 17
@@ -55,17 +55,15 @@ class Vxlan(Struct, frozen=True):
 
 
 class PacketSizes(NamedTuple):
-    """The largest packets that the kernel itself handles, in bytes; on the wire all are smaller.
+    """The largest IPv4 packets inside the kernel, in bytes; on the wire they are smaller.
 
     `sent` is what a sender may hand to the interface, which cuts it up; `taken` what is joined of
     packets that come in. What is above 65,536 is called BIG TCP. 0: the kernel does not say (those
-    of IPv4 alone came with Linux 6.3), or may choose.
+    of IPv4 came with Linux 6.3), or may choose.
     """
 
     sent: int = 0
     taken: int = 0
-    sent_v4: int = 0
-    taken_v4: int = 0
 
 
 AS_BORN = PacketSizes()
@@ -135,7 +133,7 @@ def _own_part(link: NewLink) -> bytes:
 
 
 def _size_attributes(sizes: PacketSizes) -> list[bytes]:
-    of_kinds = zip((_GSO, _GRO, _GSO_V4, _GRO_V4), sizes, strict=True)
+    of_kinds = zip((_GSO_V4, _GRO_V4), sizes, strict=True)
     return [attribute(kind, u32(size)) for kind, size in of_kinds if size]
 
 
@@ -239,7 +237,7 @@ def parse_link(payload: bytes) -> Link:
         master=_number(found, _MASTER),
         vxlan=_parse_vxlan(info.get(_DATA, b"")) if kind == "vxlan" else None,
         group=_number(found, _GROUP),
-        sizes=PacketSizes(*(_number(found, kind) for kind in (_GSO, _GRO, _GSO_V4, _GRO_V4))),
+        sizes=PacketSizes(_number(found, _GSO_V4), _number(found, _GRO_V4)),
     )
 
 
