@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import suppress
 
 from cni.node import until
 from tortie.api import Key, ObjectMeta, Pod, PodSpec, Profile, ProfileSpec, Rule
@@ -9,7 +10,8 @@ from tortie.datastore import NotFound
 from tortie.ipam import IPAM
 from tortie.ipam.audit import audit
 from tortie.ipam.records import read_records
-from tortie.kubernetes import names
+from tortie.kubernetes import conversion, names
+from tortie.kubernetes.pods import attached_further
 from tortie.linux.flows import Flows
 from tortie.linux.links import Links
 from tortie.linux.namespaces import in_namespace
@@ -57,11 +59,17 @@ def held(node, handle):
 
 
 def endpoint(node, name, namespace="default"):
-    """A stored endpoint, or None."""
-    try:
-        return node.get(Key("WorkloadEndpoint", namespace, name))
-    except NotFound:
-        return None
+    """An endpoint that is stored, or that a Pod stands for; or None."""
+    wanted = Key("WorkloadEndpoint", namespace, name)
+
+    async def look(store):
+        with suppress(NotFound):
+            return await store.get(wanted)
+        pods = (await store.list("Pod", namespace)).resources
+        found = (value for pod in pods for value in conversion(pod).values)
+        return next((value for value in found if value.key == wanted), None)
+
+    return node.store(look)
 
 
 def inside(netns):
@@ -116,9 +124,14 @@ async def _recorded(store):
     blocks = (await store.list("IPAMBlock")).resources
     taken = sum(one is not None for block in blocks for one in block.spec.allocations)
     handles = [one.metadata.name for one in (await store.list("IPAMHandle")).resources]
-    endpoints = [one.metadata.name for one in (await store.list("WorkloadEndpoint")).resources]
+    stored = () if "WorkloadEndpoint" in getattr(store, "derived", ()) else ("WorkloadEndpoint",)
+    endpoints = [one.metadata.name for kind in stored for one in (await store.list(kind)).resources]
     pods = (await store.list("Pod")).resources
-    attached = [p.metadata.name for p in pods if p.metadata.annotations.get(names.CONTAINER_ID)]
+    attached = [
+        p.metadata.name
+        for p in pods
+        if p.metadata.annotations.get(names.CONTAINER_ID) or attached_further(p)
+    ]
     return {"taken": taken, "handles": handles, "endpoints": endpoints, "attached": attached}
 
 

@@ -57,6 +57,10 @@ class RealNode:
         self.netns = self.namespace("node")
         with in_namespace(self.netns):
             _uplink()
+        self.prepare(name, pool, vxlan)
+
+    def prepare(self, name, pool, vxlan):
+        """Have the datastore hold what every node needs."""
         self.store(_first_resources(name, pool, vxlan))
 
     @property

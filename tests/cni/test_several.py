@@ -1,8 +1,10 @@
 """Several interfaces of one pod, as Multus asks for them: addresses, policies, routes of each."""
 
-import pytest
-from msgspec.structs import replace
+from contextlib import ExitStack
 
+import pytest
+
+from cni.kube_node import KubeNode, kube_node
 from cni.look import (
     NETWORK,
     addresses,
@@ -14,7 +16,7 @@ from cni.look import (
     put_pod,
     result,
 )
-from cni.node import address_of
+from cni.node import RealNode, address_of
 from cni.traffic import reaches, udp_socket
 from tortie.api import (
     EntityRule,
@@ -25,18 +27,37 @@ from tortie.api import (
     Key,
     ObjectMeta,
     Rule,
+    with_metadata,
 )
 
-pytestmark = pytest.mark.root
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.parametrize(
+        "kube_or_none", [False, True], ids=["sqlite", "kubernetes"], indirect=True
+    ),
+]
 SECOND = {"name": "storage", "ipam": {"type": "calico-ipam", "ipv4_pools": ["storage"]}}
 
 
 @pytest.fixture
-def node(ready_node):
+def kube_or_none(request):
+    """The API server where it is to be the datastore: others need none."""
+    return request.getfixturevalue("kube") if request.param else None
+
+
+@pytest.fixture
+def node(tmp_path, kube_or_none):
     """A node with a pool for a second network."""
-    spec = IPPoolSpec(cidr="10.79.0.0/24", block_size=26)
-    ready_node.put(IPPool(metadata=ObjectMeta(name="storage"), spec=spec))
-    return ready_node
+    with ExitStack() as opened:
+        if kube_or_none is None:
+            found = RealNode(tmp_path)
+            opened.callback(found.close)
+        else:
+            found = opened.enter_context(kube_node(tmp_path, kube_or_none))
+        found.start_ready()
+        spec = IPPoolSpec(cidr="10.79.0.0/24", block_size=26)
+        found.put(IPPool(metadata=ObjectMeta(name="storage"), spec=spec))
+        yield found
 
 
 def attached(node, name, **labels):
@@ -171,14 +192,23 @@ def test_an_interface_that_is_there_already_is_refused_and_stays(node):
     assert endpoint(node, "n1-k8s-other-net1") is None
 
 
-def test_what_the_pod_is_named_is_what_its_second_endpoint_follows_at_add(node):
-    netns, _, _ = attached(node, "web", app="old")
+def test_labels_of_the_pod_are_its_second_endpoints_too(node):
+    client, server = attached(node, "client"), attached(node, "server", app="server")
+    relabel(node, "server", app="closed")
+    nowhere = Rule(action="Allow", source=EntityRule(nets=("203.0.113.0/24",)))
+    node.applied(node.put(policy("closed", "app == 'closed'", nowhere)))
+    assert endpoint(node, "n1-k8s-server-net1").metadata.labels["app"] == "closed"
+    assert not reaches(client[:2], (server[0], server[2]), 5000, attempts=1)
 
-    async def relabel(store):
-        pod = await store.get(Key("Pod", "default", "web"))
-        metadata = replace(pod.metadata, labels={"app": "new"})
-        return await store.update(replace(pod, metadata=metadata))
 
-    node.store(relabel)
-    assert node.cni("ADD", "id-web", netns, "web", ifname="net1", **SECOND).returncode == 0
-    assert endpoint(node, "n1-k8s-web-net1").metadata.labels["app"] == "new"
+def relabel(node, name, **labels):
+    """Give a Pod other labels, as its owner does."""
+    if isinstance(node, KubeNode):
+        node.change(name, metadata={"labels": labels})
+        return
+
+    async def change(store):
+        pod = await store.get(Key("Pod", "default", name))
+        return await store.update(with_metadata(pod, labels=labels))
+
+    node.store(change)

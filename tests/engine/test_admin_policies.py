@@ -40,7 +40,8 @@ class Cluster:
         for manifest in manifests:
             kind = kind_of_manifest(manifest["apiVersion"], manifest["kind"])
             resource = msgspec.convert(manifest, kind.type)
-            value, warnings = conversion(resource)
+            found = conversion(resource)
+            value, warnings = found.value, found.warnings
             self.warnings += warnings
             key = converted_key(resource.key) or value.key
             updates.append((key, value))

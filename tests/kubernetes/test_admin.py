@@ -27,7 +27,8 @@ KINDS = sorted(
 def convert(version, kind, spec, **metadata):
     type_ = kind_of_manifest(version, kind).type
     data = {"metadata": {"name": "p", **metadata}, "spec": spec}
-    return conversion(msgspec.convert(data, type_))
+    found = conversion(msgspec.convert(data, type_))
+    return found.value, found.warnings
 
 
 def anp(**spec):
@@ -304,7 +305,8 @@ def test_an_unclear_choice_of_pods_is_widened_and_only_denies(subject, selectors
 def test_what_the_api_accepts_becomes_a_valid_policy(manifest):
     type_ = kind_of_manifest(manifest["apiVersion"], manifest["kind"]).type
     policy = msgspec.convert(manifest, type_)
-    value, warnings = conversion(policy)
+    found = conversion(policy)
+    value, warnings = found.value, found.warnings
     assert warnings == ()
     assert (value is None) == (not policy.spec.ingress and not policy.spec.egress)
     assert value is None or validate(apply_defaults(value)) == ()
@@ -315,8 +317,9 @@ def test_what_the_api_accepts_becomes_a_valid_policy(manifest):
 @settings(max_examples=100, deadline=None)
 def test_any_object_becomes_something_that_can_be_matched(kind, data):
     policy = data.draw(resources(kind))
-    value, warnings = conversion(policy)
-    assert conversion(policy) == (value, warnings)
+    found = conversion(policy)
+    assert conversion(policy) == found
+    value, warnings = found.value, found.warnings
     if value is None:
         assert not policy.spec.ingress
         assert not policy.spec.egress

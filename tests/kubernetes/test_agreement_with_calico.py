@@ -151,7 +151,7 @@ def test_services_slices_and_nodes_stand_for_themselves(kind):
     if kind == "EndpointSlice":
         data = {"metadata": {"name": "a"}, "addressType": "IPv4"}
     resource = msgspec.convert(data, kind_named(kind).type)
-    assert conversion(resource) == (resource, ())
+    assert conversion(resource) == ((resource,), ())
     assert convert(resource) is resource
     assert converted_key(resource.key) == resource.key
     assert kind not in CONVERTED_KINDS

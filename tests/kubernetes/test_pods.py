@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tortie.api import Key, ObjectMeta, Pod, PodSpec, PodStatus
 from tortie.api.validation import validate
 from tortie.kubernetes import conversion, convert, interface_name, wep_name
+from tortie.kubernetes.interfaces import Further, with_further
 from tortie.kubernetes.pods import pod_addresses
 
 IP = "cni.projectcalico.org/podIP"
@@ -24,7 +25,7 @@ def pod(metadata=None, spec=None, status=None):
 
 
 def endpoint(*args, **kwargs):
-    value, warnings = conversion(pod(*args, **kwargs))
+    (value,), warnings = conversion(pod(*args, **kwargs))
     assert warnings == ()
     assert validate(value) == ()
     return value
@@ -64,6 +65,7 @@ def test_labels_tell_where_it_is_and_can_not_be_forged():
         "projectcalico.org/serviceaccount": "root",
         "projectcalico.org/orchestrator": "x",
     }
+    forged["projectcalico.org/network"] = "storage"
     assert endpoint({"labels": forged}).metadata.labels == {
         "app": "web",
         "projectcalico.org/namespace": "shop",
@@ -177,7 +179,7 @@ def test_annotations_carry_floating_ips_and_allowed_sources():
     ],
 )
 def test_what_can_not_be_read_is_left_out_with_a_warning(annotations, status):
-    value, (warning,) = conversion(pod({"annotations": annotations}, status=status))
+    (value,), (warning,) = conversion(pod({"annotations": annotations}, status=status))
     assert value.spec.ip_networks == ("10.0.0.1/32",)
     assert value.spec.ip_nats == value.spec.allow_spoofed_source_prefixes == ()
     assert warning.startswith("Pod shop/web-1: ")
@@ -216,12 +218,16 @@ TEXTS = st.sampled_from(["", "10.0.0.1", "10.0.0.2,fd00::2", "nonsense", "10.0.0
     host=st.booleans(),
     said=TEXTS,
     noted=st.none() | TEXTS,
+    further=st.dictionaries(st.sampled_from(["net1", "eth0", "a/b"]), TEXTS),
 )
-def test_addresses_alone_are_those_of_the_endpoint(phase, going, node, host, said, noted):
+def test_addresses_alone_are_those_of_the_endpoint(phase, going, node, host, said, noted, further):
     found = pod(
         metadata={"deletionTimestamp": going, "annotations": {} if noted is None else {IP: noted}},
         spec={"nodeName": node, "hostNetwork": host},
         status={"podIP": said, "phase": phase},
     )
-    value = convert(found)
-    assert pod_addresses(found) == (value.spec.ip_networks if value else ())
+    for name, texts in further.items():
+        told = Further(container_id="c1", addresses=tuple(texts.split(",")))
+        found = with_further(found, name, told)
+    values = conversion(found).values
+    assert pod_addresses(found) == tuple(text for one in values for text in one.spec.ip_networks)

@@ -19,7 +19,7 @@ PODS = "projectcalico.org/orchestrator == 'k8s'"
 def converted(**spec):
     """The spec of the converted policy as plain data, and the warnings."""
     data = {"metadata": {"name": "p", "namespace": "n"}, "spec": spec}
-    value, warnings = conversion(msgspec.convert(data, KubernetesNetworkPolicy))
+    (value,), warnings = conversion(msgspec.convert(data, KubernetesNetworkPolicy))
     assert validate(apply_defaults(value)) == ()
     return to_manifest(value)["spec"], warnings
 

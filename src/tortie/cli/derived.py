@@ -20,13 +20,13 @@ def sources_of(kind: str) -> tuple[str, ...]:
     return _SOURCES.get(kind, (kind,))
 
 
-def shown_as(kind: str, resource: Resource) -> Resource | None:
-    """The resource, or what it stands for; None where it stands for nothing (yet)."""
+def shown_as(kind: str, resource: Resource) -> tuple[Resource, ...]:
+    """The resource, or what it stands for; nothing where it stands for nothing (yet)."""
     if resource.kind == kind:
-        return resource
-    from tortie.kubernetes import convert  # here: most kinds stand for themselves
+        return (resource,)
+    from tortie.kubernetes import conversion  # here: most kinds stand for themselves
 
-    return convert(resource)
+    return conversion(resource).values
 
 
 async def listed(
@@ -47,6 +47,4 @@ async def listed(
 
 def _shown(kind: str, resources: tuple[Resource, ...]) -> Iterator[Resource]:
     for resource in resources:
-        shown = shown_as(kind, resource)
-        if shown is not None:
-            yield shown
+        yield from shown_as(kind, resource)

@@ -9,8 +9,8 @@ from tortie.cni.attachment import Attacher
 from tortie.cni.chained import Chained
 from tortie.cni.config import AttachmentId
 from tortie.cni.request import CniRequest
-from tortie.cni.workload import NETWORK_LABEL
 from tortie.kubernetes import names
+from tortie.kubernetes.pods import attached_further
 
 
 async def collect(attacher: Attacher | Chained, request: CniRequest) -> None:
@@ -24,6 +24,9 @@ async def collect(attacher: Attacher | Chained, request: CniRequest) -> None:
     valid = frozenset(request.config.valid_attachments)
     pods, endpoints = await attacher.records.all()
     for stale in _of_endpoints(endpoints, attacher.node, request):
+        if _attachment(stale) not in valid:
+            await attacher.delete(stale)
+    for stale in _further_of_pods(pods, attacher.node, request):
         if _attachment(stale) not in valid:
             await attacher.delete(stale)
     for stale in _of_pods(pods, attacher.node, request):
@@ -42,11 +45,20 @@ def _of_pods(pods: list[Pod], node: str, request: CniRequest) -> Iterator[CniReq
             yield _deletion(request, container, names.ENDPOINT, _arguments(pod))
 
 
+def _further_of_pods(pods: list[Pod], node: str, request: CniRequest) -> Iterator[CniRequest]:
+    for pod in pods:
+        if pod.spec.node_name != node:
+            continue
+        for ifname, one in attached_further(pod).items():
+            if one.network == request.config.name:
+                yield _deletion(request, one.container_id, ifname, _arguments(pod))
+
+
 def _of_endpoints(
     endpoints: list[WorkloadEndpoint], node: str, request: CniRequest
 ) -> Iterator[CniRequest]:
     for one in endpoints:
-        spec, network = one.spec, one.metadata.labels.get(NETWORK_LABEL)
+        spec, network = one.spec, one.metadata.labels.get(names.NETWORK_LABEL)
         if spec.node != node or not spec.container_id or network != request.config.name:
             continue
         if spec.orchestrator == names.ORCHESTRATOR:

@@ -1,4 +1,8 @@
-"""What the datastore knows of an attached container: annotations of its Pod, or its endpoint."""
+"""What the datastore knows of an attached container: its Pod says so, or a stored endpoint.
+
+Of a pod's first interface annotations tell, as Calico has them; of others a condition of its status
+(`tortie.kubernetes.interfaces`).
+"""
 
 from typing import NamedTuple, cast
 
@@ -8,11 +12,13 @@ from tortie.cni.workload import (
     Workload,
     check_pod,
     endpoint_resource,
-    further_endpoint,
-    with_addresses,
+    with_interface,
+    without_interface,
 )
 from tortie.datastore import AlreadyExists, Conflict, Datastore, Invalid, NotFound, update_with
-from tortie.kubernetes.names import CONTAINER_ID, ENDPOINT, POD_IPS
+from tortie.kubernetes.interfaces import Further
+from tortie.kubernetes.names import CONTAINER_ID, POD_IPS
+from tortie.kubernetes.pods import attached_further
 
 
 class Record(NamedTuple):
@@ -35,19 +41,17 @@ class Records:
 
     def __init__(self, store: Datastore) -> None:
         self.store = store
+        derived: frozenset[str] = getattr(store, "derived", frozenset())
+        self._stores = "WorkloadEndpoint" not in derived  # with Kubernetes as datastore Pods alone
 
     async def find(self, workload: Workload) -> Record:
         """What is recorded."""
         pod = await self._pod(workload)
-        if pod is not None and workload.is_first:
-            about = pod.metadata.annotations
-            texts = tuple(filter(None, about.get(POD_IPS, "").split(",")))
-            return Record(pod, about.get(CONTAINER_ID, ""), texts)
+        if pod is not None and (workload.is_first or _further(pod, workload) or not self._stores):
+            return _told(pod, workload)
         try:
             endpoint = cast(WorkloadEndpoint, await self.store.get(_key(workload)))
         except NotFound:
-            return Record(pod, "")
-        if endpoint.spec.endpoint != workload.ifname:  # what follows from the Pod, and is another
             return Record(pod, "")
         return Record(pod, endpoint.spec.container_id, endpoint.spec.ip_networks)
 
@@ -57,13 +61,10 @@ class Records:
         """Record the container and its addresses; returns the datastore's revision of it."""
         if record.pod is None:
             return await self._write_endpoint(endpoint_resource(workload, network, addresses, mac))
-        if not workload.is_first:
-            endpoint = further_endpoint(record.pod, workload, network, addresses, mac)
-            return await self._write_endpoint(endpoint)
 
         def annotate(current: Resource) -> Resource:
             check_pod(cast(Pod, current), workload)
-            return with_addresses(cast(Pod, current), addresses, workload.container_id)
+            return with_interface(cast(Pod, current), workload, network, addresses, mac)
 
         try:  # as it was read a moment ago: mostly nobody touched it since
             return _revision(await self.store.update(annotate(record.pod)))
@@ -72,11 +73,11 @@ class Records:
 
     async def all(self) -> tuple[list[Pod], list[WorkloadEndpoint]]:
         """Every Pod and every stored endpoint of the cluster."""
-        pods = await self.store.list("Pod")
-        endpoints = await self.store.list("WorkloadEndpoint")
+        pods = (await self.store.list("Pod")).resources
+        endpoints = (await self.store.list("WorkloadEndpoint")).resources if self._stores else ()
         return (
-            [cast(Pod, pod) for pod in pods.resources],
-            [cast(WorkloadEndpoint, endpoint) for endpoint in endpoints.resources],
+            [cast(Pod, pod) for pod in pods],
+            [cast(WorkloadEndpoint, endpoint) for endpoint in endpoints],
         )
 
     async def clear(self, workload: Workload, found: Pod | None = None) -> None:
@@ -84,9 +85,10 @@ class Records:
 
         `found` is its Pod as it was read a moment ago: mostly nobody touched it since.
         """
-        if workload.is_pod and workload.is_first:
+        if workload.is_pod:
             await self._clear_pod(workload, found)
-        await self._clear_endpoint(workload)
+        if self._stores:
+            await self._clear_endpoint(workload)
 
     async def _pod(self, workload: Workload) -> Pod | None:
         if not workload.is_pod:
@@ -106,9 +108,9 @@ class Records:
 
     async def _clear_pod(self, workload: Workload, found: Pod | None) -> None:
         def annotate(current: Resource) -> Resource | None:
-            if current.metadata.annotations.get(CONTAINER_ID) != workload.container_id:
-                return None
-            return with_addresses(cast(Pod, current), (), "")
+            pod = cast(Pod, current)
+            mine = _told(pod, workload).container_id == workload.container_id
+            return without_interface(pod, workload) if mine else None
 
         try:
             if found is None or not await self._updated(annotate(found)):
@@ -134,15 +136,28 @@ class Records:
             return
 
 
+def _told(pod: Pod, workload: Workload) -> Record:
+    """What a Pod tells of one of its interfaces."""
+    if workload.is_first:
+        about = pod.metadata.annotations
+        texts = tuple(filter(None, about.get(POD_IPS, "").split(",")))
+        return Record(pod, about.get(CONTAINER_ID, ""), texts)
+    found = _further(pod, workload) or Further()
+    return Record(pod, found.container_id, found.addresses)
+
+
+def _further(pod: Pod, workload: Workload) -> Further | None:
+    return attached_further(pod).get(workload.ifname)
+
+
 def _no_place(endpoint: WorkloadEndpoint, problem: str) -> CniError:
-    """With Kubernetes as datastore an endpoint is what a Pod says of its one interface."""
+    """With Kubernetes as datastore an endpoint is what a Pod says of one of its interfaces."""
     spec = endpoint.spec
-    if spec.pod and spec.endpoint == ENDPOINT:  # a static pod's comes after its container
+    if spec.pod:  # a static pod's comes after its container
         missing = f"there is no Pod {endpoint.metadata.namespace}/{spec.pod}, or none yet"
         return CniError(TRY_AGAIN, missing, problem)
-    what = f"{spec.endpoint} of {spec.pod or spec.workload}"
-    why = "pods have one interface with Kubernetes as datastore, and nothing else has any"
-    return CniError(INVALID_CONFIG, f"{what}: {why}", problem)
+    why = "with Kubernetes as datastore only pods have interfaces"
+    return CniError(INVALID_CONFIG, f"{spec.endpoint} of {spec.workload}: {why}", problem)
 
 
 def _key(workload: Workload) -> Key:

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from tortie.cni.config import NetworkConfig, parse_config
 from tortie.cni.errors import INCOMPATIBLE_VERSION, INVALID_ENVIRONMENT, CniError
+from tortie.kubernetes.interfaces import INTERFACE
 from tortie.kubernetes.names import ENDPOINT
 
 SUPPORTED_VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
@@ -21,7 +22,6 @@ _COMMANDS = {
 }  # each with the version that brought it
 _WITH_CONTAINER = ("ADD", "DEL", "CHECK")
 _CONTAINER_ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,252}")
-_INTERFACE = re.compile(r"[^\s/:\0]{1,15}")
 
 
 class CniRequest(Struct, frozen=True):
@@ -89,7 +89,7 @@ def _check_version(command: str, version: str) -> None:
 def _check_container(request: CniRequest) -> None:
     if not _CONTAINER_ID.fullmatch(request.container_id):
         raise _bad_environment("CNI_CONTAINERID", request.container_id, "use a container's id")
-    if not _INTERFACE.fullmatch(request.ifname) or request.ifname in (".", ".."):
+    if not INTERFACE.fullmatch(request.ifname) or request.ifname in (".", ".."):
         raise _bad_environment("CNI_IFNAME", request.ifname, "use an interface's name")
     if request.command != "DEL" and not request.netns.startswith("/"):
         raise _bad_environment("CNI_NETNS", request.netns, "use a namespace's absolute path")

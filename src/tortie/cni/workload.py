@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from tortie.api import Key, ObjectMeta, Pod, WorkloadEndpoint, WorkloadEndpointSpec
 from tortie.cni.errors import INVALID_CONFIG, INVALID_ENVIRONMENT, WRONG_NODE, CniError
 from tortie.cni.request import CniRequest
-from tortie.kubernetes import convert, names
+from tortie.kubernetes import names
+from tortie.kubernetes.interfaces import Further, with_further
 from tortie.policy.program import EndpointId
 
 # What Kubernetes lets a namespace and a pod be called.
@@ -18,7 +19,6 @@ _SHOWN = 60  # characters
 _LONGEST_PREFIX = 8  # letters; seven hex digits are then left to tell interfaces apart
 _OWN_ORCHESTRATOR = "cni"  # of containers that no orchestrator named
 _OWN_NAMESPACE = "default"
-NETWORK_LABEL = "projectcalico.org/network"  # of stored endpoints
 
 
 class Workload(Struct, frozen=True):
@@ -56,10 +56,10 @@ class Workload(Struct, frozen=True):
     @property
     def interface(self) -> str:
         """The node's end of it."""
-        which = "" if self.is_first else f"/{self.ifname}"  # in no pod's name is a slash
-        if self.is_pod:
-            return names.interface_name(self.namespace, self.name + which, self.prefix)
-        return names.interface_name(_OWN_ORCHESTRATOR, self.container_id + which, self.prefix)
+        space, name = (
+            (self.namespace, self.name) if self.is_pod else (_OWN_ORCHESTRATOR, self.container_id)
+        )
+        return names.interface_name(space, name, self.prefix, self.ifname)
 
     @property
     def attributes(self) -> dict[str, str]:
@@ -110,8 +110,26 @@ def check_pod(pod: Pod, workload: Workload) -> None:
         raise CniError(WRONG_NODE, f"{subject} is {found}, this is {workload.node}")
 
 
-def with_addresses(pod: Pod, addresses: tuple[str, ...], container_id: str) -> Pod:
-    """The Pod with the annotations that say where it is. No addresses: they are taken back."""
+def with_interface(
+    pod: Pod, workload: Workload, network: str, addresses: tuple[str, ...], mac: str
+) -> Pod:
+    """The Pod that says where this interface of it is."""
+    if workload.is_first:
+        return _with_addresses(pod, addresses, workload.container_id)
+    interface = Further(
+        container_id=workload.container_id, network=network, addresses=addresses, mac=mac
+    )
+    return with_further(pod, workload.ifname, interface)
+
+
+def without_interface(pod: Pod, workload: Workload) -> Pod:
+    """The Pod that says that this interface of it is gone."""
+    if workload.is_first:
+        return _with_addresses(pod, (), "")
+    return with_further(pod, workload.ifname, None)
+
+
+def _with_addresses(pod: Pod, addresses: tuple[str, ...], container_id: str) -> Pod:
     annotations = {
         **pod.metadata.annotations,
         names.POD_IP: addresses[0] if addresses else "",
@@ -138,7 +156,7 @@ def endpoint_resource(
             labels={
                 names.NAMESPACE_LABEL: workload.namespace,
                 names.ORCHESTRATOR_LABEL: workload.orchestrator,
-                NETWORK_LABEL: network,
+                names.NETWORK_LABEL: network,
             },
         ),
         spec=WorkloadEndpointSpec(
@@ -154,27 +172,3 @@ def endpoint_resource(
             mac=mac,
         ),
     )
-
-
-def further_endpoint(
-    pod: Pod, workload: Workload, network: str, addresses: tuple[str, ...], mac: str
-) -> WorkloadEndpoint:
-    """The stored endpoint of a pod's further interface: what policy knows of the pod holds of it.
-
-    Labels and profiles are those that the Pod has now. Floating addresses lead to the first
-    interface, and stay there.
-    """
-    bare = endpoint_resource(workload, network, addresses, mac)
-    first = convert(with_addresses(pod, addresses, workload.container_id))
-    if not isinstance(first, WorkloadEndpoint):
-        return bare
-    metadata = replace(bare.metadata, labels={**first.metadata.labels, NETWORK_LABEL: network})
-    spec = replace(
-        bare.spec,
-        service_account_name=first.spec.service_account_name,
-        profiles=first.spec.profiles,
-        ports=first.spec.ports,
-        allow_spoofed_source_prefixes=first.spec.allow_spoofed_source_prefixes,
-        qos_controls=first.spec.qos_controls,
-    )
-    return replace(bare, metadata=metadata, spec=spec)

@@ -55,9 +55,9 @@ def local_endpoint(
 
 def _interface(key: Key, value: WorkloadEndpoint, prefix: str) -> str:
     """What a Pod became has the usual name, since whoever converted it need not know this node."""
-    given, pod = value.spec.interface_name, value.spec.pod
-    if pod and given == names.interface_name(key.namespace, pod):
-        return names.interface_name(key.namespace, pod, prefix)
+    given, pod, end = value.spec.interface_name, value.spec.pod, value.spec.endpoint
+    if pod and given == names.interface_name(key.namespace, pod, endpoint=end):
+        return names.interface_name(key.namespace, pod, prefix, end)
     return given
 
 

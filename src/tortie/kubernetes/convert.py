@@ -29,10 +29,18 @@ CONVERTED_KINDS = frozenset(
 
 
 class Conversion(NamedTuple):
-    """What stands for an object (None: nothing does), and what could not be converted."""
+    """What stands for an object, mostly one resource or none, and what could not be converted.
 
-    value: Resource | None
+    A Pod stands for an endpoint for each of its interfaces, the first of them first.
+    """
+
+    values: tuple[Resource, ...]
     warnings: tuple[str, ...] = ()
+
+    @property
+    def value(self) -> Resource | None:
+        """The one resource, or the first; None: nothing stands for it."""
+        return self.values[0] if self.values else None
 
 
 def conversion(resource: Resource) -> Conversion:
@@ -41,14 +49,18 @@ def conversion(resource: Resource) -> Conversion:
         case Pod():
             return Conversion(*convert_pod(resource))
         case KubernetesNetworkPolicy():
-            return Conversion(*convert_policy(resource))
+            return _alone(*convert_policy(resource))
         case AdminNetworkPolicy() | BaselineAdminNetworkPolicy() | ClusterNetworkPolicy():
-            return Conversion(*convert_admin_policy(resource))
+            return _alone(*convert_admin_policy(resource))
         case Namespace():
-            return Conversion(convert_namespace(resource))
+            return Conversion((convert_namespace(resource),))
         case ServiceAccount():
-            return Conversion(convert_service_account(resource))
-    return Conversion(resource)
+            return Conversion((convert_service_account(resource),))
+    return Conversion((resource,))
+
+
+def _alone(value: Resource | None, warnings: tuple[str, ...]) -> Conversion:
+    return Conversion((value,) if value is not None else (), warnings)
 
 
 def convert(resource: Resource) -> Resource | None:
@@ -59,8 +71,8 @@ def convert(resource: Resource) -> Resource | None:
 def converted_key(key: Key) -> Key | None:
     """The key under which the engine gets what stands for the object of `key`.
 
-    None for a Pod: its endpoint's name has the node in it, so only the Pod itself tells. Policies
-    keep their own keys, beside NetworkPolicies and GlobalNetworkPolicies of the same name.
+    None for a Pod: its endpoints' names have the node in them, so only the Pod itself tells.
+    Policies keep their own keys, beside NetworkPolicies and GlobalNetworkPolicies of the same name.
     """
     match key.kind:
         case "Pod":

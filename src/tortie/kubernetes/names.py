@@ -10,6 +10,7 @@ NAMESPACE_LABEL = "projectcalico.org/namespace"
 ORCHESTRATOR_LABEL = "projectcalico.org/orchestrator"
 SERVICE_ACCOUNT_LABEL = "projectcalico.org/serviceaccount"
 NAME_LABEL = "projectcalico.org/name"
+NETWORK_LABEL = "projectcalico.org/network"  # the plugin's: which network an interface is of
 NAMESPACE_PREFIX = "pcns."  # a namespace's labels, on its endpoints
 SERVICE_ACCOUNT_PREFIX = "pcsa."  # a service account's labels, on its endpoints
 NAMESPACE_PROFILE = "kns."
@@ -22,14 +23,18 @@ FLOATING_IPS = "cni.projectcalico.org/floatingIPs"
 ALLOWED_SOURCE_PREFIXES = "cni.projectcalico.org/allowedSourcePrefixes"
 AWS_POD_IPS = "vpc.amazonaws.com/pod-ips"
 NETWORK_STATUS = "k8s.v1.cni.cncf.io/network-status"
+FURTHER_INTERFACES = "cni.projectcalico.org/FurtherInterfaces"  # a condition, no annotation
 
 
-def interface_name(namespace: str, pod: str, prefix: str = INTERFACE_PREFIX) -> str:
+def interface_name(
+    namespace: str, pod: str, prefix: str = INTERFACE_PREFIX, endpoint: str = ENDPOINT
+) -> str:
     """The host's end of a pod's interface: the prefix and hex digits, at most 11, 15 bytes in all.
 
-    A prefix above four bytes leaves room for fewer digits.
+    A prefix above four bytes leaves room for fewer digits. `endpoint` is the container's end.
     """
-    digest = sha1(f"{namespace}.{pod}".encode(), usedforsecurity=False).hexdigest()
+    which = "" if endpoint in ("", ENDPOINT) else f"/{endpoint}"  # in no pod's name is a slash
+    digest = sha1(f"{namespace}.{pod}{which}".encode(), usedforsecurity=False).hexdigest()
     return (prefix + digest[:11])[:_LONGEST_INTERFACE]
 
 
@@ -62,3 +67,13 @@ def converted_uid(uid: str) -> str:
     free = (bits[:48] + bits[52:64] + bits[66:])[::-1]
     text = f"{int(free[:48] + version + free[48:60] + variant + free[60:], 2):032x}"
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+def further_uid(uid: str, endpoint: str) -> str:
+    """The UID of a Pod's further endpoint: its first has the Pod's, and no two may share one."""
+    import uuid  # here: nearly no pod has any
+
+    try:
+        return str(uuid.uuid5(uuid.UUID(uid), endpoint))
+    except ValueError:
+        return uid

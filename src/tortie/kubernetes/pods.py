@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from tortie.api import (
     EndpointPort,
@@ -15,6 +16,7 @@ from tortie.api import (
 )
 from tortie.api.calico.workload_endpoint import IPNat
 from tortie.kubernetes import names
+from tortie.kubernetes.interfaces import Further, further_interfaces
 from tortie.kubernetes.qos import KUBERNETES_BANDWIDTH, qos_controls
 from tortie.net import Prefix, format_address, parse_network, parse_prefix
 from tortie.net.addresses import WIDTH
@@ -23,40 +25,54 @@ _ENDED = frozenset({"Succeeded", "Failed", "Completed"})
 _LABEL_LENGTH = 63  # of Kubernetes; the label of a longer service account's name is left out
 
 
-def convert_pod(pod: Pod) -> tuple[WorkloadEndpoint | None, tuple[str, ...]]:
-    """The pod's endpoint, and a warning for each annotation that can't be used.
+def convert_pod(pod: Pod) -> tuple[tuple[WorkloadEndpoint, ...], tuple[str, ...]]:
+    """The pod's endpoints, that of its first interface first; and a warning for each annotation and
+    interface that can't be used.
 
-    None where there is none: the pod uses the node's network, has no node yet, or no address yet.
-    A pod that has ended keeps its endpoint without addresses: they may be another pod's by now.
+    None where the pod uses the node's network, has no node yet, or no address yet. A pod that has
+    ended keeps its endpoints without addresses: they may be another pod's by now.
     """
     warnings: list[str] = []
     if pod.spec.host_network or not pod.spec.node_name:
-        return None, ()
+        return (), ()
     addresses = _addresses(pod, warnings)
-    if not addresses:
-        return None, _said(pod, warnings)
-    if has_ended(pod):
-        addresses = ()
-    spec = _spec(pod, addresses, warnings)
-    return WorkloadEndpoint(metadata=_metadata(pod), spec=spec), _said(pod, warnings)
+    further = attached_further(pod, warnings)
+    if not addresses and not further:
+        return (), _said(pod, warnings)
+    spec = _spec(pod, () if has_ended(pod) else addresses, warnings)
+    first = WorkloadEndpoint(metadata=_metadata(pod), spec=spec)
+    others = [_further(pod, first, name, one, warnings) for name, one in further.items()]
+    return (first, *others) if addresses else tuple(others), _said(pod, warnings)
+
+
+def attached_further(pod: Pod, warnings: list[str] | None = None) -> dict[str, Further]:
+    """The further interfaces that the pod has now, by name."""
+    found = further_interfaces(pod, warnings)
+    return {name: one for name, one in found.items() if one.container_id}
 
 
 def pod_addresses(pod: Pod) -> tuple[str, ...]:
-    """The addresses that its endpoint has, as CIDRs; none where it has no endpoint, or has ended.
+    """The addresses that its endpoints have, as CIDRs; none where it has none, or has ended.
 
-    Apart from the endpoint itself, since who looks at all pods of a cluster wants no more.
+    Apart from the endpoints themselves, since who looks at all pods of a cluster wants no more.
     """
-    if pod.spec.host_network or not pod.spec.node_name or has_ended(pod):
+    if pod.spec.host_network or not pod.spec.node_name:
         return ()
-    return _addresses(pod, [])
+    first = () if has_ended(pod) else _addresses(pod, [])
+    others = () if _is_over(pod) else attached_further(pod).values()
+    return (*first, *[text for one in others for text in _singles(one.addresses, [])])
 
 
 def has_ended(pod: Pod) -> bool:
-    """Whether its containers are over, or the CNI plugin has taken its address back."""
-    if pod.status is not None and pod.status.phase in _ENDED:
+    """Whether its containers are over, or the CNI plugin has taken its first address back."""
+    if _is_over(pod):
         return True
     taken = pod.metadata.annotations.get(names.POD_IP) == ""
     return taken and pod.metadata.deletion_timestamp is not None
+
+
+def _is_over(pod: Pod) -> bool:
+    return pod.status is not None and pod.status.phase in _ENDED
 
 
 def _said(pod: Pod, warnings: Sequence[str]) -> tuple[str, ...]:
@@ -88,7 +104,8 @@ def pod_labels(pod: Pod) -> dict[str, str]:
         names.NAMESPACE_LABEL: pod.metadata.namespace,
         names.ORCHESTRATOR_LABEL: names.ORCHESTRATOR,
     }
-    labels.pop(names.SERVICE_ACCOUNT_LABEL, None)
+    for decided in (names.SERVICE_ACCOUNT_LABEL, names.NETWORK_LABEL):
+        labels.pop(decided, None)
     if 0 < len(pod.spec.service_account_name) < _LABEL_LENGTH:
         labels[names.SERVICE_ACCOUNT_LABEL] = pod.spec.service_account_name
     return labels
@@ -117,6 +134,31 @@ def _spec(pod: Pod, addresses: tuple[str, ...], warnings: list[str]) -> Workload
     )
 
 
+def _further(
+    pod: Pod, first: WorkloadEndpoint, name: str, interface: Further, warnings: list[str]
+) -> WorkloadEndpoint:
+    """What policy knows of the pod holds of each of its interfaces. Floating addresses lead to the
+    first, and stay there.
+    """
+    source = pod.metadata
+    metadata = replace(
+        first.metadata,
+        name=names.wep_name(pod.spec.node_name, names.ORCHESTRATOR, source.name, name),
+        labels={**first.metadata.labels, names.NETWORK_LABEL: interface.network},
+        uid=names.further_uid(source.uid, name),
+    )
+    spec = replace(
+        first.spec,
+        endpoint=name,
+        container_id=interface.container_id,
+        ip_networks=() if _is_over(pod) else _singles(interface.addresses, warnings),
+        ip_nats=(),
+        interface_name=names.interface_name(source.namespace, source.name, endpoint=name),
+        mac=interface.mac,
+    )
+    return replace(first, metadata=metadata, spec=spec)
+
+
 def _limits(pod: Pod) -> Mapping[str, str]:
     """The annotations that limits come from.
 
@@ -131,8 +173,12 @@ def _limits(pod: Pod) -> Mapping[str, str]:
 
 def _addresses(pod: Pod, warnings: list[str]) -> tuple[str, ...]:
     """As the kubelet says, else as the CNI plugin noted; one a family in the order given."""
+    return _singles(_address_texts(pod.status or PodStatus(), pod.metadata.annotations), warnings)
+
+
+def _singles(texts: Sequence[str], warnings: list[str]) -> tuple[str, ...]:
     found: list[str] = []
-    for text in _address_texts(pod.status or PodStatus(), pod.metadata.annotations):
+    for text in texts:
         try:
             version, address = parse_prefix(text.strip())[:2]
         except ValueError as error:

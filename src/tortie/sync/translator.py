@@ -1,8 +1,9 @@
 """Events of stored objects in, updates of what stands for them out. Pure.
 
-An object (the source) stands for one resource (the target), under the target's key; most stand for
-themselves. Two objects may stand for one key: a stored Profile `kns.web` beside the Namespace
-`web`. Then the one that stands for itself wins, whatever the order of events.
+An object (the source) stands for resources (the targets), under their keys; most stand for
+themselves alone, a Pod for an endpoint for each of its interfaces. Two objects may stand for one
+key: a stored Profile `kns.web` beside the Namespace `web`. Then the one that stands for itself
+wins, whatever the order of events.
 
 An object that can't be read any more goes on standing for what it was when it last could.
 """
@@ -31,6 +32,11 @@ class SyncWarning(NamedTuple):
 class _Seen(NamedTuple):
     revision: int
     target: Key | None  # None: it stands for nothing now
+    others: tuple[Key, ...] = ()  # nearly always none: so it costs no list of its own
+
+    @property
+    def targets(self) -> tuple[Key, ...]:
+        return () if self.target is None else (self.target, *self.others)
 
 
 class Translator:
@@ -157,7 +163,7 @@ class Translator:
             self._keep(source, revision, problem)
             return
         self._unread.pop(source, None)
-        self._stand_for(source, revision, found.value)
+        self._stand_for(source, revision, found.values)
         if found.warnings or source in self._warned:
             self._warn(source, found.warnings)
 
@@ -173,21 +179,23 @@ class Translator:
         good = self._unread.get(source, seen.revision) if seen else None
         self._unread[source] = good
         if seen is None or good is None:
-            self._stand_for(source, revision, None)
+            self._stand_for(source, revision, ())
             self._warn(source, (f"{source} counts as absent, it was never read well: {problem}",))
         else:
-            self._sources[source.kind][source] = _Seen(revision, seen.target)
+            self._sources[source.kind][source] = seen._replace(revision=revision)
             stays = f"{source} stays in force as it was at revision {good}"
             self._warn(source, (f"{stays}: {problem}",))
 
-    def _stand_for(self, source: Key, revision: int, value: Resource | None) -> None:
-        target = None if value is None else self._target_of(source) or value.key
+    def _stand_for(self, source: Key, revision: int, values: tuple[Resource, ...]) -> None:
+        targets = {self._target_of(source) or value.key: value for value in values}
         seen = self._sources[source.kind].get(source)
-        if seen and seen.target and seen.target != target:
-            self._withdraw(source, seen.target)
-        self._sources[source.kind][source] = _Seen(revision, target)
-        if target is not None:
-            self._heirs.discard(source)
+        for before in seen.targets if seen else ():
+            if before not in targets:
+                self._withdraw(source, before)
+        keys = tuple(targets)
+        self._sources[source.kind][source] = _Seen(revision, keys[0] if keys else None, keys[1:])
+        self._heirs.discard(source)
+        for target, value in targets.items():
             if self._claims.claim(source, target):
                 self._updates[target] = value
 
@@ -195,8 +203,8 @@ class Translator:
         seen = self._sources[source.kind].pop(source, None)
         self._warned.pop(source, None)
         self._unread.pop(source, None)
-        if seen and seen.target:
-            self._withdraw(source, seen.target)
+        for target in seen.targets if seen else ():
+            self._withdraw(source, target)
 
     def _withdraw(self, source: Key, target: Key) -> None:
         self._heirs.discard(source)
@@ -222,7 +230,7 @@ class StoredTranslator(Translator):
     """One by which every object stands for itself, as it is stored."""
 
     def _conversion(self, resource: Resource) -> Conversion:
-        return Conversion(resource)
+        return Conversion((resource,))
 
     def _target_of(self, source: Key) -> Key | None:
         return source

@@ -15,6 +15,7 @@ from tortie.api.kube.service import Service
 from tortie.engine import Engine, NodeState
 from tortie.engine.configuration import from_resources, resolve
 from tortie.kubernetes import conversion, converted_key
+from tortie.kubernetes.names import ENDPOINT
 from tortie.net import Prefix, parse_address, parse_prefix
 from tortie.policy import Program, ToHost
 from tortie.policy.program import EndpointId, Failsafes
@@ -24,7 +25,9 @@ _EVERYWHERE = "everywhere"  # the one node of the program; real nodes' names are
 
 
 class Workload(NamedTuple):
-    """An endpoint as people know it: `name` is "namespace/pod"; `labels` are its own."""
+    """An endpoint as people know it: `name` is "namespace/pod", and "namespace/pod/net1" where it
+    is a further interface; `labels` are its own.
+    """
 
     name: str
     endpoint: EndpointId
@@ -129,8 +132,8 @@ def _converted(resources: Iterable[Resource]) -> tuple[dict[Key, Resource], list
     for resource in sorted(resources, key=_stands_for_itself):
         found = conversion(resource)
         warnings += found.warnings
-        if found.value is not None:
-            values[converted_key(resource.key) or found.value.key] = found.value
+        for value in found.values:
+            values[converted_key(resource.key) or value.key] = value
     return values, warnings
 
 
@@ -150,9 +153,14 @@ def _workloads(endpoints: Iterable[WorkloadEndpoint], state: NodeState) -> Itera
         name = EndpointId(*value.key)
         programmed = state.endpoints.get(name)
         short = value.spec.pod or value.spec.workload or value.spec.container_id
-        shown = f"{value.metadata.namespace}/{short or value.metadata.name}"
+        further = f"/{value.spec.endpoint}" if _is_further(value) else ""
+        shown = f"{value.metadata.namespace}/{short or value.metadata.name}{further}"
         addresses = programmed.addresses if programmed else ()
         yield Workload(shown, name, value.spec.node, addresses, value.metadata.labels)
+
+
+def _is_further(endpoint: WorkloadEndpoint) -> bool:
+    return bool(endpoint.spec.pod) and endpoint.spec.endpoint not in ("", ENDPOINT)
 
 
 def _programs(values: Collection[Resource], program: Program) -> dict[str, Program]:

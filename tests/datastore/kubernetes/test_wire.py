@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tortie.api import (
     BlockAffinity,
@@ -21,16 +22,18 @@ from tortie.api import (
     ObjectMeta,
     Pod,
     Resource,
+    WorkloadEndpoint,
     with_metadata,
 )
 from tortie.api.calico.node import NodeInterface, NodeWireguard, OrchRef
 from tortie.datastore import Deleted, Gone, Invalid, Malformed, NotFound, Put, Unavailable
 from tortie.datastore.kubernetes.custom import METADATA, StoredForm, labelled
-from tortie.datastore.kubernetes.decoding import Bookmark, event_of, head_of, object_of, page_of
+from tortie.datastore.kubernetes.decoding import Bookmark, events_of, head_of, object_of, page_of
 from tortie.datastore.kubernetes.derived import source_key
 from tortie.datastore.kubernetes.nodes import NodeForm
 from tortie.datastore.kubernetes.places import Place, place_of
 from tortie.datastore.settings import CRD_V1, CRD_V3
+from tortie.kubernetes.interfaces import Further, with_further
 from tortie.kubernetes.names import converted_uid, wep_name
 
 UID = "5f1d9a52-7c9d-4a5b-8c7d-000000000001"
@@ -351,13 +354,95 @@ def test_a_name_that_follows_from_nothing_is_of_nothing(key: Key) -> None:
 def test_a_pod_that_loses_its_endpoint_is_a_deleted_endpoint() -> None:
     place = place_of("WorkloadEndpoint", CRD_V1, False)
     key = Key("WorkloadEndpoint", "shop", "n1-k8s-web-eth0")
-    put = event_of(_line("ADDED", POD), place)
+    (put,) = events_of(_line("ADDED", POD), place)
     assert isinstance(put, Put)
     assert put.key == key
-    assert event_of(_line("MODIFIED", {**POD, "status": {}}), place) == Deleted(key, 7)
-    assert event_of(_line("DELETED", POD), place) == Deleted(key, 7)
+    assert events_of(_line("MODIFIED", {**POD, "status": {}}), place) == (Deleted(key, 7),)
+    assert events_of(_line("DELETED", POD), place) == (Deleted(key, 7),)
     hosted = {**POD, "spec": {**POD["spec"], "hostNetwork": True}}
-    assert event_of(_line("ADDED", hosted), place) == Bookmark(7)
+    assert events_of(_line("ADDED", hosted), place) == (Bookmark(7),)
+
+
+def _several(*attached: str, gone: str = "") -> dict[str, Any]:
+    """The Pod with these further interfaces, and one that has gone."""
+    pod = _pod()
+    for number, name in enumerate(attached):
+        one = Further(container_id="c1", network="storage", addresses=(f"10.1.0.{number}/32",))
+        pod = with_further(pod, name, one)
+    if gone:
+        pod = with_further(with_further(pod, gone, Further(container_id="c1")), gone, None)
+    return msgspec.to_builtins(pod)
+
+
+def _endpoint(ifname: str) -> Key:
+    return Key("WorkloadEndpoint", "shop", f"n1-k8s-web-{ifname}")
+
+
+def test_each_interface_of_a_pod_is_an_endpoint_listed_read_and_watched() -> None:
+    place = place_of("WorkloadEndpoint", CRD_V1, False)
+    body = json.dumps(_several("net1", "net2")).encode()
+    keys = [_endpoint(ifname) for ifname in ("eth0", "net1", "net2")]
+    assert [one.key for one in page_of(b'{"items": [' + body + b"]}", place).resources] == keys
+    found = object_of(body, place, keys[1])
+    assert isinstance(found, WorkloadEndpoint)
+    assert found.spec.ip_networks == ("10.1.0.0/32",)
+    assert object_of(body, place, _endpoint("net3")) is None
+    assert source_key(keys[2]) == Key("Pod", "shop", "web")
+    events = events_of(_line("MODIFIED", _several("net1", "net2")), place)
+    assert [(type(one), getattr(one, "key", None)) for one in events] == [
+        (Put, key) for key in keys
+    ]
+
+
+def test_an_interface_that_goes_is_a_deleted_endpoint_and_the_end_of_a_pod_is_all_of_them() -> None:
+    place = place_of("WorkloadEndpoint", CRD_V1, False)
+    put, other, gone = events_of(_line("MODIFIED", _several("net2", gone="net1")), place)
+    assert isinstance(put, Put)
+    assert isinstance(other, Put)
+    assert (put.key, other.key) == (_endpoint("eth0"), _endpoint("net2"))
+    assert gone == Deleted(_endpoint("net1"), 7)
+    ended = events_of(_line("DELETED", _several("net2", gone="net1")), place)
+    assert ended == tuple(Deleted(_endpoint(one), 7) for one in ("eth0", "net1", "net2"))
+
+
+def test_of_a_pods_status_only_the_condition_of_its_interfaces_is_sent() -> None:
+    kubelets = {"type": "Ready", "status": "True", "lastProbeTime": None}
+    body = {**POD, "status": {**POD["status"], "conditions": [kubelets]}}
+    stored, pod = json.dumps(body).encode(), _pod(body)
+    wanted = with_further(pod, "net1", Further(container_id="c1"))
+    write = PODS.form.changed(stored, wanted, "7")
+    assert write is not None
+    assert write.content_type == "application/strategic-merge-patch+json"
+    sent = json.loads(write.body)
+    assert sent["metadata"] == {"annotations": {}, "resourceVersion": "7", "uid": UID}
+    (condition,) = sent["status"]["conditions"]
+    assert condition["type"] == "cni.projectcalico.org/FurtherInterfaces"
+    assert json.loads(condition["message"]) == {"net1": {"containerID": "c1"}}
+    told = {**condition, "lastProbeTime": None, "lastTransitionTime": None}
+    body["status"]["conditions"].append(told)
+    assert PODS.form.changed(json.dumps(body).encode(), wanted, "7") is None
+    removed = PODS.form.changed(json.dumps(body).encode(), pod, "7")
+    assert removed is not None
+    assert json.loads(removed.body)["status"]["conditions"] == [
+        {"$patch": "delete", "type": "cni.projectcalico.org/FurtherInterfaces"}
+    ]
+
+
+def test_the_rest_of_a_pods_status_is_not_ours_to_write() -> None:
+    pod = _pod()
+    assert pod.status is not None
+    status = replace(pod.status, conditions=[{"type": "Ready", "status": "False"}])
+    with pytest.raises(Invalid, match="only annotations of"):
+        PODS.form.changed(json.dumps(POD).encode(), replace(pod, status=status), "7")
+
+
+def test_a_further_endpoint_is_its_nodes_to_tell_of() -> None:
+    place = place_of("WorkloadEndpoint", CRD_V1, False)
+    body = json.dumps(_several("net1")).encode()
+    found = object_of(body, place, _endpoint("net1"))
+    assert isinstance(found, WorkloadEndpoint)
+    with pytest.raises(Invalid, match="its node alone tells of it"):
+        place.form.changed(body, found, "7")
 
 
 # Lists and watches
@@ -420,12 +505,12 @@ def test_an_item_without_a_name_is_no_list() -> None:
 
 def test_events_are_told_by_their_type() -> None:
     key = Key("NetworkSet", "n", "a")
-    assert isinstance(event_of(_line("ADDED", _set("a")), SETS), Put)
-    assert isinstance(event_of(_line("MODIFIED", _set("a", nets=7)), SETS), Malformed)
-    assert event_of(_line("DELETED", _set("a", nets=7)), SETS) == Deleted(key, 7)
+    assert list(map(type, events_of(_line("ADDED", _set("a")), SETS))) == [Put]
+    assert list(map(type, events_of(_line("MODIFIED", _set("a", nets=7)), SETS))) == [Malformed]
+    assert events_of(_line("DELETED", _set("a", nets=7)), SETS) == (Deleted(key, 7),)
     mark = {"kind": "NetworkSet", "metadata": {"resourceVersion": "9"}}
-    assert event_of(_line("BOOKMARK", mark), SETS) == Bookmark(9)
-    assert event_of(_line("NEWER", _set("a")), SETS) is None
+    assert events_of(_line("BOOKMARK", mark), SETS) == (Bookmark(9),)
+    assert events_of(_line("NEWER", _set("a")), SETS) == ()
 
 
 @pytest.mark.parametrize(
@@ -440,14 +525,14 @@ def test_events_are_told_by_their_type() -> None:
 )
 def test_what_is_no_event_ends_the_watch_by_the_contract(line: bytes) -> None:
     with pytest.raises(Unavailable, match="the watch of networksets"):
-        event_of(line, SETS)
+        events_of(line, SETS)
 
 
 @pytest.mark.parametrize(("code", "error"), [(410, Gone), (500, Unavailable), (429, Unavailable)])
 def test_an_error_ends_the_watch(code: int, error: type[Exception]) -> None:
     status = {"kind": "Status", "code": code, "message": "too old\nresource version"}
     with pytest.raises(error, match="too old resource version"):
-        event_of(_line("ERROR", status), SETS)
+        events_of(_line("ERROR", status), SETS)
 
 
 # Paths

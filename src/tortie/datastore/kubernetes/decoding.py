@@ -1,6 +1,6 @@
 """Bytes of lists and watches as resources, without dicts in between. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -97,6 +97,9 @@ def page_of(body: bytes, place: Place) -> Page:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _one_by_one(body, place)
     try:
+        several = _several(form)
+        if several is not None:
+            return Page([found for item in items for found in several(item)], [])
         return Page([found for item in items if (found := form.read(item)) is not None], [])
     except ValueError:
         return _one_by_one(body, place)
@@ -113,27 +116,45 @@ def _one_by_one(body: bytes, place: Place) -> Page:
         found = _item_of(bytes(raw), place)
         if isinstance(found, Malformed):
             page.malformed.append(found)
-        elif found is not None:
-            page.resources.append(found)
+        else:
+            page.resources.extend(found)
     return page
 
 
-def _item_of(body: bytes, place: Place) -> Resource | Malformed | None:
+def _item_of(body: bytes, place: Place) -> tuple[Resource, ...] | Malformed:
     """An item of a list. Raises Unavailable for one that does not even say its name."""
     try:
-        return object_of(body, place)
+        return objects_of(body, place)
     except (msgspec.DecodeError, ValueError) as error:
         raise _no_api(place, error) from None
 
 
-def object_of(body: bytes, place: Place) -> Resource | Malformed | None:
-    """One object; None where it stands for nothing."""
+def object_of(body: bytes, place: Place, key: Key | None = None) -> Resource | Malformed | None:
+    """One object, of several that of `key`; None where it stands for nothing."""
+    found = objects_of(body, place)
+    if isinstance(found, Malformed):
+        return found
+    return next((one for one in found if key in (None, one.key)), None)
+
+
+def objects_of(body: bytes, place: Place) -> tuple[Resource, ...] | Malformed:
+    """All that an object stands for."""
     form = place.form
     try:
-        return form.read(_decoded(body, form))
+        item = _decoded(body, form)
+        several = _several(form)
+        if several is not None:
+            return several(item)
+        found = form.read(item)
+        return () if found is None else (found,)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:  # UnicodeDecodeError too
         key, revision = name_of(body, place)
         return Malformed(key, one_line(str(error)), revision)
+
+
+def _several(form: Form) -> Callable[[Any], tuple[Resource, ...]] | None:
+    """What reads all that an item stands for, where that may be more than one."""
+    return getattr(form, "read_all", None)
 
 
 def _decoded(body: bytes, form: Form) -> Any:
@@ -149,8 +170,8 @@ def name_of(body: bytes, place: Place) -> tuple[Key, int]:
     return Key(place.kind, metadata.namespace, metadata.name), int(metadata.resource_version)
 
 
-def event_of(line: bytes, place: Place) -> Event | Bookmark | None:
-    """What one line of a watch tells; None: nothing that stands for something.
+def events_of(line: bytes, place: Place) -> tuple[Event | Bookmark, ...]:
+    """What one line of a watch tells; nothing where it is of no type that is known.
 
     Raises Gone, and Unavailable for other errors: the watch has ended.
     """
@@ -161,40 +182,49 @@ def event_of(line: bytes, place: Place) -> Event | Bookmark | None:
         raise Unavailable(f"the watch of {place.plural} tells no events: {error}") from None
 
 
-def _told(type_: str, body: bytes, place: Place) -> Event | Bookmark | None:
+def _told(type_: str, body: bytes, place: Place) -> tuple[Event | Bookmark, ...]:
     match type_:
         case "ADDED" | "MODIFIED":
-            return _put(object_of(body, place), body, place)
+            return _put(objects_of(body, place), body, place)
         case "DELETED":
             return _deleted(body, place)
         case "BOOKMARK":
-            return Bookmark(name_of(body, place)[1])
+            return (Bookmark(name_of(body, place)[1]),)
         case "ERROR":
             raise _error(status_of(0, body), place)
-    return None
+    return ()
 
 
-def _put(found: Resource | Malformed | None, body: bytes, place: Place) -> Event | Bookmark | None:
+def _put(
+    found: tuple[Resource, ...] | Malformed, body: bytes, place: Place
+) -> tuple[Event | Bookmark, ...]:
     if isinstance(found, Malformed):
-        return found
-    if found is None:  # it stood for something, maybe: what it was called, nobody knows
-        return _vanished(body, place)
-    return Put(found.key, found, int(found.metadata.resource_version))
+        return (found,)
+    put = tuple(Put(one.key, one, int(one.metadata.resource_version)) for one in found)
+    if put and _several(place.form) is None:
+        return put
+    return (*put, *_vanished(body, place, {one.key for one in found}))
 
 
-def _vanished(body: bytes, place: Place) -> Event | Bookmark:
+def _vanished(
+    body: bytes, place: Place, there: Collection[Key] = ()
+) -> tuple[Event | Bookmark, ...]:
+    """What an object stood for, maybe, and stands for no more."""
     revision = name_of(body, place)[1]
-    gone = getattr(place.form, "absent_key", None)
-    key = gone(_decoded(body, place.form)) if gone else None
-    return Deleted(key, revision) if key else Bookmark(revision)
+    keys = getattr(place.form, "keys", None)
+    gone = [key for key in keys(_decoded(body, place.form)) if key not in there] if keys else []
+    told = tuple(Deleted(key, revision) for key in gone)
+    return told if told or there else (Bookmark(revision),)
 
 
-def _deleted(body: bytes, place: Place) -> Event | Bookmark:
+def _deleted(body: bytes, place: Place) -> tuple[Event | Bookmark, ...]:
     key, revision = name_of(body, place)
     if place.kind not in ("WorkloadEndpoint", "Profile"):
-        return Deleted(key, revision)
+        return (Deleted(key, revision),)
     found = object_of(body, place)
-    return Deleted(found.key, revision) if isinstance(found, Resource) else _vanished(body, place)
+    if _several(place.form) is not None or not isinstance(found, Resource):
+        return _vanished(body, place)
+    return (Deleted(found.key, revision),)
 
 
 def _error(status: Status, place: Place) -> Exception:

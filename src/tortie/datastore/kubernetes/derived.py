@@ -9,6 +9,7 @@ from tortie.api import KINDS, Key, Namespace, Pod, Resource, ServiceAccount, Wor
 from tortie.datastore.contract import DatastoreError, Invalid, NotFound
 from tortie.datastore.kubernetes.forms import Write, annotate, difference, lean, refuse
 from tortie.kubernetes import names
+from tortie.kubernetes.interfaces import further_interfaces
 from tortie.kubernetes.pods import convert_pod
 from tortie.kubernetes.profiles import convert_namespace, convert_service_account
 
@@ -20,7 +21,7 @@ DERIVED = {
 
 
 class EndpointForm:
-    """A Pod as its endpoint; of an endpoint, its addresses and container can be written."""
+    """A Pod as its endpoints; of its first one, addresses and container can be written."""
 
     strict = True
 
@@ -30,16 +31,21 @@ class EndpointForm:
         return KINDS["Pod"].type
 
     def read(self, item: Pod) -> Resource | None:
-        """See `Form.read`."""
+        """See `Form.read`: the first of them."""
+        return next(iter(self.read_all(item)), None)
+
+    def read_all(self, item: Pod) -> tuple[Resource, ...]:
+        """One for each interface of the pod."""
         return convert_pod(item)[0]
 
-    def absent_key(self, item: Pod) -> Key | None:
-        """The endpoint that a Pod without one would have had; None where it never had one."""
-        node = item.spec.node_name
+    def keys(self, item: Pod) -> tuple[Key, ...]:
+        """All endpoints that a Pod has, or may have had before; none where it never had one."""
+        node, about = item.spec.node_name, item.metadata
         if not node or item.spec.host_network:
-            return None
-        name = names.wep_name(node, names.ORCHESTRATOR, item.metadata.name, names.ENDPOINT)
-        return Key("WorkloadEndpoint", item.metadata.namespace, name)
+            return ()
+        ends = (names.ENDPOINT, *further_interfaces(item))
+        found = (names.wep_name(node, names.ORCHESTRATOR, about.name, end) for end in ends)
+        return tuple(Key("WorkloadEndpoint", about.namespace, name) for name in found)
 
     def new(self, resource: Resource) -> bytes:
         """An endpoint comes to be with its Pod."""
@@ -49,7 +55,12 @@ class EndpointForm:
         """See `Form.changed`. Addresses and container become annotations of the Pod."""
         assert isinstance(resource, WorkloadEndpoint)
         pod = lean(msgspec.json.decode(stored, type=Pod))
-        before = convert_pod(pod)[0]
+        before = self.read(pod)
+        assert before is None or isinstance(before, WorkloadEndpoint)
+        if resource.spec.endpoint != names.ENDPOINT:
+            raise Invalid(
+                f"{resource.key} is a further interface of a Pod: its node alone tells of it"
+            )
         if before is None or _without_place(before) != _without_place(resource):
             raise Invalid(
                 f"{resource.key} is a Pod: only its addresses and containerID can be written here"

@@ -50,13 +50,13 @@ class Objects:
     async def get(self, key: Key) -> Resource:
         """See `Datastore.get`."""
         place, source = self._places.where(key)
-        found = object_of(await self._stored(place, source), place)
+        found = object_of(await self._stored(place, source), place, key)
         if isinstance(found, Malformed):
             raise DatastoreError(
                 f"{key} is in the datastore but can't be read: {found.reason}. "
                 "Replace it by applying it again, or delete it"
             )
-        if found is None or found.key != key:
+        if found is None:
             raise NotFound(f"there is no {key}")
         return found
 
@@ -225,7 +225,7 @@ def _request(key: Key, path: str, write: Write) -> Request:
 def _check(place: Place, resource: Resource, stored: bytes, read: int | None) -> None:
     """Raise Conflict where `resource` was not made from what is stored."""
     check_unchanged(resource.key, read, revision_of(stored))
-    before = object_of(stored, place)
+    before = object_of(stored, place, resource.key if resource.kind in DERIVED else None)
     if isinstance(before, Resource):
         check_same_object(resource, Identity(before.metadata.uid, ""))
 

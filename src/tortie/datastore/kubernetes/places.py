@@ -17,6 +17,7 @@ from tortie.datastore.kubernetes.derived import (
 )
 from tortie.datastore.kubernetes.forms import CoreForm, Form
 from tortie.datastore.kubernetes.nodes import NodeForm
+from tortie.datastore.kubernetes.pods import PodForm
 from tortie.datastore.kubernetes.services import ServiceForm
 from tortie.datastore.settings import CRD_V1, CRD_V3
 
@@ -92,7 +93,7 @@ def place_of(kind: str, group: str, pod_cidr: bool) -> Place:
         found = KINDS[kind]
         plural = _KUBERNETES_PLURALS.get(kind, found.plural)
         part = "/status" if kind in _STATUS else ""
-        form = CoreForm(kind)
+        form = PodForm() if kind == "Pod" else CoreForm(kind)
         return _place(kind, found.api_version, plural, form, namespaced=found.namespaced, part=part)
     return _custom(KINDS[kind], group)
 

@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 from tortie.datastore.contract import Closed, Event, Gone, Put, Rewound, Unavailable
 from tortie.datastore.kubernetes.client import Client, Refused, Request
-from tortie.datastore.kubernetes.decoding import Bookmark, event_of, head_of
+from tortie.datastore.kubernetes.decoding import Bookmark, events_of, head_of
 from tortie.datastore.kubernetes.errors import is_unknown_resource
 from tortie.datastore.kubernetes.lists import NotInstalled, pages
 from tortie.datastore.kubernetes.places import Place
@@ -139,12 +139,10 @@ class Stream:
         found: list[Event] = []
         try:
             for line in lines:
-                event = event_of(line, self.place) if line else None
-                if event is None:
-                    continue
-                self.revision = max(self.revision, event.revision)
-                if not isinstance(event, Bookmark):
-                    found.append(event)
+                for event in events_of(line, self.place) if line else ():
+                    self.revision = max(self.revision, event.revision)
+                    if not isinstance(event, Bookmark):
+                        found.append(event)
         finally:
             sink(found)
 
