@@ -20,6 +20,7 @@ from tortie.dataplane.wireguard import process, public_key
 from tortie.dataplane.wireguard.keys import new_key
 from tortie.linux import namespaces, sysctl
 from tortie.linux.links import Links
+from tortie.linux.netlink.rtlink import AS_BORN, PacketSizes
 from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.linux.wguapi import UserspaceWireguard
 from tortie.linux.wireguard import DeviceChange, Endpoint, PeerChange
@@ -41,9 +42,11 @@ class Rival(NamedTuple):
 
 
 @contextmanager
-def plain() -> Iterator[Rival]:
-    """Without encapsulation."""
+def plain(sizes: PacketSizes = AS_BORN) -> Iterator[Rival]:
+    """Without encapsulation; all interfaces with these packet sizes."""
     with _two_nodes() as (nodes, pods):
+        for name in (*nodes, *pods, nodes[0].replace("-node-1", "-bridge")):
+            raise_sizes(name, sizes)
         for number, name in enumerate(nodes):
             other = 1 - number
             _ip(name, f"route add {_pod(other)} via {_node(other)}")
@@ -79,6 +82,14 @@ def _peer(public: str, other: int) -> PeerChange:
     return PeerChange(
         b64decode(public), False, endpoint, None, frozenset(map(parse_network, allowed))
     )
+
+
+def raise_sizes(namespace: str, sizes: PacketSizes) -> None:
+    """Have every interface of a namespace handle packets of these sizes."""
+    with namespaces.in_namespace(namespaces.path_of(namespace)), NetlinkSocket() as sock:
+        links = Links(sock)
+        for link in links.list():
+            links.set_sizes(link.name, sizes)
 
 
 def processes_below(place: Path) -> tuple[int, ...]:

@@ -5,6 +5,10 @@ from pod to pod in a lab, turn by turn with three others: from node to node (`un
 pod to pod and from node to node where nothing is ours (`plain_…`, see `bench._rivals`). A pod is
 one veth further away than its node, on each side: what that costs is plain pods to plain nodes, and
 what we cost is pods to plain pods. WireGuard's is beside wireguard-go alone in the same two ways.
+
+Without encapsulation all is measured twice: as interfaces are born, which handle packets of 64 KiB
+inside the kernel, and (`raised`) with uplinks whose packet sizes an operator has raised, which pods
+follow; the ways beside are raised alike.
 """
 
 import asyncio
@@ -19,8 +23,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from bench._rivals import plain, processes_below, recent_wireguard_go, wireguard
-from bench._streams import Way, emit, first_of_all, in_turn, tell
+from bench._rivals import plain, processes_below, raise_sizes, recent_wireguard_go, wireguard
+from bench._streams import Sending, Way, algorithms, emit, first_of_all, in_turn, tell
 from tortie.api.manifests import read_manifests
 from tortie.cli.commands.lab_up import bring_up
 from tortie.dataplane.routes import RouteDriver
@@ -32,6 +36,7 @@ from tortie.lab.plan import Encap, Mode, shape_of
 from tortie.lab.progress import Silent
 from tortie.linux import namespaces
 from tortie.linux.links import Links
+from tortie.linux.netlink.rtlink import AS_BORN, PacketSizes
 from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.linux.routes import Routes
 from tortie.net import Prefix, parse_prefix
@@ -40,9 +45,11 @@ ROUTES = 65_536
 NODES = 500
 SINGLES = 50
 ROUNDS = 5
-_IN_CLEAR: tuple[tuple[str, Encap, Mode], ...] = (
-    ("none", Encap.NONE, "CrossSubnet"),
-    ("vxlan", Encap.VXLAN, "Always"),
+RAISED = PacketSizes(393_216, 393_216)
+_IN_CLEAR: tuple[tuple[str, Encap, Mode, PacketSizes], ...] = (
+    ("none", Encap.NONE, "CrossSubnet", AS_BORN),
+    ("none.raised", Encap.NONE, "CrossSubnet", RAISED),
+    ("vxlan", Encap.VXLAN, "Always", AS_BORN),
 )
 _PODS = "".join(
     f"""---
@@ -65,13 +72,16 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 @contextmanager
-def lab_of(encap: Encap, mode: Mode) -> Iterator[tuple[Lab, Path]]:
-    """A lab of two nodes on one subnet, with a pod on each."""
+def lab_of(encap: Encap, mode: Mode, sizes: PacketSizes = AS_BORN) -> Iterator[tuple[Lab, Path]]:
+    """A lab of two nodes on one subnet, with a pod on each; its cables have these packet sizes."""
     name, place = f"bench-net-{os.getpid()}", Path(tempfile.mkdtemp(prefix="tb-"))
     shape = shape_of(3, encap, mode)
 
     async def up() -> Lab:
         lab = await Lab.create(name, shape, Silent(), place)
+        await lab.raise_fabric()
+        for namespace in (lab.plan.router, *(node.namespace for node in lab.plan.nodes)):
+            raise_sizes(namespace, sizes)
         await bring_up(lab, read_manifests("pods", _PODS))
         await lab.close()
         return lab
@@ -85,8 +95,8 @@ def lab_of(encap: Encap, mode: Mode) -> Iterator[tuple[Lab, Path]]:
 
 def throughput() -> None:
     """Pod to pod in each mode, turn by turn with what it is measured beside."""
-    for name, encap, mode in _IN_CLEAR:
-        with lab_of(encap, mode) as (lab, _), plain() as rival:
+    for name, encap, mode, sizes in _IN_CLEAR:
+        with lab_of(encap, mode, sizes) as (lab, _), plain(sizes) as rival:
             nodes = lab.plan.nodes
             ways = {
                 "pod_to_pod": pods_of(lab),
@@ -95,7 +105,9 @@ def throughput() -> None:
                 "plain_nodes": rival.nodes,
             }
             ratios = [("pod_to_pod", other) for other in ("underlay", "plain_pods")]
-            tell(name, in_turn(ways, pinned=True), *ratios, ("plain_pods", "plain_nodes"))
+            for algorithm in algorithms():
+                found = in_turn(ways, Sending(True, algorithm))
+                tell(f"{name}.{algorithm}", found, *ratios, ("plain_pods", "plain_nodes"))
     if shutil.which("wireguard-go") is not None:
         encrypted("wireguard_2022" if is_debians() else "wireguard")
     if (recent := recent_wireguard_go()) is not None:
@@ -113,7 +125,8 @@ def encrypted(name: str) -> None:
         }
         with first_of_all((*rival.pids, *processes_below(place / lab.plan.name / "nodes"))):
             others = ("wireguard_go_alone", "wireguard_go_alone_with_pods")
-            tell(name, in_turn(ways, pinned=False), *(("pod_to_pod", one) for one in others))
+            found = in_turn(ways, Sending(False, algorithms()[-1]))
+            tell(name, found, *(("pod_to_pod", one) for one in others))
 
 
 def pods_of(lab: Lab) -> Way:
