@@ -19,11 +19,11 @@ from typing import Any, TypeVar
 
 from bgp.pictures import resources
 from tortie.api import Key, Resource
-from tortie.bgp.bird import SOCKET as BIRD_SOCKET
-from tortie.bgp.bird import end_left
 from tortie.bgp.control import BirdAway, BirdControl
 from tortie.bgp.places import FOLDER, SOCKET
+from tortie.bgp.processes import SOCKET as BIRD_SOCKET
 from tortie.bgp.replies import Reply
+from tortie.bgp.running import end_left
 from tortie.datastore import AlreadyExists
 from tortie.datastore.sqlite import SqliteDatastore
 from tortie.linux.namespaces import create_named, delete_named, path_of

@@ -6,7 +6,7 @@ from tortie.api import Resource
 from tortie.api.manifests import read_manifests
 from tortie.bgp.build import Given, picture_of
 from tortie.bgp.cluster import Cluster
-from tortie.bgp.passwords import Passwords
+from tortie.bgp.passwords import Kept, Passwords
 from tortie.bgp.picture import Picture
 
 ALPHA = """
@@ -54,9 +54,13 @@ def cluster(*texts: str, node: str = "alpha") -> Cluster:
 
 
 def picture(
-    *texts: str, node: str = "alpha", passwords: Passwords | None = None, given: Given | None = None
+    *texts: str,
+    node: str = "alpha",
+    passwords: Passwords | None = None,
+    given: Given | None = None,
+    kept: Kept | None = None,
 ) -> Picture:
     """The node's picture; there must be one."""
-    found = picture_of(cluster(*texts, node=node), passwords or {}, given or Given())
+    found = picture_of(cluster(*texts, node=node), passwords or {}, given or Given(), kept)
     assert found is not None
     return found

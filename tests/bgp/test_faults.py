@@ -4,10 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
-from bgp.network import Network, until
+from bgp.network import Network, Node, until
 
 pytestmark = pytest.mark.root
 
@@ -107,3 +109,82 @@ def test_status_says_that_no_daemon_runs(network: Network) -> None:
     )
     assert done.returncode == 1
     assert "tortie bgp" in done.stderr
+
+
+def test_a_change_is_told_though_birds_socket_was_removed(network: Network) -> None:
+    """BIRD can't be told any more: it makes room for another, which is."""
+    network.apply(_PEER)
+    first, second = network.node("n1", 1), network.node("n2", 2)
+    for node in (first, second):
+        node.start()
+    first.wait_up("Mesh_172_16_0_2")
+    (first.bird_folder / "bird.ctl").unlink()
+    network.block("n1", "10.65.1.0/26")
+    said = until(lambda: _problems(first))
+    assert any("has not been told of the last changes" in each for each in said)
+    until(lambda: "10.65.1.0/26" in second.routes())
+    until(lambda: not _problems(first))
+
+
+def _problems(node: Node) -> list[str]:
+    return list((node.asks() or {"problems": []})["problems"])
+
+
+def _unreadable(place: Path) -> None:
+    """A Secret of which it can't be known what it says: no file, but a folder."""
+    with suppress(FileNotFoundError):
+        place.unlink()
+    place.mkdir(parents=True)
+
+
+def test_a_secret_that_can_not_be_read_costs_the_new_session_alone(network: Network) -> None:
+    network.apply(_PEER)
+    first, second = network.node("n1", 1), network.node("n2", 2)
+    _unreadable(network.folder / "secrets" / "bgp" / "tor")
+    first.start(TORTIE_BGP_SECRETS=str(network.folder / "secrets"))
+    second.start()
+    first.wait_up("Mesh_172_16_0_2")
+    network.apply(
+        """
+        apiVersion: projectcalico.org/v3
+        kind: BGPPeer
+        metadata: {name: tor}
+        spec: {peerIP: 172.16.0.254, asNumber: 65000,
+               password: {secretKeyRef: {name: bgp, key: tor}}}
+        """
+    )
+    (said,) = until(lambda: _problems(first))
+    assert said.startswith("BGPPeer(tor): password: Secret 'bgp', key 'tor': it can't be read")
+    network.block("n1", "10.65.1.0/26")
+    until(lambda: "10.65.1.0/26" in second.routes())
+    assert set(first.sessions()) == {"Mesh_172_16_0_2", "Mesh_fd16__2"}
+
+
+def test_a_session_outlives_its_secret_and_a_new_daemon_and_the_rest_goes_on(
+    network: Network,
+) -> None:
+    """The next daemon can't know the password; what BIRD has of it stays."""
+    network.apply(
+        _PEER,
+        """
+        apiVersion: projectcalico.org/v3
+        kind: BGPConfiguration
+        metadata: {name: default}
+        spec: {nodeMeshPassword: {secretKeyRef: {name: bgp, key: mesh}}}
+        """,
+    )
+    secret = network.folder / "secrets" / "bgp" / "mesh"
+    secret.parent.mkdir(parents=True)
+    secret.write_text("hush")
+    first, second = network.node("n1", 1), network.node("n2", 2)
+    for node in (first, second):
+        node.start(TORTIE_BGP_SECRETS=str(network.folder / "secrets"))
+    before = first.wait_up("Mesh_172_16_0_2")["Mesh_172_16_0_2"]["since"]
+    first.stop(signal.SIGKILL)
+    _unreadable(secret)
+    first.start(TORTIE_BGP_SECRETS=str(network.folder / "secrets"))
+    until(lambda: any("it can't be read" in each for each in _problems(first)))
+    network.block("n1", "10.65.1.0/26")
+    until(lambda: "10.65.1.0/26" in second.routes())
+    assert first.sessions()["Mesh_172_16_0_2"]["since"] == before
+    assert "hush" not in first.log + str(first.asks())

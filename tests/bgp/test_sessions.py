@@ -1,11 +1,15 @@
 """Whom a node speaks with, by BGPPeers, labels and the mesh."""
 
 import pytest
+from msgspec.structs import replace
 
-from bgp.pictures import ALPHA, BETA, GAMMA, picture
+from bgp.pictures import ALPHA, BETA, GAMMA, cluster, picture
+from tortie.bgp.build import Given, picture_of
 from tortie.bgp.meeting import wanted
-from tortie.bgp.passwords import MISSING, SecretRef
+from tortie.bgp.passwords import MISSING, SecretRef, Unknown
 from tortie.bgp.picture import Bfd, Picture, Session
+from tortie.bgp.standing import sessions_in
+from tortie.bgp.text import bird_text
 from tortie.bgp.words import Password
 from tortie.net import format_address, parse_prefix
 
@@ -190,6 +194,94 @@ def test_the_meshs_password_is_of_all_its_sessions_or_there_is_no_mesh() -> None
     found = picture(ALPHA, BETA, GAMMA, text, passwords={SecretRef("s", "k"): secret})
     assert {session.password for session in found.sessions} == {secret}
     assert picture(ALPHA, BETA, text).sessions == ()
+
+
+SECRET = "password: {secretKeyRef: {name: s, key: k}}"
+AWAY = {SecretRef("s", "k"): Unknown("the API server is away")}
+
+
+def test_a_session_whose_password_can_not_be_known_stays_as_bird_has_it_or_does_not_begin() -> None:
+    texts = (ALPHA, BETA, GAMMA, NO_MESH, peer(f"peerSelector: 'has(role)', {SECRET}"))
+    symbol = "Global_172_16_0_2"
+    had = Password(b"hush")
+    for known in (had, None):
+        found = picture(*texts, passwords=AWAY, kept={symbol: known})
+        assert [(each.symbol, each.password) for each in found.sessions] == [(symbol, known)]
+        (problem,) = found.problems
+        assert problem.where == "BGPPeer(tor)"
+        assert "the API server is away; sessions that BIRD has stay as they are" in str(problem)
+    text = bird_text(picture(*texts, passwords={SecretRef("s", "k"): had}))
+    assert sessions_in(text) == dict.fromkeys((symbol, "Global_fd16__2", "Global_172_16_1_3"), had)
+    assert picture(*texts, passwords=AWAY, kept=sessions_in("no configuration")).sessions == ()
+
+
+def test_a_mesh_whose_password_can_not_be_known_leaves_all_other_sessions() -> None:
+    mesh = NO_MESH.replace("nodeToNodeMeshEnabled: false", SECRET.replace("pass", "nodeMeshPass"))
+    tor = peer("peerIP: 172.16.0.254, asNumber: 65000")
+    found = picture(ALPHA, BETA, mesh, tor, passwords=AWAY)
+    assert names(found) == ["Global_172_16_0_254"]
+    assert [each.where for each in found.problems] == ["BGPConfiguration(default): the mesh"]
+
+
+def test_one_nodes_session_that_can_not_be_had_costs_no_other() -> None:
+    """`reachableBy` is of one IP version, the nodes have both."""
+    known = cluster(ALPHA, BETA, NO_MESH, peer("peerSelector: all()"))
+    tor = known.peers["tor"]
+    known.peers["tor"] = replace(tor, spec=replace(tor.spec, reachable_by="172.16.0.253"))
+    found = picture_of(known, {}, Given())
+    assert found is not None
+    assert names(found) == ["Global_172_16_0_2"]
+    assert "same IP version" in found.problems[0].message
+
+
+def test_one_workloads_address_that_is_none_costs_no_other_workload() -> None:
+    texts = [
+        f"""
+        apiVersion: projectcalico.org/v3
+        kind: WorkloadEndpoint
+        metadata: {{name: alpha-k8s-{name}-eth0, namespace: shop}}
+        spec: {{node: alpha, orchestrator: k8s, pod: {name}, endpoint: eth0,
+               interfaceName: cali{name}, ipNetworks: [10.65.1.{number}/32]}}
+        """
+        for number, name in enumerate(("a", "b"), 1)
+    ]
+    known = cluster(ALPHA, NO_MESH, *texts, peer("localWorkloadSelector: all(), asNumber: 65009"))
+    key = next(iter(known.workloads))
+    spec = replace(known.workloads[key].spec, ip_networks=("10.65.1.0/24",))
+    known.workloads[key] = replace(known.workloads[key], spec=spec)
+    found = picture_of(known, {}, Given())
+    assert found is not None
+    assert names(found) == ["Global_10_65_1_2"]
+    assert [each.where for each in found.problems] == ["BGPPeer(tor) with shop/alpha-k8s-a-eth0"]
+
+
+def twin(name: str, address: str) -> str:
+    return f"""
+        apiVersion: projectcalico.org/v3
+        kind: Node
+        metadata: {{name: {name}}}
+        spec: {{bgp: {{ipv4Address: {address}/24}}}}
+    """
+
+
+def test_nodes_with_one_address_are_named() -> None:
+    found = picture(ALPHA, BETA, twin("twin", "172.16.0.2"), twin("ofme", "172.16.0.1"))
+    said = {each.where: each.message for each in found.problems}
+    assert said.keys() == {"Node(alpha)", "Node(beta)"}
+    assert "Node(twin) has 172.16.0.2 too" in said["Node(beta)"]
+    assert "Node(ofme) has 172.16.0.1 too: this node has no session" in said["Node(alpha)"]
+
+
+def test_of_peers_with_one_address_the_lost_one_is_named_where_it_is_another() -> None:
+    one = peer("peerIP: 172.16.0.254, asNumber: 65000", "a")
+    for other, said in (
+        ("asNumber: 65000", []),
+        ("asNumber: 65001", ["BGPPeer(b)"]),
+        ("asNumber: 65000, node: alpha", []),  # a rule to build on
+    ):
+        found = picture(ALPHA, NO_MESH, one, peer(f"peerIP: 172.16.0.254, {other}", "b"))
+        assert len(found.sessions) == 1
+        assert [each.where for each in found.problems] == said
 
 
 def test_an_optional_secret_may_be_missing() -> None:

@@ -8,7 +8,7 @@ from tortie.api import IPPool, checks
 from tortie.bgp.cluster import EXCLUDED, Cluster, Speaker
 from tortie.bgp.configuration import InForce, advertisements, in_force, listen_port
 from tortie.bgp.filters import filters_named, symbol_of
-from tortie.bgp.passwords import Passwords
+from tortie.bgp.passwords import Kept, Passwords
 from tortie.bgp.peers import Peering
 from tortie.bgp.picture import Family, Picture, PoolRoutes, Problem, Session
 from tortie.bgp.services import service_routes
@@ -29,14 +29,19 @@ class Given(NamedTuple):
     workload_prefixes: tuple[str, ...] = ("cali",)
 
 
-def picture_of(cluster: Cluster, passwords: Passwords, given: Given) -> Picture | None:
-    """The picture; None while the cluster has no such Node, or that has no address for BGP."""
+def picture_of(
+    cluster: Cluster, passwords: Passwords, given: Given, kept: Kept | None = None
+) -> Picture | None:
+    """The picture; None while the cluster has no such Node, or that has no address for BGP.
+
+    `kept`: the sessions that BIRD has, for those whose password can't be known now.
+    """
     me = cluster.me
     if me is None or (me.ipv4 is None and me.ipv6 is None):
         return None
     problems = [problem for each in cluster.problems.values() for problem in each]
     current = in_force(cluster.configurations, cluster.node, problems)
-    peering = Peering(cluster, me, current, passwords)
+    peering = Peering(cluster, me, current, passwords, kept or {})
     sessions = peering.sessions()
     filters, closed = filters_named(_names(cluster, sessions), cluster.filters)
     families = _families(cluster, me, current, problems)

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from functools import partial
 
 import msgspec
@@ -13,11 +12,13 @@ import tortie
 from tortie.agent.allegiance import Allegiance
 from tortie.agent.control import ControlServer, Reply, Request, failure
 from tortie.bgp.bird import Bird
+from tortie.bgp.clock import now
 from tortie.bgp.control import BirdAway
 from tortie.bgp.meeting import Meeting
 from tortie.bgp.places import DEFAULT_SECRETS, FOLDER, SOCKET
 from tortie.bgp.reporter import StatusReporter
 from tortie.bgp.reporting import PACE, report_of
+from tortie.bgp.running import Running
 from tortie.bgp.secrets import (
     FileSecrets,
     HoldsSecrets,
@@ -36,7 +37,6 @@ from tortie.fanout.client import FanoutFollower
 from tortie.fanout.discovery import find_servers
 from tortie.fanout.names import BGP
 from tortie.fanout.settings import FanoutClientSettings
-from tortie.reports.report import rfc3339
 from tortie.reports.reporting import Reporting
 from tortie.sync import BGP_KINDS, Syncer, SyncWarning
 
@@ -62,10 +62,11 @@ async def serve(
     source = _source(settings.node, fanout, store, Allegiance(folder, name))
     keeper = SecretKeeper(_secrets(settings, store))
     meeting = Meeting()
-    service = BgpService(settings.node, source, bird, keeper, settings.given, meeting)
+    running = Running(bird)
+    service = BgpService(settings.node, source, bird, running, keeper, settings.given, meeting)
     reporter = StatusReporter(service, store)
     workloads = WorkloadFollower(service, store)
-    since = rfc3339(datetime.now(UTC))
+    since = now()
     reporting = Reporting(
         datastore, partial(report_of, service, tortie.__version__, since), lambda: PACE
     )
@@ -80,7 +81,7 @@ async def serve(
         work += [service.keep_counting, reporter.follow, reporter.answer, workloads.run]
         work += [reporting.run, meeting.run]
         await run_until(stop, work)  # what it raises leaves BIRD running, for the next of us
-        await bird.stop()
+        await running.stop()
     _log.info("stopped; BIRD's routes stay in the kernel")
 
 
@@ -123,7 +124,7 @@ def register_verbs(service: BgpService, control: ControlServer) -> None:
             "bird": _bird(service, state.bird, state.away),
             "in_sync": service.in_sync,
             "outage": outage.reason if outage else "",
-            "told_at": service.installed,
+            "told_at": service.telling.told_at,
             "problems": service.problems(),
             "sessions": msgspec.to_builtins(state.sessions),
         }
@@ -141,6 +142,6 @@ def register_verbs(service: BgpService, control: ControlServer) -> None:
 
 def _bird(service: BgpService, state: BirdState | None, away: str) -> Mapping[str, object]:
     said = {} if state is None else state._asdict()
-    bird = service.bird
+    bird = service.running
     facts = {"running": state is not None, "away": away, "process": bird.process}
     return {**facts, "restarts": bird.restarts, "found_running": bird.adopted, "said": said}

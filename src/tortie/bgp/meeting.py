@@ -48,7 +48,7 @@ class Meeting:
         self._open_socket = open_socket
         self._wanted: frozenset[Held] = frozenset()
         self._held: frozenset[Held] = frozenset()
-        self._reason = ""
+        self.problem = ""  # what the kernel refuses now; "" for nothing
 
     async def want(self, picture: Picture) -> None:
         """Before BIRD is told of sessions from there."""
@@ -64,9 +64,10 @@ class Meeting:
     async def _settle(self) -> None:
         if self._wanted or self._held:
             reason = await asyncio.to_thread(self.hold, self._wanted)
-            if reason and reason != self._reason:
-                _log.warning("workloads can't call this node", problem=reason)
-            self._reason = reason
+            problem = f"workloads can't call this node: {reason}" if reason else ""
+            if problem and problem != self.problem:
+                _log.warning("something is not as it should be", problem=problem)
+            self.problem = problem
 
     def hold(self, wanted: frozenset[Held]) -> str:
         """Have the interfaces hold these and none of those before; what the kernel refused."""

@@ -16,8 +16,21 @@ class SecretRef(NamedTuple):
     key: str
 
 
-Passwords = Mapping[SecretRef, Password | str]
+class Unknown(NamedTuple):
+    """Whether there is such a password can't be known now, and why."""
+
+    why: str
+
+    def __str__(self) -> str:
+        return self.why
+
+
+Passwords = Mapping[SecretRef, Password | Unknown | str]
 """Each password that was read; in place of one, why it can't be."""
+
+Kept = Mapping[str, Password | None]
+"""The sessions that BIRD has now, by symbol, with their passwords. They go on as they are while
+it can't be known what their passwords are to be."""
 
 MISSING = "there is no such key"
 """What stands in place of a password whose Secret, or whose key in it, is not there."""

@@ -16,51 +16,72 @@ from tortie.api import checks
 from tortie.api.calico.bgp_peer import BGPPeer
 from tortie.bgp.cluster import Cluster, Speaker
 from tortie.bgp.configuration import InForce
-from tortie.bgp.passwords import Passwords, is_for
+from tortie.bgp.passwords import Kept, Passwords, is_for
 from tortie.bgp.picture import Problem, Session
 from tortie.bgp.sessions import Common, Leave, Sessions, symbol_for
+from tortie.bgp.twins import twins
+from tortie.net import format_address
 from tortie.selectors import SelectorError, parse
+
+_SOME, _EVERY, _REVERSE, _MESH = range(4)  # ranks: which BGPPeer wins over which
 
 
 class Peering:
     """All sessions of a cluster's node."""
 
-    def __init__(self, cluster: Cluster, me: Speaker, current: InForce, secrets: Passwords) -> None:
+    def __init__(
+        self, cluster: Cluster, me: Speaker, current: InForce, secrets: Passwords, kept: Kept
+    ) -> None:
         self._cluster = cluster
         self._me = me
         self._current = current
-        self.problems: list[Problem] = []
-        self._make = Sessions(cluster, me, current, secrets, self._note)
+        self.problems = twins(cluster.speakers.values(), me)
+        self._make = Sessions(cluster, me, current, secrets, kept, self._note)
 
     def sessions(self) -> tuple[Session, ...]:
         """One for each peer's address and port, by name."""
-        found: dict[tuple[int, int, int], Session] = {}
+        found: dict[tuple[int, int, int], tuple[int, Session]] = {}
         symbols: set[str] = set()
-        for session in self._all():
+        for rank, session in self._all():
             key = (session.version, session.peer, session.port)
             if key in found:
+                self._note_rival(rank, session, *found[key])
                 continue
             if session.symbol in symbols:  # another port of the same peer
                 named = symbol_for(session.origin, session.version, session.peer, session.port)
                 session = replace(session, symbol=named)
-            found[key] = session
+            found[key] = rank, session
             symbols.add(session.symbol)
-        return tuple(sorted(found.values(), key=lambda session: session.symbol))
+        return tuple(sorted((one for _, one in found.values()), key=lambda one: one.symbol))
+
+    def _note_rival(self, rank: int, lost: Session, other: int, won: Session) -> None:
+        """Who comes first by rank is a rule to build on; among equals it is chance of names."""
+        alike = replace(lost, described=won.described, symbol=won.symbol) == won
+        if rank == other and rank != _MESH and not alike:
+            peer = format_address(lost.version, lost.peer)
+            self._note(
+                lost.described,
+                f"{won.described} has a session with {peer} too, with other settings: that one"
+                " counts, the first by name",
+            )
 
     def as_of(self, speaker: Speaker) -> int:
         """A node's AS number: its own, or the cluster's."""
         return self._make.as_of(speaker)
 
-    def _all(self) -> Iterator[Session]:
+    def _all(self) -> Iterator[tuple[int, Session]]:
+        """All that are wanted, with the rank of what wants them, the first first."""
         peers = [self._cluster.peers[name] for name in sorted(self._cluster.peers)]
-        for some in (True, False):  # those for some nodes first
-            for peer in peers:
-                if bool(peer.spec.node or peer.spec.node_selector) is some:
-                    yield from self._told(peer, self._forward)
+        for peer in peers:
+            if peer.spec.node or peer.spec.node_selector:
+                yield from ((_SOME, one) for one in self._told(peer, self._forward))
+        for peer in peers:
+            if not (peer.spec.node or peer.spec.node_selector):
+                yield from ((_EVERY, one) for one in self._told(peer, self._forward))
         for peer in peers:
             if peer.spec.peer_selector and peer.spec.reverse_peering != "Manual":
-                yield from self._told(peer, self._reverse)
-        yield from self._mesh()
+                yield from ((_REVERSE, one) for one in self._told(peer, self._reverse))
+        yield from ((_MESH, one) for one in self._mesh())
 
     def _told(
         self, peer: BGPPeer, make: Callable[[BGPPeer], Iterator[Session]]
@@ -81,7 +102,7 @@ class Peering:
             return
         common = self._make.common(peer, spec.local_as_number, spec.as_number)
         if spec.peer_ip:
-            yield self._make.to_address(common)
+            yield from self._make.to_address(common)
         elif spec.peer_selector:
             for other in self._others():
                 if parse(spec.peer_selector).matches(other.labels):
@@ -114,8 +135,11 @@ class Peering:
             workload = self._cluster.workloads[key]
             if not selector.matches(workload.metadata.labels):
                 continue
-            for text in workload.spec.ip_networks:
-                yield from self._make.to_workload(common, workload, checks.single(text))
+            try:
+                for text in workload.spec.ip_networks:
+                    yield from self._make.to_workload(common, workload, checks.single(text))
+            except ValueError as problem:
+                self._note(f"{common.described} with {key.namespace}/{key.name}", str(problem))
 
     def _mesh(self) -> Iterator[Session]:
         spec = self._current.spec

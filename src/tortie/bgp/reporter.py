@@ -8,9 +8,10 @@ from msgspec.structs import replace
 
 from tortie.api import Key, Resource
 from tortie.api.calico.node_status import CalicoNodeStatus, CalicoNodeStatusSpec
+from tortie.bgp.clock import now
 from tortie.bgp.control import BirdAway
 from tortie.bgp.report import RouteReport, node_status
-from tortie.bgp.service import BgpService, now
+from tortie.bgp.service import BgpService
 from tortie.datastore import Datastore, DatastoreError, NotFound
 from tortie.datastore.retry import update_with
 from tortie.sync import Syncer, Update
@@ -62,8 +63,8 @@ class StatusReporter:
                 await self._service.begun.wait()
         while True:
             for key in [key for key, due in self._due.items() if due <= loop.time()]:
-                await self._answer(key)
-                self._schedule(key, loop.time())
+                answered = await self._answer(key)
+                self._schedule(key, loop.time(), answered)
             self._news.clear()
             next_due = min(self._due.values(), default=None)
             try:
@@ -73,18 +74,19 @@ class StatusReporter:
             except TimeoutError:
                 pass
 
-    def _schedule(self, key: Key, time: float) -> None:
+    def _schedule(self, key: Key, time: float, answered: bool) -> None:
         spec = self._asked.get(key)
         period = _PERIOD if spec is None else spec.update_period_seconds
-        if spec is None or period == 0:  # answered once
+        if spec is None or (period == 0 and answered):  # once
             self._due.pop(key, None)
         else:
             self._due[key] = time + max(_SHORTEST, _PERIOD if period is None else period)
 
-    async def _answer(self, key: Key) -> None:
+    async def _answer(self, key: Key) -> bool:
+        """Whether nothing is left to do about it."""
         spec = self._asked.get(key)
         if spec is None:
-            return
+            return True
         state = await self._service.state()
         routes: dict[int, list[RouteReport]] = {}
         if "Routes" in spec.classes:
@@ -102,6 +104,8 @@ class StatusReporter:
         try:
             await update_with(self._store, key, with_answer)
         except NotFound:
-            pass  # the question was taken back meanwhile
+            return True  # the question was taken back meanwhile
         except DatastoreError as problem:
             _log.warning("a CalicoNodeStatus can't be answered", key=str(key), problem=str(problem))
+            return False
+        return True

@@ -4,15 +4,17 @@ Only the keys that sessions need are read. A Secret that could be read once keep
 its source is away; one that is known to be gone has none.
 """
 
+import asyncio
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from tortie.bgp.passwords import MISSING, Passwords, SecretRef
+from tortie.bgp.passwords import MISSING, Passwords, SecretRef, Unknown
 from tortie.bgp.words import Password
 
 _LARGEST = 1 << 20  # bytes, of a Secret
+_PATIENCE = 10.0  # seconds with one Secret: the others must not wait for ever
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")
 
 
@@ -47,16 +49,23 @@ class FileSecrets:
         """See `SecretSource`."""
         if not all(part and set(part) <= _NAME and part.strip(".") for part in wanted):
             return None  # no path is made of anything but names
-        try:
-            descriptor = os.open(
-                self._folder / wanted.name / wanted.key, os.O_RDONLY | os.O_CLOEXEC
-            )
-            with os.fdopen(descriptor, "rb") as file:
-                return file.read(_LARGEST)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as problem:
-            raise SourceAway(f"{problem.filename}: {problem.strerror}") from None
+        return _content(self._folder / wanted.name / wanted.key)
+
+
+def _content(path: Path) -> bytes | None:
+    """None where there is no such file. Raises SourceAway."""
+    try:
+        with open(path, "rb", opener=_open) as file:
+            return file.read(_LARGEST)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as problem:
+        raise SourceAway(f"{path}: {problem.strerror}") from None
+
+
+def _open(path: str, flags: int) -> int:
+    """A pipe that nobody writes to must not stop all the rest."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 class KubernetesSecrets:
@@ -78,35 +87,50 @@ class KubernetesSecrets:
 
 
 class SecretKeeper:
-    """The last known values of what is wanted.
-
-    `away` says why the value of any was never known, though it may be there; "" for none.
-    """
+    """The last known values of what is wanted."""
 
     def __init__(self, source: SecretSource) -> None:
         self._source = source
-        self._known: dict[SecretRef, Password | str] = {}
-        self.away = ""
+        self._known: dict[SecretRef, Password | Unknown | str] = {}
+        self._looking = asyncio.Lock()
 
     @property
     def passwords(self) -> Passwords:
         """What is known now."""
         return dict(self._known)
 
+    @property
+    def away(self) -> bool:
+        """Whether any value was never known, though it may be there."""
+        return any(isinstance(each, Unknown) for each in self._known.values())
+
     async def look(self, wanted: Collection[SecretRef]) -> bool:
         """Read what is wanted; forget the rest. Whether anything is another than before."""
-        before, self.away = self._known, ""
-        self._known = {each: await self._value(each, before.get(each)) for each in sorted(wanted)}
-        return self._known != before
+        async with self._looking:
+            before = self._known
+            refs = sorted(wanted)
+            found = await asyncio.gather(*(self._value(each, before.get(each)) for each in refs))
+            self._known = dict(zip(refs, found, strict=True))
+            return self._known != before
 
-    async def _value(self, wanted: SecretRef, before: Password | str | None) -> Password | str:
+    async def look_at_new(self, wanted: Collection[SecretRef]) -> None:
+        """Look only where something is wanted that was never looked at."""
+        if not self._known.keys() >= set(wanted):
+            await self.look(wanted)
+
+    async def _value(
+        self, wanted: SecretRef, before: Password | Unknown | str | None
+    ) -> Password | Unknown | str:
         try:
-            value = await self._source.read(wanted)
+            async with asyncio.timeout(_PATIENCE):
+                value = await self._source.read(wanted)
             return MISSING if value is None else Password(value)
+        except TimeoutError:
+            return self._unread(before, f"no answer within {_PATIENCE:g} s")
         except SourceAway as problem:
-            if isinstance(before, Password):
-                return before
-            self.away = f"Secret {wanted.name!r} can't be read: {problem}"
-            return self.away
+            return self._unread(before, str(problem))
         except ValueError as problem:
             return str(problem)
+
+    def _unread(self, before: Password | Unknown | str | None, why: str) -> Password | Unknown:
+        return before if isinstance(before, Password) else Unknown(f"it can't be read: {why}")

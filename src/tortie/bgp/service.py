@@ -7,27 +7,28 @@ then, and whenever the datastore is away, BIRD goes on with what it was told las
 """
 
 import asyncio
-import datetime
-import re
 from collections.abc import AsyncGenerator, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import structlog
 
 from tortie.api.calico.bgp_peer import BGPPeer
-from tortie.bgp.bird import Bird, Refused
+from tortie.bgp.bird import Bird
 from tortie.bgp.build import Given, picture_of
 from tortie.bgp.cluster import Cluster
-from tortie.bgp.control import BirdAway
+from tortie.bgp.control import BirdAway, BirdControl
 from tortie.bgp.meeting import Meeting
 from tortie.bgp.passwords import secrets_wanted
 from tortie.bgp.picture import Picture, Problem
 from tortie.bgp.reasons import Md5Drops, md5_drops
-from tortie.bgp.replies import Reply
 from tortie.bgp.report import RouteReport, SessionReport, route_reports, session_reports
+from tortie.bgp.running import Running
 from tortie.bgp.secrets import SecretKeeper
+from tortie.bgp.standing import sessions_in
 from tortie.bgp.status import BirdState, bird_state, route_states, session_states
+from tortie.bgp.telling import Telling
 from tortie.bgp.text import bird_text
 from tortie.sync import InSync, Item, Outage, Update
 
@@ -37,7 +38,6 @@ _AGAIN = 3.0  # seconds, where one could not be read
 _DROPS = 10.0  # seconds between looks at the kernel's counts
 _RECENT = 6  # such looks are recent
 _NETSTAT = Path("/proc/self/net/netstat")
-_AT_LINE = re.compile(r":(\d+):\d+ ")
 
 _log = structlog.get_logger(__name__)
 
@@ -66,22 +66,23 @@ class State(NamedTuple):
 
 
 class BgpService:
-    """One node's BGP. `run` it beside `bird.keep_running`."""
+    """One node's BGP."""
 
     def __init__(
         self,
         node: str,
         source: Source,
         bird: Bird,
+        running: Running,
         secrets: SecretKeeper,
         given: Given,
         meeting: Meeting | None = None,
     ) -> None:
         self.cluster = Cluster(node)
         self.bird = bird
+        self.running = running
+        self.telling = Telling(bird, running)
         self.picture: Picture | None = None
-        self.refused = ""
-        self.installed = ""  # when BIRD was told last, as RFC 3339
         self._source = source
         self._secrets = secrets
         self._given = given
@@ -91,10 +92,9 @@ class BgpService:
         self._dirty = asyncio.Event()
         self._wanted = asyncio.Event()
         self._ready = asyncio.Event()  # there is a configuration to start BIRD with
-        self._text = bird.in_force()
         self._drops = [_drops_now()]
         self._told: tuple[Problem, ...] = ()
-        if self._text:
+        if bird.in_force():
             self._ready.set()
 
     @property
@@ -110,16 +110,13 @@ class BgpService:
     def problems(self) -> list[str]:
         """What is left out or closed, and why."""
         found = [] if self.picture is None else [str(each) for each in self.picture.problems]
-        if self.refused:
-            found.append(self.refused)
-        if self._must_wait():
-            found.append(f"{self._secrets.away}; what BIRD was told last stays in force")
+        found += [self.running.trouble, self.telling.problem, self._meeting.problem]
         if self.in_sync and self.picture is None:
             found.append(
                 f"Node({self.cluster.node}): is not there, or has no address in spec.bgp:"
                 " nothing is told to BIRD"
             )
-        return found
+        return [each for each in found if each]
 
     async def follow(self) -> None:
         """Take in the stream, for ever."""
@@ -144,11 +141,11 @@ class BgpService:
     async def keep_bird(self) -> None:
         """Start BIRD once there is a configuration, and again whenever it ends; for ever."""
         await self._ready.wait()
-        await self.bird.keep_running(self._begun)
+        await self.running.keep(self._changed)
 
-    def _begun(self) -> None:
+    def _changed(self) -> None:
         """What it read, as it began or before we came, may not be what the file says now."""
-        self._text = ""
+        self.telling.forget()
         if self.in_sync:
             self._dirty.set()
 
@@ -161,9 +158,7 @@ class BgpService:
             except TimeoutError:
                 pass
             self._wanted.clear()
-            was_away = self._secrets.away
-            changed = await self._secrets.look(secrets_wanted(self.cluster))
-            if changed or was_away != self._secrets.away:
+            if await self._secrets.look(secrets_wanted(self.cluster)):
                 self._dirty.set()
 
     async def keep_counting(self) -> None:
@@ -173,49 +168,32 @@ class BgpService:
             await asyncio.sleep(_DROPS)
 
     async def apply(self) -> None:
-        """Tell BIRD of each change, for ever."""
+        """Tell BIRD of each change, and again what it could not be told; for ever."""
+        again: float | None = None
         while True:
-            await self._dirty.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(again):
+                    await self._dirty.wait()
             self._dirty.clear()
-            await self._secrets.look(secrets_wanted(self.cluster))
-            await self._turn()
+            await self._secrets.look_at_new(secrets_wanted(self.cluster))
+            again = await self._turn()
             await asyncio.sleep(_PAUSE)
 
-    async def _turn(self) -> None:
-        picture = picture_of(self.cluster, self._secrets.passwords, self._given)
+    async def _turn(self) -> float | None:
+        """The seconds after which another turn is needed, though nothing has changed."""
+        kept = sessions_in(self.bird.in_force()) if self._secrets.away else {}
+        picture = picture_of(self.cluster, self._secrets.passwords, self._given, kept)
         self.picture = picture
         self._tell_problems()
-        if picture is None or self._must_wait():
-            return
+        if picture is None:
+            return None
         await self._meeting.want(picture)
-        text = bird_text(picture)
-        if text == self._text:
-            return
-        try:
-            await self._install(text)
-        except Refused as problem:
-            self.refused = f"BIRD refuses the configuration{_near(text, str(problem))}: {problem}"
-            _log.error("the last configuration stays in force", problem=self.refused)
-        except OSError as problem:
-            self.refused = f"the configuration can't be written: {problem}"
-            _log.error("the last configuration stays in force", problem=self.refused)
-
-    def _must_wait(self) -> bool:
-        """A session that BIRD has must not end because its password can't be read just now."""
-        return bool(self._secrets.away) and self._ready.is_set()
-
-    async def _install(self, text: str) -> None:
-        await self.bird.install(text)
-        self._ready.set()
-        if self.bird.process:
-            try:
-                await self.bird.configure()
-                self.begun.set()
-            except BirdAway as problem:  # it reads the file when it starts again
-                _log.warning("BIRD was not there to be told", problem=str(problem))
-        self._text, self.refused = text, ""
-        self.installed = now()
-        _log.info("BIRD was told", sessions=len(self.picture.sessions) if self.picture else 0)
+        again = await self.telling.tell(bird_text(picture))
+        if self.bird.in_force():
+            self._ready.set()
+        if self.running.process and not self.telling.problem:
+            self.begun.set()
+        return again
 
     def _tell_problems(self) -> None:
         problems = () if self.picture is None else self.picture.problems
@@ -227,7 +205,7 @@ class BgpService:
     async def state(self) -> State:
         """BIRD's state and its sessions now."""
         try:
-            async with await self.bird.connect() as control:
+            async with await self._connect() as control:
                 bird = bird_state(await control.ask("show status"))
                 states = session_states(await control.ask("show protocols all"))
         except BirdAway as problem:
@@ -235,16 +213,18 @@ class BgpService:
         drops = _drops_now().since(self._drops[0])
         return State(bird, "", session_reports(self.picture, states, drops))
 
+    async def _connect(self) -> BirdControl:
+        """One that is known not to answer is not waited for. Raises BirdAway."""
+        if self.running.trouble:
+            raise BirdAway(self.running.trouble)
+        return await self.bird.connect()
+
     async def routes(self) -> dict[int, list[RouteReport]]:
         """The routes that BIRD knows, by IP version. Raises BirdAway."""
-        reply: Reply = await self.bird.ask("show route")
+        async with await self._connect() as control:
+            reply = await control.ask("show route")
         found = route_states(reply)
         return {version: route_reports(self.picture, each) for version, each in found.items()}
-
-
-def now() -> str:
-    """The time, as RFC 3339."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _drops_now() -> Md5Drops:
@@ -252,13 +232,3 @@ def _drops_now() -> Md5Drops:
         return md5_drops(_NETSTAT.read_text(encoding="ascii"))
     except OSError:
         return Md5Drops()
-
-
-def _near(text: str, problem: str) -> str:
-    """The resource that the refused line belongs to: the comment before it."""
-    found = _AT_LINE.search(problem)
-    lines = text.splitlines()[: int(found[1])] if found else []
-    for line in reversed(lines):
-        if line.startswith("# "):
-            return f" near {line[2:]}"
-    return ""

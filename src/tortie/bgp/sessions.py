@@ -12,7 +12,7 @@ from tortie.api.calico.workload_endpoint import WorkloadEndpoint
 from tortie.bgp.cluster import Cluster, Speaker
 from tortie.bgp.configuration import BFD_ANNOTATION, DEFAULT_AS, InForce, bfd_of, listen_port
 from tortie.bgp.filters import symbol_of
-from tortie.bgp.passwords import MISSING, Passwords, SecretRef
+from tortie.bgp.passwords import MISSING, Kept, Passwords, SecretRef, Unknown
 from tortie.bgp.picture import Bfd, Origin, Session
 from tortie.bgp.values import PORT, as_number, peer_address, seconds
 from tortie.bgp.words import Password
@@ -33,7 +33,7 @@ class Common(NamedTuple):
 
     origin: Origin
     described: str
-    password: Password | None
+    password: Password | Unknown | None
     bfd: Bfd | None
     local_as: int
     remote_as: int | None  # None: the peer's own
@@ -51,9 +51,11 @@ class Sessions:
         me: Speaker,
         current: InForce,
         secrets: Passwords,
+        kept: Kept,
         note: Callable[[str, str], None],
     ) -> None:
         self._cluster, self._me, self._current, self._secrets = cluster, me, current, secrets
+        self._kept = kept
         self._note = note
         self._common_as = self._cluster_as()
 
@@ -70,11 +72,11 @@ class Sessions:
 
     def common(self, peer: BGPPeer, local: int | str | None, remote: int | str | None) -> Common:
         """What a BGPPeer says, with these AS numbers where it gives any. Raises ValueError."""
-        spec = peer.spec
+        spec, where = peer.spec, f"BGPPeer({peer.metadata.name})"
         return Common(
             "NodePeer" if spec.node or spec.node_selector else "GlobalPeer",
-            f"BGPPeer({peer.metadata.name})",
-            self._password(spec.password),
+            where,
+            self._password(where, spec.password),
             bfd_of(peer.metadata.annotations),
             as_number(local) if local else self.as_of(self._me),
             as_number(remote) if remote else None,
@@ -90,7 +92,7 @@ class Sessions:
         return Common(
             "NodeMesh",
             "mesh",
-            self._password(spec.node_mesh_password),
+            self._password(f"{self._current.where}: the mesh", spec.node_mesh_password),
             bfd_of(self._current.annotations),
             self.as_of(self._me),
             None,
@@ -99,21 +101,24 @@ class Sessions:
             0,
         )
 
-    def _password(self, wanted: BgpPassword | None) -> Password | None:
-        """Raises Leave: a session that is to have a password is never up without one."""
+    def _password(self, where: str, wanted: BgpPassword | None) -> Password | Unknown | None:
+        """Raises Leave: a session that is to have a password never begins without one."""
         if wanted is None or wanted.secret_key_ref is None:
             return None
         selector = wanted.secret_key_ref
-        found = self._secrets.get(
-            SecretRef(selector.name, selector.key), "its Secret was not read yet"
-        )
+        ref = SecretRef(selector.name, selector.key)
+        found = self._secrets.get(ref, Unknown("it was not read yet"))
         if isinstance(found, Password):
             return found
         if selector.optional and found == MISSING:
             return None
-        raise Leave(f"password: Secret {selector.name!r}, key {selector.key!r}: {found}")
+        text = f"password: Secret {selector.name!r}, key {selector.key!r}: {found}"
+        if isinstance(found, Unknown):
+            self._note(where, f"{text}; sessions that BIRD has stay as they are, none begins")
+            return found
+        raise Leave(text)
 
-    def to_address(self, common: Common) -> Session:
+    def to_address(self, common: Common) -> Iterator[Session]:
         """With the peer of `peerIP`. Raises ValueError."""
         version, address, port = peer_address(common.spec.peer_ip)
         other = self._speaker_at(version, address)
@@ -123,7 +128,7 @@ class Sessions:
             raise Leave("spec.asNumber is missing")
         default = listen_port(self._cluster.configurations, other.name) if other else PORT
         # The name tells of a port only where the resource does, as in Calico.
-        return self._session(common, version, address, port or default, other, bool(port))
+        yield from self._session(common, version, address, port or default, other, bool(port))
 
     def _speaker_at(self, version: int, address: int) -> Speaker | None:
         for speaker in self._cluster.speakers.values():
@@ -133,13 +138,18 @@ class Sessions:
         return None
 
     def to_node(self, common: Common, other: Speaker) -> Iterator[Session]:
-        """With another node, in each IP version that both have. Raises ValueError."""
+        """With another node, in each IP version that both have. What is in the way of one is
+        noted, and the others go on."""
         port = listen_port(self._cluster.configurations, other.name)
         for version in _VERSIONS:
             own, theirs = self._me.address(version), other.address(version)
-            if own is not None and theirs is not None and own.address != theirs.address:
-                made = self._session(common, version, theirs.address, port, other)
-                yield replace(made, passive=_waits(own, theirs))
+            if own is None or theirs is None or own.address == theirs.address:
+                continue
+            try:
+                for made in self._session(common, version, theirs.address, port, other):
+                    yield replace(made, passive=_waits(own, theirs))
+            except ValueError as problem:
+                self._note(common.described, str(problem))
 
     def to_workload(
         self, common: Common, workload: WorkloadEndpoint, address: Prefix
@@ -147,17 +157,15 @@ class Sessions:
         """With a workload at one of its addresses; none where this node lacks the IP version."""
         if self._me.address(address.version) is None:
             return
-        made = self._session(common, address.version, address.address, PORT, None)
-        spec = self._current.spec
+        spec, key = self._current.spec, workload.key
         texts = {4: spec.local_workload_peering_ipv4, 6: spec.local_workload_peering_ipv6}
-        key = workload.key
-        made = replace(
-            made, described=f"{made.described} with {key.namespace}/{key.name}", closed=True
-        )
-        if text := texts[address.version]:
-            interface = workload.spec.interface_name
-            made = replace(made, source=parse_network(text).address, interface=interface)
-        yield made
+        described = f"{common.described} with {key.namespace}/{key.name}"
+        for made in self._session(common, address.version, address.address, PORT, None):
+            closed = replace(made, described=described, closed=True)
+            if text := texts[address.version]:
+                source, interface = parse_network(text).address, workload.spec.interface_name
+                closed = replace(closed, source=source, interface=interface)
+            yield closed
 
     def _session(
         self,
@@ -167,7 +175,14 @@ class Sessions:
         port: int,
         other: Speaker | None,
         shows_port: bool = False,
-    ) -> Session:
+    ) -> Iterator[Session]:
+        """None while it can't be known with which password it is to begin. Raises ValueError."""
+        symbol = symbol_for(common.origin, version, address, port if shows_port else None)
+        password = common.password
+        if isinstance(password, Unknown):
+            if symbol not in self._kept:
+                return
+            password = self._kept[symbol]
         own = self._me.address(version)
         if own is None:
             raise Leave(f"this node has no IPv{version} address to speak from")
@@ -179,8 +194,8 @@ class Sessions:
         if bfd is not None and hops and source is None:
             self._note(common.described, f"{BFD_ANNOTATION}: needs sourceAddress UseNodeIP here")
             bfd = None
-        return Session(
-            symbol=symbol_for(common.origin, version, address, port if shows_port else None),
+        yield Session(
+            symbol=symbol,
             described=common.described,
             origin=common.origin,
             version=version,
@@ -190,7 +205,7 @@ class Sessions:
             port=port,
             peer_as=remote_as,
             node=other.name if other else "",
-            password=common.password,
+            password=password,
             hops=hops,
             ttl=ttl,
             next_hop="Keep" if spec.keep_original_next_hop else spec.next_hop_mode or "Auto",

@@ -293,7 +293,7 @@ def take_down(journal: Journal) -> None:
 
 async def _end_birds(folders: Iterable[Path]) -> None:
     """What a killed `tortie bgp` has left running."""
-    from tortie.bgp.bird import end_left
+    from tortie.bgp.running import end_left
 
     for folder in folders:
         await end_left(str(folder))

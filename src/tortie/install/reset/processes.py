@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 
-from tortie.bgp.bird import Bird, Unusable
-from tortie.bgp.control import BirdAway
 from tortie.bgp.places import FOLDER
+from tortie.bgp.processes import running_in
+from tortie.bgp.running import end_left
 from tortie.dataplane.wireguard.process import end, record_of
 from tortie.install.reset.places import Places
 from tortie.linux.processes import start_of
@@ -28,27 +28,11 @@ class BirdProcess:
 
     def find(self) -> Sequence[str]:
         """Its process."""
-        process = asyncio.run(self._process()) if self.was_here else 0
-        return [f"process {process}"] if process else []
+        return [f"process {each}" for each in running_in(self._folder)]
 
     def remove(self) -> None:
         """End it."""
-        if self.was_here:
-            asyncio.run(self._end())
-
-    async def _process(self) -> int:
-        try:
-            async with await Bird(str(self._folder)).connect() as control:
-                return control.process
-        except (BirdAway, Unusable):
-            return 0
-
-    async def _end(self) -> None:
-        process = await self._process()
-        if process:
-            bird = Bird(str(self._folder))
-            bird.process = process
-            await bird.stop()
+        asyncio.run(end_left(str(self._folder)))
 
 
 class WireguardProcesses:

@@ -1,0 +1,221 @@
+"""A real BIRD that hangs, loses its socket or its folder: it is told in the end, and is one BIRD.
+
+These BIRDs have no protocol that touches the kernel: they run beside whatever else is there.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from bgp.network import BIRD, PATIENCE
+from tortie.bgp.bird import Bird
+from tortie.bgp.control import BirdAway
+from tortie.bgp.processes import SOCKET, running_in
+from tortie.bgp.running import Patience, Running, end_left
+from tortie.bgp.telling import Telling
+
+QUICK = Patience(look=0.1, again=0.1, silent=1.0, lost=0.3, start=2.0)
+SLOW = Patience(look=0.1, again=0.1, silent=PATIENCE, lost=PATIENCE, start=PATIENCE)
+
+
+def text(*names: str) -> str:
+    """A configuration with these protocols, by which it is known what BIRD was told."""
+    lines = ["router id 10.0.0.1;", "protocol device { }"]
+    return "\n".join([*lines, *(f"protocol static {each} {{ ipv4; }}" for each in names)]) + "\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """BIRD's; no BIRD is left in it."""
+    if BIRD is None:
+        pytest.skip("BIRD 2 is not installed (Debian: bird2)")
+    found = tmp_path / "bird"
+    yield found
+    for number in running_in(found):
+        os.kill(number, signal.SIGKILL)
+
+
+class Kept:
+    """A BIRD that is kept running, and is told of texts as the daemon does it."""
+
+    def __init__(self, folder: Path, patience: Patience, program: str = "bird") -> None:
+        self.bird = Bird(str(folder), program, answer=0.5)
+        self.running = Running(self.bird, patience)
+        self.telling = Telling(self.bird, self.running)
+
+    async def knows(self, name: str) -> bool:
+        with suppress(BirdAway):
+            return name in str((await self.bird.ask("show protocols")).lines)
+        return False
+
+    async def told(self, wanted: str) -> bool:
+        return await self.telling.tell(wanted) is None and bool(self.telling.told_at)
+
+
+@asynccontextmanager
+async def kept(
+    folder: Path, patience: Patience = QUICK, program: str = "bird"
+) -> AsyncIterator[Kept]:
+    found = Kept(folder, patience, program)
+    await found.telling.tell(text("one_s"))
+    keeping = asyncio.ensure_future(found.running.keep(found.telling.forget))
+    try:
+        yield found
+    finally:
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
+        for number in running_in(folder):
+            os.kill(number, signal.SIGCONT)
+        await found.running.stop()
+
+
+async def until(what: Callable[[], Awaitable[bool]]) -> None:
+    for _ in range(round(PATIENCE / 0.05)):
+        if await what():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("it did not come about")
+
+
+def test_a_bird_that_hung_is_told_once_it_answers_and_not_before(folder: Path) -> None:
+    async def story() -> None:
+        async with kept(folder, SLOW) as one:
+            await until(lambda: one.knows("one_s"))
+            await until(lambda: one.told(text("one_s")))
+            process, before = one.running.process, one.telling.told_at
+            os.kill(process, signal.SIGSTOP)
+            assert await one.telling.tell(text("two_s")) is not None
+            assert "has not been told" in one.telling.problem
+            assert one.telling.told_at == before
+            os.kill(process, signal.SIGCONT)
+            await until(lambda: one.told(text("two_s")))
+            await until(lambda: one.knows("two_s"))
+            assert one.telling.problem == ""
+            assert one.running.process == process
+
+    asyncio.run(story())
+
+
+def test_a_bird_that_hangs_for_ever_makes_room_for_another(folder: Path) -> None:
+    async def story() -> None:
+        async with kept(folder) as one:
+            await until(lambda: one.knows("one_s"))
+            process = one.running.process
+            os.kill(process, signal.SIGSTOP)
+            await until(lambda: _is("does not answer" in one.running.trouble))
+            assert await one.telling.tell(text("two_s")) is not None
+            await until(lambda: one.knows("two_s"))
+            assert running_in(folder) == [one.running.process] != [process]
+            assert one.running.trouble == ""
+
+    asyncio.run(story())
+
+
+def lives(process: str) -> bool:
+    return Path(f"/proc/{process}").exists()
+
+
+async def _is(value: bool) -> bool:
+    return value
+
+
+@pytest.mark.parametrize("removed", [SOCKET, "."])
+def test_a_bird_whose_socket_or_folder_is_gone_makes_room_for_another(
+    folder: Path, removed: str
+) -> None:
+    async def story() -> None:
+        async with kept(folder) as one:
+            await until(lambda: one.knows("one_s"))
+            process = one.running.process
+            if removed == SOCKET:
+                (folder / SOCKET).unlink()
+            else:
+                shutil.rmtree(folder)
+            await until(lambda: one.told(text("two_s")))
+            await until(lambda: one.knows("two_s"))
+            assert running_in(folder) == [one.running.process] != [process]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_the_next_daemon_starts_no_second_bird_beside_one_that_can_not_be_asked(
+    folder: Path, stopped: bool
+) -> None:
+    async def story() -> None:
+        first = Kept(folder, QUICK)
+        await first.telling.tell(text("one_s"))
+        await first.running.start()
+        process = first.running.process
+        if stopped:
+            os.kill(process, signal.SIGSTOP)
+        else:
+            (folder / SOCKET).unlink()
+        async with kept(folder) as one:
+            await until(lambda: one.knows("one_s"))
+            assert running_in(folder) == [one.running.process] != [process]
+            assert not one.running.adopted
+
+    asyncio.run(story())
+
+
+def test_a_bird_that_never_answers_is_told_of_and_is_one(folder: Path, tmp_path: Path) -> None:
+    """No real BIRD hangs at its start on demand."""
+    started = tmp_path / "started"
+    program = tmp_path / "hangs"
+    program.write_text(
+        f'#!/bin/sh\n[ "$1" = -p ] && exit 0\necho $$ >> {started}\nexec sleep 300\n'
+    )
+    program.chmod(0o755)
+
+    async def story() -> None:
+        async with kept(folder, program=str(program)) as one:
+            await until(lambda: _is(started.exists() and started.read_text().count("\n") >= 3))
+            assert "BIRD can't be started" in one.running.trouble
+            assert sum(map(lives, started.read_text().split())) <= 1
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_cleaning_a_node_ends_a_bird_that_can_not_be_asked(folder: Path, stopped: bool) -> None:
+    async def story() -> None:
+        one = Kept(folder, QUICK)
+        await one.telling.tell(text("one_s"))
+        await one.running.start()
+        if stopped:
+            os.kill(one.running.process, signal.SIGSTOP)
+        else:
+            (folder / SOCKET).unlink()
+        await end_left(str(folder))
+        assert running_in(folder) == []
+
+    asyncio.run(story())
+
+
+def test_what_could_not_be_written_is_tried_again_and_what_is_taken_back_is_no_problem(
+    folder: Path,
+) -> None:
+    async def story() -> None:
+        async with kept(folder) as one:
+            await until(lambda: one.knows("one_s"))
+            await until(lambda: one.told(text("one_s")))
+            assert await one.telling.tell("no configuration") is None
+            assert "BIRD refuses" in one.telling.problem
+            assert await one.telling.tell(text("one_s")) is None
+            assert one.telling.problem == ""
+            (folder / "candidate.conf").mkdir()  # nothing can be written there
+            assert await one.telling.tell(text("two_s")) is not None
+            assert "can't be written" in one.telling.problem
+            (folder / "candidate.conf").rmdir()
+            await until(lambda: one.told(text("two_s")))
+            assert await one.knows("two_s")
+
+    asyncio.run(story())
