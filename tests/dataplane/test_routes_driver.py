@@ -163,6 +163,29 @@ def test_a_route_changes_its_kind_in_place(node: Node, old: Route, new: Route) -
     assert found[str(old.destination)].gateway == new.gateway
 
 
+@pytest.mark.parametrize("foreign", ["", "fd00:66::/48"])
+def test_an_ipv6_block_goes_into_the_tunnel_whose_end_is_in_it(node: Node, foreign: str) -> None:
+    """The kernel refuses a gateway to which another route leads, such as the one before."""
+    node.links.create_vxlan("vxlan-v6.calico", Vxlan(4096, 4789, parse_prefix("fd99::2")))
+    node.links.set_up("vxlan-v6.calico")
+    node.links.add_address("eth0", parse_prefix("fd99::2/64"), flags=NO_DAD)
+    if foreign:
+        node.shell("ip", "-6", "route", "add", foreign, "via", "fd99::9", "dev", "eth0")
+    block, end = parse_network("fd00:66::/122"), address("fd00:66::1")
+    direct = Route(block, RouteKind.DIRECT, address("fd99::3"), "b")
+    tunnelled = Route(block, RouteKind.VXLAN, end, "b")
+    for route in (tunnelled, direct, tunnelled):
+        assert node.driver.apply(with_routes(route)).failed == ()
+        [found] = node.routes.list(6, table=254, protocol=80)
+        assert (found.destination, found.gateway) == (block, route.gateway)
+        assert found.onlink is (route is tunnelled)
+    again = RouteDriver()
+    again.fold(with_routes(tunnelled))
+    assert again.resync().failed == ()
+    assert again.written == 0
+    again.close()
+
+
 def test_an_ipv6_block_that_moves_here_and_away_keeps_one_route(node: Node) -> None:
     node.links.add_address("eth0", parse_prefix("fd99::2/64"), flags=2)
     away = Route(BLOCK6.destination, RouteKind.DIRECT, address("fd99::3"), "b")

@@ -38,6 +38,7 @@ pytestmark = [
     ),
 ]
 NO_DAD = 0x02
+FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 in_kernel_too = pytest.mark.vm  # in the virtual machine it is the kernel's own device
 
 
@@ -126,9 +127,8 @@ class Node:
         return [rule.priority for rule in found if rule.table == self.settings.table]
 
     def udp(self, stack: ExitStack) -> socket.socket:
-        family = socket.AF_INET if self.version == 4 else socket.AF_INET6
         with namespaces.in_namespace(self.path):
-            found = stack.enter_context(socket.socket(family, socket.SOCK_DGRAM))
+            found = stack.enter_context(socket.socket(FAMILY[self.version], socket.SOCK_DGRAM))
         found.bind((self.pod, 7000))
         found.settimeout(10)
         return found
@@ -405,22 +405,24 @@ def test_a_rule_sends_all_but_its_own_packets_to_the_table(
     assert "99:\tfrom all fwmark 0/0x100000 lookup 1" in shown.stdout.replace("\t", "\t")
 
 
+@in_kernel_too
+@pytest.mark.parametrize("version", [4, 6])
 def test_nodes_themselves_are_encrypted_where_that_is_wanted(
-    stack: ExitStack, tmp_path: Path
+    stack: ExitStack, tmp_path: Path, version: int
 ) -> None:
-    one, two = connected(stack, tmp_path, encrypts_hosts=True)
+    one, two = connected(stack, tmp_path, version, encrypts_hosts=True)
     wire = Wire(one, stack)
     sockets = []
     for node in (one, two):
         with namespaces.in_namespace(node.path):
-            made = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            made = stack.enter_context(socket.socket(FAMILY[version], socket.SOCK_DGRAM))
         made.settimeout(10)
         made.bind((node.main.partition("/")[0], 7001))
         sockets.append(made)
     meet(*sockets)
     sockets[0].sendto(SECRET, sockets[1].getsockname())
     heard, source = sockets[1].recvfrom(100)
-    assert (heard, source[0]) == (SECRET, "172.16.1.1")
+    assert (heard, source[0]) == (SECRET, one.main.partition("/")[0])
     assert not any(SECRET in frame for frame in wire.frames())
 
 

@@ -1,8 +1,9 @@
 """What tests of a live cluster share: changes as a person makes them, and what they cost, told."""
 
+import itertools
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -78,6 +79,18 @@ def reached(cluster: Cluster, target: str, version: int) -> bool:
     address = cluster.address(target, version)
     found = call(cluster.namespace("a"), version, address, PORT, 100, token(), 1)
     return found.answered_by == f"default/{target}"
+
+
+def circuit(modes: Sequence[str]) -> list[str]:
+    """A walk that takes every step from one of them to another once, and ends where it began."""
+    walk = []
+    for number, mode in enumerate(modes):
+        walk.append(mode)
+        for other in modes[number + 2 :]:
+            walk += [other, mode]
+    walk += reversed(modes[:-1])
+    assert sorted(itertools.pairwise(walk)) == sorted(itertools.permutations(modes, 2))
+    return walk
 
 
 async def raised(lab: Lab) -> None:

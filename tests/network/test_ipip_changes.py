@@ -12,7 +12,7 @@ from contextlib import closing
 
 import pytest
 
-from network.changing import NODES, PATIENCE, Costs, await_carrier, felix, set_mode, until
+from network.changing import NODES, PATIENCE, Costs, await_carrier, circuit, felix, set_mode, until
 from network.cluster import Cluster
 from network.nodes import blocks, ends, picture, wanted
 from network.stream import MARK, Stream
@@ -54,19 +54,7 @@ def test_a_pool_becomes_ipip_and_something_else_under_traffic(cluster: Cluster) 
 
 @long
 def test_every_mode_becomes_every_other_under_traffic(cluster: Cluster) -> None:
-    tour = circuit(MODES)
-    assert sorted(itertools.pairwise(tour)) == sorted(itertools.permutations(MODES, 2))
-    change(cluster, tour)
-
-
-def circuit(modes: Sequence[str]) -> list[str]:
-    """A walk that takes every step from one of them to another once, and ends where it began."""
-    walk = []
-    for number, mode in enumerate(modes):
-        walk.append(mode)
-        for other in modes[number + 2 :]:
-            walk += [other, mode]
-    return [*walk, *reversed(modes[:-1])]
+    change(cluster, circuit(MODES))
 
 
 def change(cluster: Cluster, tour: Sequence[str]) -> None:

@@ -15,7 +15,8 @@ import pytest
 
 from network.changing import Costs, raised, reached, until
 from network.cluster import Cluster
-from network.stream import Loss, Stream
+from network.stream import MARK, Loss, Stream
+from network.wire import Wire
 from tortie.lab.plan import Encap, Families, shape_of
 from tortie.lab.processes import is_alive
 from vm.features import in_guest, missing
@@ -63,7 +64,7 @@ def test_an_agent_is_killed_and_traffic_goes_on(mode: str) -> None:
     tunnel = "CrossSubnet" if when == "CrossSubnet" else "Always"
     shape = shape_of(3, Encap(encap), tunnel, Families.DUAL)
     with closing(Cluster(f"k{encap}{len(when)}-{os.getpid()}", shape)) as cluster:
-        losses = [_kill(cluster, number) for number in range(KILLS or 1)]
+        losses = [_kill(cluster, encap, number) for number in range(KILLS or 1)]
     lost = [one.lost for one in losses]
     sent = sum(one.sent for one in losses)
     told = f"{sum(lost)} of {sent} packets lost, {max(lost)} at most in one kill"
@@ -71,15 +72,18 @@ def test_an_agent_is_killed_and_traffic_goes_on(mode: str) -> None:
     assert max(lost) <= MOST_LOST, lost
 
 
-def _kill(cluster: Cluster, number: int) -> Loss:
+def _kill(cluster: Cluster, encap: str, number: int) -> Loss:
     """Of node-1 or node-3 in turn, while pod a calls pod far."""
     version, node = (4, 6)[number // 2 % 2], ("node-3", "node-1")[number % 2]
     until(lambda: reached(cluster, "far", version), "it is reached before")
-    with Stream(cluster, "a", "far", version) as stream:
+    with Wire([cluster.namespace("node-1")]) as wire, Stream(cluster, "a", "far", version) as made:
         process = cluster.journal.process(f"agent-{node}")
         assert process is not None
         os.kill(process.pid, signal.SIGKILL)
         until(lambda: not is_alive(cluster.journal.process(f"agent-{node}")), "its end")
         time.sleep(0.3)  # traffic without it
         cluster.run(raised)
-    return stream.loss
+        frames = wire.frames()
+    in_clear = any(MARK in frame for frame in frames)
+    assert in_clear is (encap != "wireguard"), f"{len(frames)} frames"
+    return made.loss

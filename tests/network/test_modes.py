@@ -53,9 +53,12 @@ slow_in_guest = pytest.mark.skipif(
         pytest.param("bgp", (4, 6), marks=needs_bird),
         ("vxlan CrossSubnet", (4, 6)),
         ("vxlan Always", (4, 6)),
+        ("vxlan Always", (4,)),
         ("none", (6,)),
         pytest.param("bgp", (6,), marks=needs_bird),
+        ("vxlan CrossSubnet", (6,)),
         ("vxlan Always", (6,)),
+        pytest.param("wireguard", (4,), marks=needs_wireguard),
         pytest.param("wireguard", (6,), marks=needs_wireguard),
         pytest.param("wireguard", (4, 6), marks=needs_wireguard),
         pytest.param("ipip CrossSubnet", (4,), marks=[pytest.mark.vm("ipip"), slow_in_guest]),
@@ -113,7 +116,7 @@ def _look(
     carrier = "+".join(sorted(carriers))
     named = f"default/{target}" if target != "outside" else target
     found = Way(carrier, wanted.mtu)
-    _found[f"{mode}{' alone' if versions == (6,) else ''}", version, leg] = (
+    _found[f"{mode}{'' if len(versions) > 1 else ' alone'}", version, leg] = (
         f"{carrier or 'local'} {wanted.mtu}"
     )
     problems = []

@@ -4,6 +4,8 @@ import errno
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from tortie.linux.netlink.rtnetlink import KernelRoute
 from tortie.linux.netlink.sockets import NetlinkError, Request
 from tortie.linux.routes import adding, deleting, replacing
@@ -26,6 +28,22 @@ class Change(NamedTuple):
             assert self.known is not None
             return deleting(self.known)
         return replacing(self.wanted) if self.known else adding(self.wanted)
+
+    @property
+    def in_two_steps(self) -> tuple[Request, Request]:
+        """First the device alone, then the gateway: no packet falls through to a shorter prefix."""
+        assert self.wanted is not None
+        bare = replace(self.wanted, gateway=None, onlink=False)
+        return self._replace(wanted=bare).request, replacing(self.wanted)
+
+    def means_misled(self, error: NetlinkError) -> bool:
+        """Whether the kernel refuses an IPv6 gateway on our device since another route leads to it.
+
+        Often it is the very one that is to be replaced: a tunnel's end is in its node's block.
+        """
+        wanted = self.wanted
+        is_asked = wanted is not None and wanted.onlink and wanted.destination.version == 6
+        return is_asked and error.errno == errno.EINVAL
 
     def means_gone(self, error: NetlinkError) -> bool:
         """Whether the kernel says that what should be deleted is not there."""

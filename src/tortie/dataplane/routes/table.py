@@ -100,8 +100,15 @@ class RouteTable:
         errors = self._routes.batch([change.request for change in changes])
         refusals = Refusals({}, set())
         for index, change in enumerate(changes):
-            self._note(change, errors.get(index), refusals)
+            error = errors.get(index)
+            if error is not None and change.means_misled(error):
+                error = self._write_in_steps(change)
+            self._note(change, error, refusals)
         return refusals
+
+    def _write_in_steps(self, change: Change) -> NetlinkError | None:
+        errors = self._routes.batch(change.in_two_steps)
+        return errors.get(0) or errors.get(1)
 
     def _note(self, change: Change, error: NetlinkError | None, refusals: Refusals) -> None:
         """Learn from the kernel's answer to one change."""
