@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tortie.agent.drivers import (
+from tortie.agent.driver_settings import (
     check,
     nft_settings,
     route_settings,

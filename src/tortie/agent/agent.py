@@ -18,26 +18,29 @@ from tortie.agent import metrics as metric
 from tortie.agent.allegiance import OtherDatastore
 from tortie.agent.backoff import Backoff
 from tortie.agent.collector import settle
-from tortie.agent.freshness import Clocks, Freshness, freshness, in_words
+from tortie.agent.following import Following
+from tortie.agent.freshness import Clocks, Freshness
 from tortie.agent.inbox import Inbox
+from tortie.agent.looking import look_again
 from tortie.agent.metrics import Metrics
 from tortie.agent.pipeline import KeyValue, Pipeline, Turn, Work
-from tortie.agent.repairs import Contest, Repaired, Repairs
-from tortie.agent.settings import RESTART, Restart, Settings, SettingsError
+from tortie.agent.repairs import Contest, Repairs, tell
+from tortie.agent.settings import Restart, Settings, SettingsError
+from tortie.agent.steering import Keep, Steering
 from tortie.agent.waiters import Waiters
 from tortie.daemon.health import Health
 from tortie.daemon.http import Answer
 from tortie.daemon.log import set_severity
 from tortie.dataplane.contract import Failure
-from tortie.engine.configuration import Configuration, Source
+from tortie.engine.configuration import Configuration
 from tortie.policy.program import EndpointId
-from tortie.sync import InSync, Item, Outage, Update
+from tortie.sync import Item, Outage
 
 Observer = Callable[[Sequence[KeyValue]], None]
-Keep = Callable[[Sequence[Source]], None]
 Refreshes = Callable[[Configuration], Mapping[str, float]]
 _HEARTBEAT = 2.0  # seconds
 _WARNINGS_KEPT = 50
+_CLOCKS = Clocks()
 
 _log = structlog.get_logger(__name__)
 
@@ -70,7 +73,7 @@ class Agent:
         pipeline: Pipeline,
         observers: Sequence[Observer] = (),
         absent_policies: Callable[[], Sequence[str]] = tuple,
-        clocks: Clocks | None = None,
+        clocks: Clocks = _CLOCKS,
         keep: Keep = lambda _: None,
         refreshes: Refreshes = lambda _: {},
     ) -> None:
@@ -88,25 +91,19 @@ class Agent:
         self._source = source
         self._pipeline = pipeline
         self._observers = tuple(observers)
-        self._clocks = clocks or Clocks()
-        self._last_update: float | None = None
         self.absent_policies = absent_policies
-        self._keep = keep
         self._refreshes = refreshes
-        self._kept = settings.told
-        self._pictured = False
         self._changed = asyncio.Event()  # other settings are in force
         self._inbox = Inbox()
         self._waiters = Waiters()
         self._backoff = Backoff()
-        self._repairs = Repairs(self._inbox.drifted, _later, self._clocks.monotonic)
+        self._repairs = Repairs(self._inbox.drifted, _later, clocks.monotonic)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dataplane")
         self._turning = False
-        self._stale = False
-        self.health.register("datastore", 0, "the first complete picture is not here yet")
+        self._following = Following(lambda: source.outage, clocks, self.health, self.metrics)
         self._patience = _patience(config)
         self.health.register("dataplane", self._patience, "nothing is programmed yet")
-        self._tell_problems(())
+        self._steering = Steering(settings, absent_policies, keep, self.metrics, self.warn)
 
     @property
     def config(self) -> Configuration:
@@ -180,22 +177,11 @@ class Agent:
 
     def freshness(self) -> Freshness:
         """How old what is in force is."""
-        return freshness(self._source.outage, self._last_update, self._clocks)
+        return self._following.freshness()
 
     def follow_datastore(self) -> None:
         """Take in whether the datastore can be followed; call it when that may have changed."""
-        found = self.freshness()
-        self.metrics.stale(found.stale_seconds)
-        if not found.followed:
-            revision = self.revision if self.in_sync else None
-            self.health.waiting("datastore", in_words(found, revision))
-            self.metrics.resync_state(metric.WAITING)
-        elif self.in_sync:
-            self.health.ready("datastore")
-            self.metrics.resync_state(metric.IN_SYNC)
-        if found.followed and self._stale:
-            _log.info("the datastore is followed again")
-        self._stale = not found.followed
+        self._following.tell(self.revision if self.in_sync else None)
 
     def readiness(self) -> Answer:
         """The page /readiness. A policy that can't be read is named, and turns nothing red.
@@ -228,56 +214,19 @@ class Agent:
 
     async def _feed(self) -> None:
         async for batch in self._source.stream():
-            await self._steer(batch)
+            if changed := await self._steering.saw(batch):
+                self._take_settings(changed)
             updates = self._inbox.put(batch)
-            self._last_update = self._clocks.monotonic()
-            self.metrics.updated()
-            self.metrics.updates_seen(len(updates))
+            self._following.came(len(updates))
             self.follow_datastore()
             for observer in self._observers:
                 observer(updates)
-
-    async def _steer(self, batch: Sequence[Item]) -> None:
-        """Settings first: nothing of a batch is worked on by settings that it changes.
-
-        Before the first picture none is acted on: half of it lacks who overrides whom.
-        """
-        self.settings.saw([(item.key, item.value) for item in batch if isinstance(item, Update)])
-        self._pictured |= any(isinstance(item, InSync) for item in batch)
-        if not self._pictured:
-            return
-        problems = self.settings.problems
-        changed = self.settings.settle(self.absent_policies())
-        self._tell_problems(problems)
-        await self._remember(changed)
-        if changed:
-            self._take_settings(changed)
-
-    async def _remember(self, changed: frozenset[str]) -> None:
-        """Raises Restart, once the next start is certain to begin with these settings."""
-        anew = sorted(changed & RESTART)
-        if self.settings.told != self._kept:
-            self._kept = self.settings.told
-            try:
-                await asyncio.to_thread(self._keep, self._kept)
-            except OSError as problem:
-                if anew:
-                    raise SettingsError(f"can't keep settings for a restart: {problem}") from None
-                self.warn(f"can't keep settings for the next start: {problem}")
-        if anew:
-            raise Restart(", ".join(anew))
 
     def _take_settings(self, changed: frozenset[str]) -> None:
         _log.info("settings changed", parameters=sorted(changed))
         set_severity(self.config.log_severity_screen)
         self._inbox.configure(self.config)
         self._changed.set()
-
-    def _tell_problems(self, before: Sequence[str]) -> None:
-        self.metrics.settings_problems(len(self.settings.problems))
-        for problem in self.settings.problems:
-            if problem not in before:
-                self.warn(problem)
 
     async def _turns(self) -> None:
         loop = asyncio.get_running_loop()
@@ -299,7 +248,7 @@ class Agent:
             settle()
             _log.info("in sync with the datastore", revision=revision, seconds=turn.applied_in)
         for repaired in self._repairs.looked(turn.repaired):
-            _tell(repaired)
+            tell(repaired)
         self.metrics.contested(self._repairs.contests())
         self._dataplane_health(turn)
         self._waiters.turned(turn.waiting_for, revision if work.in_sync else 0)
@@ -332,20 +281,10 @@ class Agent:
             await asyncio.sleep(min(_HEARTBEAT, self._patience / 4 or _HEARTBEAT))
 
     async def _refresh(self) -> None:
-        """Repair drift now and then, for what gives no notification."""
-        loop, due = asyncio.get_running_loop(), dict[str, float]()
-        while True:
-            now = loop.time()
-            each = {name: now + s for name, s in self._refreshes(self.config).items() if s}
-            due = {name: min(at, due.get(name, at)) for name, at in each.items()}
-            wait = max(0.0, min(due.values()) - now) if due else None
-            try:
-                await asyncio.wait_for(self._changed.wait(), wait)
-                self._changed.clear()
-            except TimeoutError:
-                for name in [name for name, at in due.items() if at <= loop.time()]:
-                    del due[name]
-                    self._inbox.drifted(name)
+        def intervals() -> Mapping[str, float]:
+            return self._refreshes(self.config)
+
+        await look_again(intervals, self._changed, self._inbox.drifted)
 
 
 def _patience(config: Configuration) -> float:
@@ -363,19 +302,3 @@ def _about(line: str) -> str:
 
 def _later(seconds: float, work: Callable[[], None]) -> object:
     return asyncio.get_running_loop().call_later(seconds, work)
-
-
-def _tell(repaired: Repaired) -> None:
-    """One line for what was put right; a quarrel with another manager is for a person to settle."""
-    driver, objects, by, contested = repaired
-    if contested:
-        _log.error(
-            "others keep changing what is ours; stop them, or this node is open now and then",
-            driver=driver,
-            by=by,
-            objects=objects,
-        )
-    else:
-        _log.warning(
-            "others changed what is ours; put right", driver=driver, by=by, objects=objects
-        )

@@ -8,6 +8,7 @@ other manager believes that our tables or routes are its own, and only a person 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import structlog
 from msgspec import Struct
 
 Schedule = Callable[[float, Callable[[], None]], object]  # seconds, what to do then
@@ -15,6 +16,8 @@ _FIRST = 0.02  # seconds from one look to the next
 _LAST = 0.64
 _QUIET = 30.0  # seconds without a repair, after which all is well again
 CONTESTED = 5  # repairs without such a pause
+
+_log = structlog.get_logger(__name__)
 
 
 class Contest(Struct, frozen=True):
@@ -110,3 +113,19 @@ class Repairs:
             )
             for driver, one in self._drivers.items()
         ]
+
+
+def tell(repaired: Repaired) -> None:
+    """One line for what was put right; a quarrel with another manager is for a person to settle."""
+    driver, objects, by, contested = repaired
+    if contested:
+        _log.error(
+            "others keep changing what is ours; stop them, or this node is open now and then",
+            driver=driver,
+            by=by,
+            objects=objects,
+        )
+    else:
+        _log.warning(
+            "others changed what is ours; put right", driver=driver, by=by, objects=objects
+        )

@@ -13,7 +13,8 @@ from pathlib import Path
 import structlog
 
 from tortie.agent.allegiance import Allegiance, OtherDatastore
-from tortie.agent.drivers import Drivers, check
+from tortie.agent.driver_settings import check
+from tortie.agent.drivers import Drivers
 from tortie.agent.remembered import Remembered
 from tortie.agent.runlock import AlreadyRunning, NamespaceLock, RunLock
 from tortie.agent.settings import Restart, Settings, SettingsError

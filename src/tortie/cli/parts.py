@@ -16,15 +16,8 @@ import tortie
 from tortie.agent.agent import Agent
 from tortie.agent.allegiance import Allegiance
 from tortie.agent.control import ControlServer, Reply, Request
-from tortie.agent.drivers import (
-    Drivers,
-    configuring,
-    engine_of,
-    interface_prefixes,
-    mtus,
-    watch_drift,
-    wireguard_settings,
-)
+from tortie.agent.driver_settings import interface_prefixes, mtus, wireguard_settings
+from tortie.agent.drivers import Drivers, configuring, engine_of, watch_drift
 from tortie.agent.pipeline import KeyValue, Pipeline
 from tortie.agent.remembered import Remembered
 from tortie.agent.reporting import pace_of, report_of

@@ -15,7 +15,6 @@ from tortie.api import IPPool, Key, Node
 from tortie.cloud.advice import warnings
 from tortie.cloud.detect import DMI, cloud_of, firmware
 from tortie.datastore import Datastore, DatastoreError, Forbidden, NotFound, Unavailable
-from tortie.datastore.cluster import Locked
 from tortie.datastore.initialize import ensure_initialized
 from tortie.ipam import IPAM
 from tortie.net import parse_prefix
@@ -210,7 +209,7 @@ class Start:
             return
         try:
             await IPAM(self._store).upgrade_node(self._settings.node)
-        except (Forbidden, Locked) as problem:
+        except DatastoreError as problem:  # nothing on this node depends on it
             self._warn(
                 f"this node's claims to blocks stay as an older release wrote them: {problem}"
             )

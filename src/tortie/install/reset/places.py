@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from tortie.agent.drivers import (
+from tortie.agent.driver_settings import (
     iptables_settings,
     nft_settings,
     route_settings,
