@@ -8,6 +8,7 @@ from tortie.ipam.records import User
 from tortie.net import Prefix, parse_network
 
 NODES = frozenset({"n1"})
+AT_ONCE = 0.001  # seconds
 POD = {"namespace": "shop", "pod": "web", "node": "n1"}
 BLOCK = parse_network("10.0.0.0/26")
 
@@ -45,7 +46,7 @@ def test_a_leak_is_believed_after_two_looks_and_the_grace_period() -> None:
 
 
 def test_one_look_is_never_enough() -> None:
-    assert looked(Leaks(0), 1000, held()) == 0
+    assert looked(Leaks(AT_ONCE), 1000, held()) == 0
 
 
 @pytest.mark.parametrize("between", [held(used=True), held(sequence=2)])
@@ -58,11 +59,19 @@ def test_what_is_used_or_given_anew_between_begins_again(between: Allocation) ->
 
 
 def test_the_addresses_of_a_handle_go_together_or_not_at_all() -> None:
-    leaks = Leaks(0)
+    leaks = Leaks(AT_ONCE)
     for now in (0, 1, 2):
         assert looked(leaks, now, held(ordinal=0), held(ordinal=1, used=True)) == 0
     looked(leaks, 3, held(ordinal=0), held(ordinal=1))
     assert looked(leaks, 4, held(ordinal=0), held(ordinal=1)) == 2
+
+
+def test_a_grace_period_of_0_collects_nothing_while_the_node_is_there() -> None:
+    leaks = Leaks(0)
+    gone = held("g", attributes={**POD, "node": "n2"})
+    machine = held("k8s-pod-network.vmi.shop.x", 1)
+    assert [looked(leaks, now, held(), machine) for now in (0, 1, 1e9)] == [0, 0, 0]
+    assert [looked(leaks, now, held(), gone) for now in (0, 1)] == [0, 1]
 
 
 def test_a_gone_node_needs_no_grace() -> None:
@@ -77,12 +86,12 @@ def test_a_gone_node_needs_no_grace() -> None:
     [{}, {"type": "other"}, {"node": "n1", "type": "vxlanTunnelAddress"}, {"node": "n1"}],
 )
 def test_what_is_no_pods_is_left_while_its_node_is_there(attributes: dict[str, str]) -> None:
-    leaks = Leaks(0)
+    leaks = Leaks(AT_ONCE)
     assert [looked(leaks, now, held(attributes=attributes)) for now in range(3)] == [0, 0, 0]
 
 
 def test_what_is_released_is_that_very_allocation() -> None:
-    leaks = Leaks(0)
+    leaks = Leaks(AT_ONCE)
     looked(leaks, 0, held(sequence=7))
     (request,) = leaks.look(Audit((held(sequence=7),), 0, ()), NODES, 1)
     assert (request.handle, request.sequence) == ("h", 7)

@@ -55,6 +55,11 @@ async def configuration(store: Datastore) -> KubeControllersConfiguration:
     return found
 
 
+async def has_status(store: Datastore) -> bool:
+    listing = await store.list(KEY.kind)
+    return any(getattr(found, "status", None) is not None for found in listing.resources)
+
+
 async def held(store: Datastore) -> int:
     return len(await IPAM(store).addresses_of("net.web"))
 
@@ -87,7 +92,7 @@ def test_it_follows_its_settings_and_tells_of_all(tmp_path: Path) -> None:
         until(lambda: "tortie_controllers_leading 1.0" in page(first, "/metrics"), "metrics")
         quick = NodeController(leak_grace_period="100ms")
         changed(path, prometheus_metrics_port=second, controllers=Controllers(node=quick))
-        given_back = 'ipam_allocations_gc_reclamations_total{ippool="p",node="n1"} 1.0'
+        given_back = 'ipam_allocations_gc_reclamations{ippool="p",node="n1"} 1.0'
         until(lambda: given_back in page(second, "/metrics"), "the leak is given back")
         assert on(path, held) == 0
         until(lambda: not page(first, "/metrics"), "the first port is free again")
@@ -136,7 +141,8 @@ def test_a_configuration_is_made_where_there_is_none(tmp_path: Path) -> None:
     on(path, lambda store: store.create(node("n1")))
     some = ("--datastore", str(path))
     with daemons(tmp_path, some, environ={"ENABLED_CONTROLLERS": "node"}) as (daemon,):
-        until(lambda: daemon.leads() and "200" in daemon.readiness(), "it leads")
+        until(lambda: on(path, has_status), "it has made one and says what of it runs")
+        assert daemon.leads()
         found = on(path, configuration)
     assert found.spec.controllers.load_balancer is not None
     assert found.status is not None

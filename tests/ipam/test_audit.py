@@ -104,6 +104,49 @@ def test_a_leak_of_a_gone_node_says_so() -> None:
     assert kinds[1] == ("claim", "n1-10-0-0-0-28", "node n1 is gone")
 
 
+def unread(kind: str, namespace: str, name: str) -> Callable[[Datastore, IPAM], object]:
+    async def step(store: Datastore, _: IPAM) -> None:
+        assert isinstance(store, MemoryDatastore)
+        await store.put_raw(Key(kind, namespace, name), b'{"spec":7}')
+
+    return step
+
+
+@pytest.mark.parametrize(
+    ("kind", "namespace", "name", "leaked"),
+    [
+        ("Pod", "shop", "web", 0),
+        ("Pod", "shop", "other", 1),
+        ("Pod", "bank", "web", 1),
+        ("WorkloadEndpoint", "shop", "n1-k8s-any-eth0", 0),
+        ("WorkloadEndpoint", "bank", "n1-k8s-web-eth0", 1),
+        ("Node", "", "n2", 1),
+    ],
+)
+def test_what_can_not_be_read_may_have_the_address(
+    kind: str, namespace: str, name: str, leaked: int
+) -> None:
+    found = audited(web_assigned, unread(kind, namespace, name))
+    assert len(found.leaked) == leaked
+    assert [one.what for one in found.findings if one.what != "leaked"] == ["unread"]
+    assert "does not count as leaked" in found.findings[-1].why
+
+
+def test_a_node_that_can_not_be_read_is_not_gone_and_has_its_tunnel_address() -> None:
+    async def tunnel(_: Datastore, ipam: IPAM) -> None:
+        about = {"node": "n1", "type": "vxlanTunnelAddress"}
+        await ipam.auto_assign(ask(use="Tunnel", attributes=about))
+
+    found = audited(tunnel, web_assigned, web_runs, unread("Node", "", "n1"))
+    assert [one.what for one in found.findings] == ["unread"]
+
+
+def test_no_handle_is_empty_while_a_block_can_not_be_read() -> None:
+    found = audited(web_assigned, web_runs, unread("IPAMBlock", "", "10-0-0-0-28"))
+    assert not found.leaked_handles
+    assert "unread" in [one.what for one in found.findings]
+
+
 def test_a_tunnel_address_is_used_by_its_node() -> None:
     async def tunnel(store: Datastore, ipam: IPAM) -> None:
         request = ask(use="Workload", attributes={"node": "n1", "type": "ipipTunnelAddress"})

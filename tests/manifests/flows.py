@@ -90,7 +90,7 @@ async def controllers(admin: Datastore, store: Datastore, done: Done) -> None:
     about = {"namespace": "shop", "pod": "gone", "node": NODE}
     request = AssignRequest(node=NODE, handle="net.gone", count4=6, attributes=about)
     await IPAM(admin).auto_assign(request)
-    collector = Collector(store, grace=0)
+    collector = Collector(store, grace=1e-9)
     for _ in range(4):
         await collector.collect()
     assert len((await admin.list("IPAMBlock")).resources) == 1

@@ -30,7 +30,10 @@ class Pass(NamedTuple):
 
 
 class Collector:
-    """Leaked addresses and spare blocks of one datastore. `grace` and `clock` are in seconds."""
+    """Leaked addresses and spare blocks of one datastore. `grace` and `clock` are in seconds.
+
+    A `grace` of 0 collects only what nodes left that are gone.
+    """
 
     def __init__(
         self, store: Datastore, grace: float, clock: Callable[[], float] = time.monotonic
@@ -41,7 +44,7 @@ class Collector:
 
     @property
     def grace(self) -> float:
-        """For how long an address may be in use by nobody."""
+        """For how long an address may be in use by nobody; 0: for ever."""
         return self._leaks.grace
 
     @grace.setter

@@ -4,12 +4,13 @@ An address in use must never be taken away, and each look may be wrong about one
 has its address before anybody can see it, and one look is not one moment. So a leak is believed
 only when two looks have seen it, unchanged, and a grace period lies between them. All addresses of
 a handle go together or not at all, since they are one workload's. A node that is gone needs no
-grace: nothing starts there any more.
+grace: nothing starts there any more. A grace period of 0 switches off all but that, as in Calico.
 
 What nobody can know to be a leak is left to people: only addresses of pods, and of nodes that are
 gone, are given back.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
@@ -36,7 +37,7 @@ class Candidate(NamedTuple):
 
 
 class Leaks:
-    """The leaks of one cluster, looked at again and again. `grace` is in seconds."""
+    """The leaks of one cluster, looked at again and again. `grace` is in seconds; 0: for ever."""
 
     def __init__(self, grace: float) -> None:
         self.grace = grace
@@ -58,15 +59,16 @@ class Leaks:
                 known = Candidate(now, 0, identity)
             candidate = known._replace(looks=known.looks + 1)
             self._candidates[handle] = candidate
-            grace = self._grace(held[0], nodes)
-            if candidate.looks >= _LOOKS and now - candidate.since >= grace:
+            waited = now - candidate.since
+            if candidate.looks >= _LOOKS and waited >= self._grace(held[0], nodes):
                 released += map(_request, held)
         return released
 
     def _grace(self, one: Allocation, nodes: frozenset[str]) -> float:
-        if is_machines(one.handle):
-            return max(self.grace, _FLOOR)
-        return self.grace if one.attributes.get("node") in nodes else 0
+        if not is_machines(one.handle) and one.attributes.get("node") not in nodes:
+            return 0
+        floor = _FLOOR if is_machines(one.handle) else 0
+        return max(self.grace, floor) if self.grace else math.inf
 
 
 def _leaked(
@@ -108,7 +110,7 @@ class EmptyHandles:
             revision = one.metadata.resource_version
             since = before.get((one.metadata.name, revision), now)
             self._before[one.metadata.name, revision] = since
-        return [one for one in handles if _is_past(one, before, now - grace)]
+        return [one for one in handles if grace and _is_past(one, before, now - grace)]
 
 
 def _is_past(one: IPAMHandle, before: Mapping[tuple[str, str], float], moment: float) -> bool:

@@ -1,10 +1,10 @@
 """The controllers' numbers, under the names that dashboards for Calico's know."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import prometheus_client as prometheus
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
@@ -62,8 +62,9 @@ class Metrics(Collector):
         for name, count in sorted(self.failing.items()):
             failing.add_metric([name], count())
         yield failing
-        yield _counter("ipam_allocations_gc_reclamations", "Leaked, given back.", self._released)
-        yield CounterMetricFamily("ipam_gc_failures", "Passes ended by an error.", self._failed)
+        # The library's counters would put "_total" behind names that dashboards know without it.
+        yield _gauge("ipam_allocations_gc_reclamations", "Leaked, given back.", self._released)
+        yield GaugeMetricFamily("ipam_gc_failures", "Passes ended by an error.", self._failed)
         if self._last is not None:
             yield from _of(self._last)
 
@@ -77,10 +78,11 @@ def _of(done: Pass) -> Iterator[Metric]:
     yield _gauge("ipam_allocations_borrowed", "Held from others' blocks.", borrowed, everywhere)
     yield _gauge("ipam_allocations_gc_candidates", "Held, looking leaked.", leaking, everywhere)
     yield _gauge("ipam_blocks", "Blocks.", Counter(done.blocks))
-    size = GaugeMetricFamily("ipam_ippool_size", "Addresses of a pool.", labels=["ippool"])
-    for one in done.pools:
-        size.add_metric([one.pool.name], one.pool.capacity)
-    yield size
+    pools = [one.pool for one in done.pools]
+    sizes = {pool.name: pool.capacity for pool in pools}
+    reserved = {pool.name: pool.reserved for pool in pools}
+    yield _gauge_by("ippool", "ipam_ippool_size", "Addresses of a pool.", sizes)
+    yield _gauge_by("ippool", "ipam_ippool_reserved", "Reserved of a pool.", reserved)
     yield from _older(in_use, borrowed, Counter(done.blocks))
 
 
@@ -94,10 +96,14 @@ def _older(in_use: Counts, borrowed: Counts, blocks: Counts) -> Iterator[Metric]
         by_node: Counter[str] = Counter()
         for (_, node), count in counts.items():
             by_node[node] += count
-        family = GaugeMetricFamily(name, what, labels=["node"])
-        for node, count in sorted(by_node.items()):
-            family.add_metric([node], count)
-        yield family
+        yield _gauge_by("node", name, what, by_node)
+
+
+def _gauge_by(label: str, name: str, what: str, counts: Mapping[str, int]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, what, labels=[label])
+    for value, count in sorted(counts.items()):
+        family.add_metric([value], count)
+    return family
 
 
 def _gauge(
@@ -107,13 +113,6 @@ def _gauge(
     family = GaugeMetricFamily(name, what, labels=_LABELS)
     for key in sorted((zeros or set()) | set(counts)):
         family.add_metric(list(key), counts[key])
-    return family
-
-
-def _counter(name: str, what: str, counts: Counts) -> CounterMetricFamily:
-    family = CounterMetricFamily(name, what, labels=_LABELS)
-    for key, count in sorted(counts.items()):
-        family.add_metric(list(key), count)
     return family
 
 

@@ -25,7 +25,7 @@ from tortie.daemon.values import boolean
 from tortie.engine.configuration.durations import duration
 
 GRACE, METRICS, PERIOD, COMPACTION = 900.0, 9094, 300.0, 600.0  # seconds, but for the port
-_SHORTEST = 0.05  # seconds between passes over leaked addresses
+_SHORTEST = 1.0  # seconds between passes over leaked addresses, each of which reads everything
 
 VARIABLES = (
     *("LOG_LEVEL", "RECONCILER_PERIOD", "ENABLED_CONTROLLERS", "COMPACTION_PERIOD"),
@@ -82,7 +82,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def period(self) -> float:
         """Seconds between two passes over addresses: a leak is looked at twice within `grace`."""
-        return max(self.grace / 2, _SHORTEST)
+        return max(self.grace / 2, _SHORTEST) if self.grace else GRACE / 2
 
 
 def default_spec(backend: str) -> KubeControllersConfigurationSpec:

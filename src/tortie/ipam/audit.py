@@ -11,18 +11,27 @@ from typing import Literal
 
 from msgspec import Struct
 
-from tortie.api import AllocationAttribute, IPAMBlock
+from tortie.api import AllocationAttribute, IPAMBlock, Key
 from tortie.ipam.affinities import claimant
 from tortie.ipam.block import EDGES_HANDLE, cooling, is_sound
 from tortie.ipam.machines import is_machines, is_there
 from tortie.ipam.names import node_of
 from tortie.ipam.pools import range_of
-from tortie.ipam.records import Records, User
+from tortie.ipam.records import USING_KINDS, Records, User
 from tortie.ipam.words import whose
 from tortie.net import Prefix, format_address, parse_network
 
 What = Literal[
-    "leaked", "unallocated", "doubled", "no pool", "handle", "untold", "claim", "block", "damaged"
+    "leaked",
+    "unallocated",
+    "doubled",
+    "no pool",
+    "handle",
+    "untold",
+    "claim",
+    "block",
+    "damaged",
+    "unread",
 ]
 
 
@@ -87,6 +96,7 @@ def audit(records: Records) -> Audit:
         *_handles(found, records),
         *_claims(sound, records),
         *_blocks(records),
+        *_unread(records),
     )
     return Audit(tuple(found), sum(len(cooling(block.spec)) for block in sound), findings)
 
@@ -119,12 +129,28 @@ def _allocations(block: IPAMBlock, records: Records) -> Iterator[Allocation]:
 def _leak(holder: AllocationAttribute, records: Records) -> str:
     """Who held it, since when, and why nobody uses it any more."""
     about, handle = holder.secondary, holder.handle_id or ""
+    if any(_may_use(bad.key, about) for bad in records.unread):
+        return ""
     if is_machines(handle):
         return _leak_of_machine(handle, about, records)
     if about.get("service") and not records.services:
         return ""  # Services are elsewhere: nobody can know
     held = f"held by {whose(about) or 'somebody'}{_since(about)}"
     return f"{held}; {_reason(about, records)}"
+
+
+def _may_use(unread: Key, about: Mapping[str, str]) -> bool:
+    """Whether an object that can't be read may be who uses the address of `about`.
+
+    What the attributes don't say may be so: an address in use must never count as leaked.
+    """
+    if unread.kind == "Node":
+        return bool(about.get("type")) and about.get("node", unread.name) == unread.name
+    if unread.kind not in USING_KINDS or about.get("type"):
+        return False
+    there = about.get("namespace", unread.namespace) == unread.namespace
+    named = about.get(unread.kind.lower(), unread.name)  # of an endpoint there is no such attribute
+    return there and named == unread.name
 
 
 def _reason(about: Mapping[str, str], records: Records) -> str:
@@ -181,9 +207,10 @@ def _pools(blocks: list[IPAMBlock], nets: Sequence[Prefix]) -> Iterator[Finding]
 def _handles(found: list[Allocation], records: Records) -> Iterator[Finding]:
     held = Counter((one.handle.lower(), str(one.block)) for one in found)
     handles = {name for name, _ in held}
+    unread = any(bad.key.kind == "IPAMBlock" for bad in records.unread)  # and may be of any handle
     for handle in sorted(records.handles, key=lambda one: one.spec.handle_id):
         name = handle.spec.handle_id
-        if name.lower() not in handles:
+        if name.lower() not in handles and not unread:
             yield Finding("handle", name, "it holds no address", RELEASE_REPORTED)
     told = {
         (handle.spec.handle_id.lower(), cidr): count
@@ -219,6 +246,12 @@ def _blocks(records: Records) -> Iterator[Finding]:
         elif (node := node_of(spec.affinity)) and (node, spec.cidr) not in claimed:
             why = f"node {node} has no claim to it"
             yield Finding("block", name, why, "the node claims it when it next needs one")
+
+
+def _unread(records: Records) -> Iterator[Finding]:
+    for bad in sorted(records.unread, key=lambda bad: bad.key):
+        why = f"it can't be read ({bad.reason}): what may be its own does not count as leaked"
+        yield Finding("unread", str(bad.key), why, "repair or delete it")
 
 
 def _nets(records: Records) -> list[Prefix]:

@@ -15,7 +15,7 @@ from tortie.api import (
     WorkloadEndpoint,
 )
 from tortie.api.kube.service import Service
-from tortie.datastore import Datastore, Forbidden
+from tortie.datastore import Datastore, Forbidden, Listing, Malformed
 from tortie.ipam.machines import GROUP, Machine, is_machines
 from tortie.kubernetes.pods import pod_addresses
 from tortie.net import Prefix, parse_address
@@ -44,6 +44,8 @@ class Records(NamedTuple):
     """Whether Services are in this datastore at all: else nothing is known of their addresses."""
     machines: frozenset[Machine] | None = None
     """The virtual machines that there are; None: nobody can know."""
+    unread: tuple[Malformed, ...] = ()
+    """What is there and can't be read: it may use addresses, or hold them."""
 
 
 async def read_records(store: Datastore) -> Records:
@@ -52,17 +54,23 @@ async def read_records(store: Datastore) -> Records:
     It may look unallocated then, and what is given back meanwhile looks leaked: look again before
     anything is done about it.
     """
-    pools, reservations, claims, handles, blocks = [
-        (await store.list(kind)).resources
+    listings = [
+        await store.list(kind)
         for kind in ("IPPool", "IPReservation", "BlockAffinity", "IPAMHandle", "IPAMBlock")
     ]
+    pools, reservations, claims, handles, blocks = [one.resources for one in listings]
+    unread = [bad for one in listings for bad in one.malformed]
     nodes: set[str] = set()
     users: dict[Prefix, list[User]] = {}
     services = False
     machines = await _machines(store, handles)
+    derived: frozenset[str] = getattr(store, "derived", frozenset())
     for kind in USING_KINDS:
+        if kind in derived:  # its sources are read: each user counts once
+            continue
         async for page in store.pages(kind):  # pods are many and large: none of them is kept
-            nodes.update(one.metadata.name for one in page.resources if isinstance(one, Node))
+            nodes.update(_nodes(page))
+            unread += page.malformed
             services = services or (kind == "Service" and bool(page.resources))
             note_users(page.resources, users)
     return Records(
@@ -75,7 +83,14 @@ async def read_records(store: Datastore) -> Records:
         users,
         services,
         machines,
+        tuple(unread),
     )
+
+
+def _nodes(page: Listing) -> Iterator[str]:
+    """Those that can't be read are there all the same: nothing of theirs is a gone node's."""
+    yield from (one.metadata.name for one in page.resources if isinstance(one, Node))
+    yield from (bad.key.name for bad in page.malformed if bad.key.kind == "Node")
 
 
 async def _machines(store: Datastore, handles: Iterable[Resource]) -> frozenset[Machine] | None:

@@ -71,7 +71,7 @@ class NodeController(Reconciler, frozen=True, kw_only=True):
     """Host endpoints for every node."""
     leak_grace_period: str = ""
     """Time for which an address may be in use by nobody before it is released, a duration.
-    Absent: 15m."""
+    Absent: 15m. 0: nothing is collected but what gone nodes left."""
 
 
 class Controllers(Fields, frozen=True, kw_only=True):

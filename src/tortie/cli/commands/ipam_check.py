@@ -34,6 +34,7 @@ _TITLES = {
     "claim": "claims to blocks that are not so",
     "block": "blocks without a claim",
     "damaged": "damaged blocks",
+    "unread": "objects that can't be read",
 }
 
 
