@@ -1,7 +1,7 @@
 """A datastore that fails when told to, and clusters whose objects stand for one another."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Iterable
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
 from contextlib import aclosing
 
 from hypothesis import strategies as st
@@ -35,6 +35,7 @@ from tortie.datastore import (
     Unavailable,
 )
 from tortie.kubernetes import wep_name
+from tortie.kubernetes.interfaces import Further, with_further
 
 FAULTS: dict[str, type[DatastoreError]] = {
     "unavailable": Unavailable,
@@ -133,11 +134,21 @@ def pod(name: str, node: str = "node-a", address: str = "10.0.0.1", **labels: st
     )
 
 
-def endpoint(name: str, node: str = "node-a", **labels: str) -> WorkloadEndpoint:
+def several(found: Pod, interfaces: Mapping[str, bool]) -> Pod:
+    """The Pod with further interfaces, by name: there, or there before."""
+    for name, there in interfaces.items():
+        found = with_further(found, name, Further(container_id="c", addresses=("10.0.0.8/32",)))
+        found = found if there else with_further(found, name, None)
+    return found
+
+
+def endpoint(
+    name: str, node: str = "node-a", ifname: str = "eth0", **labels: str
+) -> WorkloadEndpoint:
     """A stored endpoint of the name that the pod's would have."""
     return WorkloadEndpoint(
         metadata=ObjectMeta(
-            name=wep_name(node, "k8s", name, "eth0"), namespace="web", labels=labels
+            name=wep_name(node, "k8s", name, ifname), namespace="web", labels=labels
         ),
         spec=WorkloadEndpointSpec(node=node, ip_networks=("10.0.0.9/32",)),
     )
@@ -149,8 +160,21 @@ def cluster_objects() -> st.SearchStrategy[Resource]:
     labels = st.dictionaries(st.just("app"), st.sampled_from(["x", "y"]), max_size=1)
     addresses = st.sampled_from(["", "10.0.0.1", "nonsense"])
     return st.one_of(
-        st.builds(lambda n, o, a, ls: pod(n, o, a, **ls), names, nodes, addresses, labels),
-        st.builds(lambda n, o, ls: endpoint(n, o, **ls), names, nodes, labels),
+        st.builds(
+            lambda n, o, a, ls, further: several(pod(n, o, a, **ls), further),
+            names,
+            nodes,
+            addresses,
+            labels,
+            st.dictionaries(st.sampled_from(["net1", "net2"]), st.booleans()),
+        ),
+        st.builds(
+            lambda n, o, i, ls: endpoint(n, o, i, **ls),
+            names,
+            nodes,
+            st.sampled_from(["eth0", "eth0", "net1"]),
+            labels,
+        ),
         st.builds(
             lambda name, found: Namespace(metadata=ObjectMeta(name=name, labels=found)),
             names,

@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 from tortie.api import Key, Resource
 from tortie.datastore import Datastore
-from tortie.kubernetes import convert, converted_key
+from tortie.kubernetes import conversion, converted_key
 from tortie.sync import InSync, Progress, Syncer, Update
 
 Good = defaultdict[Key, list[tuple[Key, Resource]]]
@@ -58,8 +58,8 @@ class Follower:
 
 
 def stands_for(resource: Resource) -> list[tuple[Key, Resource]]:
-    value = convert(resource)
-    return [] if value is None else [(converted_key(resource.key) or value.key, value)]
+    values = conversion(resource).values
+    return [(converted_key(resource.key) or value.key, value) for value in values]
 
 
 async def compare(
