@@ -2,8 +2,10 @@
 
 import base64
 import json
+import string
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +52,30 @@ PEM = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIB\nabcdef==\n-----END EC PRIVATE
         (f"ETCD_PASSWORD=a,{SECRET}", SECRET),
         (f"tortie agent --etcd-password {SECRET} --node a", SECRET),
         (f"PresharedKey = {SECRET}", SECRET),
+        (f"tokens: [first, {SECRET}]", SECRET),
+        (f"tokens: [first,\n  {SECRET},\n]", SECRET),
+        (f"{{id: 1, tokens: [first, '{SECRET}'], next: 2}}", SECRET),
+        (f'{{"tokens": ["first", "a\\"{SECRET}"], "next": [1]}}', SECRET),
+        (f'{{"tokens": [\n  "first",\n  "{SECRET}"\n]}}', SECRET),
+        (f'{{"tokens": [["{SECRET}"]]}}', SECRET),
+        (f'{{"tokens": [{{"name": "mine"}}, "{SECRET}"]}}', SECRET),
+        (json.dumps(json.dumps({"apiTokens": ["first", f'\\"{SECRET}']})), SECRET),
+        (f"tokens: [first, {SECRET}", SECRET),
+        (f"tokens:\n- first\n- {SECRET}", SECRET),
+        (f"  tokens:\n    - first\n    - '{SECRET}'\n  other: 1", SECRET),
+        (f"- tokens:\n  - |\n    a\n    {SECRET}\n  - b", SECRET),
+        (f"passwords:\n- name: mine\n  value: x\n- {SECRET}", SECRET),
+        (f"using passwords=first,{SECRET}", SECRET),
+        (f"Cookie: session=first; sid={SECRET}", SECRET),
+        (f"> Set-Cookie: sid={SECRET}; Path=/; HttpOnly", SECRET),
+        (f'Cookie: session="{SECRET}"; a=b', SECRET),
+        (f"curl -H 'Cookie: a=b; sid={SECRET}' http://x", SECRET),
+        (f"curl --cookie sid={SECRET} http://x", SECRET),
+        (f'{{"Cookie": ["a=b", "sid={SECRET}"]}}', SECRET),
+        (f'{{"cookies": {{"session_token": "{SECRET}"}}}}', SECRET),
+        (f"map[Accept:[*/*] Cookie:[a=b; sid={SECRET}]]", SECRET),
+        (f"Proxy-Authorization: Digest {SECRET}", SECRET),
+        (f'"Authorization": ["Token {SECRET}"]', SECRET),
     ],
 )
 def test_secrets_go_wherever_they_stand(text: str, secret: str):
@@ -69,6 +95,13 @@ def test_no_text_takes_for_ever():
     """Each of these took minutes, or hours, where patterns gave back what they had found."""
     for text in ("secret-" * 40_000, "a-" * 100_000, "\n" * 200_000):
         assert redact(text) == text
+    for text in (
+        "tokens: [a " * 30_000,
+        "tokens:\n- a\n" * 20_000,
+        "[{" * 50_000,
+        "Cookie: a" * 20_000,
+    ):
+        assert len(redact(text)) < 2 * len(text) + 20
 
 
 def test_a_key_that_was_cut_off_takes_the_rest_with_it():
@@ -96,6 +129,14 @@ def test_a_key_that_was_cut_off_takes_the_rest_with_it():
         "10.65.0.0/26 via 172.16.1.2 dev eth0 proto 80",
         "the password of the peer is wrong",
         "selector: token == 'a'",
+        "imagePullSecrets:\n- name: registry\n- name: other",
+        "secrets:\n  - name: node-token-x\n    kind: Secret\n  next: 1",
+        '{"imagePullSecrets": [{"name": "registry"}]}',
+        '{"secretNames": ["a", "b"]}',
+        "tokenFiles:\n- /run/a\n- /run/b",
+        'resources: ["secrets", "tokens"]',
+        "authorization:\n  mode: Webhook",
+        "tokens: []",
     ],
 )
 def test_what_is_no_secret_stays_as_it_is(text: str):
@@ -127,3 +168,37 @@ def test_json_within_json_stays_so(value: str, name: str):
     found = json.loads(json.loads(redact(json.dumps(inner))))
     assert found["env"][0] == {"name": name, "value": GONE}
     assert found[name] == GONE
+
+
+SECRETS = st.text(string.ascii_letters + string.digits, min_size=8, max_size=20).map("Zq8x".__add__)
+NAMES = st.sampled_from(["tokens", "etcd_passwords", "cookies", "api-keys", "clientSecrets"])
+
+
+@given(NAMES, st.lists(SECRETS, min_size=1, max_size=4), st.sampled_from([None, 2]))
+def test_no_list_of_secrets_is_handed_on_as_json(name: str, secrets: list[str], indent: int | None):
+    """And what is around it stays; also within a string of JSON."""
+    around = {"before": ["kept"], "deeper": [{name: secrets, "id": 7}], "after": "kept"}
+    wanted = {**around, "deeper": [{name: [GONE] * len(secrets), "id": 7}]}
+    plain = json.dumps(around, indent=indent)
+    assert json.loads(redact(plain)) == wanted
+    assert json.loads(json.loads(redact(json.dumps(plain)))) == wanted
+
+
+@given(NAMES, st.lists(SECRETS, min_size=1, max_size=4), st.sampled_from([True, False, None]))
+def test_no_list_of_secrets_is_handed_on_as_yaml(name: str, secrets: list[str], flow: bool | None):
+    around = {"before": ["kept"], "deeper": [{"id": 7, name: secrets}], "later": "kept"}
+    found = redact(yaml.safe_dump(around, default_flow_style=flow, width=40))
+    assert not any(secret in found for secret in secrets)
+    assert found.count("kept") == 2
+
+
+@given(st.lists(SECRETS, min_size=1, max_size=4), st.sampled_from(["; ", ", ", ";"]), st.booleans())
+def test_no_cookie_is_handed_on(secrets: list[str], between: str, quoted: bool):
+    """However many there are in a line."""
+    values = (f'"{secret}"' if quoted else secret for secret in secrets)
+    line = between.join(f"c{number}={value}" for number, value in enumerate(values))
+    for header in ("Cookie", "set-cookie", "< Set-Cookie"):
+        found = redact(f"before\n{header}: {line}\nafter")
+        assert not any(secret in found for secret in secrets)
+        assert found.startswith("before\n")
+        assert found.endswith("\nafter")
