@@ -21,7 +21,7 @@ from strategies.ipam import (
 from tortie.api import IPAMConfiguration
 from tortie.datastore import DatastoreError, retry
 from tortie.datastore.memory import MemoryDatastore
-from tortie.ipam import IPAM, AssignRequest, FixedRequest, IpamError
+from tortie.ipam import IPAM, Assignment, AssignRequest, FixedRequest, IpamError
 from tortie.net import Prefix, parse_network
 
 POOL = pool("p", "10.0.0.0/28", block_size=30)  # four blocks of four
@@ -38,7 +38,7 @@ class Command(NamedTuple):
 
 commands = st.builds(
     Command,
-    st.sampled_from(["assign", "assign", "fixed", "release", "leave"]),
+    st.sampled_from(["assign", "assign", "several", "fixed", "release", "return", "leave"]),
     st.integers(0, 2),
     st.integers(0, 15),
 )
@@ -150,6 +150,13 @@ class Actor:
                     node=self._node, handle=handle, count4=1 + command.number % 3
                 )
                 self._note(handle, (await self._ipam.auto_assign(wanted)).ips, actors)
+            case "several":
+                await self._lease([f"{self._node}-h{one}" for one in range(3)], actors)
+            case "return":
+                handles = [f"{self._node}-h{one}" for one in range(3)]
+                for one in handles:
+                    self.held.pop(one, None)
+                await self._ipam.release_by_handles(handles)
             case "fixed":
                 address = Prefix.single(4, FIRST + command.number)
                 fixed = FixedRequest(address=address, node=self._node, handle=handle)
@@ -161,6 +168,18 @@ class Actor:
                 await self._ipam.release_by_handle(handle)
             case _:
                 await self._ipam.release_node(actors[command.number % len(actors)]._node)
+
+    async def _lease(self, handles: list[str], actors: "list[Actor]") -> None:
+        """What a handle has already is given again, whether this node was told or not."""
+        self.handles.update(handles)
+        wanted = [AssignRequest(node=self._node, handle=one) for one in handles]
+        for handle, answer in zip(handles, await self._ipam.lease(wanted), strict=True):
+            if isinstance(answer, Assignment):
+                assert self.held[handle] <= set(answer.ips), "lost while held"
+                self.held[handle].clear()
+                self._note(handle, answer.ips, actors)
+            else:
+                assert isinstance(answer, IpamError | DatastoreError), answer
 
     def _note(self, handle: str, given: tuple[Prefix, ...], actors: "list[Actor]") -> None:
         assert len(set(given)) == len(given)

@@ -16,6 +16,7 @@ from tortie.datastore.memory import MemoryDatastore
 from tortie.ipam import (
     IPAM,
     AlreadyAssigned,
+    Assignment,
     AssignRequest,
     Exhausted,
     FixedRequest,
@@ -104,6 +105,35 @@ class Held(RuleBasedStateMachine):
         self.over += [one for one in before if one.address in own]
         for address in own:
             del self.held[address]
+
+    @rule(node=NODES, handles=st.lists(HANDLES, min_size=1, unique=True), count=st.integers(1, 2))
+    def lease(self, node: str, handles: list[str], count: int) -> None:
+        requests = [AssignRequest(node=node, handle=one, count4=count) for one in handles]
+        for handle, answer in zip(handles, self.run(self.ipam.lease(requests)), strict=True):
+            own = {address for address, who in self.held.items() if who == handle}
+            if own:
+                assert isinstance(answer, Assignment)
+                assert set(answer.ips) == own
+            elif isinstance(answer, Assignment):
+                assert len(set(answer.ips)) == count
+                self.held |= dict.fromkeys(answer.ips, handle)
+            elif isinstance(answer, NoPool):
+                assert self.off == set(NETS)
+            else:
+                assert isinstance(answer, Exhausted)
+                assert self.strict or len(self.free()) < count * len(handles)
+
+    @rule(handles=st.lists(HANDLES, min_size=1, unique=True))
+    def release_handles(self, handles: list[str]) -> None:
+        before = self.remember()
+        freed = self.run(self.ipam.release_by_handles(handles))
+        for handle, found in zip(handles, freed, strict=True):
+            own = {address for address, who in self.held.items() if who == handle}
+            assert isinstance(found, tuple)
+            assert set(found) == own
+            self.over += [one for one in before if one.address in own]
+            for address in own:
+                del self.held[address]
 
     @rule(address=ANY, handle=HANDLES | st.none())
     def release(self, address: Prefix, handle: str | None) -> None:

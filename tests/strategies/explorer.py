@@ -258,6 +258,12 @@ class _Door:
         await self._store.close()
 
 
+def unasked(door: Datastore) -> Datastore:
+    """The store behind an actor's door: what an actor knows from before the scene."""
+    assert isinstance(door, _Door)
+    return door._store
+
+
 async def _played(actor: Actor, door: Datastore) -> None:
     try:
         await actor(door)

@@ -7,6 +7,7 @@ from typing import cast
 
 from tortie.api import Key, Namespace, Node, Pod
 from tortie.cni import annotations, delegate
+from tortie.cni.convoy import Convoy
 from tortie.cni.errors import INVALID_CONFIG, TRY_AGAIN, CniError
 from tortie.cni.lease import Lease
 from tortie.cni.machines import Machines
@@ -14,20 +15,24 @@ from tortie.cni.podcidr import RELEASING, uses_pod_cidrs
 from tortie.cni.request import CniRequest
 from tortie.cni.workload import Workload
 from tortie.datastore import Datastore, NotFound
-from tortie.ipam import IPAM, AssignRequest, FixedRequest
+from tortie.ipam import IPAM, TOGETHER, AssignRequest, FixedRequest
 from tortie.net import Prefix, parse_network
 
 _PATIENCE, _PAUSE = 10.0, 0.2  # seconds
 
 
 class Addresses:
-    """Asks IPAM one request at a time: at once, a node's would only lose races against itself."""
+    """Asks IPAM one request at a time: at once, a node's would only lose races against itself. Who
+    has to wait goes together with the others that do.
+    """
 
     def __init__(self, ipam: IPAM, store: Datastore) -> None:
         self._ipam = ipam
         self._store = store
         self._machines = Machines(ipam, store)
         self._turn = asyncio.Lock()
+        self._leases = Convoy(self._turn, ipam.lease, TOGETHER)
+        self._returns = Convoy(self._turn, ipam.release_by_handles, TOGETHER)
         self._registered = False
 
     async def assign(
@@ -44,10 +49,8 @@ class Addresses:
             return await self._delegated(request, workload, pod, recorded)
         await self._wait_registered(workload.node, request.config.add_limit)
         namespace = await self._namespace(workload, pod)
-        async with self._turn:
-            return Lease(
-                await self._own(request, workload, pod, namespace), configured_routes(request)
-            )
+        found = await self._own(request, workload, pod, namespace)
+        return Lease(found, configured_routes(request))
 
     async def held(
         self, request: CniRequest, pod: Pod | None, recorded: tuple[str, ...]
@@ -77,10 +80,10 @@ class Addresses:
             await delegate.release(request, RELEASING)
             return
         machine = await self._machines.handle_now(request)
-        async with self._turn:
-            if machine:
+        if machine:
+            async with self._turn:
                 await self._machines.end(machine, request)
-            await self._ipam.release_by_handle(request.handle)
+        await self._returns.ask(request.handle)
 
     async def release_of_earlier(self, request: CniRequest) -> None:
         """The same for a container that another one of its pod has followed: what is the pod's,
@@ -89,25 +92,26 @@ class Addresses:
         if not request.config.ipam.is_own:
             await delegate.release(request, RELEASING)
             return
-        async with self._turn:
-            await self._ipam.release_by_handle(request.handle)
+        await self._returns.ask(request.handle)
 
     async def _own(
         self, request: CniRequest, workload: Workload, pod: Pod | None, namespace: Namespace | None
     ) -> tuple[Prefix, ...]:
-        held = await self._ipam.addresses_of(request.handle)
-        if held:
-            return _singles(held)
         fixed = fixed_addresses(request, pod)
-        if pod and (machine := await self._machines.handle(request, pod)):
+        machine = await self._machines.handle(request, pod)
+        if not machine and not fixed:
             wanted = _assign_request(request, workload, pod, namespace)
-            return _singles(await self._machines.begin(machine, wanted, fixed, pod))
-        if not fixed:
-            wanted = _assign_request(request, workload, pod, namespace)
-            return _singles((await self._ipam.auto_assign(wanted)).ips)
-        for address in fixed:
-            await self._ipam.assign_fixed(_fixed_request(address, request, workload))
-        return fixed
+            return _singles((await self._leases.ask(wanted)).ips)
+        async with self._turn:
+            held = await self._ipam.addresses_of(request.handle)
+            if held:
+                return _singles(held)
+            if pod and machine:
+                wanted = _assign_request(request, workload, pod, namespace)
+                return _singles(await self._machines.begin(machine, wanted, fixed, pod))
+            for address in fixed:
+                await self._ipam.assign_fixed(_fixed_request(address, request, workload))
+            return fixed
 
     async def _wait_registered(self, node: str, limit: float) -> None:
         """Return once the node is in the datastore: of one that is not, nobody would know whose the

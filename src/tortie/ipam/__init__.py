@@ -6,11 +6,12 @@ between nodes. It never talks to the kernel.
 """
 
 from tortie.ipam.errors import AlreadyAssigned, Exhausted, IpamError, NoPool
-from tortie.ipam.service import IPAM
+from tortie.ipam.service import IPAM, TOGETHER
 from tortie.ipam.types import Assignment, AssignRequest, FixedRequest, ReleaseRequest
 
 __all__ = [
     "IPAM",
+    "TOGETHER",
     "AlreadyAssigned",
     "AssignRequest",
     "Assignment",

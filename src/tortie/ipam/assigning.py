@@ -28,16 +28,12 @@ class Assigning:
 
     async def auto(self, request: AssignRequest) -> Assignment:
         """See `IPAM.auto_assign`."""
-        pools, terms = await self._ground.picture()
+        pools, terms, _ = await self._ground.picture()
         taken: list[Prefix] = []
         try:
-            for version, count, requested in (
-                (4, request.count4, request.pools4),
-                (6, request.count6, request.pools6),
-            ):
-                if count:
-                    query = await self._ground.query(request, version, requested, pools)
-                    ask = _ask(request, count, select(pools, query), terms)
+            for version in (4, 6):
+                if request.count(version):
+                    ask = await self.ask(request, version, pools, terms)
                     await self._ground.search.find(ask, terms, taken)
         except (IpamError, DatastoreError):
             with suppress(DatastoreError):  # the first error counts; the handle tells of the rest
@@ -49,15 +45,28 @@ class Assigning:
 
     async def block(self, request: AssignRequest) -> Prefix:
         """See `IPAM.ensure_block`."""
-        pools, terms = await self._ground.picture()
-        version, requested = (4, request.pools4) if request.count4 else (6, request.pools6)
-        query = await self._ground.query(request, version, requested, pools)
-        ask = _ask(request, 1, select(pools, query), terms)
-        return await self._ground.search.own_block(ask, terms)
+        pools, terms, _ = await self._ground.picture()
+        ask = await self.ask(request, 4 if request.count4 else 6, pools, terms)
+        return await self._ground.search.own_block(ask._replace(number=1), terms)
+
+    async def ask(
+        self, request: AssignRequest, version: int, pools: Sequence[IPPool], terms: Terms
+    ) -> Ask:
+        """What a request wants of an IP version. Raises NoPool."""
+        query = await self._ground.query(request, version, request.pools(version), pools)
+        return Ask(
+            _owner(request),
+            request.count(version),
+            select(pools, query),
+            _holder(request, terms),
+            request.most,
+            request.most_blocks,
+            request.edges,
+        )
 
     async def fixed(self, request: FixedRequest) -> Assignment:
         """See `IPAM.assign_fixed`."""
-        pools, terms = await self._ground.picture()
+        pools, terms, _ = await self._ground.picture()
         strict = terms.config.strict_affinity
         cidr = _pool_of(pools, request).block_of(request.address)
         by = _holder(request, terms)
@@ -83,18 +92,6 @@ class Assigning:
             raise IpamError(
                 f"{request.address}: its block {cidr} is just being given up by another: retry"
             )
-
-
-def _ask(request: AssignRequest, count: int, ranges: Sequence[Range], terms: Terms) -> Ask:
-    return Ask(
-        _owner(request),
-        count,
-        ranges,
-        _holder(request, terms),
-        request.most,
-        request.most_blocks,
-        request.edges,
-    )
 
 
 def _owner(request: AssignRequest | FixedRequest) -> Owner:

@@ -1,26 +1,29 @@
 """What every request stands on: the stores' parts, and what holds at the moment."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import cast
+from typing import NamedTuple, cast
 
 from tortie.api import (
     IPAMConfiguration,
     IPAMConfigurationSpec,
+    IPAMHandle,
     IPPool,
     IPReservation,
     Key,
 )
 from tortie.datastore import Datastore, DatastoreError, NotFound
 from tortie.datastore.cluster import CLUSTER, refuse_locked
-from tortie.datastore.together import Together, read_together
+from tortie.datastore.together import Found, Together, read_together
 from tortie.ipam.affinities import Affinities
-from tortie.ipam.names import CONFIGURATION
+from tortie.ipam.block import held_by
+from tortie.ipam.names import CONFIGURATION, handle_key
 from tortie.ipam.pools import Query, looks_at_namespaces, looks_at_nodes
 from tortie.ipam.search import Search
 from tortie.ipam.taking import Blocks
 from tortie.ipam.terms import Terms, reserved_by
 from tortie.ipam.types import AssignRequest
+from tortie.net import Prefix, parse_network
 
 Gate = Callable[[object], None]
 """Raises where nothing may be given or taken back, for what ClusterInformation says."""
@@ -29,6 +32,14 @@ Gate = Callable[[object], None]
 def now() -> str:
     """The time, RFC 3339."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Picture(NamedTuple):
+    """What holds at a moment, and the handles that were asked for."""
+
+    pools: tuple[IPPool, ...]
+    terms: Terms
+    handles: Mapping[str, Found]
 
 
 class Ground:
@@ -50,10 +61,22 @@ class Ground:
         """Raise where nothing may be given or taken back now."""
         await self._read((), (CLUSTER,))
 
-    async def picture(self) -> tuple[tuple[IPPool, ...], Terms]:
-        """The pools and the terms, where something may be given."""
-        found = await self._read(("IPPool", "IPReservation"), (CONFIGURATION, CLUSTER))
-        return cast(tuple[IPPool, ...], found.lists["IPPool"]), self._terms(found)
+    async def picture(self, handles: Iterable[str] = ()) -> Picture:
+        """Where something may be given."""
+        keys = {handle: handle_key(handle) for handle in handles}
+        found = await self._read(
+            ("IPPool", "IPReservation"), (CONFIGURATION, CLUSTER, *keys.values())
+        )
+        pools = cast(tuple[IPPool, ...], found.lists["IPPool"])
+        there = {handle: found.objects[key] for handle, key in keys.items()}
+        return Picture(pools, self._terms(found), there)
+
+    async def held(self, handle: IPAMHandle) -> tuple[Prefix, ...]:
+        """What a handle holds, each a /32 or /128, IPv4 first."""
+        cidrs = sorted(parse_network(text) for text in handle.spec.block)
+        blocks = [await self.affinities.block(cidr) for cidr in cidrs]
+        name = handle.spec.handle_id
+        return tuple(address for block in blocks if block for address in held_by(block.spec, name))
 
     async def terms(self) -> Terms:
         """What holds for all requests now, where something may be given or taken back."""
@@ -61,8 +84,14 @@ class Ground:
 
     async def cooling_since(self) -> str:
         """From when on what is released now cools down; empty: it does not."""
-        found = await self._read((), (CONFIGURATION, CLUSTER))
-        return Terms(_configuration(found), (), self.clock()).cooling_since
+        return (await self.giving_back(()))[0]
+
+    async def giving_back(self, handles: Iterable[str]) -> tuple[str, Mapping[str, Found]]:
+        """The same, and handles of which something is to be given back."""
+        keys = {handle: handle_key(handle) for handle in handles}
+        found = await self._read((), (CONFIGURATION, CLUSTER, *keys.values()))
+        since = Terms(_configuration(found), (), self.clock()).cooling_since
+        return since, {handle: found.objects[key] for handle, key in keys.items()}
 
     async def query(
         self,

@@ -6,10 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import cast
 
 from tortie.api import BlockAffinity, IPAMBlock, IPAMHandle
-from tortie.datastore.retry import ATTEMPTS, pause
 from tortie.ipam.affinities import belongs, claimant, claims_of
 from tortie.ipam.block import is_sound
-from tortie.ipam.errors import IpamError
 from tortie.ipam.ground import Ground
 from tortie.ipam.names import Owner
 from tortie.ipam.types import ReleaseRequest
@@ -22,22 +20,6 @@ class Releasing:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._store = ground.store
-
-    async def by_handle(self, handle: str) -> tuple[Prefix, ...]:
-        """See `IPAM.release_by_handle`."""
-        ground = self._ground
-        since = await ground.cooling_since()
-        freed: list[Prefix] = []
-        for attempt in range(ATTEMPTS):
-            found = await ground.blocks.handles.get(handle)
-            if found is None:
-                return tuple(freed)
-            for text in found.spec.block:
-                freed += await ground.blocks.release_handle(parse_network(text), handle, since)
-            if await ground.blocks.handles.deleted(found):
-                return tuple(freed)
-            await pause(attempt)
-        raise IpamError(f"handle {handle} got new addresses while it was released: retry")
 
     async def addresses(self, addresses: Iterable[Prefix | ReleaseRequest]) -> tuple[Prefix, ...]:
         """See `IPAM.release`."""

@@ -1,16 +1,17 @@
 """The door of address management: assign, release, look up."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from tortie.api import IPAMHandle
 from tortie.datastore import Datastore
 from tortie.datastore.cluster import refuse_locked
 from tortie.ipam.assigning import Assigning
-from tortie.ipam.block import held_by
 from tortie.ipam.ground import Gate, Ground, now
 from tortie.ipam.names import Owner
 from tortie.ipam.owning import Owning
 from tortie.ipam.releasing import Releasing
+from tortie.ipam.returning import Returning
+from tortie.ipam.several import Several
 from tortie.ipam.types import (
     Assignment,
     AssignRequest,
@@ -19,7 +20,10 @@ from tortie.ipam.types import (
     OwnersChange,
     ReleaseRequest,
 )
-from tortie.net import Prefix, parse_network
+from tortie.net import Prefix
+
+TOGETHER = 32
+"""How many handles may be asked for together: etcd takes 128 requests in one."""
 
 
 class IPAM:
@@ -39,6 +43,8 @@ class IPAM:
         self._ground = Ground(store, clock, gate)
         self._releasing = Releasing(self._ground)
         self._assigning = Assigning(self._ground, self._releasing)
+        self._several = Several(self._ground, self._assigning, self._releasing)
+        self._returning = Returning(self._ground)
         self._owning = Owning(self._ground)
 
     async def auto_assign(self, request: AssignRequest) -> Assignment:
@@ -48,6 +54,14 @@ class IPAM:
         what may have been taken.
         """
         return await self._assigning.auto(request)
+
+    async def lease(self, requests: Sequence[AssignRequest]) -> list[Assignment | Exception]:
+        """For each request what its handle holds already, else what `auto_assign` would give it.
+
+        The handles are different ones, at most `TOGETHER`. What is the same for all is asked of the
+        datastore once. A request that fails does not fail the others: its error is its answer.
+        """
+        return await self._several.lease(requests)
 
     async def assign_fixed(self, request: FixedRequest) -> Assignment:
         """This very address. One that the handle has already is given again.
@@ -60,13 +74,7 @@ class IPAM:
     async def addresses_of(self, handle: str) -> tuple[Prefix, ...]:
         """What a handle holds, each a /32 or /128, IPv4 first."""
         found = await self._ground.blocks.handles.get(handle)
-        if found is None:
-            return ()
-        cidrs = sorted(parse_network(text) for text in found.spec.block)
-        blocks = [await self._ground.affinities.block(cidr) for cidr in cidrs]
-        return tuple(
-            address for block in blocks if block for address in held_by(block.spec, handle)
-        )
+        return () if found is None else await self._ground.held(found)
 
     async def owners_of(self, handle: str) -> dict[Prefix, Owners]:
         """Who has each address of a handle."""
@@ -81,7 +89,18 @@ class IPAM:
 
     async def release_by_handle(self, handle: str) -> tuple[Prefix, ...]:
         """Give back all that a handle holds; returns it. A handle that holds nothing is fine."""
-        return await self._releasing.by_handle(handle)
+        (freed,) = await self._returning.handles((handle,))
+        if isinstance(freed, Exception):
+            raise freed
+        return freed
+
+    async def release_by_handles(
+        self, handles: Sequence[str]
+    ) -> list[tuple[Prefix, ...] | Exception]:
+        """The same for several, at most `TOGETHER`, in one write of each block. One that fails does
+        not fail the others: its error is its answer.
+        """
+        return await self._returning.handles(handles)
 
     async def release(self, addresses: Iterable[Prefix | ReleaseRequest]) -> tuple[Prefix, ...]:
         """Give back addresses; returns those that were held. Free ones are fine."""

@@ -1,17 +1,30 @@
 """Taking addresses from a block, and giving them back: compare and swap around the algebra."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from tortie.api import AllocationAttribute, IPAMBlock, IPAMBlockSpec
-from tortie.datastore import Conflict, Datastore, NotFound
+from tortie.datastore import Conflict, Datastore, DatastoreError, NotFound
 from tortie.datastore.retry import ATTEMPTS, pause
 from tortie.ipam import block as algebra
 from tortie.ipam.affinities import Affinities
 from tortie.ipam.handles import Handles
 from tortie.ipam.types import ReleaseRequest
 from tortie.net import Prefix, parse_network
+
+Choose = Callable[[IPAMBlockSpec], algebra.Taken]
+"""What to take of a block, as it is found."""
+
+
+class Want(NamedTuple):
+    """One address of a block for a handle, which may have at most `most` (0: any number)."""
+
+    by: AllocationAttribute
+    choose: Choose
+    most: int = 0
 
 
 class Blocks:
@@ -33,7 +46,7 @@ class Blocks:
         cidr: Prefix,
         found: IPAMBlock | None,
         by: AllocationAttribute,
-        choose: Callable[[IPAMBlockSpec], algebra.Taken],
+        choose: Choose,
         most: int = 0,
     ) -> tuple[Prefix, ...]:
         """The addresses that `choose` takes, once they are written; none where it takes none.
@@ -75,20 +88,56 @@ class Blocks:
             await pause(attempt)
         raise _contended(cidr)
 
-    async def release_handle(
-        self, cidr: Prefix, handle: str, cooling_since: str = ""
-    ) -> tuple[Prefix, ...]:
-        """Give back what a handle holds of one block. The handle itself stays as it is."""
+    async def take_each(
+        self, cidr: Prefix, found: IPAMBlock, wants: Sequence[Want]
+    ) -> list[tuple[Prefix, ...] | Exception]:
+        """One address for each, in one write of the block; an error is its own only.
+
+        Nobody has any where the block is not as it was found, or is full.
+        """
+        given: list[tuple[Prefix, ...] | Exception] = [()] * len(wants)
+        able = [place for place, one in enumerate(_chosen(found.spec, wants)[1]) if one]
+        if not able:
+            self.last.pop(cidr, None)
+        raised = await _each(self._raised(wants[place], cidr) for place in able)
+        for place, problem in zip(able, raised, strict=True):
+            given[place] = problem or ()
+        able = [place for place in able if given[place] == ()]
+        spec, addresses = _chosen(found.spec, [wants[place] for place in able])
+        try:
+            if able and await self.write(found, spec):
+                given_now: Sequence[tuple[Prefix, ...] | Exception] = addresses
+            else:
+                lowered = await _each(self._lowered(wants[place], cidr) for place in able)
+                given_now = [problem or () for problem in lowered]
+        except DatastoreError as problem:  # it may have been written: the handles tell of it
+            given_now = [problem] * len(able)
+        for place, what in zip(able, given_now, strict=True):
+            given[place] = what
+        return given
+
+    async def _raised(self, want: Want, cidr: Prefix) -> None:
+        await self.handles.add(want.by.handle_id or "", cidr, 1, want.most)
+
+    async def _lowered(self, want: Want, cidr: Prefix) -> None:
+        await self.handles.remove(want.by.handle_id or "", cidr, 1)
+
+    async def release_handles(
+        self, cidr: Prefix, handles: Sequence[str], cooling_since: str = ""
+    ) -> dict[str, tuple[Prefix, ...]]:
+        """Give back what handles hold of one block, in one write. The handles stay as they are."""
         for attempt in range(ATTEMPTS):
             # What was written last is tried first: if it is out of date, so is the write.
             known = self.last.get(cidr) if not attempt else None
             current = known or await self._affinities.block(cidr)
             if current is None:
-                return ()
-            # This changes the block in any case.
-            freed = algebra.release_handle(current.spec, handle, cooling_since)
-            if await self._write_back(current, freed.block):
-                return freed.addresses
+                return {}
+            spec, freed = current.spec, {}
+            for handle in handles:
+                # This changes the block in any case.
+                spec, freed[handle] = algebra.release_handle(spec, handle, cooling_since)
+            if await self._write_back(current, spec):
+                return freed
             await pause(attempt)
         raise _contended(cidr)
 
@@ -142,6 +191,26 @@ class Blocks:
         assert isinstance(written, IPAMBlock)
         self.last[cidr] = written
         return True
+
+
+def _chosen(
+    spec: IPAMBlockSpec, wants: Iterable[Want]
+) -> tuple[IPAMBlockSpec, list[tuple[Prefix, ...]]]:
+    """The block once each has chosen after the other, and what they chose."""
+    addresses = []
+    for want in wants:
+        spec, chosen = want.choose(spec)
+        addresses.append(chosen)
+    return spec, addresses
+
+
+async def _each(works: Iterable[Awaitable[None]]) -> list[Exception | None]:
+    """Do them at once, each to its end; the error of each."""
+    ends = await asyncio.gather(*works, return_exceptions=True)
+    for end in ends:
+        if isinstance(end, BaseException) and not isinstance(end, Exception):
+            raise end
+    return [end if isinstance(end, Exception) else None for end in ends]
 
 
 def _contended(cidr: Prefix) -> Conflict:

@@ -44,6 +44,14 @@ class AssignRequest(Struct, frozen=True, kw_only=True):
     most_blocks: int = 0
     edges: Edges | None = None
 
+    def count(self, version: int) -> int:
+        """How many addresses of an IP version."""
+        return self.count4 if version == 4 else self.count6
+
+    def pools(self, version: int) -> tuple[str, ...]:
+        """The pools that are asked for; none: any."""
+        return self.pools4 if version == 4 else self.pools6
+
 
 class FixedRequest(Struct, frozen=True, kw_only=True):
     """This very `address` (a /32 or /128) for `handle` on `node`. `most` as for AssignRequest."""
