@@ -157,6 +157,16 @@ def test_deleting_needs_no_namespace_and_no_pod(ready_node):
     assert held(node, "id-web") == ()
 
 
+def test_a_file_that_is_left_of_a_namespace_is_no_reason_to_keep_a_pod(ready_node, tmp_path):
+    """As a runtime leaves it that is killed before its namespace is mounted there."""
+    ready_node.pod("web")
+    left = tmp_path / "left"
+    left.write_text("")
+    assert failed(ready_node.cni("ADD", "c1", str(left), "web"))["code"] == 3
+    assert ready_node.cni("DEL", "c1", str(left), "web").returncode == 0
+    nothing_left(ready_node, "c1", "web")
+
+
 def test_a_late_delete_of_an_earlier_container_leaves_the_later_one(ready_node):
     node = ready_node
     netns, first = node.attach("web")

@@ -46,6 +46,19 @@ def test_a_descriptor_serves_as_well_as_a_path(name: str) -> None:
         assert here() == path.stat().st_ino
 
 
+def test_what_is_a_network_namespace_is_told_from_a_file_and_from_another_namespace(
+    name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "left").write_text("")
+    for path, answer in (
+        (namespaces.create_named(name), True),
+        (tmp_path / "left", False),
+        (Path("/proc/self/ns/mnt"), False),
+    ):
+        with open(path) as held:
+            assert namespaces.is_network(held.fileno()) is answer
+
+
 def test_other_threads_stay_where_they_are(name: str) -> None:
     path = namespaces.create_named(name)
     outside, seen = here(), list[int]()

@@ -23,7 +23,7 @@ from tortie.cni.result import HOST_MAC, gateway
 from tortie.kubernetes.names import INTERFACE_PREFIX
 from tortie.linux import sysctl
 from tortie.linux.links import Links
-from tortie.linux.namespaces import in_namespace
+from tortie.linux.namespaces import in_namespace, is_network
 from tortie.linux.netlink.rtlink import AS_BORN, Link, PacketSizes
 from tortie.linux.netlink.rtroute import KernelRoute
 from tortie.linux.netlink.sockets import NetlinkError, NetlinkSocket
@@ -163,12 +163,15 @@ def _named(route: Prefix) -> str:
 def namespace(path: str) -> Iterator[int]:
     """A descriptor of a container's namespace. Raises CniError."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # Without waiting: a pipe at that path would hold this thread for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as problem:
         raise CniError(
             CONTAINER_UNKNOWN, f"the container's namespace {path}: {problem.strerror}"
         ) from None
     try:
+        if not is_network(descriptor):  # left of one that is gone: a killed runtime's, or ours
+            raise CniError(CONTAINER_UNKNOWN, f"the container's namespace {path} is none")
         yield descriptor
     finally:
         os.close(descriptor)

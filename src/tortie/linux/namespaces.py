@@ -5,6 +5,7 @@ a process in it, exactly as iproute2 makes them.
 """
 
 import ctypes
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ _OWN = "/proc/thread-self/ns/net"
 _CLONE_NEWNET = 0x40000000
 _MS_BIND, _MS_REC, _MS_SHARED = 4096, 16384, 1 << 20
 _MNT_DETACH = 2
+_NS_GET_NSTYPE = 0xB703
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -54,6 +56,14 @@ def _kept_namespace() -> Iterator[None]:
         except OSError:
             os.abort()
         os.close(own)
+
+
+def is_network(descriptor: int) -> bool:
+    """Whether what is open is a network namespace. A file may be left of one that is gone."""
+    try:
+        return fcntl.ioctl(descriptor, _NS_GET_NSTYPE) == _CLONE_NEWNET
+    except OSError:
+        return False
 
 
 def path_of(name: str) -> Path:
