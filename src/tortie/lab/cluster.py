@@ -1,50 +1,33 @@
 """A lab as one thing: brought up, kept equal to its Pods, probed, taken down.
 
-The datastore is the truth, as in a cluster: `reconcile` makes the running workloads be as the Pods
-in the store say, as kubelets would, and chooses a node for a Pod without one, as a scheduler would.
+The datastore is the truth, as in a cluster: nodes, agents and workloads follow from it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple, Protocol, cast, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-from msgspec.structs import replace
-
-from tortie.api import (
-    IPPool,
-    IPPoolSpec,
-    Namespace,
-    ObjectMeta,
-    Pod,
-    Resource,
-)
-from tortie.api.kube.node import KubernetesNode
+from tortie.api import Pod, Resource
 from tortie.cni.install import install_plugin
-from tortie.datastore import AlreadyExists, Datastore, open_datastore, update_with
+from tortie.datastore import Datastore, open_datastore
 from tortie.datastore.configuration import Fields, settings_of
 from tortie.datastore.settings import KubernetesSettings
-from tortie.lab import containers, fabric, nodes, probing
+from tortie.lab import containers, defaults, fabric, nodes, probing
+from tortie.lab.at_once import all_of
 from tortie.lab.errors import LabError
-from tortie.lab.journal import LABS, Journal, Workload
+from tortie.lab.journal import LABS, Journal
+from tortie.lab.kubelets import Changes, Kubelets
 from tortie.lab.matrix import Matrix, Party
-from tortie.lab.plan import POOL_CIDR, POOL_CIDR6, Encap, Plan, Shape, Station, plan_lab
-from tortie.lab.pods import name_of, parties, schedule
+from tortie.lab.plan import Plan, Shape, Station, plan_lab
+from tortie.lab.pods import parties
 from tortie.lab.processes import end, kill
 from tortie.lab.progress import Progress
 from tortie.lab.served import ensure_relay, keep, servers_of, store_of
-from tortie.lab.tor import await_routes, ensure_router_bgp, router_peers
+from tortie.lab.tor import await_routes, ensure_router_bgp
 from tortie.net import parse_prefix
 
 APPLY_TIMEOUT = nodes.START_TIMEOUT
-_AT_ONCE = 4  # workloads that are being started
-
-
-class Changes(NamedTuple):
-    """What `reconcile` has done, by namespace/name."""
-
-    started: tuple[str, ...] = ()
-    stopped: tuple[str, ...] = ()
 
 
 @runtime_checkable
@@ -64,6 +47,7 @@ class Lab:
         self.journal = journal
         self.store = store
         self._progress = progress
+        self._kubelets = Kubelets(plan, journal, store, progress)
 
     @classmethod
     async def create(
@@ -100,8 +84,7 @@ class Lab:
     async def raise_fabric(self) -> None:
         """Network, outside hosts and agents, as far as they are missing."""
         if isinstance(store_of(self.journal), KubernetesSettings):
-            for node in self.plan.nodes:  # as kubelets would
-                await _ensure(self.store, KubernetesNode(metadata=ObjectMeta(name=node.name)))
+            await defaults.ensure_machines(self.store, self.plan)
         await asyncio.to_thread(fabric.ensure_router, self.plan, self.journal)
         install_plugin(self.journal.plugins)
         for node in self.plan.nodes:
@@ -119,30 +102,12 @@ class Lab:
             await asyncio.to_thread(containers.ensure_host_process, self.journal, host)
 
     async def ensure_defaults(self) -> None:
-        """What any cluster has: the namespace `default`, and a pool where none is given."""
-        await _ensure(self.store, Namespace(metadata=ObjectMeta(name="default")))
-        if not (await self.store.list("IPPool")).resources:
-            for pool in default_pools(self.plan.shape):
-                await _ensure(self.store, pool)
-        for peer in router_peers(self.plan):
-            await _ensure(self.store, peer)
+        """What any cluster has."""
+        await defaults.ensure_defaults(self.store, self.plan)
 
     async def placed(self, resources: Iterable[Resource]) -> list[Resource]:
-        """The resources to apply, with a node for each new Pod that names none.
-
-        The Kubernetes API takes a Pod's node with the Pod; later only a scheduler may name it.
-        """
-        there, resources = await self.pods(), list(resources)
-        given = [each for each in resources if isinstance(each, Pod)]
-        new = {name_of(pod): pod for pod in given if name_of(pod) not in there}
-        nodes_named = [node.name for node in self.plan.nodes]
-        chosen = schedule([*there.values(), *new.values()], nodes_named)
-        return [
-            _on(each, chosen[name_of(each)])
-            if isinstance(each, Pod) and name_of(each) in new and name_of(each) in chosen
-            else each
-            for each in resources
-        ]
+        """The resources to apply, with a node for each new Pod that names none."""
+        return await self._kubelets.placed(resources)
 
     async def await_agents(self) -> None:
         """Return once every agent is ready. Raises LabError."""
@@ -151,11 +116,11 @@ class Lab:
             await nodes.await_ready(self.journal, node)
             self._progress.done(node.name, "ready")
 
-        await _all(ready(node) for node in self.plan.nodes)
+        await all_of(ready(node) for node in self.plan.nodes)
 
     async def await_revision(self, revision: int, patience: float = APPLY_TIMEOUT) -> None:
         """Return once this revision of the datastore is in every node's kernel."""
-        await _all(
+        await all_of(
             nodes.await_revision(self.journal, node, revision, patience) for node in self.plan.nodes
         )
 
@@ -173,27 +138,16 @@ class Lab:
 
     async def pods(self) -> dict[str, Pod]:
         """The store's pods that get a network of their own, by namespace/name."""
-        listing = await self.store.list("Pod")
-        found = [cast(Pod, resource) for resource in listing.resources]
-        return {name_of(pod): pod for pod in found if not pod.spec.host_network}
+        return await self._kubelets.pods()
 
     async def reconcile(self) -> Changes:
         """Start, stop and adjust workloads, so that they are as the Pods say. Raises LabError."""
-        pods = await self._scheduled()
-        running = self.journal.workloads()
-        stale = [w for name, w in running.items() if _is_stale(w, pods.get(name))]
-        await _all(self._stop(workload) for workload in stale)
-        kept = running.keys() - {workload.name for workload in stale}
-        for name in kept:
-            await asyncio.to_thread(containers.ensure_process, self.journal, running[name])
-        new = [pod for name, pod in pods.items() if name not in kept]
-        gate = asyncio.Semaphore(_AT_ONCE)
-        await _all(self._start(pod, gate) for pod in new)
+        changes = await self._kubelets.reconcile()
         running = self.journal.workloads()
         texts = [address for workload in running.values() for address in workload.addresses]
         await await_routes(self.plan, [parse_prefix(text) for text in texts])
         await self._listen()
-        return Changes(tuple(map(name_of, new)), tuple(w.name for w in stale))
+        return changes
 
     async def parties(self, version: int = 0) -> list[Party]:
         """Everybody who takes part in probes, in the order of names; outside hosts come last.
@@ -249,34 +203,7 @@ class Lab:
 
     async def _listen(self) -> None:
         controls = self._controls()
-        await _all(probing.listen(controls[party.name], party) for party in await self.parties())
-
-    async def _start(self, pod: Pod, gate: asyncio.Semaphore) -> None:
-        async with gate:
-            self._progress.doing(name_of(pod), f"starts on {pod.spec.node_name}")
-            workload = containers.new_workload(self.plan, pod)
-            done = await asyncio.to_thread(containers.start, self.plan, self.journal, workload)
-            self._progress.done(name_of(pod), f"{done.node} {' '.join(done.addresses)}")
-
-    async def _stop(self, workload: Workload) -> None:
-        await asyncio.to_thread(containers.stop, self.plan, self.journal, workload)
-        self._progress.done(workload.name, "stopped")
-
-    async def _scheduled(self) -> dict[str, Pod]:
-        """The pods, each with a node that the lab has."""
-        pods = await self.pods()
-        for pod in pods.values():
-            if pod.spec.node_name:
-                self.plan.node(pod.spec.node_name)
-        for name, node in schedule(pods.values(), [n.name for n in self.plan.nodes]).items():
-            pods[name] = await self._assign(pods[name], node)
-        return pods
-
-    async def _assign(self, pod: Pod, node: str) -> Pod:
-        def assigned(current: Resource) -> Pod:
-            return _on(cast(Pod, current), node)
-
-        return cast(Pod, await update_with(self.store, pod.key, assigned))
+        await all_of(probing.listen(controls[party.name], party) for party in await self.parties())
 
 
 def take_down(journal: Journal) -> None:
@@ -297,47 +224,3 @@ async def _end_birds(folders: Iterable[Path]) -> None:
 
     for folder in folders:
         await end_left(str(folder))
-
-
-def default_pools(shape: Shape) -> list[IPPool]:
-    """Calico's default pools, with the lab's tunnel and NAT to the outside."""
-    found = []
-    for version in shape.families.versions:
-        cidr, block = (POOL_CIDR, 26) if version == 4 else (POOL_CIDR6, 122)
-        spec = IPPoolSpec(
-            cidr=cidr,
-            vxlan_mode=shape.mode if shape.encap is Encap.VXLAN else "Never",
-            ipip_mode=shape.mode if shape.encap is Encap.IPIP and version == 4 else "Never",
-            nat_outgoing=True,
-            block_size=block,
-        )
-        metadata = ObjectMeta(name=f"default-ipv{version}-ippool")
-        found.append(IPPool(metadata=metadata, spec=spec))
-    return found
-
-
-def _on(pod: Pod, node: str) -> Pod:
-    return replace(pod, spec=replace(pod.spec, node_name=node))
-
-
-async def _ensure(store: Datastore, resource: Resource) -> None:
-    try:
-        await store.create(resource)
-    except AlreadyExists:
-        return
-
-
-async def _all(work: Iterable[Awaitable[None]]) -> None:
-    """Do all of it at once, to the end, then raise what failed: one LabError for all of those."""
-    outcomes = await asyncio.gather(*work, return_exceptions=True)
-    failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-    for failure in failures:
-        if not isinstance(failure, LabError):
-            raise failure
-    if failures:
-        raise LabError("\n".join(map(str, failures)))
-
-
-def _is_stale(workload: Workload, pod: Pod | None) -> bool:
-    """Whether it was never started to the end, lost its Pod, or its Pod is on another node."""
-    return not workload.addresses or pod is None or pod.spec.node_name != workload.node
