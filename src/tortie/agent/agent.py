@@ -64,6 +64,7 @@ class Agent:
     `absent_policies` gives a line for each policy that is stored but can't be read. `keep` keeps
     what the datastore says of settings for the next start; it may raise OSError. `refreshes` says
     how often drivers look at the kernel without being told, in seconds, by their names; 0: never.
+    `configured` is called in the event loop whenever other settings are in force.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Agent:
         clocks: Clocks = _CLOCKS,
         keep: Keep = lambda _: None,
         refreshes: Refreshes = lambda _: {},
+        configured: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = settings
         config = settings.configuration
@@ -92,7 +94,7 @@ class Agent:
         self._pipeline = pipeline
         self._observers = tuple(observers)
         self.absent_policies = absent_policies
-        self._refreshes = refreshes
+        self._refreshes, self._configured = refreshes, configured
         self._changed = asyncio.Event()  # other settings are in force
         self._inbox = Inbox()
         self._waiters = Waiters()
@@ -227,6 +229,7 @@ class Agent:
         set_severity(self.config.log_severity_screen)
         self._inbox.configure(self.config)
         self._changed.set()
+        self._configured()
 
     async def _turns(self) -> None:
         loop = asyncio.get_running_loop()

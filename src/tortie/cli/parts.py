@@ -120,10 +120,11 @@ class NodeParts:
             given.settings,
             source,
             pipeline,
-            [self._tunnels.saw, self._saw_settings, self._saw_pools],
+            [self._tunnels.saw, self._saw_pools],
             absent_policies=source.absent_policies,
             keep=given.remembered.keep,
             refreshes=drivers.refresh_intervals,
+            configured=self._configured,
         )
         self._agent.metrics.registry.register(WireguardMetrics(self._name, self._wireguard_told))
         self._agent.health.register(_MTU_FILE, 0, "")
@@ -254,11 +255,11 @@ class NodeParts:
     def _saw_pools(self, updates: Sequence[KeyValue]) -> None:
         self._clouds.saw(updates)
 
-    def _saw_settings(self, updates: Sequence[KeyValue]) -> None:
-        if any(key.kind == "FelixConfiguration" for key, _ in updates):
-            self._tell_mtu()
-            self._clouds.configure(self._agent.config.aws_src_dst_check)
-            self._keys.configure(wireguard_settings(self._agent.config, self._run_dir))
+    def _configured(self) -> None:
+        """Not at once with a FelixConfiguration: none is acted on before the first picture."""
+        self._tell_mtu()
+        self._clouds.configure(self._agent.config.aws_src_dst_check)
+        self._keys.configure(wireguard_settings(self._agent.config, self._run_dir))
 
     def _link_event(self, event: Event) -> None:
         match event:
