@@ -406,6 +406,32 @@ def test_others_routes_to_workloads_stay_without_removal(node: Node) -> None:
     driver.close()
 
 
+@pytest.mark.parametrize("address", ["10.65.0.2", "fd00:65::2"])
+def test_routes_are_taken_over_where_their_protocol_changed(node: Node, address: str) -> None:
+    """Those of before are anybody's then, and without removal they were left in the place."""
+    node.workload("calia")
+    a = with_endpoints(endpoint("a", address))
+    before = RouteDriver(RouteSettings(remove_external=False))
+    assert before.apply(a).failed == ()
+    driver = RouteDriver(RouteSettings(remove_external=False, device_protocol=99))
+    driver.fold(a)
+    assert driver.resync().failed == ()
+    (found,) = node.kernel(protocol=99)
+    assert parse_prefix(found).network == parse_prefix(address)
+    assert found not in node.kernel(protocol=3)
+    for each in (before, driver):
+        each.close()
+
+
+def test_another_way_to_a_workloads_address_is_never_overwritten(node: Node) -> None:
+    node.workload("calia")
+    way = ("10.65.0.2/32", "via", "172.16.1.9", "proto", "static", "metric", "1024")
+    node.shell("ip", "route", "add", *way)
+    failed = node.driver.apply(with_endpoints(endpoint("a", "10.65.0.2"))).failed
+    assert "is not ours has its place" in failed[0].message
+    assert set(node.kernel(protocol=4)) == {"10.65.0.2/32"}
+
+
 def test_the_node_calls_workloads_from_the_address_that_is_set(node: Node) -> None:
     node.workload("calia")
     node.links.add_address("eth0", parse_prefix("172.16.1.77/24"))

@@ -8,7 +8,7 @@ from tortie.dataplane.routes.plan import Change, in_safe_order
 from tortie.dataplane.routes.settings import RouteSettings
 from tortie.linux.netlink.rtnetlink import RTN_BLACKHOLE, KernelRoute, parse_route
 from tortie.linux.netlink.sockets import NetlinkError, NetlinkSocket
-from tortie.linux.routes import Routes, deleting
+from tortie.linux.routes import Routes, deleting, replacing
 from tortie.net import Prefix
 
 Wanted = Callable[[Prefix], KernelRoute | None]
@@ -103,12 +103,26 @@ class RouteTable:
             error = errors.get(index)
             if error is not None and change.means_misled(error):
                 error = self._write_in_steps(change)
+            elif error is not None and change.means_taken(error):
+                error = self._replace_on_its_link(change, error)
             self._note(change, error, refusals)
         return refusals
 
     def _write_in_steps(self, change: Change) -> NetlinkError | None:
         errors = self._routes.batch(change.in_two_steps)
         return errors.get(0) or errors.get(1)
+
+    def _replace_on_its_link(self, change: Change, taken: NetlinkError) -> NetlinkError | None:
+        """On a workload's own interface its address has its place, whoever made what is there.
+
+        Such as ours were before another DeviceRouteProtocol: they are foreign ones then.
+        """
+        wanted, other = change.wanted, self._routes.lookup(change.destination)
+        if wanted is None or not wanted.oif or wanted.gateway is not None or other is None:
+            return taken
+        if (other.destination, other.oif) != (wanted.destination, wanted.oif):
+            return taken
+        return self._routes.batch([replacing(wanted)]).get(0)
 
     def _note(self, change: Change, error: NetlinkError | None, refusals: Refusals) -> None:
         """Learn from the kernel's answer to one change."""
