@@ -12,10 +12,13 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from bgp.network import BIRD, PATIENCE
-from tortie.bgp.bird import Bird
+from bgp.pictures import ALPHA, picture
+from tortie.bgp.bird import Bird, Unusable
 from tortie.bgp.control import BirdAway
+from tortie.bgp.picture import Picture
 from tortie.bgp.processes import SOCKET, running_in
 from tortie.bgp.running import Patience, Running, end_left
 from tortie.bgp.telling import Telling
@@ -24,10 +27,17 @@ QUICK = Patience(look=0.1, again=0.1, silent=1.0, lost=0.3, start=2.0)
 SLOW = Patience(look=0.1, again=0.1, silent=PATIENCE, lost=PATIENCE, start=PATIENCE)
 
 
-def text(*names: str) -> str:
-    """A configuration with these protocols, by which it is known what BIRD was told."""
-    lines = ["router id 10.0.0.1;", "protocol device { }"]
-    return "\n".join([*lines, *(f"protocol static {each} {{ ipv4; }}" for each in names)]) + "\n"
+def named(name: str) -> Picture:
+    """A picture with a name, by which it is known what BIRD was told."""
+    return replace(picture(ALPHA), node=name)
+
+
+def text(found: Picture) -> str:
+    """A protocol of that name, and nothing else."""
+    known = (
+        f"router id 10.0.0.1;\nprotocol device {{ }}\nprotocol static {found.node} {{ ipv4; }}\n"
+    )
+    return known if found.node != "nonsense" else "no configuration"
 
 
 @pytest.fixture
@@ -47,14 +57,14 @@ class Kept:
     def __init__(self, folder: Path, patience: Patience, program: str = "bird") -> None:
         self.bird = Bird(str(folder), program, answer=0.5)
         self.running = Running(self.bird, patience)
-        self.telling = Telling(self.bird, self.running)
+        self.telling = Telling(self.bird, self.running, text)
 
     async def knows(self, name: str) -> bool:
         with suppress(BirdAway):
             return name in str((await self.bird.ask("show protocols")).lines)
         return False
 
-    async def told(self, wanted: str) -> bool:
+    async def told(self, wanted: Picture) -> bool:
         return await self.telling.tell(wanted) is None and bool(self.telling.told_at)
 
 
@@ -63,7 +73,7 @@ async def kept(
     folder: Path, patience: Patience = QUICK, program: str = "bird"
 ) -> AsyncIterator[Kept]:
     found = Kept(folder, patience, program)
-    await found.telling.tell(text("one_s"))
+    await found.telling.tell(named("one_s"))
     keeping = asyncio.ensure_future(found.running.keep(found.telling.forget))
     try:
         yield found
@@ -88,14 +98,14 @@ def test_a_bird_that_hung_is_told_once_it_answers_and_not_before(folder: Path) -
     async def story() -> None:
         async with kept(folder, SLOW) as one:
             await until(lambda: one.knows("one_s"))
-            await until(lambda: one.told(text("one_s")))
+            await until(lambda: one.told(named("one_s")))
             process, before = one.running.process, one.telling.told_at
             os.kill(process, signal.SIGSTOP)
-            assert await one.telling.tell(text("two_s")) is not None
+            assert await one.telling.tell(named("two_s")) is not None
             assert "has not been told" in one.telling.problem
             assert one.telling.told_at == before
             os.kill(process, signal.SIGCONT)
-            await until(lambda: one.told(text("two_s")))
+            await until(lambda: one.told(named("two_s")))
             await until(lambda: one.knows("two_s"))
             assert one.telling.problem == ""
             assert one.running.process == process
@@ -110,7 +120,7 @@ def test_a_bird_that_hangs_for_ever_makes_room_for_another(folder: Path) -> None
             process = one.running.process
             os.kill(process, signal.SIGSTOP)
             await until(lambda: _is("does not answer" in one.running.trouble))
-            assert await one.telling.tell(text("two_s")) is not None
+            assert await one.telling.tell(named("two_s")) is not None
             await until(lambda: one.knows("two_s"))
             assert running_in(folder) == [one.running.process] != [process]
             assert one.running.trouble == ""
@@ -138,7 +148,7 @@ def test_a_bird_whose_socket_or_folder_is_gone_makes_room_for_another(
                 (folder / SOCKET).unlink()
             else:
                 shutil.rmtree(folder)
-            await until(lambda: one.told(text("two_s")))
+            await until(lambda: one.told(named("two_s")))
             await until(lambda: one.knows("two_s"))
             assert running_in(folder) == [one.running.process] != [process]
 
@@ -151,7 +161,7 @@ def test_the_next_daemon_starts_no_second_bird_beside_one_that_can_not_be_asked(
 ) -> None:
     async def story() -> None:
         first = Kept(folder, QUICK)
-        await first.telling.tell(text("one_s"))
+        await first.telling.tell(named("one_s"))
         await first.running.start()
         process = first.running.process
         if stopped:
@@ -171,7 +181,7 @@ def test_a_bird_that_never_answers_is_told_of_and_is_one(folder: Path, tmp_path:
     started = tmp_path / "started"
     program = tmp_path / "hangs"
     program.write_text(
-        f'#!/bin/sh\n[ "$1" = -p ] && exit 0\necho $$ >> {started}\nexec sleep 300\n'
+        f'#!/bin/sh\n[ "$1" = -f ] || exit 0\necho $$ >> {started}\nexec sleep 300\n'
     )
     program.chmod(0o755)
 
@@ -188,7 +198,7 @@ def test_a_bird_that_never_answers_is_told_of_and_is_one(folder: Path, tmp_path:
 def test_cleaning_a_node_ends_a_bird_that_can_not_be_asked(folder: Path, stopped: bool) -> None:
     async def story() -> None:
         one = Kept(folder, QUICK)
-        await one.telling.tell(text("one_s"))
+        await one.telling.tell(named("one_s"))
         await one.running.start()
         if stopped:
             os.kill(one.running.process, signal.SIGSTOP)
@@ -206,16 +216,25 @@ def test_what_could_not_be_written_is_tried_again_and_what_is_taken_back_is_no_p
     async def story() -> None:
         async with kept(folder) as one:
             await until(lambda: one.knows("one_s"))
-            await until(lambda: one.told(text("one_s")))
-            assert await one.telling.tell("no configuration") is None
+            await until(lambda: one.told(named("one_s")))
+            assert await one.telling.tell(named("nonsense")) is None
             assert "BIRD refuses" in one.telling.problem
-            assert await one.telling.tell(text("one_s")) is None
+            assert await one.telling.tell(named("one_s")) is None
             assert one.telling.problem == ""
             (folder / "candidate.conf").mkdir()  # nothing can be written there
-            assert await one.telling.tell(text("two_s")) is not None
+            assert await one.telling.tell(named("two_s")) is not None
             assert "can't be written" in one.telling.problem
             (folder / "candidate.conf").rmdir()
-            await until(lambda: one.told(text("two_s")))
+            await until(lambda: one.told(named("two_s")))
             assert await one.knows("two_s")
 
     asyncio.run(story())
+
+
+def test_bird_1_is_named_and_not_tried(tmp_path: Path) -> None:
+    """It can't be installed beside BIRD 2."""
+    program = tmp_path / "bird"
+    program.write_text("#!/bin/sh\necho 'BIRD version 1.6.8' >&2\n")
+    program.chmod(0o755)
+    with pytest.raises(Unusable, match=r"is BIRD 1\.6\.8: install BIRD 2"):
+        Bird(str(tmp_path / "folder"), str(program))

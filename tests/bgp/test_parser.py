@@ -1,5 +1,6 @@
 """BIRD's own parser takes whatever is made of the resources, hostile words and all."""
 
+import asyncio
 import os
 import re
 import shutil
@@ -9,13 +10,16 @@ from pathlib import Path
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from bgp.pictures import ALPHA, BETA, GAMMA, picture
 from strategies.bgp import PASSWORDS, cluster_of
 from strategies.resources import resources
 from tortie.api import Resource
 from tortie.bgp.build import Given, picture_of
 from tortie.bgp.cluster import Cluster
-from tortie.bgp.picture import Picture
+from tortie.bgp.picture import Family, Filter, Picture, Rule
+from tortie.bgp.refusals import Refused, accepted_part
 from tortie.bgp.text import bird_text
 
 BIRD = shutil.which("bird", path="/usr/sbin:/usr/bin:/usr/local/sbin")
@@ -30,6 +34,18 @@ _KNOWN = re.compile(
 )
 
 
+FILTER = """
+apiVersion: projectcalico.org/v3
+kind: BGPFilter
+metadata: {name: odd}
+spec: {importV4: [{action: Accept}]}
+"""
+PEER = """
+apiVersion: projectcalico.org/v3
+kind: BGPPeer
+metadata: {name: tor}
+spec: {peerIP: 172.16.0.254, asNumber: 65000, filters: [odd]}
+"""
 EXAMPLES = int(os.environ.get("TORTIE_BGP_EXAMPLES", "60"))
 KINDS_OF_BGP = (
     *("BGPConfiguration", "BGPPeer", "BGPFilter", "Node", "IPPool", "Service"),
@@ -82,7 +98,7 @@ def test_bird_takes_what_is_made_of_resources_of_any_content(
 
 
 def test_the_clusters_that_are_tried_hold_sessions_of_all_sorts() -> None:
-    pictures = [told(cluster_of(seed)) for seed in range(60)]
+    pictures = [told(cluster_of(seed)) for seed in range(120)]
     sessions = [session for picture in pictures for session in picture.sessions]
     assert {session.origin for session in sessions} == {"NodeMesh", "NodePeer", "GlobalPeer"}
     assert {session.version for session in sessions} == {4, 6}
@@ -92,6 +108,33 @@ def test_the_clusters_that_are_tried_hold_sessions_of_all_sorts() -> None:
     assert any(picture.family4.services for picture in pictures)
     assert any(picture.family6.blocks for picture in pictures)
     assert any(picture.family4.advertised for picture in pictures)
+
+
+@needs_bird
+def test_what_bird_refuses_of_a_picture_is_left_out_alone(tmp_path: Path) -> None:
+    """Made by hand: no resources are known that come to this."""
+    found = picture(ALPHA, BETA, GAMMA, FILTER, PEER)
+    no_address = {each.symbol: each for each in found.sessions if each.version == 6}
+    wrong = replace(next(iter(no_address.values())), peer=0)
+    sessions = [wrong if each.symbol == wrong.symbol else each for each in found.sessions]
+    (one,) = found.filters
+    odd = Filter(one.symbol, one.name, import4=(Rule(accept=True, community=(1, 2, 3, 4)),))
+    broken = replace(found, sessions=tuple(sessions), filters=(odd,))
+
+    async def check(text: str) -> str:
+        return refused(text, tmp_path)
+
+    assert asyncio.run(check(bird_text(broken)))
+    part = asyncio.run(accepted_part(broken, check))
+    assert asyncio.run(check(bird_text(part.picture))) == ""
+    assert [each.symbol for each in part.picture.sessions] == [
+        each.symbol for each in found.sessions if each.symbol != wrong.symbol
+    ]
+    assert [each.closed for each in part.picture.filters] == [True]
+    assert [each.where for each in part.problems] == ["BGPFilter(odd)", wrong.described]
+    assert "BIRD refuses the session: " in part.problems[1].message
+    with pytest.raises(Refused):
+        asyncio.run(accepted_part(replace(found, family4=Family(priority=-1)), check))
 
 
 @_settings

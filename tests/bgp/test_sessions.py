@@ -168,6 +168,15 @@ def test_bfd_is_asked_for_by_annotation(note: str, bfd: Bfd | None, hops: int) -
         ("peerIP: 172.16.0.1, asNumber: 65000", "", "is this node itself"),
         ("asNumber: 65000", "", "none of peerIP, peerSelector"),
         ("peerIP: 172.16.0.254, asNumber: 65000, maxRestartTime: 2h", "", "from 0s to 4095s"),
+        ('peerIP: "fe80::1", asNumber: 65000', "", "is link-local, which needs an interface"),
+        ('peerIP: "::", asNumber: 65000', "", "is unspecified"),
+        ("peerIP: 224.0.0.1, asNumber: 65000", "", "is multicast"),
+        ('peerIP: "255.255.255.255:179", asNumber: 65000', "", "is reserved"),
+        (
+            'peerIP: "fd16::9", reachableBy: "fe80::9", asNumber: 65000',
+            "",
+            "fe80::9 is no machine's address",
+        ),
         ("peerIP: 172.16.0.254, asNumber: 65000", "tortie.io/bfd: x", "is not Enabled, Disabled"),
         (
             "peerIP: 172.16.0.254, asNumber: 65000, password: {secretKeyRef: {name: s, key: k}}",
@@ -262,6 +271,33 @@ def twin(name: str, address: str) -> str:
         metadata: {{name: {name}}}
         spec: {{bgp: {{ipv4Address: {address}/24}}}}
     """
+
+
+@pytest.mark.parametrize(
+    ("field", "address", "said"),
+    [
+        ("ipv6Address", "fe80::1/64", "link-local"),
+        ("ipv6Address", "::1/128", "loopback"),
+        ("ipv4Address", "127.0.0.1/8", "loopback"),
+        ("ipv4Address", "172.16.0.0/24", "its subnet's own"),
+        ("ipv4Address", "172.16.0.255/24", "its subnet's own, or to all"),
+        ("ipv4Address", "0.0.0.0", "unspecified"),
+    ],
+)
+def test_a_nodes_address_that_no_machine_has_costs_its_own_sessions(
+    field: str, address: str, said: str
+) -> None:
+    odd = twin("odd", "172.16.0.7").replace("ipv4Address: 172.16.0.7/24", f'{field}: "{address}"')
+    found = picture(ALPHA, BETA, odd)
+    assert names(found) == ["Mesh_172_16_0_2", "Mesh_fd16__2"]
+    assert [each.where for each in found.problems] == ["Node(odd)"]
+    assert said in found.problems[0].message
+
+
+@pytest.mark.parametrize("address", ["172.16.0.8/31", "172.16.0.255/32", "169.254.0.9/24"])
+def test_a_nodes_address_may_be_an_odd_one(address: str) -> None:
+    odd = twin("odd", "172.16.0.7").replace("172.16.0.7/24", address)
+    assert len(names(picture(ALPHA, odd))) == 1
 
 
 def test_nodes_with_one_address_are_named() -> None:

@@ -30,6 +30,10 @@ HOSTILE = (
 )
 NODES = ("alpha", "beta", "gamma", "delta")
 FILTERS = ("one", "two", "a.b-c", "x" * 253, '"; x', "\nprotocol")
+_ODD = {
+    4: ("0.0.0.0", "127.0.0.1", "169.254.1.1", "224.0.0.1", "255.255.255.255"),
+    6: ("::", "::1", "fe80::1", "ff02::1", "::ffff:172.16.0.9"),
+}
 _RARE = 0.04
 _MOST_AS = 2**32 - 1
 _PRIORITIES = (1, 512, 1024, 2**31 - 2)
@@ -61,9 +65,13 @@ class _Dice:
         return self.one(0, 1, 23456, 64512, 65000, _MOST_AS)
 
     def address4(self) -> str:
+        if self.maybe(_RARE):
+            return str(self.one(*_ODD[4]))
         return self.text(lambda: f"172.16.0.{self.random.randint(0, 255)}")
 
     def address6(self) -> str:
+        if self.maybe(_RARE):
+            return str(self.one(*_ODD[6]))
         return self.text(lambda: f"fd16::{self.random.randint(0, 0xFFFF):x}")
 
     def address(self) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pwd
+import re
 import shutil
 import subprocess
 from contextlib import suppress
@@ -11,20 +12,18 @@ from typing import NamedTuple
 
 from tortie.bgp.control import ANSWER, BirdAway, BirdControl
 from tortie.bgp.processes import CONFIGURATION, SOCKET
+from tortie.bgp.refusals import Refused
 from tortie.bgp.replies import Reply
 
 CANDIDATE = "candidate.conf"
 _ACCOUNT = "bird"  # Debian's, without rights but those that BIRD keeps: addresses, routes, ports
 _CHECK_SECONDS = 30.0
+_VERSION = re.compile(r"BIRD version (\S+)")
 _IGNORED = 6  # the number of "Reconfiguration ignored, shutting down"
 
 
 class Unusable(Exception):
     """BIRD can't be run here; the message says what to do."""
-
-
-class Refused(Exception):
-    """BIRD's parser refuses a configuration; the message has its words."""
 
 
 class _Owner(NamedTuple):
@@ -46,6 +45,8 @@ class Bird:
             raise Unusable(f"there is no program {program!r}: install BIRD 2 (Debian: bird2)")
         self.program = found
         self.folder = Path(folder)
+        if _too_old(version := _version(found)):
+            raise Unusable(f"{found} is BIRD {version}: install BIRD 2 (Debian: bird2)")
         self._answer = answer
         self._owner = _owner()
         self.prepare()
@@ -87,14 +88,19 @@ class Bird:
 
         Raises Refused, and OSError where it could not be tried; then the last one stays.
         """
+        if problem := await self.check(text):
+            raise Refused(problem)
+        os.replace(self.folder / CANDIDATE, self.folder / CONFIGURATION)
+
+    async def check(self, text: str) -> str:
+        """What BIRD's parser says against a text; "" if it takes it. Raises OSError."""
         self.prepare()
         candidate = self.folder / CANDIDATE
         self._write(candidate, text)
         problem = await asyncio.to_thread(self._check)
         if problem:
             candidate.unlink()
-            raise Refused(problem)
-        os.replace(candidate, self.folder / CONFIGURATION)
+        return problem
 
     def _write(self, path: Path, text: str) -> None:
         """0600 and BIRD's from its first byte on: there are passwords in it."""
@@ -126,6 +132,22 @@ class Bird:
             raise Refused(str(reply))
         if reply.texts(_IGNORED):
             raise BirdAway("it is shutting down")
+
+
+def _version(program: str) -> str:
+    """As it says itself; "" where it does not."""
+    try:
+        done = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=5.0, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    found = _VERSION.search(done.stdout + done.stderr)
+    return found[1] if found else ""
+
+
+def _too_old(version: str) -> bool:
+    return version.startswith(("0.", "1."))
 
 
 def _owner() -> _Owner:

@@ -29,7 +29,6 @@ from tortie.bgp.secrets import SecretKeeper
 from tortie.bgp.standing import sessions_in
 from tortie.bgp.status import BirdState, bird_state, route_states, session_states
 from tortie.bgp.telling import Telling
-from tortie.bgp.text import bird_text
 from tortie.sync import InSync, Item, Outage, Update
 
 _PAUSE = 0.1  # seconds between configurations: changes come in bursts
@@ -109,7 +108,7 @@ class BgpService:
 
     def problems(self) -> list[str]:
         """What is left out or closed, and why."""
-        found = [] if self.picture is None else [str(each) for each in self.picture.problems]
+        found = [str(each) for each in (*self._noted(), *self.telling.left_out)]
         found += [self.running.trouble, self.telling.problem, self._meeting.problem]
         if self.in_sync and self.picture is None:
             found.append(
@@ -117,6 +116,12 @@ class BgpService:
                 " nothing is told to BIRD"
             )
         return [each for each in found if each]
+
+    def _noted(self) -> tuple[Problem, ...]:
+        """What was wrong in the resources; of a node that has no picture, too."""
+        if self.picture is not None:
+            return self.picture.problems
+        return tuple(each for some in self.cluster.problems.values() for each in some)
 
     async def follow(self) -> None:
         """Take in the stream, for ever."""
@@ -188,7 +193,7 @@ class BgpService:
         if picture is None:
             return None
         await self._meeting.want(picture)
-        again = await self.telling.tell(bird_text(picture))
+        again = await self.telling.tell(picture)
         if self.bird.in_force():
             self._ready.set()
         if self.running.process and not self.telling.problem:

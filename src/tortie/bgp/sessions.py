@@ -14,7 +14,7 @@ from tortie.bgp.configuration import BFD_ANNOTATION, DEFAULT_AS, InForce, bfd_of
 from tortie.bgp.filters import symbol_of
 from tortie.bgp.passwords import MISSING, Kept, Passwords, SecretRef, Unknown
 from tortie.bgp.picture import Bfd, Origin, Session
-from tortie.bgp.values import PORT, as_number, peer_address, seconds
+from tortie.bgp.values import PORT, as_number, machine_address, peer_address, seconds
 from tortie.bgp.words import Password
 from tortie.net import Prefix, format_address, parse_network
 
@@ -157,13 +157,15 @@ class Sessions:
         """With a workload at one of its addresses; none where this node lacks the IP version."""
         if self._me.address(address.version) is None:
             return
+        machine_address(address.version, address.address)
         spec, key = self._current.spec, workload.key
         texts = {4: spec.local_workload_peering_ipv4, 6: spec.local_workload_peering_ipv6}
         described = f"{common.described} with {key.namespace}/{key.name}"
         for made in self._session(common, address.version, address.address, PORT, None):
             closed = replace(made, described=described, closed=True)
             if text := texts[address.version]:
-                source, interface = parse_network(text).address, workload.spec.interface_name
+                called, interface = parse_network(text), workload.spec.interface_name
+                source = machine_address(called.version, called.address)
                 closed = replace(closed, source=source, interface=interface)
             yield closed
 
@@ -268,4 +270,4 @@ def _gateway(spec: BGPPeerSpec, version: int) -> int | None:
     found, address = checks.address(spec.reachable_by)
     if found != version:
         raise Leave("spec.reachableBy must be of the same IP version as peerIP")
-    return address
+    return machine_address(version, address)

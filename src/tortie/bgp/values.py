@@ -6,9 +6,17 @@ Each raises ValueError that says what was found.
 import re
 
 from tortie.api import checks
-from tortie.net import Prefix, parse_address, parse_prefix
+from tortie.net import Prefix, format_address, parse_address, parse_prefix
 
 PORT = 179
+_NO_MACHINE = {
+    "unspecified": ("0.0.0.0/8", "::/128"),
+    "multicast": ("224.0.0.0/4", "ff00::/8"),
+    "reserved": ("240.0.0.0/4",),
+    "link-local, which needs an interface": ("fe80::/10",),
+}
+_THIS_MACHINE = {"loopback": ("127.0.0.0/8", "::1/128")}
+_POINT_TO_POINT = 31  # a prefix's length, without addresses of its own
 _DURATION = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)", flags=re.ASCII)
 _MILLISECONDS = {
     **{"ns": 1e-6, "us": 1e-3, "µs": 1e-3},
@@ -40,6 +48,27 @@ def as_number(value: int | str) -> int:
     return found
 
 
+def _ranges(named: dict[str, tuple[str, ...]]) -> tuple[tuple[str, Prefix], ...]:
+    return tuple((name, parse_prefix(text)) for name, texts in named.items() for text in texts)
+
+
+_NOBODYS = _ranges(_NO_MACHINE)
+_NO_NODES = _ranges(_NO_MACHINE | _THIS_MACHINE)
+
+
+def _refuse(found: Prefix, ranges: tuple[tuple[str, Prefix], ...]) -> None:
+    for name, each in ranges:
+        if each.contains(found):
+            text = format_address(found.version, found.address)
+            raise ValueError(f"{text} is no machine's address: it is {name}")
+
+
+def machine_address(version: int, address: int) -> int:
+    """An address that a machine can have, of a peer that may be this machine itself."""
+    _refuse(Prefix.single(version, address), _NOBODYS)
+    return address
+
+
 def peer_address(text: str) -> tuple[int, int, int | None]:
     """The (version, address, port or None) of "IP", "v4:port" or "[v6]:port"."""
     host, port = text, ""
@@ -49,7 +78,7 @@ def peer_address(text: str) -> tuple[int, int, int | None]:
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
     version, address = checks.address(host)
-    return version, address, _port(port) if port else None
+    return version, machine_address(version, address), _port(port) if port else None
 
 
 def _port(text: str) -> int:
@@ -63,6 +92,11 @@ def node_address(text: str, version: int) -> Prefix:
     found = parse_prefix(text)
     if found.version != version:
         raise ValueError(f"{text!r} is no IPv{version} address")
+    _refuse(Prefix.single(version, found.address), _NO_NODES)
+    if version == 4 and found.length < _POINT_TO_POINT:
+        hosts = (1 << (32 - found.length)) - 1
+        if found.address & hosts in (0, hosts):
+            raise ValueError(f"{text} is no machine's address: it is its subnet's own, or to all")
     return found
 
 
