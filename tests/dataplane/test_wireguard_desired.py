@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tortie.dataplane.wireguard.desired import DesiredWireguard, Way
 from tortie.dataplane.wireguard.settings import WireguardSettings
-from tortie.engine.delta import Delta, Host, Route, RouteKind, WireguardEnd
+from tortie.engine.delta import Delta, Host, Pool, Route, RouteKind, WireguardEnd
 from tortie.net import Prefix, parse_network, parse_prefix
 from tortie.policy.program import Endpoint, EndpointId
 
@@ -17,6 +17,7 @@ SETTINGS = WireguardSettings(node="me", run_dir=Path("/nowhere"), enabled=True)
 NODES = ("me", "b", "c")
 BLOCKS = [parse_network(f"10.65.{number}.0/26") for number in range(3)]
 LENT = [parse_network(f"10.65.{number}.9/32") for number in range(3)]
+POOLS = [parse_network(text) for text in ("10.65.0.0/16", "10.65.1.0/26", "172.16.0.0/12")]
 ENDPOINTS = [EndpointId("WorkloadEndpoint", "ns", name) for name in "xy"]
 
 
@@ -50,6 +51,10 @@ DELTAS = st.builds(
     routes_removed=st.frozensets(st.sampled_from(BLOCKS + LENT), max_size=1),
     endpoints=st.lists(WORKLOADS, max_size=1).map(lambda found: {one.id: one for one in found}),
     endpoints_removed=st.frozensets(st.sampled_from(ENDPOINTS), max_size=1),
+    pools=st.lists(st.builds(Pool, st.sampled_from(POOLS), assigned=st.booleans()), max_size=2).map(
+        lambda found: {one.cidr: one for one in found}
+    ),
+    pools_removed=st.frozensets(st.sampled_from(POOLS), max_size=1),
 ).map(
     lambda delta: Delta(
         hosts=delta.hosts,
@@ -58,6 +63,8 @@ DELTAS = st.builds(
         routes_removed=delta.routes_removed - delta.routes.keys(),
         endpoints=delta.endpoints,
         endpoints_removed=delta.endpoints_removed - delta.endpoints.keys(),
+        pools=delta.pools,
+        pools_removed=delta.pools_removed - delta.pools.keys(),
     )
 )
 
@@ -67,6 +74,7 @@ def whole(deltas: list[Delta]) -> Delta:
     hosts: dict[str, Host] = {}
     routes: dict[Prefix, Route] = {}
     endpoints: dict[EndpointId, Endpoint] = {}
+    pools: dict[Prefix, Pool] = {}
     for delta in deltas:
         for gone in delta.hosts_removed:
             hosts.pop(gone, None)
@@ -77,7 +85,10 @@ def whole(deltas: list[Delta]) -> Delta:
         hosts |= delta.hosts
         routes |= delta.routes
         endpoints |= delta.endpoints
-    return Delta(hosts=hosts, routes=routes, endpoints=endpoints)
+        for cidr in delta.pools_removed:
+            pools.pop(cidr, None)
+        pools |= delta.pools
+    return Delta(hosts=hosts, routes=routes, endpoints=endpoints, pools=pools)
 
 
 @given(st.lists(DELTAS, max_size=6), st.booleans())
@@ -138,6 +149,29 @@ def test_a_public_key_is_one_nodes_and_the_other_is_not_reached_in_clear() -> No
     assert (desired.clash("b"), desired.clash("c")) == ("me", None)
     assert desired.peer("b") is None
     assert desired.peer("c")
+
+
+def test_what_is_in_a_pool_and_known_of_no_node_is_dropped() -> None:
+    """But where workloads get no addresses of it, or machines may have some."""
+    desired = DesiredWireguard(SETTINGS)
+    for_workloads, of_machines, disabled = (
+        parse_network("10.65.0.0/16"),
+        *map(parse_network, ("172.16.1.128/25", "10.66.0.0/16")),
+    )
+    pools = {
+        for_workloads: Pool(for_workloads),
+        of_machines: Pool(of_machines),
+        disabled: Pool(disabled, assigned=False),
+    }
+    desired.fold(Delta(pools=pools, hosts={"me": host("me", 1)}))
+    assert [desired.way(one) for one in pools] == [Way.NOWHERE, None, None]
+    touched = desired.fold(Delta(hosts_removed=frozenset({"me"})))
+    assert of_machines in touched.destinations
+    assert desired.way(of_machines) is Way.NOWHERE
+    desired.fold(
+        Delta(routes={for_workloads: route(for_workloads, "b")}, hosts={"b": host("b", 2)})
+    )
+    assert desired.way(for_workloads) is Way.DEVICE  # a pool of one block
 
 
 def test_nodes_are_behind_the_device_only_where_that_is_wanted() -> None:

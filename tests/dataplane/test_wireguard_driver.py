@@ -19,14 +19,14 @@ from tortie.dataplane.wireguard import Keys, WireguardDriver, WireguardSettings,
 from tortie.dataplane.wireguard.device import found
 from tortie.dataplane.wireguard.kernel import set_threaded
 from tortie.dataplane.wireguard.keys import new_key
-from tortie.engine.delta import Delta, Host, Route, RouteKind, WireguardEnd
+from tortie.engine.delta import Delta, Host, Pool, Route, RouteKind, WireguardEnd
 from tortie.linux import namespaces, sysctl
 from tortie.linux.links import Links
-from tortie.linux.netlink.rtnetlink import RTN_BLACKHOLE, RTN_THROW
+from tortie.linux.netlink.rtnetlink import RTN_BLACKHOLE, RTN_THROW, RTN_UNICAST
 from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.linux.routes import Routes
 from tortie.linux.rules import Rules
-from tortie.net import Prefix, parse_network, parse_prefix
+from tortie.net import Prefix, format_address, parse_network, parse_prefix
 from tortie.policy.program import Endpoint, EndpointId
 from vm.features import missing
 
@@ -278,6 +278,31 @@ def test_a_node_that_takes_no_part_is_reached_in_clear(stack: ExitStack, tmp_pat
     meet(client, server)
     client.sendto(b"clear", (two.pod, 7000))
     assert server.recv(100) == b"clear"
+
+
+def test_a_block_that_others_know_before_the_agent_is_not_reached_in_clear(
+    stack: ExitStack, tmp_path: Path
+) -> None:
+    """Of BIRD's, in the main table, while the agent is away or late; and by the default route."""
+    one, two = connected(stack, tmp_path)
+    pool = parse_network("10.65.0.0/16")
+    one.apply(Delta(pools={pool: Pool(pool)}))
+    assert one.table()[str(pool)] == {RTN_BLACKHOLE}
+    client, server = one.udp(stack), two.udp(stack)
+    meet(client, server)
+    news, gateway = parse_network("10.65.77.0/26"), parse_prefix(two.main).address
+    for destination in (news, parse_network("0.0.0.0/0")):
+        with namespaces.in_namespace(one.path):
+            words = f"ip route replace {destination} via {format_address(4, gateway)} proto bird"
+            subprocess.run(words.split(), check=True)
+        wire = Wire(one, stack)
+        with pytest.raises(OSError, match=r"[Ii]nvalid|unreachable"):
+            client.sendto(SECRET, ("10.65.77.9", 7000))
+        assert not any(SECRET in frame for frame in wire.frames())
+    one.apply(Delta(routes={news: Route(news, RouteKind.PLAIN, gateway, two.label)}))
+    assert one.table()[str(news)] == {RTN_UNICAST, RTN_BLACKHOLE}
+    one.apply(Delta(pools_removed=frozenset({pool})))
+    assert str(pool) not in one.table()
 
 
 def test_a_borrowed_address_stays_here_although_its_block_is_elsewhere(

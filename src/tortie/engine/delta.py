@@ -101,12 +101,16 @@ class Host(Struct, frozen=True, omit_defaults=True):
 
 
 class Pool(NamedTuple):
-    """Addresses for workloads, and how packets to them travel: "Never", "Always", "CrossSubnet"."""
+    """Addresses for workloads, and how packets to them travel: "Never", "Always", "CrossSubnet".
+
+    `assigned`: workloads are given addresses of it, so that a block of it may come at any time.
+    """
 
     cidr: Prefix
     vxlan_mode: str = "Never"
     ipip_mode: str = "Never"
     nat_outgoing: bool = False
+    assigned: bool = True
 
 
 class Encapsulation(NamedTuple):

@@ -105,7 +105,9 @@ def pool_of(value: IPPool, warn: Warn) -> Pool | None:
         return None
     spec = value.spec
     vxlan, ipip = spec.vxlan_mode or "Never", spec.ipip_mode or "Never"
-    return Pool(cidr, vxlan, ipip if cidr.version == 4 else "Never", spec.nat_outgoing)
+    ipip = ipip if cidr.version == 4 else "Never"
+    assigned = not spec.disabled and "Workload" in spec.uses
+    return Pool(cidr, vxlan, ipip, spec.nat_outgoing, assigned)
 
 
 def block_of(value: IPAMBlock, warn: Warn) -> Block | None:

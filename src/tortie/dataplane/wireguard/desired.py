@@ -18,6 +18,7 @@ class Way(StrEnum):
 
     DEVICE = "device"  # encrypted
     MAIN = "main"  # to where the main table says: to a node that takes no part, or to a workload
+    NOWHERE = "nowhere"  # dropped
 
 
 class Touched(NamedTuple):
@@ -40,6 +41,7 @@ class DesiredWireguard:
         self._behind: defaultdict[str, set[Prefix]] = defaultdict(set)
         self._local: dict[EndpointId, tuple[Prefix, ...]] = {}
         self._here: dict[Prefix, int] = {}  # addresses of local workloads, how often each
+        self._pools: set[Prefix] = set()  # those that workloads are given addresses of
 
     def configure(self, settings: WireguardSettings) -> None:
         """Other settings; whoever calls looks at everything anew."""
@@ -63,11 +65,24 @@ class DesiredWireguard:
             self._put_local(endpoint_id, (), touched)
         for endpoint in delta.endpoints.values():
             self._put_local(endpoint.id, endpoint.addresses, touched)
+        for cidr in delta.pools_removed | delta.pools.keys():
+            pool = delta.pools.get(cidr)
+            self._put_pool(cidr, pool is not None and pool.assigned, touched)
         return touched
+
+    def _put_pool(self, cidr: Prefix, assigned: bool, touched: Touched) -> None:
+        if cidr.version == self._settings.version:
+            touched.destinations.add(cidr)
+            if assigned:
+                self._pools.add(cidr)
+            else:
+                self._pools.discard(cidr)
 
     def _touch_node(self, name: str, touched: Touched) -> None:
         touched.nodes.add(name)
         touched.destinations.update(self._behind.get(name, ()), self._own_addresses(name))
+        if (main := self._main(name)) is not None:
+            touched.destinations.update(one for one in self._pools if _overlap(one, main.network))
 
     def _put_host(self, name: str, host: Host | None) -> None:
         for address in self._own_addresses(name):
@@ -132,7 +147,7 @@ class DesiredWireguard:
 
     def destinations(self) -> set[Prefix]:
         """All that our table may have to say something of."""
-        return self._routes.keys() | self._here.keys() | self._whose.keys()
+        return self._routes.keys() | self._here.keys() | self._whose.keys() | self._pools
 
     def _rivals(self, node: str) -> set[str]:
         """All nodes with the public key of this one."""
@@ -170,14 +185,23 @@ class DesiredWireguard:
 
         What is behind a node without a key may lie in a block of one that has one, and so may an
         address of our own that was borrowed from there. A node that takes part and can't be spoken
-        with is not reached, rather than reached in clear.
+        with is not reached, rather than reached in clear. So is what lies in a pool and is known of
+        no node: it may be of a block that others know before we do, and the main table, where BIRD
+        writes, or the default route would have it in clear.
         """
         if destination in self._here:
             return Way.MAIN
         node = self._routes.get(destination) or self._whose.get(destination)
-        if not node:
-            return None
-        return Way.DEVICE if self._end(node) is not None else Way.MAIN
+        if node:
+            return Way.DEVICE if self._end(node) is not None else Way.MAIN
+        is_closed = destination in self._pools and not self._holds_machines(destination)
+        return Way.NOWHERE if is_closed else None
+
+    def _holds_machines(self, pool: Prefix) -> bool:
+        """Whether nodes have their own addresses out of a pool: then it is not for workloads alone,
+        and who else has one is not known."""
+        mains = (self._main(name) for name in self._hosts)
+        return any(_overlap(pool, main.network) for main in mains if main is not None)
 
     def _end(self, node: str) -> WireguardEnd | None:
         host = self._hosts.get(node)
@@ -200,6 +224,10 @@ class DesiredWireguard:
             yield Prefix.single(end.address.version, end.address.address)
         if self._settings.encrypts_hosts and main is not None:
             yield Prefix.single(main.version, main.address)
+
+
+def _overlap(one: Prefix, other: Prefix) -> bool:
+    return one.contains(other) or other.contains(one)
 
 
 def _concerns(delta: Delta, node: str) -> bool:

@@ -77,9 +77,9 @@ class WireguardTable:
         settings = self._settings
         if way is Way.MAIN:
             yield self._route(destination, RTN_THROW, settings.priority)
-        elif way is Way.DEVICE:
+        elif way is not None:
             yield self._route(destination, RTN_BLACKHOLE, settings.last_resort)
-            if device:
+            if device and way is Way.DEVICE:
                 yield self._route(destination, RTN_UNICAST, settings.priority, device)
 
     def _route(self, destination: Prefix, kind: int, metric: int, device: int = 0) -> KernelRoute:
