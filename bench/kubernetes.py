@@ -158,8 +158,8 @@ def _parsed(settings: KubernetesSettings) -> int:
 
 async def read(settings: KubernetesSettings) -> int:
     """The child: the bytes only, by our client: what is not decoding."""
-    from tortie.datastore.kubernetes.access import find_access
     from tortie.datastore.kubernetes.client import Request
+    from tortie.datastore.kubernetes.locating import find_access
 
     client, count = Client(find_access(settings), settings.qps, settings.burst), 0
     for path in _LISTS:

@@ -43,9 +43,10 @@ from tortie.requirements.checks import (
 from tortie.requirements.cluster.facts import Cluster, Etcd, KubeProxy, Kubernetes
 from tortie.requirements.listening import Holder
 from tortie.requirements.machine import Machine
-from tortie.requirements.model import WORKS, Check, Finding, Outcome, Tried, Verdict
+from tortie.requirements.model import Check, Finding, Verdict
 from tortie.requirements.modes import Dataplane, Encap, Modes
 from tortie.requirements.peer.answers import WAYS, Passed, PeerReport, Way
+from tortie.requirements.tried import WORKS, Outcome, Tried
 
 OK, WARNING, MISSING = Verdict.OK, Verdict.WARNING, Verdict.MISSING
 NOWHERE = Path("/nonexistent")  # a machine without a single file

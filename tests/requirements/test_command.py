@@ -9,10 +9,11 @@ import pytest
 
 from requirements.planted import running
 from tortie.requirements.machine import Machine
-from tortie.requirements.model import WORKS, Outcome, Tried, Verdict
+from tortie.requirements.model import Verdict
 from tortie.requirements.modes import Dataplane, Encap, Modes, encaps_of_pools, parse_encaps
 from tortie.requirements.report import data, lines
 from tortie.requirements.running import Report, judged, trials_of
+from tortie.requirements.tried import WORKS, Outcome, Tried
 
 LACKS_IPIP = Tried(Outcome.LACKING, "creating ipip tunl0: Unknown device type (ENOTSUP)")
 QUIET = {

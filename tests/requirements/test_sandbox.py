@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tortie.requirements.model import Outcome, Tried
 from tortie.requirements.modes import Dataplane, Encap, Modes, Purpose
 from tortie.requirements.running import trials_of
 from tortie.requirements.sandbox import tried
 from tortie.requirements.trials.bpf import NAMES as BPF
+from tortie.requirements.tried import Outcome, Tried
 from vm.features import missing
 
 pytestmark = pytest.mark.root

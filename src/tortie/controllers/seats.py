@@ -99,8 +99,8 @@ async def opened_seat(
             finally:
                 await connection.close()
         case KubernetesSettings():
-            from tortie.datastore.kubernetes.access import find_access
             from tortie.datastore.kubernetes.client import Client
+            from tortie.datastore.kubernetes.locating import find_access
             from tortie.datastore.kubernetes.seats import KubernetesSeat
 
             access = find_access(settings)

@@ -6,8 +6,8 @@ import msgspec
 from msgspec import Struct
 
 from tortie.datastore import DatastoreError
-from tortie.datastore.kubernetes.access import find_access
 from tortie.datastore.kubernetes.client import Client, Refused, Request
+from tortie.datastore.kubernetes.locating import find_access
 from tortie.datastore.settings import KubernetesSettings
 from tortie.diagnostics.cluster import saying
 from tortie.diagnostics.items import Item

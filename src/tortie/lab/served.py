@@ -106,7 +106,7 @@ def servers_of(settings: Path | DatastoreSettings) -> list[Server]:
         case EtcdSettings(endpoints=endpoints):
             return [_server(endpoint) for endpoint in endpoints]
         case KubernetesSettings():
-            from tortie.datastore.kubernetes.access import find_access
+            from tortie.datastore.kubernetes.locating import find_access
 
             return [_server(find_access(settings).server)]
     raise LabError("a lab has an embedded datastore of its own, or is on etcd or kubernetes")

@@ -15,8 +15,9 @@ import msgspec
 from msgspec import Struct, field
 
 from tortie.datastore import DatastoreError, NotFound
-from tortie.datastore.kubernetes.access import ACCOUNT, Access, find_access
+from tortie.datastore.kubernetes.access import Access
 from tortie.datastore.kubernetes.client import Client, Refused, Request
+from tortie.datastore.kubernetes.locating import ACCOUNT, find_access
 from tortie.datastore.settings import DatastoreSettings, KubernetesSettings
 
 _STRATEGIC = "application/strategic-merge-patch+json"  # conditions are merged by their type

@@ -55,8 +55,8 @@ async def opened_shelf(settings: DatastoreSettings, namespace: str = "") -> Asyn
             finally:
                 await connection.close()
         case KubernetesSettings():
-            from tortie.datastore.kubernetes.access import find_access
             from tortie.datastore.kubernetes.client import Client
+            from tortie.datastore.kubernetes.locating import find_access
             from tortie.reports.kubernetes import KubernetesShelf
 
             access = find_access(settings)

@@ -14,9 +14,9 @@ from pathlib import Path
 from tortie.linux.links import Links
 from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.requirements.cluster.facts import Cluster
-from tortie.requirements.model import Tried
 from tortie.requirements.modes import Modes
 from tortie.requirements.peer.answers import PeerReport
+from tortie.requirements.tried import Tried
 
 _SEARCHED = "/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin"
 _PATIENCE = 5.0  # seconds for a program that says its version

@@ -1,13 +1,11 @@
 """What a check is made of, and what it finds. Pure data."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from tortie.requirements.machine import Machine
 from tortie.requirements.modes import Modes
-
-if TYPE_CHECKING:
-    from tortie.requirements.machine import Machine
 
 
 class Verdict(StrEnum):
@@ -18,29 +16,6 @@ class Verdict(StrEnum):
     MISSING = "missing"
     UNNEEDED = "unneeded"  # the chosen modes do without
     DOCUMENTED = "documented"  # nothing that a machine could say; the row has its reason
-
-
-class Outcome(StrEnum):
-    """What came of a trial."""
-
-    WORKS = "works"
-    LACKING = "lacking"  # the kernel or a program has no such thing
-    FORBIDDEN = "forbidden"  # it may be there: we have no right to try
-
-
-class Tried(NamedTuple):
-    """One trial. `words` say what the kernel said, or which capability is missing."""
-
-    outcome: Outcome
-    words: str = ""
-
-    @property
-    def works(self) -> bool:
-        """Whether it was made, and removed."""
-        return self.outcome is Outcome.WORKS
-
-
-WORKS = Tried(Outcome.WORKS)
 
 
 class Finding(NamedTuple):
@@ -63,7 +38,7 @@ class Check(NamedTuple):
     what: str
     needed: str
     about: str
-    judge: Callable[["Machine"], Finding]
+    judge: Callable[[Machine], Finding]
     trials: Sequence[str] = ()
     applies: Callable[[Modes], bool] = lambda _: True
 
@@ -96,13 +71,3 @@ def warning(found: str, fix: str) -> Finding:
 def missing(found: str, fix: str) -> Finding:
     """The chosen modes can't do without."""
     return Finding(Verdict.MISSING, found, fix)
-
-
-def lacking(tried: Mapping[str, Tried], names: Sequence[str]) -> list[str]:
-    """Of the trials with these names, those that found nothing there."""
-    return [name for name in names if tried[name].outcome is Outcome.LACKING]
-
-
-def forbidden(tried: Mapping[str, Tried], names: Sequence[str]) -> list[str]:
-    """Of the trials with these names, those that we had no right to make."""
-    return [name for name in names if tried[name].outcome is Outcome.FORBIDDEN]

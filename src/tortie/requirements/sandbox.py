@@ -17,9 +17,9 @@ from pathlib import Path
 
 from tortie.linux.links import Links
 from tortie.linux.netlink.sockets import NetlinkSocket
-from tortie.requirements.model import Outcome, Tried
 from tortie.requirements.rights import held, lacking
 from tortie.requirements.trials.devices import SIDE_EFFECTS
+from tortie.requirements.tried import Outcome, Tried
 
 _PATIENCE = 180.0  # seconds: a slow machine loads dozens of modules for it
 _UNTRIED = Tried(

@@ -10,9 +10,10 @@ import pytest
 
 from tortie.datastore import DatastoreError, Forbidden
 from tortie.datastore.kubernetes import credentials
-from tortie.datastore.kubernetes.access import Access, Plugin, find_access
+from tortie.datastore.kubernetes.access import Access, Plugin
 from tortie.datastore.kubernetes.credentials import Credentials
 from tortie.datastore.kubernetes.limiter import Limiter
+from tortie.datastore.kubernetes.locating import find_access
 from tortie.datastore.kubernetes.tls import tls_context
 from tortie.datastore.settings import EtcdSettings, KubernetesSettings
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from tortie.datastore import DatastoreError
-from tortie.datastore.kubernetes.access import find_access, in_cluster
 from tortie.datastore.kubernetes.kubeconfig import read_kubeconfig
+from tortie.datastore.kubernetes.locating import find_access, in_cluster
 from tortie.datastore.settings import KubernetesSettings
 
 

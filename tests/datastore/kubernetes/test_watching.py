@@ -13,8 +13,8 @@ from datastore.kubernetes.test_faults import LIST, _answer, run, scripted
 from tortie.api import Key
 from tortie.datastore import Batch, Deleted, Event, Gone, Unavailable
 from tortie.datastore.kubernetes import watches
-from tortie.datastore.kubernetes.access import find_access
 from tortie.datastore.kubernetes.client import Client
+from tortie.datastore.kubernetes.locating import find_access
 from tortie.datastore.kubernetes.merge import Known, Merge
 from tortie.datastore.kubernetes.places import place_of
 from tortie.datastore.kubernetes.watches import Room, Sink, Stream

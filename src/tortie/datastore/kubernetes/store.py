@@ -20,13 +20,13 @@ from tortie.datastore.contract import (
     Rewound,
     Unavailable,
 )
-from tortie.datastore.kubernetes.access import ACCOUNT, find_access
 from tortie.datastore.kubernetes.client import Client, Refused, Request
 from tortie.datastore.kubernetes.custom import labelled
 from tortie.datastore.kubernetes.decoding import head_of
 from tortie.datastore.kubernetes.derived import DERIVED
 from tortie.datastore.kubernetes.errors import is_unknown_resource
 from tortie.datastore.kubernetes.lists import NotInstalled, pages
+from tortie.datastore.kubernetes.locating import ACCOUNT, find_access
 from tortie.datastore.kubernetes.merge import Known, Merge
 from tortie.datastore.kubernetes.names import names
 from tortie.datastore.kubernetes.objects import Objects, uid_of

@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 from tortie.datastore.contract import NotFound
-from tortie.datastore.kubernetes.access import find_access
 from tortie.datastore.kubernetes.client import Client, Refused, Request
+from tortie.datastore.kubernetes.locating import find_access
 from tortie.datastore.settings import KubernetesSettings
 from tortie.install.cluster.places import Place, place_of
 from tortie.install.manifests.objects import Object

@@ -3,14 +3,8 @@
 from collections.abc import Sequence
 
 from tortie.requirements.machine import Machine
-from tortie.requirements.model import (
-    Finding,
-    forbidden,
-    lacking,
-    missing,
-    ok,
-    warning,
-)
+from tortie.requirements.model import Finding, missing, ok, warning
+from tortie.requirements.tried import forbidden, lacking
 
 _SHOWN = 4
 

@@ -2,9 +2,10 @@
 
 from tortie.requirements.checks.judging import judge_trials
 from tortie.requirements.machine import Machine
-from tortie.requirements.model import Check, Finding, Verdict, lacking, ok, warning
+from tortie.requirements.model import Check, Finding, Verdict, ok, warning
 from tortie.requirements.modes import Dataplane
 from tortie.requirements.trials.xtables import BACKENDS, MATCHES, TARGETS, names_of
+from tortie.requirements.tried import lacking
 
 _FOR_OTHERS = ("ipvs", "u32")
 """Of row L1, but our rules do without."""

@@ -2,7 +2,8 @@
 
 from tortie.requirements.checks.judging import judge_trials, untried
 from tortie.requirements.machine import Machine
-from tortie.requirements.model import Check, Finding, Verdict, lacking, warning
+from tortie.requirements.model import Check, Finding, Verdict, warning
+from tortie.requirements.tried import lacking
 
 _NETLINK, _SCTP = "tracking:conntrack", "tracking:sctp"
 

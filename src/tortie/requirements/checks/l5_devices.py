@@ -2,8 +2,9 @@
 
 from tortie.requirements.checks.judging import judge_trials
 from tortie.requirements.machine import Machine
-from tortie.requirements.model import Check, Finding, Verdict, lacking, ok
+from tortie.requirements.model import Check, Finding, Verdict, ok
 from tortie.requirements.modes import Encap, Purpose
+from tortie.requirements.tried import lacking
 
 
 def _judge_veth(machine: Machine) -> Finding:

@@ -1,9 +1,10 @@
 """N7: the rights of the process that is the agent."""
 
 from tortie.requirements.machine import Machine
-from tortie.requirements.model import Check, Finding, Outcome, missing, ok
+from tortie.requirements.model import Check, Finding, missing, ok
 from tortie.requirements.modes import Dataplane, Modes
 from tortie.requirements.rights import held, lacking
+from tortie.requirements.tried import Outcome
 
 _AGENTS = ("NET_ADMIN", "NET_RAW", "SYS_ADMIN")
 _BPF = ("BPF", "PERFMON")

@@ -123,8 +123,8 @@ async def _kubernetes(
 ) -> tuple[Kubernetes | None, float | None]:
     if settings is None:
         return None, None
-    from tortie.datastore.kubernetes.access import find_access
     from tortie.datastore.kubernetes.client import Client
+    from tortie.datastore.kubernetes.locating import find_access
     from tortie.datastore.kubernetes.tls import tls_context
 
     try:

@@ -8,9 +8,9 @@ import json
 import os
 import sys
 
-from tortie.requirements.model import Outcome
 from tortie.requirements.trials.entering import CannotEnter, die_with_parent, enter
 from tortie.requirements.trials.every import try_all
+from tortie.requirements.tried import Outcome
 
 
 def main() -> int:

@@ -25,8 +25,8 @@ from tortie.linux.netlink.wire import (
     u32,
 )
 from tortie.linux.shaping import Shaping
-from tortie.requirements.model import Tried
 from tortie.requirements.trials.outcomes import attempt
+from tortie.requirements.tried import Tried
 
 _CALL = {"x86_64": 321, "aarch64": 280, "ppc64le": 361, "s390x": 351}
 _MAP_CREATE, _PROG_LOAD = 0, 5

@@ -7,8 +7,8 @@ from tortie.linux.links import Links
 from tortie.linux.netlink.rtlink import NewLink, Vxlan
 from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.net import parse_prefix
-from tortie.requirements.model import Tried
 from tortie.requirements.trials.outcomes import attempt
+from tortie.requirements.tried import Tried
 
 TRIAL = "trial0"
 _VNI, _PORT = 1, 4789

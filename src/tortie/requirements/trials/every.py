@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from tortie.requirements.model import Outcome, Tried
 from tortie.requirements.trials.bpf import try_bpf
 from tortie.requirements.trials.devices import try_devices
 from tortie.requirements.trials.nft import try_nftables
 from tortie.requirements.trials.tracking import try_tracking
 from tortie.requirements.trials.xtables import try_iptables, try_sets
+from tortie.requirements.tried import Outcome, Tried
 
 _FAMILIES: Mapping[str, Callable[[Sequence[str]], Iterable[tuple[str, Tried]]]] = {
     "link": try_devices,

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from tortie.linux.libnftables import Nftables, NftError
-from tortie.requirements.model import Outcome, Tried
 from tortie.requirements.trials.outcomes import batched
+from tortie.requirements.tried import Outcome, Tried
 
 _TABLE = "tortie-trial"
 _FORWARD = "type filter hook forward priority 0;"

@@ -4,7 +4,7 @@ import errno
 from collections.abc import Callable, Iterator, Sequence
 
 from tortie.linux.libnftables import NftError
-from tortie.requirements.model import WORKS, Outcome, Tried
+from tortie.requirements.tried import WORKS, Outcome, Tried
 
 _RIGHTS = frozenset({errno.EPERM, errno.EACCES})
 _REFUSALS = ("Operation not permitted", "Permission denied", "you must be root")

@@ -11,8 +11,8 @@ from tortie.linux.netlink.ctnetlink import get_flow_count
 from tortie.linux.netlink.genetlink import NETLINK_GENERIC, build, find_family
 from tortie.linux.netlink.sockets import NETLINK_NETFILTER, NetlinkError, NetlinkSocket, Request
 from tortie.linux.netlink.wire import attribute, be16, nested, string, u16, u32
-from tortie.requirements.model import Tried
 from tortie.requirements.trials.outcomes import attempt
+from tortie.requirements.tried import Tried
 
 _SCTP_TIMEOUT = Path("/proc/sys/net/netfilter/nf_conntrack_sctp_timeout_established")
 _FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")

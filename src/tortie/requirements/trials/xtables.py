@@ -5,8 +5,8 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 
 from tortie.dataplane.iptables.commands import find
-from tortie.requirements.model import Outcome, Tried
 from tortie.requirements.trials.outcomes import batched
+from tortie.requirements.tried import Outcome, Tried
 
 BACKENDS = ("legacy", "nft")
 _PROGRAMS = {4: "iptables", 6: "ip6tables"}
