@@ -101,7 +101,12 @@ def test_show_tells_who_holds_an_address(cluster: Tortie) -> None:
     assert (wrong.status, "10.0.0.300" in wrong.err) == (1, True)
 
 
+def lock(cluster: Tortie) -> None:
+    assert cluster("datastore", "migrate", "lock").status == 0
+
+
 def test_check_finds_the_leak_and_release_mends_it(cluster: Tortie) -> None:
+    lock(cluster)
     said = cluster("ipam", "check", "--show-problem-ips", "-o", "report.json")
     gone = os.environ["GONE"]
     assert said.status == 1
@@ -116,10 +121,11 @@ def test_check_finds_the_leak_and_release_mends_it(cluster: Tortie) -> None:
 
 
 def test_a_report_that_came_too_late_releases_nothing_of_a_new_holder(cluster: Tortie) -> None:
+    lock(cluster)
     cluster("ipam", "check", "-o", "report.json")
 
     async def another(store: Datastore) -> None:
-        ipam = IPAM(store)
+        ipam = IPAM(store, gate=lambda _: None)
         await ipam.release_by_handle("net.gone")
         asked = AssignRequest(node="n1", handle="net.gone", count4=254)
         await ipam.auto_assign(asked)
@@ -131,6 +137,7 @@ def test_a_report_that_came_too_late_releases_nothing_of_a_new_holder(cluster: T
 def test_of_several_reports_only_what_all_say_is_leaked_is_released(
     cluster: Tortie, write: Write
 ) -> None:
+    lock(cluster)
     report = json.loads(cluster("ipam", "check", "-o", "json").out)
     whole = write("whole.json", json.dumps(report))
     none = write("none.json", json.dumps({**report, "allocations": {}}))
@@ -140,7 +147,7 @@ def test_of_several_reports_only_what_all_say_is_leaked_is_released(
 
 
 def test_releasing_works_while_the_datastore_is_locked(cluster: Tortie) -> None:
-    assert cluster("datastore", "migrate", "lock").status == 0
+    lock(cluster)
     assert cluster("ipam", "release", "--ip", os.environ["GONE"]).status == 0
     assert cluster("ipam", "check").status == 0
 
@@ -166,7 +173,32 @@ def test_a_file_that_is_no_report_is_refused_in_one_line(
 def test_a_report_of_another_cluster_is_refused(cluster: Tortie, write: Write) -> None:
     report = json.loads(cluster("ipam", "check", "-o", "json").out)
     name = write("report.json", json.dumps({**report, "clusterGUID": "another"}))
-    assert "of another cluster (another" in cluster("ipam", "release", "--from-report", name).err
+    for force in ((), ("--force",)):
+        said = cluster("ipam", "release", "--from-report", name, *force)
+        assert "of another cluster (another" in said.err
+
+
+def test_a_report_is_only_taken_while_nothing_can_have_started_since(cluster: Tortie) -> None:
+    release = ("ipam", "release", "--from-report", "report.json")
+    cluster("ipam", "check", "-o", "report.json")
+    assert "the datastore is not locked" in cluster(*release).err
+    lock(cluster)
+    assert "made before the datastore was locked" in cluster(*release).err
+    cluster("ipam", "check", "-o", "report.json")
+    cluster("datastore", "migrate", "unlock")
+    lock(cluster)
+    assert "made before the datastore was locked" in cluster(*release).err
+    assert "released 1 address" in cluster(*release, "--force").out
+
+
+@pytest.mark.parametrize("text", ["True", "1", "TRUE", "false"])
+def test_strict_affinity_is_said_in_any_spelling_of_calicos(cluster: Tortie, text: str) -> None:
+    assert cluster("ipam", "configure", f"--strictaffinity={text}").status == 0
+
+
+def test_help_leaves_examples_in_lines_of_their_own(cluster: Tortie) -> None:
+    lines = cluster("ipam", "show", "--help").out.splitlines()
+    assert sum(line.startswith("tortie ipam show") for line in lines) > 1
 
 
 def test_a_pool_is_split_while_the_datastore_is_locked(cluster: Tortie) -> None:
@@ -195,7 +227,7 @@ def test_configure_changes_only_what_is_named(cluster: Tortie) -> None:
         (("--max-blocks-per-host", "4"), "needs --strictaffinity=true"),
         (("--ip-cooldown-seconds", "1201"), "from 0 to 1200"),
         (("--ip-cooldown-seconds", "-1"), "from 0 to 1200"),
-        (("--strictaffinity", "yes"), "invalid choice"),
+        (("--strictaffinity", "maybe"), "use true or false"),
     ],
 )
 def test_configure_refuses_what_makes_no_sense(

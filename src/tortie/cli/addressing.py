@@ -12,6 +12,7 @@ from tortie.cli.errors import UserError
 from tortie.net import Prefix, format_address, parse_address
 
 if TYPE_CHECKING:
+    from tortie.datastore import Datastore
     from tortie.ipam.audit import Allocation, Audit
     from tortie.ipam.types import ReleaseRequest
 
@@ -53,15 +54,45 @@ def allocation_data(one: "Allocation") -> dict[str, object]:
     }
 
 
-def report(found: "Audit", version: str, cluster: str, locked: bool) -> dict[str, object]:
+class Standing(NamedTuple):
+    """The datastore while a report is made: whose it is, and whether it is locked."""
+
+    cluster: str
+    type: str
+    revision: str
+    """Of ClusterInformation: another one is another lock."""
+    locked: bool
+
+
+async def standing_of(store: "Datastore") -> Standing:
+    """Raises DatastoreError. A ClusterInformation that is not there, or malformed, says nothing."""
+    from tortie.api.calico.cluster_information import ClusterInformation
+    from tortie.datastore import DatastoreError, Forbidden, Unavailable
+    from tortie.datastore.cluster import CLUSTER
+
+    cluster = await store.identity()
+    try:
+        found = await store.get(CLUSTER)
+    except (Unavailable, Forbidden):
+        raise
+    except DatastoreError:
+        return Standing(cluster, "", "", False)
+    assert isinstance(found, ClusterInformation)
+    spec, revision = found.spec, found.metadata.resource_version
+    return Standing(cluster, spec.cluster_type, revision, spec.datastore_ready is False)
+
+
+def report(found: "Audit", version: str, standing: Standing) -> dict[str, object]:
     """What `tortie ipam check` found."""
     allocations: dict[str, list[object]] = {}
     for one in found.allocations:
         allocations.setdefault(text_of(one.address), []).append(allocation_data(one))
     return {
         "version": version,
-        "clusterGUID": cluster,
-        "datastoreLocked": locked,
+        "clusterGUID": standing.cluster,
+        "clusterType": standing.type,
+        "clusterInformationRevision": standing.revision,
+        "datastoreLocked": standing.locked,
         "allocations": allocations,
         "leakedHandles": list(found.leaked_handles),
         "cooling": found.cooling,
@@ -76,6 +107,8 @@ class Reported(NamedTuple):
     """What a report says is to be released."""
 
     cluster: str
+    lock: str
+    """The revision of ClusterInformation under which it was made; empty: it was not locked."""
     addresses: tuple["ReleaseRequest", ...]
     handles: frozenset[str]
 
@@ -107,4 +140,5 @@ def _reported(data: Mapping[str, Any]) -> Reported:
         if not one["inUse"]
     ]
     handles = frozenset(map(str, data.get("leakedHandles") or ()))
-    return Reported(str(data["clusterGUID"]), tuple(leaked), handles)
+    lock = str(data.get("clusterInformationRevision", "")) if data.get("datastoreLocked") else ""
+    return Reported(str(data["clusterGUID"]), lock, tuple(leaked), handles)

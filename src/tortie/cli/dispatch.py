@@ -85,7 +85,7 @@ def parser_of(name: str, module: ModuleType) -> argparse.ArgumentParser:
 
 
 class _Help(argparse.HelpFormatter):
-    """Fills paragraphs to the terminal's width; what is set in, such as examples, stays."""
+    """Fills paragraphs to the terminal's width; commands and what is set in stay as they are."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=columns() - 2)  # else shutil is loaded for every command
@@ -95,9 +95,14 @@ class _Help(argparse.HelpFormatter):
 
         paragraphs = text.strip().split("\n\n")
         return "\n\n".join(
-            part if "\n " in f"\n{part}" else fill(part, width, initial_indent=indent)
+            part if _is_set(part) else fill(part, width, initial_indent=indent)
             for part in paragraphs
         )
+
+
+def _is_set(paragraph: str) -> bool:
+    lines = paragraph.splitlines()
+    return any(line.startswith(" ") for line in lines) or lines[0].startswith("tortie ")
 
 
 def columns() -> int:

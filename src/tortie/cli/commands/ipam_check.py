@@ -1,9 +1,9 @@
 """Find what does not add up in address management: leaks above all.
 
 tortie ipam check
-tortie ipam check --show-problem-ips      each leaked or doubled address, and why
-tortie ipam check -o report.json          for `tortie ipam release --from-report`
-tortie ipam check -o json                 the same report to the standard output
+tortie ipam check --show-problem-ips   each leaked or doubled address, and why
+tortie ipam check -o report.json       for `tortie ipam release --from-report`
+tortie ipam check -o json              the same report to the standard output
 
 Status 1 where anything was found. While pods come and go, what was just given or given back can
 show up: look again, or lock the datastore.
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tortie.cli import configuration, datastore
-from tortie.cli.addressing import as_json, report, text_of
+from tortie.cli.addressing import as_json, report, standing_of, text_of
 from tortie.cli.terminal import paint, plural
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ _TITLES = {
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What to print, and where to."""
-    parser.add_argument("--show-all-ips", action="store_true", help="every address that is held")
+    parser.add_argument(
+        "--show-all-ips", action="store_true", help="every address that is held, and each finding"
+    )
     parser.add_argument("--show-problem-ips", action="store_true", help="each finding, and why")
     parser.add_argument("-o", "--output", metavar="FILE", help='a report; "json": to stdout')
     configuration.add_options(parser)
@@ -49,19 +51,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Check it. Raises UserError, DatastoreError."""
     import tortie
-    from tortie.datastore.cluster import Locked, check_unlocked
     from tortie.ipam.audit import audit
     from tortie.ipam.records import read_records
 
     async def look(store: "Datastore") -> int:
-        try:
-            await check_unlocked(store)
-            locked = False
-        except Locked:
-            locked = True
+        standing = await standing_of(store)
         records = await read_records(store)
         found = audit(records)
-        data = report(found, tortie.__version__, await store.identity(), locked)
+        data = report(found, tortie.__version__, standing)
         if options.output == "json":
             print(as_json(data))
         else:
@@ -75,6 +72,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _lines(records: "Records", found: "Audit", options: argparse.Namespace) -> list[str]:
     used = sum(bool(one.users) for one in found.allocations)
+    each = options.show_problem_ips or options.show_all_ips
     lines = [
         f"{plural(len(records.pools), 'pool')}, {plural(len(records.blocks), 'block')},"
         f" {plural(len(records.handles), 'handle')}, {plural(len(records.nodes), 'node')}",
@@ -90,13 +88,13 @@ def _lines(records: "Records", found: "Audit", options: argparse.Namespace) -> l
     for what, title in _TITLES.items():
         if counts[what]:
             lines.append(paint(f"{counts[what]} {title}", "red"))
-        if options.show_problem_ips:
+        if each:
             for one in found.findings:
                 if one.what == what:
                     lines += [f"  {one.subject}: {one.why}", f"    do: {one.cure}"]
     if not found.findings:
         lines.append(paint("everything adds up", "green"))
-    elif not options.show_problem_ips:
+    elif not each:
         lines.append("see each with --show-problem-ips")
     return lines
 

@@ -24,7 +24,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """What to change."""
     parser.add_argument(
         "--strictaffinity",
-        choices=["true", "false"],
+        type=_switch,
+        metavar="true|false",
         help="whether nodes never borrow addresses of other nodes' blocks",
     )
     parser.add_argument(
@@ -50,7 +51,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Change it. Raises UserError, DatastoreError."""
     changes: dict[str, Any] = {
-        "strict_affinity": {"true": True, "false": False}.get(options.strictaffinity or ""),
+        "strict_affinity": options.strictaffinity,
         "max_blocks_per_host": options.max_blocks_per_host,
         "kube_virt_vm_address_persistence": options.kubevirt_ip_persistence,
         "ip_cooldown_seconds": options.ip_cooldown_seconds,
@@ -89,6 +90,15 @@ def run(options: argparse.Namespace) -> int:
         return 0
 
     return datastore.write_to(options, work)
+
+
+def _switch(text: str) -> bool:
+    from tortie.daemon.values import boolean
+
+    try:
+        return boolean(text)
+    except ValueError as problem:
+        raise argparse.ArgumentTypeError(f"{text!r}: {problem}") from None
 
 
 def _within(most: int) -> Any:

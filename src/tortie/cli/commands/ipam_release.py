@@ -4,20 +4,22 @@ tortie ipam release --ip 10.0.0.9
 tortie ipam release --from-report report.json [--from-report FILE …]
 
 Of a report's addresses only those go that are leaked still: what was given to somebody since then
-stays. Of several reports, only what all of them say is leaked. Workloads are not told: an address
-that a workload has is only released with --force.
+stays. Of several reports, only what all of them say is leaked. A pod that starts meanwhile can look
+like a leak: lock the datastore first (`tortie datastore migrate lock`), make the report, release,
+and unlock it; or say --force. Workloads are not told: an address that a workload has is only
+released with --force.
 """
 
 import argparse
 from typing import TYPE_CHECKING
 
 from tortie.cli import configuration, datastore
-from tortie.cli.addressing import address_of, read_report, text_of
+from tortie.cli.addressing import address_of, read_report, standing_of, text_of
 from tortie.cli.errors import UserError
 from tortie.cli.terminal import plural
 
 if TYPE_CHECKING:
-    from tortie.cli.addressing import Reported
+    from tortie.cli.addressing import Reported, Standing
     from tortie.datastore import Datastore
     from tortie.ipam import IPAM
     from tortie.ipam.audit import Audit
@@ -36,7 +38,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="what a report of `tortie ipam check` says is leaked",
     )
     parser.add_argument(
-        "--force", action="store_true", help="also an address in use; any cluster's report"
+        "--force",
+        action="store_true",
+        help="also an address in use; also while pods may start",
     )
     configuration.add_options(parser)
 
@@ -53,13 +57,29 @@ def run(options: argparse.Namespace) -> int:
         found = audit(await read_records(store))
         if address is not None:
             return await _release_one(store, found, address, options.force)
-        cluster = await store.identity()
+        standing = await standing_of(store)
         for one, path in zip(reports, options.from_report, strict=True):
-            if one.cluster != cluster and not options.force:
-                raise UserError(f"{path} is of another cluster ({one.cluster}, not {cluster})")
+            if one.cluster != standing.cluster:
+                other = f"({one.cluster}, not {standing.cluster})"
+                raise UserError(f"{path} is of another cluster {other}")
+        if not options.force:
+            _check_lock(standing, reports[-1], options.from_report[-1])
         return await _release_reported(store, found, reports)
 
     return datastore.follow(options, work)  # several reads at once
+
+
+def _check_lock(standing: "Standing", last: "Reported", path: str) -> None:
+    """Raise UserError unless nothing can have started since the last report was made."""
+    if not standing.locked:
+        raise UserError(
+            "the datastore is not locked: what a pod that starts just now gets looks like a leak;"
+            " `tortie datastore migrate lock`, then check and release, then unlock; or --force"
+        )
+    if last.lock != standing.revision:
+        raise UserError(
+            f"{path} was made before the datastore was locked: `tortie ipam check -o` makes another"
+        )
 
 
 async def _release_one(store: "Datastore", found: "Audit", address: "Prefix", force: bool) -> int:
