@@ -157,6 +157,15 @@ def test_deleting_needs_no_namespace_and_no_pod(ready_node):
     assert held(node, "id-web") == ()
 
 
+def test_a_pipe_in_the_place_of_a_namespace_holds_nobody_up(ready_node, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    ready_node.pod("web")
+    for _ in range(5):  # more than the plugin has threads for the kernel
+        error = failed(ready_node.cni("ADD", "c1", str(tmp_path / "pipe"), "web"))
+        assert error["code"] == 3
+    ready_node.attach("good")
+
+
 def test_a_file_that_is_left_of_a_namespace_is_no_reason_to_keep_a_pod(ready_node, tmp_path):
     """As a runtime leaves it that is killed before its namespace is mounted there."""
     ready_node.pod("web")

@@ -1,11 +1,15 @@
 """The keys of the network configuration: what each changes, what is refused, and why."""
 
+import asyncio
 import json
+import os
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tortie.cni import gates
 from tortie.cni.config import parse_config
 from tortie.cni.errors import CniError
 from tortie.cni.fitting import check_fits, remarks
@@ -44,7 +48,7 @@ def config(**values):
 
 
 def test_a_stock_configuration_fits():
-    check_fits(config(), "n1")
+    asyncio.run(check_fits(config(), "n1"))
     assert remarks(config(), "kubernetes:/kubeconfig") == []
 
 
@@ -60,18 +64,52 @@ def test_a_stock_configuration_fits():
 )
 def test_what_this_agent_can_not_do_is_refused(values, said):
     with pytest.raises(CniError) as caught:
-        check_fits(config(**values), "n1")
+        asyncio.run(check_fits(config(**values), "n1"))
     assert said in caught.value.message
 
 
 def test_a_nodes_name_may_be_in_a_file(tmp_path):
     file = tmp_path / "nodename"
-    check_fits(config(nodename_file=str(file), nodename_file_optional=True), "n1")
+    named = config(nodename_file=str(file))
+    asyncio.run(check_fits(config(nodename_file=str(file), nodename_file_optional=True), "n1"))
     file.write_text("n1\n")
-    check_fits(config(nodename_file=str(file)), "n1")
+    asyncio.run(check_fits(named, "n1"))
     file.write_text("n2")
     with pytest.raises(CniError, match="n2"):
-        check_fits(config(nodename_file=str(file)), "n1")
+        asyncio.run(check_fits(named, "n1"))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_not_waited_for(tmp_path, make):
+    make(tmp_path / "nodename")
+    with pytest.raises(CniError, match="nodename_file"):
+        asyncio.run(check_fits(config(nodename_file=str(tmp_path / "nodename")), "n1"))
+
+
+def test_a_gate_that_answers_in_drops_is_late(monkeypatch):
+    monkeypatch.setattr(gates, "_LIMIT", 0.3)
+
+    async def drip(_, writer):
+        said = False
+        with suppress(OSError):
+            while True:
+                writer.write(b"HTTP/1.1 200 OK\r\nx: " if not said else b"x")
+                said = True
+                await writer.drain()
+                await asyncio.sleep(0.05)
+
+    async def ask():
+        server = await asyncio.start_server(drip, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        try:
+            async with asyncio.timeout(30):
+                await gates.check_gates([url])
+        finally:
+            server.close()
+
+    with pytest.raises(CniError, match="not all answer within") as caught:
+        asyncio.run(ask())
+    assert caught.value.code == 11
 
 
 @pytest.mark.parametrize(

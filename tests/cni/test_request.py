@@ -42,6 +42,16 @@ def test_a_whole_request_is_read():
     assert request.config.container_settings.allow_ip_forwarding
 
 
+def test_no_two_interfaces_share_a_handle():
+    """Ids may have dots: a handle's text alone could be another container's with its interface."""
+    handles = [
+        parse({"CNI_CONTAINERID": container, "CNI_IFNAME": ifname}).handle
+        for container in ("c", "C", "c.net1", "c.eth0", "c.net1.net2")
+        for ifname in ("eth0", "net1", "net2", "net1.net2")
+    ]
+    assert len(set(handles)) == len(handles)
+
+
 @pytest.mark.parametrize(
     ("environ", "config", "code", "said"),
     [
@@ -52,6 +62,10 @@ def test_a_whole_request_is_read():
         ({"CNI_IFNAME": "a/b"}, {}, 4, "CNI_IFNAME"),
         ({"CNI_IFNAME": ".."}, {}, 4, "CNI_IFNAME"),
         ({"CNI_IFNAME": "x" * 16}, {}, 4, "CNI_IFNAME"),
+        ({"CNI_IFNAME": "\u4e2d" * 8}, {}, 4, "CNI_IFNAME"),
+        ({"CNI_IFNAME": "all"}, {}, 4, "CNI_IFNAME"),
+        ({"CNI_IFNAME": "default"}, {}, 4, "CNI_IFNAME"),
+        ({"CNI_IFNAME": "eth%d"}, {}, 4, "CNI_IFNAME"),
         ({"CNI_NETNS": ""}, {}, 4, "CNI_NETNS is ''"),
         ({"CNI_NETNS": "", "CNI_COMMAND": "CHECK"}, {}, 4, "CNI_NETNS is ''"),
         ({"CNI_ARGS": "K8S_POD_NAME"}, {}, 4, "NAME=VALUE;NAME=VALUE"),

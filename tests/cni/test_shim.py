@@ -110,6 +110,13 @@ def test_an_answer_that_is_not_the_agents_is_an_error(plugin, tmp_path):
     assert (done.returncode, json.loads(done.stdout)["code"]) == (1, 5)
 
 
+@pytest.mark.parametrize("text", [b"", b"nonsense", b"\0\xff", b"[]", b"{" * (2 << 20)])
+def test_what_is_no_configuration_is_no_reason_to_try_again(plugin, text):
+    error = json.loads(call(plugin, text).stdout)
+    assert error["code"] in (6, 7)
+    assert "agent" not in error["msg"]
+
+
 @pytest.mark.parametrize("text", [b"", b"nonsense", config()])
 def test_version_needs_no_agent(plugin, text):
     done = call(plugin, text, "VERSION")

@@ -84,7 +84,7 @@ class Attacher:
 
         Raises CniError, NotReady, IpamError or DatastoreError, and has then left nothing behind.
         """
-        check_fits(request.config, self.node)
+        await check_fits(request.config, self.node)
         workload = workload_of(request, self.node, self.prefix)
         check_name(workload)
         await check_gates(request.config.readiness_gates)

@@ -52,7 +52,7 @@ class Chained:
 
         Raises CniError, NotReady or DatastoreError, and then has recorded nothing.
         """
-        check_fits(request.config, self.node)
+        await check_fits(request.config, self.node)
         previous = _previous(request)
         workload = workload_of(request, self.node, self._prefix)
         check_name(workload)

@@ -1,12 +1,12 @@
 """The specification's errors: a code that runtimes act on, a message for people."""
 
+from tortie.cni.shim import DECODING_FAILURE as DECODING_FAILURE
 from tortie.cni.shim import IO_FAILURE as IO_FAILURE
 from tortie.cni.shim import TRY_AGAIN as TRY_AGAIN
 
 INCOMPATIBLE_VERSION = 1
 CONTAINER_UNKNOWN = 3
 INVALID_ENVIRONMENT = 4
-DECODING_FAILURE = 6
 INVALID_CONFIG = 7
 NOT_AVAILABLE = 50  # STATUS: ADD can't be served now
 # From 100 on a plugin's own.

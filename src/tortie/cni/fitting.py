@@ -4,14 +4,19 @@ What asks for something that is not there is an error: a container must not star
 network promises. What is only said twice, and differently, is a remark.
 """
 
+import asyncio
+import os
+import stat
+
 from tortie.cni.config import NetworkConfig
 from tortie.cni.errors import INVALID_CONFIG, TRY_AGAIN, CniError
 
 _DATASTORES = {"kubernetes": "kubernetes", "etcdv3": "etcd"}  # `datastore_type` → our settings
 
 
-def check_fits(config: NetworkConfig, node: str) -> None:
+async def check_fits(config: NetworkConfig, node: str) -> None:
     """Raises CniError where this agent can't do what the configuration asks for."""
+    named = await asyncio.to_thread(_from_file, config) if config.nodename_file else ""
     if config.device_type not in ("", "veth"):
         raise _wrong("device_type", config.device_type, "interfaces are made as veth pairs only")
     kind = config.dataplane_options.get("type", "")
@@ -20,7 +25,7 @@ def check_fits(config: NetworkConfig, node: str) -> None:
     for key, name in (
         ("nodename", config.nodename),
         ("kubernetes.node_name", config.kubernetes.node_name),
-        ("nodename_file", _from_file(config)),
+        ("nodename_file", named),
     ):
         if name not in ("", node):
             raise _wrong(key, name, f"this node's agent runs as {node}: let both say the same")
@@ -41,11 +46,11 @@ def remarks(config: NetworkConfig, datastore: str) -> list[str]:
 
 
 def _from_file(config: NetworkConfig) -> str:
-    """The name in `nodename_file`; none where no such file is named, or needed."""
-    if not config.nodename_file:
-        return ""
+    """The name in `nodename_file`; none where no such file is needed."""
     try:
-        with open(config.nodename_file, encoding="utf-8", errors="replace") as found:
+        with open(config.nodename_file, errors="replace", opener=_without_waiting) as found:
+            if not stat.S_ISREG(os.fstat(found.fileno()).st_mode):
+                raise _wrong("nodename_file", config.nodename_file, "that is no file")
             return found.read(4096).strip()
     except FileNotFoundError:
         if config.nodename_file_optional:
@@ -57,6 +62,11 @@ def _from_file(config: NetworkConfig) -> str:
         ) from None
     except OSError as problem:
         raise _wrong("nodename_file", config.nodename_file, problem.strerror or "?") from None
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """A pipe would be waited at for ever."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _wrong(key: str, found: str, reason: str) -> CniError:

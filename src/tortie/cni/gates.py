@@ -15,7 +15,12 @@ async def check_gates(gates: Sequence[str]) -> None:
     for gate in gates:
         if not gate.startswith(("http://", "https://")):
             raise CniError(INVALID_CONFIG, f"readiness_gates: {gate!r} is no http URL")
-    await asyncio.gather(*map(_check, gates))
+    try:
+        async with asyncio.timeout(_LIMIT):
+            await asyncio.gather(*map(_check, gates))
+    except TimeoutError:
+        late = f"readiness_gates: not all answer within {_LIMIT:.0f} s: {', '.join(gates)}"
+        raise CniError(TRY_AGAIN, late) from None
 
 
 async def _check(gate: str) -> None:

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 
 from msgspec import Struct
 
 from tortie.cni.config import NetworkConfig, parse_config
 from tortie.cni.errors import INCOMPATIBLE_VERSION, INVALID_ENVIRONMENT, CniError
-from tortie.kubernetes.interfaces import INTERFACE
+from tortie.kubernetes.interfaces import is_interface
 from tortie.kubernetes.names import ENDPOINT
 
 SUPPORTED_VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
@@ -47,7 +48,12 @@ class CniRequest(Struct, frozen=True):
         A container's first interface has Calico's name; others have addresses of their own.
         """
         whole = f"{self.config.name}.{self.container_id}"
-        return whole if self.ifname in ("", ENDPOINT) else f"{whole}.{self.ifname}"
+        if self.ifname not in ("", ENDPOINT):
+            whole = f"{whole}.{self.ifname}"
+        if "." in self.container_id:  # by its text alone it could be another's and its interface
+            about = f"{self.container_id}/{self.ifname}"
+            return f"{whole}-{sha256(about.encode()).hexdigest()[:8]}"
+        return whole
 
 
 def parse_request(environ: Mapping[str, str], config: bytes) -> CniRequest:
@@ -89,7 +95,7 @@ def _check_version(command: str, version: str) -> None:
 def _check_container(request: CniRequest) -> None:
     if not _CONTAINER_ID.fullmatch(request.container_id):
         raise _bad_environment("CNI_CONTAINERID", request.container_id, "use a container's id")
-    if not INTERFACE.fullmatch(request.ifname) or request.ifname in (".", ".."):
+    if not is_interface(request.ifname):
         raise _bad_environment("CNI_IFNAME", request.ifname, "use an interface's name")
     if request.command != "DEL" and not request.netns.startswith("/"):
         raise _bad_environment("CNI_NETNS", request.netns, "use a namespace's absolute path")

@@ -108,7 +108,7 @@ class CniServer:
         await self._for(request).check(request)
 
     async def _status(self, request: CniRequest) -> None:
-        check_fits(request.config, self._attacher.node)
+        await check_fits(request.config, self._attacher.node)
         missing = self._missing()
         try:
             await check_unlocked(self._attacher.records.store)

@@ -15,7 +15,8 @@ import posix
 DEFAULT_SOCKET = b"/run/tortie/agent.sock"
 VERSIONS = b'["0.1.0","0.2.0","0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]'
 NEWEST = b"1.0.0"
-TRY_AGAIN, IO_FAILURE = 11, 5  # the specification's error codes
+TRY_AGAIN, IO_FAILURE, DECODING_FAILURE = 11, 5, 6  # the specification's error codes
+LARGEST = 1 << 20  # bytes of input, of which the agent takes more; real ones are a few thousand
 SLACK = 10.0  # seconds that the agent may take beyond its own limit
 AGENT_LIMIT = 60.0  # seconds that the agent gives itself at most, `tortie.cni.server`
 _VARIABLES = (
@@ -38,10 +39,14 @@ def main() -> int:
         version = text_of(config, b"cniVersion") or NEWEST
         _print(b'{"cniVersion":"%b","supportedVersions":%b}' % (version, VERSIONS))
         return 0
+    if len(config) > LARGEST:
+        return _fail(b"", DECODING_FAILURE, b"the input is larger than %d bytes" % LARGEST)
     path = text_of(config, b"agent_socket") or DEFAULT_SOCKET
     try:
         answer = _ask(path, _request(config))
     except OSError as problem:
+        if not config.lstrip().startswith(b"{"):  # so nobody knows where the agent listens
+            return _fail(b"", DECODING_FAILURE, b"the network configuration is no JSON object")
         return _fail(config, TRY_AGAIN, _no_answer(path, problem))
     for head, status in ((_SUCCESS, 0), (_ERROR, 1)):
         if answer.startswith(head) and answer.endswith(b"}\n"):
@@ -54,8 +59,10 @@ def main() -> int:
 
 def _read_input() -> bytes:
     parts = []
-    while part := posix.read(0, 65536):
+    length = 0
+    while length <= LARGEST and (part := posix.read(0, 65536)):
         parts.append(part)
+        length += len(part)
     return b"".join(parts)
 
 

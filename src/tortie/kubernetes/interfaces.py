@@ -20,8 +20,9 @@ from msgspec.structs import replace
 from tortie.api import Pod, PodStatus
 from tortie.kubernetes.names import ENDPOINT, FURTHER_INTERFACES
 
-INTERFACE = re.compile(r"[^\s/:\0]{1,15}")
-"""What the end inside the container can be called; "." and ".." can't be."""
+_INTERFACE = re.compile(r"[^\s/:%\0]+")
+_LONGEST_INTERFACE = 15  # bytes, of the kernel
+_TAKEN = frozenset({".", "..", "all", "default"})  # of the kernel's folders of settings
 
 
 class Further(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -36,6 +37,12 @@ class Further(Struct, frozen=True, kw_only=True, omit_defaults=True):
 _GONE = Further()
 _names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _further = msgspec.json.Decoder(Further).decode
+
+
+def is_interface(name: str) -> bool:
+    """Whether the end inside a container can be called that: a "%" the kernel would replace."""
+    fits = len(name.encode("utf-8", "surrogatepass")) <= _LONGEST_INTERFACE
+    return fits and name not in _TAKEN and bool(_INTERFACE.fullmatch(name))
 
 
 def further_interfaces(pod: Pod, warnings: list[str] | None = None) -> dict[str, Further]:
@@ -82,7 +89,7 @@ def further_condition(pod: Pod) -> Mapping[str, Any] | None:
 
 def _read(entries: Mapping[str, msgspec.Raw], warnings: list[str]) -> Iterator[tuple[str, Further]]:
     for name, raw in sorted(entries.items()):
-        if name == ENDPOINT or name in (".", "..") or not INTERFACE.fullmatch(name):
+        if name == ENDPOINT or not is_interface(name):
             problem = "that can't be a further interface's name"
         else:
             try:
