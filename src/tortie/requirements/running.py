@@ -1,6 +1,5 @@
 """All checks of one machine: what needs the kernel is tried, then each is judged."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from tortie.requirements.cluster.facts import Cluster
@@ -58,12 +57,3 @@ def _finding(one: object, machine: Machine) -> Finding:
     if not one.applies(machine.modes):
         return Finding(Verdict.UNNEEDED, f"needed by: {one.needed}")
     return one.judge(machine)
-
-
-def worst(report: Sequence[Result]) -> Verdict:
-    """The verdict that the whole has."""
-    verdicts = {one.finding.verdict for one in report}
-    for verdict in (Verdict.MISSING, Verdict.WARNING):
-        if verdict in verdicts:
-            return verdict
-    return Verdict.OK

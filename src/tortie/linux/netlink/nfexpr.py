@@ -134,11 +134,6 @@ def load_tracked(key: Tracked, register: int = FIRST) -> bytes:
     return _expression("ct", _number(1, register), _number(2, key))
 
 
-def set_tracked(key: Tracked, register: int = FIRST) -> bytes:
-    """Change a fact of the packet's connection."""
-    return _expression("ct", _number(2, key), _number(4, register))
-
-
 @lru_cache(maxsize=_REMEMBERED)
 def route_back_exists(register: int = FIRST) -> bytes:
     """Load whether the source has a route by the interface that it came from (fib, present)."""
