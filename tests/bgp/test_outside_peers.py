@@ -111,6 +111,30 @@ def test_a_router_is_told_what_is_to_be_told(network: Network) -> None:
     until(lambda: "10.65.1.0/26" in router.routes())
 
 
+def test_what_is_here_stays_here_whatever_a_peer_tells_and_withdraws(network: Network) -> None:
+    """Both have a place for the address, and BIRD takes the agent's route with none of its own."""
+    node, router = one_node(network)
+    network.apply(peer())
+    here, lent = "10.65.1.9", "10.65.1.8"
+    told = f"route {here}/32 blackhole; route {lent}/32 blackhole; route 10.65.1.0/27 blackhole;"
+    router.start(tor(routes=told))
+    until(lambda: {here, lent} <= node.routes().keys())
+    assert "10.65.1.0/27" not in node.routes()
+    node.ip("link add caliaa type veth peer name waa")
+    node.ip("link set caliaa up")
+    node.ip("link set waa up")
+    node.ip(f"route add {here} dev caliaa metric 1024 proto boot")
+    router.start(tor(routes=f"{told} route 10.99.0.0/24 blackhole;"))
+    until(lambda: "10.99.0.0/24" in node.routes())
+    network.block("n1", "10.65.8.0/26")  # a reload
+    until(lambda: router.known("10.65.8.0/26"))
+    assert here in node.routes(protocol="boot")
+    assert "dev caliaa" in node.ip(f"route get {here}")
+    router.start(tor())
+    until(lambda: lent not in node.routes())
+    assert here in node.routes(protocol="boot")
+
+
 def test_filters_decide_what_passes_and_change_it(network: Network) -> None:
     node, router = one_node(network)
     network.block("n1", "10.65.2.0/26")

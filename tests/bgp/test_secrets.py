@@ -1,11 +1,14 @@
 """Passwords from files and from the Kubernetes API: what is read, what is kept, what is refused."""
 
 import asyncio
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from servers.kube import KubeServer
+from tortie.bgp import secrets
 from tortie.bgp.passwords import MISSING, SecretRef
 from tortie.bgp.secrets import (
     FileSecrets,
@@ -45,6 +48,43 @@ def test_no_name_leads_out_of_the_folder(tmp_path: Path, ref: SecretRef) -> None
     folder = tmp_path / "secrets"
     (folder / "bgp").mkdir(parents=True)
     assert asyncio.run(FileSecrets(str(folder)).read(ref)) is None
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_away_and_keeps_nobody_waiting(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    (tmp_path / "bgp").mkdir()
+    make(tmp_path / "bgp" / "tor")
+    (tmp_path / "bgp" / "other").write_bytes(b"hush")
+    keeper, other = SecretKeeper(FileSecrets(str(tmp_path))), SecretRef("bgp", "other")
+
+    async def story() -> None:
+        async with asyncio.timeout(20):
+            await keeper.look({TOR, other})
+
+    asyncio.run(story())
+    assert keeper.passwords[other] == Password(b"hush")
+    assert not isinstance(keeper.passwords[TOR], Password)
+
+
+def test_one_secret_without_an_answer_keeps_no_other_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No server is silent for one Secret alone."""
+
+    class Silent:
+        async def read(self, wanted: SecretRef) -> bytes | None:
+            if wanted == TOR:
+                await asyncio.Event().wait()
+            return b"hush"
+
+    monkeypatch.setattr(secrets, "_PATIENCE", 0.1)
+    keeper, other = SecretKeeper(Silent()), SecretRef("bgp", "other")
+    asyncio.run(keeper.look({TOR, other}))
+    assert keeper.passwords[other] == Password(b"hush")
+    assert "no answer within 0.1 s" in str(keeper.passwords[TOR])
+    assert keeper.away
 
 
 class _Source:

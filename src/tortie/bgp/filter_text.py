@@ -142,7 +142,10 @@ def _workload_interface(prefixes: tuple[str, ...]) -> str:
 def kernel_filter(family: Family, version: int) -> Iterator[str]:
     """What BIRD writes into the kernel: what peers told, of what no tunnel of the agent's carries.
 
-    Not services' ranges: their addresses lead to this node's own proxy.
+    Not services' ranges: their addresses lead to this node's own proxy. Nor parts of our own
+    blocks: of those only single addresses may be elsewhere, lent. These stand behind the agent's
+    own routes by metric: one that comes here is here, though a peer still tells it; and with the
+    same metric BIRD would write over the agent's.
     """
     yield "    export filter {"
     yield f'      if proto = "gateways{version}" then accept;'
@@ -151,6 +154,12 @@ def kernel_filter(family: Family, version: int) -> Iterator[str]:
     rejected += family.service_ranges
     if rejected:
         yield f"      if net ~ {within(rejected)} then reject;"
-    yield f"      if ! defined(krt_metric) then krt_metric = {int(family.priority)};"
+    single = 32 if version == 4 else 128
+    if family.blocks:
+        yield f"      if net ~ {within(family.blocks)} && net.len < {single} then reject;"
+    yield "      if ! defined(krt_metric) then {"
+    yield f"        krt_metric = {int(family.priority)};"
+    yield f"        if net.len = {single} then krt_metric = {int(family.priority) + 1};"
+    yield "      }"
     yield "      accept;"
     yield "    };"
