@@ -25,6 +25,7 @@ from tortie.datastore.settings import DatastoreSettings, EtcdSettings
 from tortie.ipam import IPAM, Assignment, AssignRequest
 from tortie.ipam.audit import audit
 from tortie.ipam.records import read_records
+from tortie.net import Prefix
 
 pytestmark = pytest.mark.timeout(3600)  # for the long one; `bounded` is the bound
 
@@ -145,7 +146,7 @@ class Soak:
             while self.left > 0 and chance.random() > 0.01:
                 self.rounds.begin(name)
                 if len(pods) < AT_ONCE and chance.random() < 0.6:
-                    pods.append(await self._add(name, ipam, records))
+                    pods += await self._add(name, chance.randint(1, 3), ipam, records)
                 elif pods:
                     await self._remove(pods.pop(0), store, ipam, chance.random() < 0.3)
                 if chance.random() < 0.03:
@@ -154,24 +155,39 @@ class Soak:
             for pod in pods:
                 await patiently(lambda pod=pod: self.cluster.remove_pod(store, pod))
 
-    async def _add(self, node: str, ipam: IPAM, records: Records) -> Workload:
-        self.left -= 1
-        pod = Workload(node, "shop", f"p{self.left}", "k8s", f"c{self.left}")
-        await patiently(lambda: self.cluster.add_pod(pod))
-        found = await patiently(lambda: records.find(pod))
-        asked = AssignRequest(node=node, handle=f"net.{pod.name}", attributes=pod.attributes)
-        addresses = (await patiently(lambda: self._assigned(ipam, asked))).ips
-        await patiently(lambda: records.write(pod, found, "net", tuple(map(str, addresses)), ""))
-        assert await patiently(lambda: ipam.addresses_of(f"net.{pod.name}")) == addresses
-        return pod
+    async def _add(self, node: str, number: int, ipam: IPAM, records: Records) -> list[Workload]:
+        """So many pods in one moment."""
+        pods = []
+        for _ in range(min(number, self.left)):
+            self.left -= 1
+            pods.append(Workload(node, "shop", f"p{self.left}", "k8s", f"c{self.left}"))
+        for pod in pods:
+            await patiently(lambda pod=pod: self.cluster.add_pod(pod))
+        given = await self._assigned(ipam, pods)
+        for pod in pods:
+            found = await patiently(lambda pod=pod: records.find(pod))
+            texts = tuple(map(str, given[pod.name]))
+            await patiently(lambda p=pod, f=found, t=texts: records.write(p, f, "net", t, ""))
+            held = await patiently(lambda pod=pod: ipam.addresses_of(f"net.{pod.name}"))
+            assert held == given[pod.name]
+        return pods
 
-    async def _assigned(self, ipam: IPAM, asked: AssignRequest) -> Assignment:
+    async def _assigned(self, ipam: IPAM, pods: list[Workload]) -> dict[str, tuple[Prefix, ...]]:
         """As a runtime does where the plugin failed: it has that undone, and asks once more."""
-        try:
-            return await ipam.auto_assign(asked)
-        except Unavailable:
-            await patiently(lambda: ipam.release_by_handle(asked.handle))
-            raise
+        given: dict[str, tuple[Prefix, ...]] = {}
+        while missing := [pod for pod in pods if pod.name not in given]:
+            asked = [
+                AssignRequest(node=pod.node, handle=f"net.{pod.name}", attributes=pod.attributes)
+                for pod in missing
+            ]
+            answers = await patiently(lambda asked=asked: ipam.lease(asked))
+            for pod, answer in zip(missing, answers, strict=True):
+                if isinstance(answer, Assignment):
+                    given[pod.name] = answer.ips
+                    continue
+                assert isinstance(answer, Unavailable), answer
+                await patiently(lambda pod=pod: ipam.release_by_handle(f"net.{pod.name}"))
+        return given
 
     async def _remove(self, pod: Workload, store: Datastore, ipam: IPAM, lost: bool) -> None:
         """`lost`: the address is not given back, as where the plugin was never called."""

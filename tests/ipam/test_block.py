@@ -81,7 +81,7 @@ def test_a_stale_release_takes_nothing_away(request_: ReleaseRequest, applies: b
 
 def test_a_handle_releases_all_of_its_own_and_nothing_else() -> None:
     both = take(take(take(FRESH, 2, A).block, 2, B).block, 1, A).block
-    assert held_by(both, "A") == (address(0), address(1), address(4))
+    assert held_by(both, "a") == (address(0), address(1), address(4))
     freed = release_handle(both, "a")
     assert freed.addresses == (address(0), address(1), address(4))
     assert held_by(freed.block, "b") == (address(2), address(3))

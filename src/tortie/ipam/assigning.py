@@ -88,7 +88,7 @@ class Assigning:
         """Nothing was taken: fine if the handle had it already."""
         block = await self._ground.affinities.block(cidr)
         found = holder_of(block.spec, request.address) if block else None
-        if found is None or (found.handle_id or "").lower() != request.handle.lower():
+        if found is None or found.handle_id != request.handle:
             raise IpamError(
                 f"{request.address}: its block {cidr} is just being given up by another: retry"
             )
@@ -124,7 +124,7 @@ def _pool_of(pools: Sequence[IPPool], request: FixedRequest) -> Range:
 
 def _check_fixed(spec: IPAMBlockSpec, request: FixedRequest, strict: bool) -> None:
     found = holder_of(spec, request.address)
-    if found is not None and (found.handle_id or "").lower() != request.handle.lower():
+    if found is not None and found.handle_id != request.handle:
         text = format_address(request.address.version, request.address.address)
         raise AlreadyAssigned(
             f"{text} is held by {whose(found.secondary) or 'somebody'} (handle "

@@ -205,15 +205,15 @@ def _pools(blocks: list[IPAMBlock], nets: Sequence[Prefix]) -> Iterator[Finding]
 
 
 def _handles(found: list[Allocation], records: Records) -> Iterator[Finding]:
-    held = Counter((one.handle.lower(), str(one.block)) for one in found)
+    held = Counter((one.handle, str(one.block)) for one in found)
     handles = {name for name, _ in held}
     unread = any(bad.key.kind == "IPAMBlock" for bad in records.unread)  # and may be of any handle
     for handle in sorted(records.handles, key=lambda one: one.spec.handle_id):
         name = handle.spec.handle_id
-        if name.lower() not in handles and not unread:
+        if name not in handles and not unread:
             yield Finding("handle", name, "it holds no address", RELEASE_REPORTED)
     told = {
-        (handle.spec.handle_id.lower(), cidr): count
+        (handle.spec.handle_id, cidr): count
         for handle in records.handles
         for cidr, count in handle.spec.block.items()
     }

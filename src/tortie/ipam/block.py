@@ -200,11 +200,10 @@ def _applies(block: IPAMBlockSpec, request: ReleaseRequest) -> bool:
 
 
 def _ordinals_of(block: IPAMBlockSpec, handle: str) -> list[int]:
-    """Handles are compared without case, as their names are."""
     wanted = {
         index
         for index, attribute in enumerate(block.attributes)
-        if (attribute.handle_id or "").lower() == handle.lower() and not attribute.released_at
+        if attribute.handle_id == handle and not attribute.released_at
     }
     return [ordinal for ordinal, index in enumerate(block.allocations) if index in wanted]
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from tortie.api import IPAMHandle, IPAMHandleSpec, ObjectMeta, Resource
 from tortie.datastore import AlreadyExists, Conflict, Datastore, NotFound
 from tortie.datastore.retry import ATTEMPTS, pause
-from tortie.ipam.errors import HandleFull
+from tortie.ipam.errors import HandleFull, IpamError
 from tortie.ipam.names import handle_key
 from tortie.net import Prefix, parse_network
 
@@ -25,6 +25,10 @@ class Handles:
 
     async def get(self, handle: str) -> IPAMHandle | None:
         """The handle; None where it holds nothing."""
+        return own(handle, await self._named(handle))
+
+    async def _named(self, handle: str) -> IPAMHandle | None:
+        """What is kept under its name; see `own`."""
         try:
             found = await self._store.get(handle_key(handle))
         except NotFound:
@@ -48,7 +52,8 @@ class Handles:
                 await self._store.create(fresh)  # the usual case: one address, one handle
                 return
             except AlreadyExists:
-                found = await self.get(handle)
+                found = await self._named(handle)
+                _check_own(handle, found)
             if found is not None:
                 _check_most(handle, found.spec.block, cidr, count, most)
                 if await self._written(_changed(found, cidr, count)):
@@ -84,6 +89,20 @@ class Handles:
         except (Conflict, NotFound):
             return False
         return True
+
+
+def own(handle: str, found: object) -> IPAMHandle | None:
+    """It, if it is this very handle: Kubernetes names two alike that differ in case only."""
+    return found if isinstance(found, IPAMHandle) and found.spec.handle_id == handle else None
+
+
+def _check_own(handle: str, found: IPAMHandle | None) -> None:
+    if found is not None and own(handle, found) is None:
+        raise IpamError(
+            f"IPAM handle {handle} can't be kept: Kubernetes gives it the same name as "
+            f"{found.spec.handle_id}, which is there. Use another name (of the container, or of "
+            "the network), not only in upper or lower case"
+        )
 
 
 def _check_most(handle: str, counts: dict[str, int], cidr: Prefix, count: int, most: int) -> None:

@@ -38,8 +38,8 @@ def affinity_key(owner: Owner, cidr: Prefix) -> Key:
 
 
 def handle_key(handle: str) -> Key:
-    """The key of a handle: its own text in lower case, which Kubernetes demands of names."""
-    return Key("IPAMHandle", "", handle.lower())
+    """The key of a handle: its own text."""
+    return Key("IPAMHandle", "", handle)
 
 
 def owner_of(affinity: str | None) -> Owner | None:

@@ -72,7 +72,7 @@ def owners_in(holder: AllocationAttribute) -> Owners:
 def changed(spec: IPAMBlockSpec, change: OwnersChange) -> IPAMBlockSpec:
     """The block with other owners of one address. Pure. Raises OwnerChanged."""
     found = holder_of(spec, change.address)
-    if found is None or (found.handle_id or "").lower() != change.handle.lower():
+    if found is None or found.handle_id != change.handle:
         raise _lost(change)
     _check(change, "active", found.secondary, change.expected_active)
     _check(change, "alternate", found.alternate_owner_attrs, change.expected_alternate)

@@ -4,12 +4,12 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from tortie.api import IPAMHandle
 from tortie.datastore import DatastoreError
 from tortie.datastore.retry import ATTEMPTS, pause
 from tortie.datastore.together import Found
 from tortie.ipam.errors import IpamError
 from tortie.ipam.ground import Ground
+from tortie.ipam.handles import own
 from tortie.net import Prefix, parse_network
 
 
@@ -18,7 +18,7 @@ class _Return:
 
     def __init__(self, name: str, found: Found) -> None:
         self.name = name
-        self.handle = found if isinstance(found, IPAMHandle) else None
+        self.handle = own(name, found)
         self.freed: list[Prefix] = []
         self.problem: Exception | None = found if isinstance(found, DatastoreError) else None
 

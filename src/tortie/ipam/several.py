@@ -10,11 +10,11 @@ reads the block again.
 from collections.abc import Sequence
 from contextlib import suppress
 
-from tortie.api import IPAMHandle
 from tortie.datastore import DatastoreError
 from tortie.ipam.affinities import belongs
 from tortie.ipam.assigning import Assigning
 from tortie.ipam.ground import Ground, Picture
+from tortie.ipam.handles import own
 from tortie.ipam.releasing import Releasing
 from tortie.ipam.search import Ask, choice, is_within
 from tortie.ipam.taking import Want
@@ -80,8 +80,8 @@ class Several:
         try:
             if isinstance(found, DatastoreError):
                 raise found
-            if isinstance(found, IPAMHandle):
-                errand.taken += await self._ground.held(found)
+            if handle := own(errand.request.handle, found):
+                errand.taken += await self._ground.held(handle)
         except Exception as problem:  # told to whom it belongs
             errand.problem = problem
         return bool(errand.taken or errand.problem)

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from tortie.api import KINDS, BlockAffinity, ObjectMeta, Resource, encode
+from tortie.api import KINDS, BlockAffinity, Key, ObjectMeta, Resource, encode, with_metadata
 from tortie.api.unknown_fields import carried
 from tortie.datastore.kubernetes.forms import JSON, Write, bare, is_ours, lean
 from tortie.kubernetes.names import converted_uid
@@ -52,7 +52,7 @@ class NativeForm:
 
     def new(self, resource: Resource) -> bytes:
         """See `Form.new`."""
-        return _required(resource, encode(bare(labelled(resource))))
+        return _required(resource, encode(bare(_written(resource))))
 
     def marked(self, stored: bytes) -> bytes:
         """Marked as about to be deleted."""
@@ -60,7 +60,7 @@ class NativeForm:
 
     def changed(self, stored: bytes, resource: Resource, revision: str) -> Write | None:
         """See `Form.changed`."""
-        written = labelled(replace(resource, metadata=_addressed(resource.metadata, revision)))
+        written = _written(replace(resource, metadata=_addressed(resource.metadata, revision)))
         body = _required(resource, encode(written))
         return Write("PUT", carried(self._kind, stored, body), JSON)
 
@@ -84,11 +84,11 @@ class StoredForm:
 
     def new(self, resource: Resource) -> bytes:
         """See `Form.new`."""
-        return self._stored(labelled(resource), "")
+        return self._stored(_written(resource), "")
 
     def changed(self, stored: bytes, resource: Resource, revision: str) -> Write | None:
         """See `Form.changed`."""
-        body = self._stored(labelled(resource), revision)
+        body = self._stored(_written(resource), revision)
         known = msgspec.json.encode(self._known(msgspec.json.decode(stored)))
         # What is carried into metadata would be stored twice: it is all in the annotation.
         return Write("PUT", self._textual(carried(self._kind, known, body)), JSON)
@@ -135,6 +135,19 @@ _ALWAYS_WRITTEN: dict[str, dict[str, Any]] = {
     "IPAMBlock": {"deleted": False, "sequenceNumber": 0},
     "IPAMConfiguration": {"strictAffinity": False, "autoAllocateBlocks": True},
 }
+
+
+def _written(resource: Resource) -> Resource:
+    found = labelled(resource)
+    key = stored_key(found.key)
+    return found if key == found.key else with_metadata(found, name=key.name)
+
+
+def stored_key(key: Key) -> Key:
+    """What an object is called here: handles of addresses have names that Kubernetes would not
+    take, and Calico lowers them, too. `spec.handleID` is as it was.
+    """
+    return key._replace(name=key.name.lower()) if key.kind == "IPAMHandle" else key
 
 
 def labelled(resource: Resource) -> Resource:

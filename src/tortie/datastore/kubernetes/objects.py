@@ -13,7 +13,7 @@ from tortie.datastore.contract import (
     Unavailable,
 )
 from tortie.datastore.kubernetes.client import Client, Refused, Request
-from tortie.datastore.kubernetes.custom import SOFTLY_DELETED, NativeForm, StoredForm
+from tortie.datastore.kubernetes.custom import SOFTLY_DELETED, NativeForm, StoredForm, stored_key
 from tortie.datastore.kubernetes.decoding import object_of
 from tortie.datastore.kubernetes.derived import DERIVED
 from tortie.datastore.kubernetes.errors import is_unknown_resource, not_installed
@@ -50,7 +50,7 @@ class Objects:
     async def get(self, key: Key) -> Resource:
         """See `Datastore.get`."""
         place, source = self._places.where(key)
-        found = object_of(await self._stored(place, source), place, key)
+        found = object_of(await self._stored(place, source), place, stored_key(key))
         if isinstance(found, Malformed):
             raise DatastoreError(
                 f"{key} is in the datastore but can't be read: {found.reason}. "

@@ -8,7 +8,7 @@ from msgspec import Struct
 from tortie.api import KINDS, Key
 from tortie.api.registry import Kind
 from tortie.datastore.contract import DatastoreError
-from tortie.datastore.kubernetes.custom import NativeForm, StoredForm
+from tortie.datastore.kubernetes.custom import NativeForm, StoredForm, stored_key
 from tortie.datastore.kubernetes.derived import (
     DERIVED,
     EndpointForm,
@@ -70,7 +70,7 @@ class Place(Struct, frozen=True, kw_only=True):
         if self.namespaced != bool(key.namespace):
             rule = "needs metadata.namespace" if self.namespaced else "can't have a namespace"
             raise DatastoreError(f"{key}: a {key.kind} {rule} in Kubernetes")
-        return f"{self.collection(key.namespace)}/{segment(key.name)}"
+        return f"{self.collection(key.namespace)}/{segment(stored_key(key).name)}"
 
 
 def segment(text: str) -> str:
