@@ -51,8 +51,8 @@ test-vm: $(READY)
 ## to and from IPIP. Seven minutes.
 test-vm-network: $(READY)
 	@tools/setup.sh vm
-	@TORTIE_LONG_NETWORK=1 PYTHONPATH=tests $(BIN)/python -m vm --seconds 1500 -- \
-	    tests/network/test_modes.py tests/network/test_ipip_changes.py -k ipip --timeout 800
+	@TORTIE_LONG_NETWORK=1 PYTHONPATH=tests $(BIN)/python -m vm --seconds 1800 -- --timeout 1500 \
+	    $(or $(PYTEST_ARGS),tests/network/test_modes.py tests/network/test_ipip_changes.py -k ipip)
 
 ## The pure packages and the codecs on other processors, emulated: some seven minutes each, since an
 ## emulator is slow; the first time two more, for Debian's Python and cross compilers.

@@ -4,6 +4,7 @@ import itertools
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -16,15 +17,20 @@ STEP = 0.02 if in_guest() else 0.002  # seconds from one packet to the next
 MARK = b"packet-of-a-stream-"
 _PORTS = itertools.count(4100)
 _FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
+_BUFFER_FORCED = 33  # SO_RCVBUFFORCE
 _SETTLE = 0.3  # seconds for the last ones to arrive
 
 
 class Loss(NamedTuple):
-    """Packets sent and lost, and the longest time in which none arrived, in seconds."""
+    """Packets sent and lost, and the longest time in which none arrived, in seconds.
+
+    `gaps` are when packets that are lost in a row were sent: from, to.
+    """
 
     sent: int
     lost: int
     longest: float
+    gaps: tuple[tuple[float, float], ...] = ()
 
     def __str__(self) -> str:
         return f"{self.lost} of {self.sent} packets lost, none for {1000 * self.longest:.0f} ms"
@@ -50,6 +56,8 @@ class Stream:
     def _bound(self, namespace: str, version: int) -> socket.socket:
         with in_namespace(path_of(namespace)):
             made = socket.socket(_FAMILY[version], socket.SOCK_DGRAM)
+        # What waits for a thread that gets no processor now is not lost.
+        made.setsockopt(socket.SOL_SOCKET, _BUFFER_FORCED, 1 << 24)
         made.bind(("", self._port))
         made.settimeout(0.1)
         return made
@@ -83,7 +91,7 @@ class Stream:
             self._sent[number] = time.monotonic()
             with suppress(OSError):  # no way there now: as good as lost
                 self._source.sendto(b"%s%d" % (MARK, number), (self._address, self._port))
-            due += STEP
+            due = max(due + STEP, time.monotonic())  # no burst for what it slept too long
             time.sleep(max(0.0, due - time.monotonic()))
 
     def _echo(self) -> None:
@@ -109,11 +117,12 @@ class Stream:
         last = max(self._arrived)
         sent = [number for number in self._sent if first <= number <= last]
         lost = [number for number in sent if number not in self._arrived]
-        longest, begun = 0.0, None
-        for number in sorted(sent):
-            if number not in self._arrived:
-                begun = begun if begun is not None else self._sent[number]
-                longest = max(longest, self._sent[number] - begun + STEP)
-            else:
-                begun = None
-        return Loss(len(sent), len(lost), longest)
+        gaps = tuple(self._gaps(sorted(sent)))
+        longest = max((end - begin + STEP for begin, end in gaps), default=0.0)
+        return Loss(len(sent), len(lost), longest, gaps)
+
+    def _gaps(self, sent: list[int]) -> Iterator[tuple[float, float]]:
+        for lost, run in itertools.groupby(sent, lambda number: number not in self._arrived):
+            if lost:
+                numbers = list(run)
+                yield self._sent[numbers[0]], self._sent[numbers[-1]]

@@ -79,11 +79,22 @@ def _kill(cluster: Cluster, encap: str, number: int) -> Loss:
     with Wire([cluster.namespace("node-1")]) as wire, Stream(cluster, "a", "far", version) as made:
         process = cluster.journal.process(f"agent-{node}")
         assert process is not None
+        killed = time.monotonic()
         os.kill(process.pid, signal.SIGKILL)
         until(lambda: not is_alive(cluster.journal.process(f"agent-{node}")), "its end")
         time.sleep(0.3)  # traffic without it
+        started = time.monotonic()
         cluster.run(raised)
+        ready = time.monotonic()
         frames = wire.frames()
     in_clear = any(MARK in frame for frame in frames)
     assert in_clear is (encap != "wireguard"), f"{len(frames)} frames"
+    if made.loss.lost:
+        gaps = ", ".join(
+            f"{begin - killed:.3f} to {end - killed:.3f}" for begin, end in made.loss.gaps
+        )
+        print(
+            f"{made.loss} at {gaps} s after the kill of {node}'s agent (IPv{version});"
+            f" started again at {started - killed:.3f}, ready at {ready - killed:.3f}"
+        )
     return made.loss
