@@ -13,11 +13,13 @@ from tortie.cni.interfaces import namespace
 from tortie.linux.links import Links
 from tortie.linux.namespaces import in_namespace
 from tortie.linux.netlink.rtlink import Link
+from tortie.linux.netlink.rtspace import NOT_KNOWN
 from tortie.linux.netlink.sockets import NetlinkError, NetlinkSocket
 from tortie.linux.routes import Routes, replacing
 from tortie.net import Prefix, parse_network
 
 _LINK_LOCAL = (parse_network("169.254.0.0/16"), parse_network("fe80::/10"))
+_OWN = "/proc/thread-self/ns/net"
 _NO_DUPLICATE_CHECK = 0x02  # IFA_F_NODAD
 
 
@@ -31,11 +33,19 @@ class Adopted(NamedTuple):
 
 def find(netns: str, ifname: str) -> Adopted:
     """The interface that a container has. Raises CniError where policy could not hold on it."""
-    with namespace(netns) as inside, in_namespace(inside), NetlinkSocket() as sock:
+    with (
+        namespace(_OWN) as node,
+        namespace(netns) as inside,
+        in_namespace(inside),
+        NetlinkSocket() as sock,
+    ):
         link = Links(sock).find(ifname)
         if link is None:
             raise _wrong(f"the container has no interface {ifname}")
         held = [one.prefix for one in Links(sock).addresses(ifname)]
+        # Its other end's index alone would not tell: each namespace counts its own.
+        if link.parent_space != Links(sock).number_of(node) or link.parent_space == NOT_KNOWN:
+            raise _past_the_firewall(link)
     host = _other_end(link)
     addresses = tuple(
         Prefix.single(one.version, one.address)
@@ -53,10 +63,7 @@ def _other_end(link: Link) -> Link:
         links = Links(sock).list()
     found = next((one for one in links if one.index == link.parent), None)
     if link.kind != "veth" or found is None or found.kind != "veth" or found.parent != link.index:
-        raise _wrong(
-            f"{link.name} is no veth pair with an end on this node ({link.kind or 'a device'}):"
-            " its packets pass no firewall of this node; use a plugin such as ptp"
-        )
+        raise _past_the_firewall(link)
     if found.master:
         bridge = next((one.name for one in links if one.index == found.master), str(found.master))
         raise _wrong(
@@ -64,6 +71,13 @@ def _other_end(link: Link) -> Link:
             " of this node; use a plugin without a bridge, such as ptp"
         )
     return found
+
+
+def _past_the_firewall(link: Link) -> CniError:
+    return _wrong(
+        f"{link.name} is no veth pair with an end on this node ({link.kind or 'a device'}):"
+        " its packets pass no firewall of this node; use a plugin such as ptp"
+    )
 
 
 def rename(before: str, name: str) -> None:

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import structlog
+from msgspec.structs import replace
 
 from tortie.cni import adopting
 from tortie.cni.attachment import AgentView
@@ -75,6 +76,9 @@ class Chained:
         previous: Mapping[str, Any],
     ) -> dict[str, Any]:
         found = await self._run(adopting.find, request.netns, request.ifname)
+        if record.container_id not in ("", request.container_id):
+            # Else this one's interface, once it has its name, would be under the earlier's policy.
+            await self.records.clear(replace(workload, container_id=record.container_id))
         await self._run(adopting.rename, found.host, workload.interface)
         await ensure_profile(self.records.store, request, workload)
         texts = tuple(map(str, found.addresses))

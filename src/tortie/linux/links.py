@@ -29,6 +29,7 @@ from tortie.linux.netlink.rtnetlink import (
     parse_address,
     parse_link,
 )
+from tortie.linux.netlink.rtspace import RTM_GETNSID, build_space_query, parse_space
 from tortie.linux.netlink.sockets import NetlinkError, NetlinkSocket, Request
 from tortie.linux.netlink.wire import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE
 from tortie.net import Prefix
@@ -63,6 +64,13 @@ class Links:
         if found is None:
             raise NetlinkError(errno.ENODEV, "", f"interface {name}")
         return found
+
+    def number_of(self, descriptor: int) -> int:
+        """The number by which the socket's namespace calls an open one; `Link.parent_space` has it
+        of a link whose other end is there. NOT_KNOWN: it calls that one by no number.
+        """
+        request = Request(RTM_GETNSID, build_space_query(descriptor), about="a namespace's number")
+        return parse_space(self._sock.request(request)[0].payload)
 
     def create(self, link: NewLink) -> None:
         """Make an interface as described."""

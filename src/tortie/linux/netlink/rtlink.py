@@ -38,6 +38,8 @@ _OPERSTATE, _INFO, _GROUP, _NETNS_FD, _EXT_MASK = 16, 18, 27, 28, 29
 _OPER_UNKNOWN, _OPER_DOWN, _OPER_UP = 0, 2, 6
 _TX_QUEUES, _RX_QUEUES = 31, 32
 _GSO_V4, _GRO_V4 = 63, 64
+_PARENT_SPACE, _SPACE = 37, struct.Struct("=i")
+HERE = -1  # the namespace that is asked itself
 _KIND, _DATA = 1, 2
 _VETH_PEER = 1
 _VNI, _VXLAN_PARENT, _LOCAL, _LEARNING, _PORT, _LOCAL6 = 1, 3, 4, 7, 15, 17
@@ -75,7 +77,8 @@ class Link(Struct, frozen=True):
     `running` comes a moment after `carrier`: until then the kernel has no queue for it, and drops
     what it should send (a first ARP answer is lost so, and asked for again after a second).
     `parent` is the index of what it is stacked on, or of its peer; `master` of its bridge. `group`
-    is a number by which many are changed or deleted at once.
+    is a number by which many are changed or deleted at once. `parent_space` is the namespace that
+    `parent` is in, by this one's number for it (`Links.number_of`).
     """
 
     index: int
@@ -91,6 +94,7 @@ class Link(Struct, frozen=True):
     vxlan: Vxlan | None = None
     group: int = 0
     sizes: PacketSizes = AS_BORN
+    parent_space: int = HERE
 
 
 class NewLink(Struct, frozen=True):
@@ -210,6 +214,8 @@ def build_link(link: Link) -> bytes:
             parts.append(attribute(kind, u32(number)))
     parts.append(attribute(_OPERSTATE, u8(_OPER_UP if link.running else _OPER_DOWN)))
     parts += _size_attributes(link.sizes)
+    if link.parent_space != HERE:
+        parts.append(attribute(_PARENT_SPACE, _SPACE.pack(link.parent_space)))
     if link.mac:
         parts.append(attribute(_ADDRESS, bytes.fromhex(link.mac.replace(":", ""))))
     if link.kind:
@@ -238,7 +244,13 @@ def parse_link(payload: bytes) -> Link:
         vxlan=_parse_vxlan(info.get(_DATA, b"")) if kind == "vxlan" else None,
         group=_number(found, _GROUP),
         sizes=PacketSizes(_number(found, _GSO_V4), _number(found, _GRO_V4)),
+        parent_space=_space(found),
     )
+
+
+def _space(found: dict[int, bytes]) -> int:
+    value = found.get(_PARENT_SPACE)
+    return HERE if value is None or len(value) != _SPACE.size else int(_SPACE.unpack(value)[0])
 
 
 def _is_running(found: dict[int, bytes]) -> bool:
