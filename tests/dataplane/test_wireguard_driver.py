@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -19,6 +20,7 @@ from tortie.dataplane.wireguard import Keys, WireguardDriver, WireguardSettings,
 from tortie.dataplane.wireguard.device import found
 from tortie.dataplane.wireguard.kernel import set_threaded
 from tortie.dataplane.wireguard.keys import new_key
+from tortie.dataplane.wireguard.silence import Silence, Waits
 from tortie.engine.delta import Delta, Host, Pool, Route, RouteKind, WireguardEnd
 from tortie.linux import namespaces, sysctl
 from tortie.linux.links import Links
@@ -26,6 +28,7 @@ from tortie.linux.netlink.rtnetlink import RTN_BLACKHOLE, RTN_THROW, RTN_UNICAST
 from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.linux.routes import Routes
 from tortie.linux.rules import Rules
+from tortie.linux.wguapi import NoAnswer
 from tortie.net import Prefix, format_address, parse_network, parse_prefix
 from tortie.policy.program import Endpoint, EndpointId
 from vm.features import missing
@@ -363,6 +366,41 @@ def test_switched_off_it_stays_until_others_know_and_then_leaves_nothing(
     assert not one.settings.keys_file.exists()
     until(lambda: not process.record_of(one.settings.sockets, "wireguard.cali").exists(), "end")
     del two
+
+
+def test_a_wireguard_go_that_hangs_holds_up_little_and_makes_room_for_another(
+    stack: ExitStack, tmp_path: Path
+) -> None:
+    one, two = connected(stack, tmp_path)
+    process_file = process.record_of(one.settings.sockets, one.settings.device)
+    before = int(process_file.read_text().split()[0])
+    now, wire = [0.0], Wire(one, stack)
+    silence = Silence(Waits(first=1.0, again=0.1, whole=20.0), lambda: now[0])
+    driver = WireguardDriver(one.settings, one.told.__setitem__, silence=silence)
+    stack.callback(driver.close)
+    known = {one.label: one.host(), two.label: two.host()}
+    with namespaces.in_namespace(one.path):
+        driver.fold(Delta(hosts=known, routes={two.block: two.route()}))
+        assert driver.resync().failed == ()
+        os.kill(before, signal.SIGSTOP)
+        news = parse_network("10.65.77.0/26")
+        route = Route(news, RouteKind.PLAIN, parse_prefix(two.main).address, two.label)
+        with pytest.raises(NoAnswer, match="wireguard-go does not answer"):
+            driver.apply(Delta(routes={news: route}))
+        (failure,) = driver.resync().failed
+        assert "it is ended, and another one begun" in failure.message
+        assert one.table()[str(news)] == {RTN_UNICAST, RTN_BLACKHOLE}  # nothing of it in clear
+        assert silence.patience == 0.1
+        assert driver.apply(Delta()).failed == (failure,)  # it was not asked
+        now[0] = 30.0
+        assert driver.resync().failed == ()
+    assert int(process_file.read_text().split()[0]) != before
+    client, server = one.udp(stack), two.udp(stack)
+    meet(client, server)
+    client.sendto(SECRET, (two.pod, 7000))
+    assert server.recv(100) == SECRET
+    assert not any(SECRET in frame for frame in wire.frames())
+    assert silence.patience == 1.0
 
 
 @in_kernel_too

@@ -62,7 +62,7 @@ class WireguardMetrics(Collector):
     def _read(self) -> Iterator[tuple[WireguardSettings, Device]]:
         for settings in self._wanted():
             with suppress(OSError, Refused), NetlinkSocket() as sock:
-                device = found(settings, Links(sock), _PATIENCE)
+                device = found(settings, Links(sock), lambda: _PATIENCE)
                 if device is not None:
                     with closing(device):
                         yield settings, device.read()

@@ -5,7 +5,7 @@ https://www.wireguard.com/xplatform/ has the words.
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tortie.linux.wireguard import (
@@ -18,13 +18,20 @@ from tortie.linux.wireguard import (
 )
 from tortie.net import Prefix, format_address, parse_address, parse_network
 
-PATIENCE = 10.0  # seconds
+PATIENCE = 5.0  # seconds
+
+
+class NoAnswer(TimeoutError):
+    """wireguard-go hangs."""
 
 
 class UserspaceWireguard:
-    """The device behind a socket, which is waited for `patience` seconds. All raises OSError."""
+    """The device behind a socket. `patience`: how long to wait for an answer, in seconds.
 
-    def __init__(self, path: Path, patience: float = PATIENCE) -> None:
+    All raises NoAnswer, OSError.
+    """
+
+    def __init__(self, path: Path, patience: Callable[[], float] = lambda: PATIENCE) -> None:
         self._path, self._patience = path, patience
 
     def read(self) -> Device:
@@ -39,8 +46,22 @@ class UserspaceWireguard:
         """Nothing is held open."""
 
     def _ask(self, text: str) -> str:
+        patience = self._patience()
+        try:
+            answer = self._answer(text, patience)
+        except TimeoutError:
+            message = f"wireguard-go does not answer at {self._path} within {patience:g} s"
+            raise NoAnswer(message) from None
+        text, _, code = answer.decode(errors="replace").rstrip("\n").rpartition("errno=")
+        if not code.isdecimal():
+            raise OSError(0, f"{self._path}: wireguard-go gave no answer")
+        if code != "0":
+            raise OSError(int(code), f"{self._path}: {os.strerror(int(code))}")
+        return text
+
+    def _answer(self, text: str, patience: float) -> bytes:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-            sock.settimeout(self._patience)
+            sock.settimeout(patience)
             sock.connect(str(self._path))
             sock.sendall(text.encode())
             answer = b""
@@ -49,12 +70,7 @@ class UserspaceWireguard:
                 if not part:
                     break
                 answer += part
-        text, _, code = answer.decode(errors="replace").rstrip("\n").rpartition("errno=")
-        if not code.isdecimal():
-            raise OSError(0, f"{self._path}: wireguard-go gave no answer")
-        if code != "0":
-            raise OSError(int(code), f"{self._path}: {os.strerror(int(code))}")
-        return text
+        return answer
 
 
 def build_set(change: DeviceChange) -> str:

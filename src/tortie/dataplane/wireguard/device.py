@@ -1,6 +1,7 @@
 """The WireGuard device itself: made in the kernel, or by wireguard-go where it has none."""
 
 import errno
+from collections.abc import Callable
 
 from tortie.dataplane.tunnels.underlay import Refused
 from tortie.dataplane.wireguard import process
@@ -12,6 +13,7 @@ from tortie.linux.wgkernel import KernelWireguard
 from tortie.linux.wguapi import PATIENCE, UserspaceWireguard
 from tortie.linux.wireguard import Wireguard
 
+Patience = Callable[[], float]
 _KERNEL, _USERSPACE = "wireguard", "tun"  # kinds of interfaces
 _MISSING = (
     "this kernel can't make WireGuard interfaces and wireguard-go is not installed: load the "
@@ -21,9 +23,9 @@ _MISSING = (
 
 
 def found(
-    settings: WireguardSettings, links: Links, patience: float = PATIENCE
+    settings: WireguardSettings, links: Links, patience: Patience = lambda: PATIENCE
 ) -> Wireguard | None:
-    """The node's device, if it is there; `patience` in seconds, for wireguard-go's answers.
+    """The node's device, if it is there; `patience` in seconds, with wireguard-go's answers.
 
     Raises Refused where something else has its name, OSError.
     """
@@ -41,9 +43,14 @@ def found(
     )
 
 
-def opened(settings: WireguardSettings, links: Links) -> Wireguard:
-    """The node's device, made where it is not there. Raises Refused, OSError."""
-    there = found(settings, links)
+def opened(
+    settings: WireguardSettings, links: Links, patience: Patience = lambda: PATIENCE
+) -> Wireguard:
+    """The node's device, made where it is not there; `patience` as for `found`.
+
+    Raises Refused, OSError.
+    """
+    there = found(settings, links, patience)
     if there is not None:
         return there
     if _made_in_kernel(settings.device, links):
@@ -54,7 +61,7 @@ def opened(settings: WireguardSettings, links: Links) -> Wireguard:
     process.start(
         settings.sockets, settings.device, lambda: links.find(settings.device) is not None
     )
-    return UserspaceWireguard(process.socket_of(settings.sockets, settings.device))
+    return UserspaceWireguard(process.socket_of(settings.sockets, settings.device), patience)
 
 
 def _made_in_kernel(name: str, links: Links) -> bool:

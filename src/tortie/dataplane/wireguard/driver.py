@@ -8,15 +8,18 @@ from tortie.dataplane.tunnels.device import hold_only
 from tortie.dataplane.tunnels.tunnel import TunnelDriver
 from tortie.dataplane.tunnels.underlay import Refused, inner_mtu, underlay_of
 from tortie.dataplane.wireguard import device as devices
+from tortie.dataplane.wireguard import process
 from tortie.dataplane.wireguard.desired import DesiredWireguard
 from tortie.dataplane.wireguard.kernel import loosen, set_threaded
 from tortie.dataplane.wireguard.keys import Keys, public_key
 from tortie.dataplane.wireguard.peers import Peers, clashes
 from tortie.dataplane.wireguard.settings import OVERHEAD, WireguardSettings
+from tortie.dataplane.wireguard.silence import Silence
 from tortie.dataplane.wireguard.table import WireguardTable
 from tortie.engine.delta import Delta
 from tortie.linux.netlink.rtnetlink import Link
 from tortie.linux.netlink.sockets import NetlinkSocket
+from tortie.linux.wguapi import NoAnswer
 from tortie.net import Prefix
 
 Told = Callable[[int, str], None]  # IP version, public key
@@ -36,6 +39,7 @@ class WireguardDriver(TunnelDriver[WireguardSettings, str | Prefix]):
         settings: WireguardSettings,
         told: Told = lambda _version, _key: None,
         open_socket: OpenSocket = NetlinkSocket,
+        silence: Silence | None = None,
     ) -> None:
         super().__init__(settings, open_socket)
         self._told = told
@@ -44,6 +48,7 @@ class WireguardDriver(TunnelDriver[WireguardSettings, str | Prefix]):
         self._peers: Peers | None = None  # with the device
         self._table: WireguardTable  # from the first opening of the socket on
         self._link: Link | None = None
+        self._silence = silence or Silence()
         self._pending_nodes: set[str] = set()
         self._pending: set[Prefix] = set()
 
@@ -119,9 +124,20 @@ class WireguardDriver(TunnelDriver[WireguardSettings, str | Prefix]):
         """The table comes first: what is to be encrypted is dropped until the device is there."""
         there = self._table.read()
         self._pending = self._desired.destinations() | there
-        self._link = self._bring(self._make)
+        self._link = self._bring(self._make_or_keep)
         self._write_routes()
         self._table.route_by_rule(self._desired.own is not None)
+
+    def _make_or_keep(self) -> Link:
+        """A device whose program hangs stays as it is, but not for long; what is new is dropped."""
+        try:
+            return self._make()
+        except NoAnswer as problem:
+            self._silence.unheard()
+            self._let_go()
+            text = f"{problem}; it is ended, and another one begun, unless it does"
+            self._failures[self._settings.device] = Failure(self.name, self._settings.device, text)
+            return self._links.get(self._settings.device)
 
     def _make(self) -> Link:
         settings, underlay, links = self._settings, self._desired.underlay, self._links
@@ -133,10 +149,14 @@ class WireguardDriver(TunnelDriver[WireguardSettings, str | Prefix]):
         self._parent = underlay_of(underlay, links)
         mtu = inner_mtu(self._parent, OVERHEAD[settings.version], settings.version, settings.mtu)
         self._let_go()
-        opened = devices.opened(settings, links)
+        if self._silence.is_over:
+            process.end(settings.sockets, settings.device)
+            self._silence.heard()
+        opened = devices.opened(settings, links, lambda: self._silence.patience)
         self._peers = Peers(opened, settings, self._desired, self._wrote)
         link = links.get(settings.device)
         strangers = self._peers.settle()
+        self._silence.heard()
         self._name_clashes(self._desired.nodes())
         self._told(settings.version, public_key(Keys(settings.keys_file).newest))
         if settings.encrypts_hosts and settings.version == 4:

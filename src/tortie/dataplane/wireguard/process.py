@@ -24,6 +24,7 @@ _PROGRAM = "wireguard-go"
 _ITS_PLACE = "/var/run/wireguard"
 _QUIET = {"WG_PROCESS_FOREGROUND": "1"}  # else it praises the kernel's own WireGuard
 _PATIENCE = 10.0  # seconds, on a busy machine
+_MILDLY = 2.0  # seconds to end by itself
 _POLL = 0.005
 
 
@@ -96,14 +97,16 @@ def _answers(path: Path) -> bool:
 
 
 def _end(pid: int) -> None:
-    """End a process that is known to be ours, and leave no zombie of our own."""
+    """End a process that is known to be ours, whatever it does, and leave no zombie of our own."""
     with suppress(ProcessLookupError):
         pidfd = os.pidfd_open(pid)
         try:
-            signal.pidfd_send_signal(pidfd, signal.SIGTERM)
             poll = select.poll()
             poll.register(pidfd, select.POLLIN)
-            poll.poll(_PATIENCE * 1000)
+            for number, seconds in ((signal.SIGTERM, _MILDLY), (signal.SIGKILL, _PATIENCE)):
+                signal.pidfd_send_signal(pidfd, number)
+                if poll.poll(seconds * 1000):
+                    break
         finally:
             os.close(pidfd)
 
