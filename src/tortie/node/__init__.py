@@ -1,5 +1,6 @@
-"""Bringing a node up: its Node resource, addresses and tunnel addresses.
+"""Bringing a node up, and what of it may change while it runs.
 
-What comes in: what the machine and its operator say. What goes out: the Node resource and tunnel
-addresses from IPAM. It never touches policy.
+What comes in: what the machine and its operator say. What goes out: the Node resource with its
+addresses, a cluster's first pools and settings (`start`), tunnel addresses from IPAM, the MTU of
+workloads, WireGuard's public keys. It never touches policy.
 """
