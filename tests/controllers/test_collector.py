@@ -112,6 +112,21 @@ def test_a_node_keeps_its_last_block_though_it_is_empty() -> None:
     run(scenario)
 
 
+def test_a_block_that_is_empty_in_one_look_alone_stays() -> None:
+    async def scenario(world: World) -> None:
+        await world.ipam.auto_assign(ask(count4=40))
+        await world.ipam.release_by_handle("h1")
+        await world.pass_by()
+        assert len(await blocks_in(world.store)) == 3
+        await world.ipam.auto_assign(ask(count4=40))
+        await world.pass_by()
+        await world.ipam.release_by_handle("h1")
+        await world.pass_by()
+        assert len(await blocks_in(world.store)) == 3
+
+    run(scenario)
+
+
 def test_load_balancers_keep_one_empty_block_too() -> None:
     async def scenario(world: World) -> None:
         await world.store.create(lb_pool("lb", "192.0.2.0/28", block_size=30))

@@ -19,6 +19,7 @@ from tortie.api import (
     WorkloadEndpoint,
     WorkloadEndpointSpec,
 )
+from tortie.api.kube.service import Service
 from tortie.datastore import Datastore
 from tortie.datastore.memory import MemoryDatastore
 from tortie.ipam import IPAM, FixedRequest
@@ -141,6 +142,17 @@ def test_a_node_that_can_not_be_read_is_not_gone_and_has_its_tunnel_address() ->
     assert [one.what for one in found.findings] == ["unread"]
 
 
+@pytest.mark.parametrize(("name", "leaked"), [("front", 0), ("back", 1)])
+def test_a_service_that_can_not_be_read_may_have_its_address(name: str, leaked: int) -> None:
+    async def balanced(store: Datastore, ipam: IPAM) -> None:
+        about = {"namespace": "shop", "service": "front", "type": "loadBalancer"}
+        await ipam.auto_assign(ask(attributes=about))
+        await store.create(Service(metadata=ObjectMeta(namespace="shop", name="any"), spec={}))
+
+    found = audited(balanced, unread("Service", "shop", name), unread("Pod", "shop", "front"))
+    assert len(found.leaked) == leaked
+
+
 def test_no_handle_is_empty_while_a_block_can_not_be_read() -> None:
     found = audited(web_assigned, web_runs, unread("IPAMBlock", "", "10-0-0-0-28"))
     assert not found.leaked_handles
@@ -172,6 +184,7 @@ def test_an_address_that_nobody_holds_or_that_two_have_is_found() -> None:
             "used by WorkloadEndpoint shop/other and WorkloadEndpoint shop/web",
         ),
         ("unallocated", "10.0.0.9", "used by WorkloadEndpoint shop/other, held by nobody"),
+        ("no pool", "192.0.2.1", "used by WorkloadEndpoint shop/other, and of no IPPool"),
     ]
 
 

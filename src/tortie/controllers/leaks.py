@@ -78,7 +78,7 @@ def _leaked(
     by_handle: defaultdict[str, list[Allocation]] = defaultdict(list)
     for one in allocations:
         if one.handle:
-            by_handle[one.handle.lower()].append(one)
+            by_handle[one.handle].append(one)
     for handle, held in by_handle.items():
         if all(one.leak and _is_known(one, nodes) for one in held):
             yield handle, held

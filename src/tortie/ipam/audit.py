@@ -5,7 +5,7 @@ held it, since when, and why it counts as a leak; what to do is said of every fi
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Literal
 
@@ -36,6 +36,7 @@ What = Literal[
 
 
 RELEASE_REPORTED = "tortie ipam check -o FILE; tortie ipam release --from-report FILE"
+_WORKLOADS = ("Pod ", "WorkloadEndpoint ")  # an address of a Service may be another balancer's
 
 
 class Allocation(Struct, frozen=True, kw_only=True):
@@ -144,13 +145,20 @@ def _may_use(unread: Key, about: Mapping[str, str]) -> bool:
 
     What the attributes don't say may be so: an address in use must never count as leaked.
     """
-    if unread.kind == "Node":
-        return bool(about.get("type")) and about.get("node", unread.name) == unread.name
-    if unread.kind not in USING_KINDS or about.get("type"):
+    if unread.kind not in _kinds_of(about):
         return False
-    there = about.get("namespace", unread.namespace) == unread.namespace
+    there = not unread.namespace or about.get("namespace", unread.namespace) == unread.namespace
     named = about.get(unread.kind.lower(), unread.name)  # of an endpoint there is no such attribute
     return there and named == unread.name
+
+
+def _kinds_of(about: Mapping[str, str]) -> Collection[str]:
+    """Of what kind the user of an address is."""
+    if about.get("service"):
+        return ("Service",)
+    if about.get("type"):
+        return ("Node",)
+    return ("Pod", "WorkloadEndpoint") if about.get("pod") else USING_KINDS
 
 
 def _reason(about: Mapping[str, str], records: Records) -> str:
@@ -184,7 +192,10 @@ def _leaks(found: list[Allocation]) -> Iterator[Finding]:
 
 
 def _users(found: list[Allocation], records: Records, nets: Sequence[Prefix]) -> Iterator[Finding]:
-    """Addresses in use that nobody has noted, or that two use. Those of no pool are not ours."""
+    """Addresses in use that nobody has noted, that two use, or that no pool has.
+
+    Without any pool another program gives out addresses, and none of them is ours.
+    """
     held = {one.address for one in found}
     moving = {one.address for one in found if one.moving}
     for address, users in sorted(records.users.items()):
@@ -192,7 +203,11 @@ def _users(found: list[Allocation], records: Records, nets: Sequence[Prefix]) ->
         if len({user.name for user in users}) > 1 and address not in moving:
             cure = "delete and make anew all of them but one"
             yield Finding("doubled", _text(address), f"used by {names}", cure)
-        if address not in held and any(net.contains(address) for net in nets):
+        inside = any(net.contains(address) for net in nets)
+        if nets and not inside and any(user.name.startswith(_WORKLOADS) for user in users):
+            cure = "add a pool with it: else it counts as outside of the cluster"
+            yield Finding("no pool", _text(address), f"used by {names}, and of no IPPool", cure)
+        if address not in held and inside:
             cure = "make it anew: the address may be given to another at any time"
             yield Finding("unallocated", _text(address), f"used by {names}, held by nobody", cure)
 

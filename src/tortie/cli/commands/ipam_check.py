@@ -28,7 +28,7 @@ _TITLES = {
     "leaked": "held, and nobody uses them",
     "unallocated": "used, and held by nobody",
     "doubled": "used by several",
-    "no pool": "blocks of no IPPool",
+    "no pool": "addresses and blocks of no IPPool",
     "handle": "handles that hold nothing",
     "untold": "addresses that no handle tells of",
     "claim": "claims to blocks that are not so",

@@ -20,7 +20,7 @@ from tortie.controllers.loadbalancer.wishes import (
     is_ours,
     wish_of,
 )
-from tortie.datastore import Conflict, Datastore, NotFound
+from tortie.datastore import Conflict, Datastore, Listing, NotFound
 from tortie.ipam import IPAM, AlreadyAssigned, AssignRequest, FixedRequest, IpamError, NoPool
 from tortie.ipam.names import LOAD_BALANCER
 from tortie.ipam.types import ReleaseRequest
@@ -89,16 +89,19 @@ class Balancer:
         meanwhile keeps what it got.
         """
         handles = cast(tuple[IPAMHandle, ...], (await self._store.list("IPAMHandle")).resources)
-        names = {one.spec.handle_id.lower() for one in handles}
+        names = {one.spec.handle_id for one in handles}
         held = {name for name in names if name.startswith(_PREFIX)}
-        listed = (await self._services.list("Service")).resources if held else ()
-        there = {handle_of(one).lower(): one for one in cast(tuple[Service, ...], listed)}
+        listing = await self._services.list("Service") if held else Listing((), (), 0)
+        services = cast(tuple[Service, ...], listing.resources)
+        there = {handle_of(one): one for one in services}
         others = {name for name, one in there.items() if not is_ours(one, self._every())}
+        # Which handle is a Service's that can't be read, nobody knows: its uid is part of it.
+        gone = set[str]() if listing.malformed else held - set(there)
         for handle in sorted(held & others):
             await self._give_up(there[handle])
-        for handle in sorted(held - set(there)):
+        for handle in sorted(gone):
             await self._release(handle)
-        return tuple(sorted(held & others | held - set(there)))
+        return tuple(sorted(held & others | gone))
 
     async def _release_earlier(self, key: Key, service: Service | None) -> None:
         """What an earlier Service of that name had."""
