@@ -46,6 +46,7 @@ from tortie.linux.rules import Rules
 from vm.features import missing
 
 pytestmark = pytest.mark.root
+REPEATED = 5.0  # seconds, after which WireGuard begins a handshake anew
 costs = Costs()
 
 
@@ -152,6 +153,7 @@ def test_encryption_is_switched_on_and_keys_change_under_traffic(cluster: Cluste
             until(lambda: cluster.run(_published) == keys, "other keys published")
             until(lambda: reached(cluster, "near", 4), "it is reached with them")
         costs.tell("a node's keys of WireGuard change", stream)
+        assert stream.loss.longest < REPEATED, "they waited for WireGuard's own next attempt"
         assert not any(MARK in frame for frame in wire.frames()), "in clear"
         assert carried(cluster, wire, "near") == {"wireguard"}
         for damage in ("rule del priority 99", "route flush table 1", "-6 rule del priority 99"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from network.cluster import PORT, Cluster
-from network.probe import call, token
+from network.probe import Found, call, token
 from network.table import LEGS, Way, expected, lines, pod_mtu
 from network.wire import Wire
 from tortie.lab.plan import Encap, Families, Mode, shape_of
@@ -113,11 +113,10 @@ def _look(
     carriers = wire.carriers(mark)
     full = call(where, version, address, PORT, wanted.mtu, token())
     over = call(where, version, address, PORT, wanted.mtu + 1, token())
-    carrier = "+".join(sorted(carriers))
     named = f"default/{target}" if target != "outside" else target
-    found = Way(carrier, wanted.mtu)
+    found = Way("+".join(sorted(carriers)), _greatest(wanted.mtu, full, over))
     _found[f"{mode}{'' if len(versions) > 1 else ' alone'}", version, leg] = (
-        f"{carrier or 'local'} {wanted.mtu}"
+        f"{found.carrier or 'local'} {found.mtu or '?'}"
     )
     problems = []
     if small.answered_by != named:
@@ -125,7 +124,7 @@ def _look(
     if leg == "outside" and small.seen_as != cluster.address("node-1", version):
         problems.append(f"not by the node's address, but as {small.seen_as}")
     if found != wanted:
-        problems.append(f"carried by {carrier!r}, not {wanted.carrier!r}")
+        problems.append(f"{found}, not {wanted}")
     if full.answered_by != named:
         problems.append(f"a packet of {wanted.mtu} bytes does not pass: {full}")
     if (over.answered_by, over.mtu) != ("", wanted.mtu):
@@ -133,3 +132,10 @@ def _look(
     if source == "a" and not over.by_icmp:
         problems.append("no router said that it is too big")
     return f"{mode}, IPv{version}, {leg}: {'; '.join(problems)}" if problems else ""
+
+
+def _greatest(mtu: int, full: Found, over: Found) -> int:
+    """The greatest packet that passed, of two; else what a router says that would; 0: nothing."""
+    if over.answered_by:
+        return mtu + 1
+    return mtu if full.answered_by else full.mtu
