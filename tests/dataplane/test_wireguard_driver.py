@@ -13,6 +13,7 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tortie.agent.wireguard import WireguardMetrics
 from tortie.dataplane.routes import RouteDriver, RouteSettings
@@ -366,6 +367,51 @@ def test_switched_off_it_stays_until_others_know_and_then_leaves_nothing(
     assert not one.settings.keys_file.exists()
     until(lambda: not process.record_of(one.settings.sockets, "wireguard.cali").exists(), "end")
     del two
+
+
+@in_kernel_too
+def test_other_tables_and_names_after_a_restart_leave_nothing_of_those_before(
+    stack: ExitStack, tmp_path: Path
+) -> None:
+    one, two = connected(stack, tmp_path)
+    former, wire = one.settings, Wire(one, stack)
+    beside = replace(former, version=6, device="wg-v6.cali", enabled=False)
+    one.driver.close()
+    one.settings = replace(
+        former, table=45, rule_priority=98, device="wgnew", beside=("wg-v6.cali",)
+    )
+    one.driver = WireguardDriver(one.settings, one.told.__setitem__)
+    other = WireguardDriver(replace(beside, beside=("wgnew",)))
+    stack.callback(other.close)
+    with namespaces.in_namespace(one.path):
+        one.driver.fold(
+            Delta(
+                hosts={each.label: each.host() for each in (one, two)},
+                routes={two.block: two.route()},
+            )
+        )
+        assert one.driver.resync().failed == ()
+        assert other.resync().failed == ()
+    rules = [each for each in Rules(one.socket).list(4) if each.protocol == former.protocol]
+    assert [(each.priority, each.table) for each in rules] == [(98, 45)]
+    assert one.routes_in_kernel.list(4, table=former.table) == []
+    assert one.links.find(former.device) is None
+    assert not process.record_of(former.sockets, former.device).exists()
+    client, server = one.udp(stack), two.udp(stack)
+    meet(client, server)
+    client.sendto(SECRET, (two.pod, 7000))
+    assert server.recv(100) == SECRET
+    assert not any(SECRET in frame for frame in wire.frames())
+    one.driver.close()
+    off = WireguardDriver(replace(former, enabled=False))  # the names and tables of before again
+    stack.callback(off.close)
+    with namespaces.in_namespace(one.path):
+        assert off.apply(Delta(hosts={one.label: Host(one.label, ipv4=parse_prefix(one.main))}))
+    assert [each for each in Rules(one.socket).list(4) if each.protocol == former.protocol] == []
+    for table in (former.table, 45):
+        assert one.routes_in_kernel.list(4, table=table) == []
+    assert one.links.find("wgnew") is None
+    assert list(former.sockets.glob("*.pid")) == []
 
 
 def test_a_wireguard_go_that_hangs_holds_up_little_and_makes_room_for_another(

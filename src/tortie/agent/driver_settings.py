@@ -167,6 +167,7 @@ def wireguard_settings(config: Configuration, run_dir: Path) -> Mapping[int, Wir
         mark=policy_settings(config).marks.wireguard,
         table=route_table(config, 0),
         priority=config.ipv4_normal_route_priority,
+        beside=(config.wireguard_interface_name_v6,),
     )
     ipv6 = structs.replace(
         ipv4,
@@ -177,6 +178,7 @@ def wireguard_settings(config: Configuration, run_dir: Path) -> Mapping[int, Wir
         mtu=config.wireguard_mtu_v6,
         table=route_table(config, 1),
         priority=config.ipv6_normal_route_priority,
+        beside=(config.wireguard_interface_name,),
     )
     return {4: ipv4, 6: ipv6}
 

@@ -5,13 +5,14 @@ from collections.abc import Callable
 
 from tortie.dataplane.tunnels.underlay import Refused
 from tortie.dataplane.wireguard import process
+from tortie.dataplane.wireguard.keys import Keys
 from tortie.dataplane.wireguard.settings import WireguardSettings
 from tortie.linux.links import Links
 from tortie.linux.netlink.rtlink import NewLink
 from tortie.linux.netlink.sockets import NetlinkError
 from tortie.linux.wgkernel import KernelWireguard
 from tortie.linux.wguapi import PATIENCE, UserspaceWireguard
-from tortie.linux.wireguard import Wireguard
+from tortie.linux.wireguard import PrivateKey, Wireguard
 
 Patience = Callable[[], float]
 _KERNEL, _USERSPACE = "wireguard", "tun"  # kinds of interfaces
@@ -82,3 +83,29 @@ def remove(settings: WireguardSettings, links: Links) -> bool:
         links.delete(settings.device)
     process.end(settings.sockets, settings.device)
     return ours
+
+
+def remove_former(settings: WireguardSettings, links: Links) -> list[str]:
+    """Delete what is the node's under another name, from before a restart; their names.
+
+    Those of wireguard-go are written down; one of the kernel's has a key of ours. Raises OSError.
+    """
+    wanted, keys = {settings.device, *settings.beside}, Keys(settings.keys_file)
+    written = {path.stem for path in settings.sockets.glob("*.pid")}
+    former = written | {
+        link.name
+        for link in links.list()
+        if link.kind == _KERNEL and link.name not in wanted and keys.has(_key(link.name))
+    }
+    for name in sorted(former - wanted):
+        links.delete(name)
+        process.end(settings.sockets, name)
+    return sorted(former - wanted)
+
+
+def _key(name: str) -> PrivateKey | None:
+    device = KernelWireguard(name)
+    try:
+        return device.read().private_key
+    finally:
+        device.close()

@@ -49,6 +49,7 @@ class WireguardDriver(TunnelDriver[WireguardSettings, str | Prefix]):
         self._table: WireguardTable  # from the first opening of the socket on
         self._link: Link | None = None
         self._silence = silence or Silence()
+        self._has_looked_back = False  # for what was made under other settings, by one before us
         self._pending_nodes: set[str] = set()
         self._pending: set[Prefix] = set()
 
@@ -105,6 +106,9 @@ class WireguardDriver(TunnelDriver[WireguardSettings, str | Prefix]):
 
     def _settle(self) -> None:
         self._failures.clear()
+        if not self._has_looked_back:
+            self._wrote(len(devices.remove_former(self._settings, self._links)))
+            self._has_looked_back = True
         if self._is_wanted:
             self._bring_all()
         else:

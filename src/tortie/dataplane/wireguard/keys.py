@@ -49,6 +49,10 @@ class Keys:
         """The private half of a public key, where it is here."""
         return next((key for key in self._keys if public_key(key) == public), None)
 
+    def has(self, key: PrivateKey | None) -> bool:
+        """Whether a private key is one of these."""
+        return key is not None and self.holding(public_key(key)) is not None
+
     def rotate(self) -> str:
         """Make another key to be published; those before stay until it is. Its public half."""
         self._keep([new_key(), *self._keys[:1]])

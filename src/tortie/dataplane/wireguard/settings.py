@@ -16,7 +16,7 @@ class WireguardSettings(Struct, frozen=True):
     `threaded` WireguardThreadingEnabled. `mark` is a bit of the packets' mark: those that have it
     are WireGuard's own, and pass the rule by. `table` is ours alone (RouteTableRanges), as is
     `protocol`. `run_dir` holds the keys and, where the kernel has no WireGuard, the sockets of
-    wireguard-go.
+    wireguard-go. `beside` are the devices of other IP versions, whose sockets are there, too.
     """
 
     node: str
@@ -35,6 +35,7 @@ class WireguardSettings(Struct, frozen=True):
     protocol: int = 80
     priority: int = 1024
     interface_prefixes: tuple[str, ...] = ("cali",)
+    beside: tuple[str, ...] = ()
 
     @property
     def keys_file(self) -> Path:

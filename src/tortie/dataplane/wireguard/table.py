@@ -16,6 +16,7 @@ from tortie.linux.netlink.rtnetlink import (
     RTN_UNICAST,
     SCOPE_LINK,
     SCOPE_UNIVERSE,
+    TABLE_MAIN,
     KernelRoute,
 )
 from tortie.linux.netlink.rtrule import Rule
@@ -94,7 +95,11 @@ class WireguardTable:
         )
 
     def route_by_rule(self, wanted: bool) -> None:
-        """Have the rule there, and none besides, or no rule."""
+        """Have the rule there, and none besides, or no rule.
+
+        One of before other settings has a table of its own, which goes with it: the next one is
+        asked by then, and a route that nobody keeps would lead astray or drop for ever.
+        """
         settings = self._settings
         mine = Rule(
             settings.version,
@@ -103,18 +108,31 @@ class WireguardTable:
             mask=settings.mark,  # of the bit none: all but what WireGuard sends outside itself
             protocol=settings.protocol,
         )
-        found = [
-            rule
-            for rule in self._rules.list(settings.version)
-            if (rule.table, rule.protocol) == (settings.table, settings.protocol)
-        ]
+        found = [rule for rule in self._rules.list(settings.version) if self._is_ours(rule)]
         if wanted and mine not in found:
             self._rules.add(mine)
             self._wrote(1)
         for rule in found:
             if rule != mine or not wanted:
+                self._empty(rule.table)
                 self._rules.delete(rule)
                 self._wrote(1)
+
+    def _is_ours(self, rule: Rule) -> bool:
+        """Nobody else makes rules of this protocol and form: who has none of a bit."""
+        has_form = rule.mask != 0 and rule.mark == 0 and not rule.inverted and rule.source is None
+        return rule.protocol == self._settings.protocol and has_form
+
+    def _empty(self, table: int) -> None:
+        """Take our routes out of a table of before."""
+        settings = self._settings
+        if table in (settings.table, TABLE_MAIN):
+            return
+        former = self._routes.list(settings.version, table=table, protocol=settings.protocol)
+        self._wrote(len(former))
+        for error in self._routes.batch([deleting(route) for route in former]).values():
+            if error.errno not in _GONE:
+                raise error
 
 
 def _plain(route: KernelRoute) -> KernelRoute:
