@@ -5,8 +5,15 @@ import pytest
 from tortie.api import ObjectMeta, Pod, PodSpec
 from tortie.cni.errors import CniError
 from tortie.cni.result import Attached, render
-from tortie.cni.workload import Workload, check_name, check_pod, endpoint_resource, with_addresses
-from tortie.kubernetes import convert, names
+from tortie.cni.workload import (
+    Workload,
+    check_name,
+    check_pod,
+    endpoint_resource,
+    with_interface,
+    without_interface,
+)
+from tortie.kubernetes import conversion, convert, names
 from tortie.net import parse_prefix
 
 ATTACHED = Attached(
@@ -52,7 +59,7 @@ WORKLOAD = Workload("n-1", "shop", "web-0", "k8s", "c1")
 
 
 def test_a_pods_endpoint_is_the_one_that_its_annotations_convert_to():
-    annotated = with_addresses(pod(node_name="n-1"), ("10.0.0.1/32",), "c1")
+    annotated = with_interface(pod(node_name="n-1"), WORKLOAD, "net", ("10.0.0.1/32",), "")
     endpoint = convert(annotated)
     assert tuple(endpoint.key) == tuple(WORKLOAD.endpoint)
     assert endpoint.spec.interface_name == WORKLOAD.interface
@@ -61,10 +68,19 @@ def test_a_pods_endpoint_is_the_one_that_its_annotations_convert_to():
 
 
 def test_taking_addresses_back_leaves_no_endpoint():
-    attached = with_addresses(pod(node_name="n-1"), ("10.0.0.1/32",), "c1")
-    detached = with_addresses(attached, (), "")
+    attached = with_interface(pod(node_name="n-1"), WORKLOAD, "net", ("10.0.0.1/32",), "")
+    detached = without_interface(attached, WORKLOAD)
     assert detached.metadata.annotations[names.POD_IP] == ""
     assert convert(detached) is None
+
+
+def test_a_further_interface_is_the_endpoint_that_its_pods_status_converts_to():
+    further = Workload("n-1", "shop", "web-0", "k8s", "c1", ifname="net1")
+    attached = with_interface(pod(node_name="n-1"), further, "lan", ("10.0.0.1/32",), "")
+    (found,) = conversion(attached).values
+    assert tuple(found.key) == tuple(further.endpoint)
+    assert found.spec.interface_name == further.interface
+    assert conversion(without_interface(attached, further)).values == ()
 
 
 def test_a_stored_endpoint_has_the_same_names_as_the_workload():
@@ -94,6 +110,41 @@ def test_a_pod_of_another_node_is_not_attached(spec, said):
     with pytest.raises(CniError) as caught:
         check_pod(pod(**spec), WORKLOAD)
     assert said in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("told", "annotations", "fits"),
+    [
+        ("", {}, True),
+        ("uid-1", {}, True),
+        ("uid-0", {}, False),
+        ("uid-0", {"kubernetes.io/config.mirror": "uid-0"}, True),  # a static pod's
+    ],
+)
+def test_an_earlier_pods_container_is_not_attached_as_its_successor(told, annotations, fits):
+    """Labels and policy would be another's."""
+    metadata = ObjectMeta(name="web-0", namespace="shop", uid="uid-1", annotations=annotations)
+    found = Pod(metadata=metadata, spec=PodSpec(node_name="n-1"))
+    workload = Workload("n-1", "shop", "web-0", "k8s", "c1", uid=told)
+    if fits:
+        check_pod(found, workload)
+        return
+    with pytest.raises(CniError, match="has the UID uid-1") as caught:
+        check_pod(found, workload)
+    assert caught.value.code == 11
+
+
+def test_a_stored_endpoint_tells_which_pod_of_that_name_it_is_of():
+    workload = Workload("n-1", "shop", "web-0", "k8s", "c1", uid="uid-1")
+    stored = endpoint_resource(workload, "net", (), "").metadata.annotations
+    assert stored == {"cni.projectcalico.org/podUID": "uid-1"}
+    assert endpoint_resource(WORKLOAD, "net", (), "").metadata.annotations == {}
+
+
+@pytest.mark.parametrize("uid", ["a b", "a/b", "x" * 65, "\n"])
+def test_what_can_be_no_uid_is_refused(uid):
+    with pytest.raises(CniError, match="K8S_POD_UID"):
+        check_name(Workload("n", "shop", "web", "k8s", "c", uid=uid))
 
 
 @pytest.mark.parametrize(

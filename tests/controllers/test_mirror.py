@@ -37,6 +37,7 @@ from tortie.controllers.kube_pods import Endpoints, follow, followed
 from tortie.datastore import DatastoreError
 from tortie.datastore.memory import MemoryDatastore
 from tortie.kubernetes import conversion
+from tortie.kubernetes.names import POD_UID
 
 
 def policy(name: str, label: str = "x") -> KubernetesNetworkPolicy:
@@ -170,6 +171,27 @@ def test_what_is_kept_of_a_pod_says_the_same_of_its_endpoints(given) -> None:
 
 def test_an_endpoint_of_an_earlier_pod_of_that_name_is_left() -> None:
     assert followed(endpoint(), pod("w", node="node-b")) is None
+
+
+@pytest.mark.parametrize(
+    ("told", "annotations", "follows"),
+    [
+        ("", {}, True),  # by who stored it before the runtime told
+        ("uid-1", {}, True),
+        ("uid-0", {}, False),
+        ("uid-0", {"kubernetes.io/config.mirror": "uid-0"}, True),
+    ],
+)
+def test_an_endpoint_follows_the_one_pod_that_it_is_of(
+    told: str, annotations: dict[str, str], follows: bool
+) -> None:
+    """A picture that is behind has an earlier Pod of that name, whose labels are another's."""
+    given = endpoint()
+    metadata = replace(given.metadata, annotations={POD_UID: told} if told else {})
+    source = pod("w", app="x")
+    shown = replace(source, metadata=replace(source.metadata, uid="uid-1", annotations=annotations))
+    for one in (shown, kept(shown)):
+        assert (followed(replace(given, metadata=metadata), one) is not None) == follows
 
 
 def test_what_is_right_is_not_written_again() -> None:

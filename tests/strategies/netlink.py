@@ -57,6 +57,7 @@ _plain_links = st.builds(
     parent=st.integers(0, 0x7FFFFFFF),
     master=st.integers(0, 0x7FFFFFFF),
     sizes=st.builds(PacketSizes, u32, u32),
+    parent_space=st.integers(-1, 2**31 - 1),
 )
 _vxlan_links = st.builds(
     Link, index=indexes, name=names, kind=st.just("vxlan"), mac=macs, mtu=u32, vxlan=vxlans

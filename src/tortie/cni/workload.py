@@ -6,15 +6,23 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tortie.api import Key, ObjectMeta, Pod, WorkloadEndpoint, WorkloadEndpointSpec
-from tortie.cni.errors import INVALID_CONFIG, INVALID_ENVIRONMENT, WRONG_NODE, CniError
+from tortie.cni.errors import (
+    INVALID_CONFIG,
+    INVALID_ENVIRONMENT,
+    TRY_AGAIN,
+    WRONG_NODE,
+    CniError,
+)
 from tortie.cni.request import CniRequest
 from tortie.kubernetes import names
 from tortie.kubernetes.interfaces import Further, with_further
+from tortie.kubernetes.pods import is_pod
 from tortie.policy.program import EndpointId
 
 # What Kubernetes lets a namespace and a pod be called.
 _NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?")
+_UID = re.compile(r"[A-Za-z0-9-]{0,64}")
 _SHOWN = 60  # characters
 _LONGEST_PREFIX = 8  # letters; seven hex digits are then left to tell interfaces apart
 _OWN_ORCHESTRATOR = "cni"  # of containers that no orchestrator named
@@ -31,6 +39,7 @@ class Workload(Struct, frozen=True):
     container_id: str
     prefix: str = names.INTERFACE_PREFIX  # of its interface's name
     ifname: str = names.ENDPOINT  # the container's end
+    uid: str = ""  # its Pod's, where the runtime tells
 
     @property
     def is_first(self) -> bool:
@@ -89,7 +98,8 @@ def workload_of(request: CniRequest, node: str, prefix: str = names.INTERFACE_PR
         )
     if not name:
         raise CniError(INVALID_ENVIRONMENT, "CNI_ARGS has no K8S_POD_NAME")
-    return Workload(node, namespace, name, names.ORCHESTRATOR, container, prefix, ifname)
+    uid = request.arguments.get("K8S_POD_UID", "")
+    return Workload(node, namespace, name, names.ORCHESTRATOR, container, prefix, ifname, uid)
 
 
 def check_name(workload: Workload) -> None:
@@ -98,6 +108,9 @@ def check_name(workload: Workload) -> None:
     if workload.is_pod and not (_NAMESPACE.fullmatch(namespace) and _NAME.fullmatch(name)):
         found = f"{namespace[:_SHOWN]}/{name[:_SHOWN]}"
         raise CniError(INVALID_ENVIRONMENT, f"CNI_ARGS names {found!r}: use a pod's name")
+    if not _UID.fullmatch(workload.uid):
+        found = workload.uid[:_SHOWN]
+        raise CniError(INVALID_ENVIRONMENT, f"CNI_ARGS: K8S_POD_UID is {found!r}: use a Pod's UID")
 
 
 def check_pod(pod: Pod, workload: Workload) -> None:
@@ -108,6 +121,9 @@ def check_pod(pod: Pod, workload: Workload) -> None:
     if pod.spec.node_name != workload.node:
         found = f"on node {pod.spec.node_name}" if pod.spec.node_name else "on no node yet"
         raise CniError(WRONG_NODE, f"{subject} is {found}, this is {workload.node}")
+    if not is_pod(pod, workload.uid):
+        other = f"{subject} has the UID {pod.metadata.uid}, and the container is {workload.uid}'s"
+        raise CniError(TRY_AGAIN, f"{other}: one of its name has gone, or is to come")
 
 
 def with_interface(
@@ -153,6 +169,7 @@ def endpoint_resource(
         metadata=ObjectMeta(
             name=workload.endpoint.name,
             namespace=workload.namespace,
+            annotations={names.POD_UID: workload.uid} if workload.uid else {},
             labels={
                 names.NAMESPACE_LABEL: workload.namespace,
                 names.ORCHESTRATOR_LABEL: workload.orchestrator,

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from tortie.api import ObjectMeta, Pod, PodSpec, PodStatus, Resource
 from tortie.api.kube.node import KubernetesNode, KubernetesNodeStatus
-from tortie.kubernetes.names import POD_IP
+from tortie.kubernetes.names import CONFIG_MIRROR, POD_IP
 
 
 def kept(resource: Resource) -> Resource:
@@ -24,7 +24,7 @@ def kept(resource: Resource) -> Resource:
 
 def _pod(pod: Pod) -> Pod:
     said = pod.metadata.annotations
-    annotations = {POD_IP: said[POD_IP]} if POD_IP in said else {}
+    annotations = {name: said[name] for name in (POD_IP, CONFIG_MIRROR) if name in said}
     return Pod(
         metadata=replace(_metadata(pod), annotations=annotations),
         spec=PodSpec(

@@ -16,8 +16,8 @@ from tortie.controllers.controller import Context, Controller, Side
 from tortie.controllers.feed import Feed
 from tortie.controllers.reconciling import Job, Watched, reconcile_all
 from tortie.datastore import Datastore, NotFound
-from tortie.kubernetes.names import NETWORK_LABEL, ORCHESTRATOR
-from tortie.kubernetes.pods import has_ended, pod_labels
+from tortie.kubernetes.names import NETWORK_LABEL, ORCHESTRATOR, POD_UID
+from tortie.kubernetes.pods import has_ended, is_pod, pod_labels
 
 _NAME = "labels of pods"
 
@@ -27,8 +27,9 @@ def followed(endpoint: WorkloadEndpoint, pod: Pod) -> WorkloadEndpoint | None:
 
     A pod that has ended has no addresses any more: they may be another's soon.
     """
-    if endpoint.spec.node != pod.spec.node_name:
-        return None  # of an earlier pod of that name, on another node
+    uid = endpoint.metadata.annotations.get(POD_UID, "")
+    if endpoint.spec.node != pod.spec.node_name or not is_pod(pod, uid):
+        return None  # of another pod of that name: the picture is behind, or the endpoint to go
     labels = {**_kept(endpoint.metadata.labels), **pod_labels(pod)}
     spec = endpoint.spec
     if has_ended(pod):

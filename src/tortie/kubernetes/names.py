@@ -23,6 +23,8 @@ FLOATING_IPS = "cni.projectcalico.org/floatingIPs"
 ALLOWED_SOURCE_PREFIXES = "cni.projectcalico.org/allowedSourcePrefixes"
 AWS_POD_IPS = "vpc.amazonaws.com/pod-ips"
 NETWORK_STATUS = "k8s.v1.cni.cncf.io/network-status"
+POD_UID = "cni.projectcalico.org/podUID"  # of a stored endpoint: which Pod of that name it is
+CONFIG_MIRROR = "kubernetes.io/config.mirror"  # of what a kubelet shows of a static pod
 FURTHER_INTERFACES = "cni.projectcalico.org/FurtherInterfaces"  # a condition, no annotation
 
 

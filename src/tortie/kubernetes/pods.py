@@ -63,6 +63,14 @@ def pod_addresses(pod: Pod) -> tuple[str, ...]:
     return (*first, *[text for one in others for text in _singles(one.addresses, [])])
 
 
+def is_pod(pod: Pod, uid: str) -> bool:
+    """Whether it is the one of this UID, and none of its name before or after; "" is not known.
+
+    The runtime knows a static pod by another UID than the API server, which shows it.
+    """
+    return not uid or uid == pod.metadata.uid or names.CONFIG_MIRROR in pod.metadata.annotations
+
+
 def has_ended(pod: Pod) -> bool:
     """Whether its containers are over, or the CNI plugin has taken its first address back."""
     if _is_over(pod):
