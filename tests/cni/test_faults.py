@@ -11,12 +11,13 @@ import threading
 import time
 
 import pytest
+from msgspec.structs import replace
 
 from cni.gate import gate
 from cni.look import NETWORK, failed, findings, inside, left_over, nothing_left, put_pod, result
 from cni.node import BOUND, RealNode, until
 from servers.process import running
-from tortie.api import IPPool, IPPoolSpec, Key, ObjectMeta
+from tortie.api import IPPool, IPPoolSpec, Key, NodeBgp, ObjectMeta
 from tortie.cni import delegate
 from tortie.cni.errors import CniError
 from tortie.cni.request import parse_request
@@ -130,6 +131,34 @@ def test_a_node_that_is_not_registered_yet_gives_no_address_that_nobody_owns(nod
     assert adding.wait(BOUND) == 0
     assert findings(node) == []
     assert node.cni("DEL", "c1", netns, "web").returncode == 0
+    nothing_left(node)
+
+
+def test_a_node_without_an_address_or_that_is_gone_gives_none_either(node):
+    node.start_ready()
+    put_pod(node, "web")
+    netns = node.namespace("web")
+
+    async def addressed(store, address):
+        found = await store.get(Key("Node", "", node.name))
+        bgp = NodeBgp(ipv4_address=address) if address else None
+        await store.update(replace(found, spec=replace(found.spec, bgp=bgp)))
+
+    def status():
+        said = node.cni("STATUS", cniVersion="1.1.0")
+        return json.loads(said.stdout)["details"] if said.returncode else ""
+
+    node.store(lambda store: addressed(store, ""))
+    until(lambda: "has no address yet" in status(), "the agent has heard of it")
+    error = failed(node.cni("ADD", "c1", netns, "web", policy_setup_timeout_seconds=1))
+    assert (error["code"], "has no address yet" in error["msg"]) == (11, True), error
+    node.store(lambda store: addressed(store, "172.31.0.2/24"))
+    assert node.cni("ADD", "c1", netns, "web").returncode == 0
+    assert node.cni("DEL", "c1", netns, "web").returncode == 0
+    node.store(lambda store: store.delete(Key("Node", "", node.name)))
+    until(lambda: "is not registered" in status(), "the agent has heard of it")
+    error = failed(node.cni("ADD", "c2", netns, "web", policy_setup_timeout_seconds=1))
+    assert (error["code"], "is not registered" in error["msg"]) == (11, True), error
     nothing_left(node)
 
 

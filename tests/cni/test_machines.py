@@ -7,10 +7,11 @@ import pytest
 from msgspec.structs import replace
 
 from strategies.ipam import configuration, pool
-from tortie.api import Key, Node, NodeSpec, ObjectMeta, decode
+from tortie.api import Key, Node, NodeBgp, NodeSpec, ObjectMeta, decode
 from tortie.cni.addresses import Addresses
 from tortie.cni.attachment import Attacher
 from tortie.cni.records import Records
+from tortie.cni.registration import Registration
 from tortie.cni.request import CniRequest, NetworkConfig
 from tortie.cni.workload import Workload
 from tortie.datastore.memory import MemoryDatastore
@@ -20,13 +21,22 @@ HANDLE = "n.vmi.shop.db"
 OWNER = {"kind": "VirtualMachineInstance", "apiVersion": "kubevirt.io/v1", "name": "db"}
 
 
+def registered(name: str) -> Registration:
+    bgp = NodeBgp(ipv4_address="172.16.0.1/24")
+    made = Registration(name)
+    made.saw(
+        [(Key("Node", "", name), Node(metadata=ObjectMeta(name=name), spec=NodeSpec(bgp=bgp)))]
+    )
+    return made
+
+
 class World:
     """A node whose plugin is asked; pods by name."""
 
     def __init__(self) -> None:
         self.store = MemoryDatastore()
         self.ipam = IPAM(self.store)
-        self.addresses = Addresses(self.ipam, self.store)
+        self.addresses = Addresses(self.ipam, self.store, registered("n1"))
 
     async def begin(self, persistence: str) -> None:
         await self.store.create(pool("p", "10.0.0.0/24", block_size=28))

@@ -28,6 +28,7 @@ from tortie.cni.addresses import Addresses
 from tortie.cni.attachment import Attacher
 from tortie.cni.chained import Chained
 from tortie.cni.records import Records
+from tortie.cni.registration import Registration
 from tortie.cni.server import CniServer
 from tortie.dataplane.drift import Drift
 from tortie.dataplane.policy.node import is_excluded
@@ -114,13 +115,14 @@ class NodeParts:
         self._run_dir = Path(given.run_dir)
         self._keys = PublicKeys(store, self._name, wireguard_settings(config, self._run_dir))
         drivers.told = self._key_ready
+        registration = Registration(self._name)
         engine = engine_of(self._name, config)
         pipeline = Pipeline(engine, drivers.dataplane, configure=configuring(engine, drivers))
         self._agent = Agent(
             given.settings,
             source,
             pipeline,
-            [self._tunnels.saw, self._saw_pools],
+            [self._tunnels.saw, self._saw_pools, registration.saw],
             absent_policies=source.absent_policies,
             keep=given.remembered.keep,
             refreshes=drivers.refresh_intervals,
@@ -136,7 +138,7 @@ class NodeParts:
         self._attacher = attacher = Attacher(
             self._name,
             self._agent,
-            Addresses(self._ipam, store),
+            Addresses(self._ipam, store, registration),
             Records(store),
             self._pod_mtu,
             self._workload_prefixes[0],
@@ -146,7 +148,12 @@ class NodeParts:
         admitted = partial(allegiance.wait, _PATIENCE)
         chained = Chained(self._name, self._agent, Records(store), self._workload_prefixes[0])
         plugin = CniServer(
-            attacher, self._agent.health.not_ready, admitted, chained, name_of(datastore)
+            attacher,
+            self._agent.health.not_ready,
+            admitted,
+            chained,
+            name_of(datastore),
+            registration,
         )
         self._control.register("cni", plugin.handle)
         self._control.register("rotate-wireguard-keys", self._rotate)

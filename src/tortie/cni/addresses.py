@@ -1,24 +1,22 @@
 """Addresses for containers: from the datastore's pools, another IPAM plugin, or a pod's word."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from typing import cast
 
 from tortie.api import Key, Namespace, Node, Pod
 from tortie.cni import annotations, delegate
 from tortie.cni.convoy import Convoy
-from tortie.cni.errors import INVALID_CONFIG, TRY_AGAIN, CniError
+from tortie.cni.errors import INVALID_CONFIG, CniError
 from tortie.cni.lease import Lease
 from tortie.cni.machines import Machines
 from tortie.cni.podcidr import RELEASING, uses_pod_cidrs
+from tortie.cni.registration import Registration
 from tortie.cni.request import CniRequest
 from tortie.cni.workload import Workload
 from tortie.datastore import Datastore, NotFound
 from tortie.ipam import IPAM, TOGETHER, AssignRequest, FixedRequest
 from tortie.net import Prefix, parse_network
-
-_PATIENCE, _PAUSE = 10.0, 0.2  # seconds
 
 
 class Addresses:
@@ -26,14 +24,13 @@ class Addresses:
     has to wait goes together with the others that do.
     """
 
-    def __init__(self, ipam: IPAM, store: Datastore) -> None:
-        self._ipam = ipam
+    def __init__(self, ipam: IPAM, store: Datastore, registration: Registration) -> None:
+        self._ipam, self._registration = ipam, registration
         self._store = store
         self._machines = Machines(ipam, store)
         self._turn = asyncio.Lock()
         self._leases = Convoy(self._turn, ipam.lease, TOGETHER)
         self._returns = Convoy(self._turn, ipam.release_by_handles, TOGETHER)
-        self._registered = False
 
     async def assign(
         self, request: CniRequest, workload: Workload, pod: Pod | None, recorded: tuple[str, ...]
@@ -47,7 +44,7 @@ class Addresses:
             return Lease(asked, configured_routes(request))
         if not request.config.ipam.is_own:
             return await self._delegated(request, workload, pod, recorded)
-        await self._wait_registered(workload.node, request.config.add_limit)
+        await self._registration.wait(request.config.add_limit)
         namespace = await self._namespace(workload, pod)
         found = await self._own(request, workload, pod, namespace)
         return Lease(found, configured_routes(request))
@@ -112,21 +109,6 @@ class Addresses:
             for address in fixed:
                 await self._ipam.assign_fixed(_fixed_request(address, request, workload))
             return fixed
-
-    async def _wait_registered(self, node: str, limit: float) -> None:
-        """Return once the node is in the datastore: of one that is not, nobody would know whose the
-        blocks are. Raises CniError after a while.
-        """
-        deadline = time.monotonic() + min(limit, _PATIENCE)
-        while not self._registered:
-            try:
-                await self._store.get(Key("Node", "", node))
-                self._registered = True
-            except NotFound:
-                if time.monotonic() > deadline:
-                    why = f"this node {node} is not registered yet: has it been set up?"
-                    raise CniError(TRY_AGAIN, why) from None
-                await asyncio.sleep(_PAUSE)
 
     async def _delegated(
         self, request: CniRequest, workload: Workload, pod: Pod | None, recorded: tuple[str, ...]

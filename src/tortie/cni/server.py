@@ -21,6 +21,7 @@ from tortie.cni.fitting import check_fits, remarks
 from tortie.cni.gc import collect
 from tortie.cni.locks import NamedLocks
 from tortie.cni.previous import after, check_previous
+from tortie.cni.registration import Registration
 from tortie.cni.request import LATEST, SUPPORTED_VERSIONS, CniRequest, parse_request
 from tortie.cni.result import render
 from tortie.cni.shim import text_of
@@ -38,7 +39,8 @@ class CniServer:
     """Turns requests into attachments and answers; `missing` says what the agent waits for.
 
     `admitted` returns once the datastore may be written to, or raises NotReady. `chained` does what
-    is asked with `policy_only`; `datastore` is the agent's, as its settings name it.
+    is asked with `policy_only`; `datastore` is the agent's, as its settings name it. `registration`
+    says whether the node can have addresses.
     """
 
     def __init__(
@@ -48,12 +50,13 @@ class CniServer:
         admitted: Callable[[], Awaitable[None]] | None = None,
         chained: Chained | None = None,
         datastore: str = "",
+        registration: Registration | None = None,
     ) -> None:
         self._attacher = attacher
         self._chained = chained
         self._missing = missing
         self._admitted = admitted
-        self._datastore = datastore
+        self._datastore, self._registration = datastore, registration
         # In the order in which they came, from their first step on: a runtime killed during
         # an ADD asks for DEL, and must not be overtaken by what it does not know of.
         self._turns = NamedLocks()
@@ -110,6 +113,8 @@ class CniServer:
     async def _status(self, request: CniRequest) -> None:
         await check_fits(request.config, self._attacher.node)
         missing = self._missing()
+        if self._registration is not None and request.config.ipam.is_own and self._registration.why:
+            missing = [*missing, self._registration.why]
         try:
             await check_unlocked(self._attacher.records.store)
         except Locked as problem:
