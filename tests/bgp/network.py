@@ -29,7 +29,7 @@ from tortie.datastore.sqlite import SqliteDatastore
 from tortie.linux.namespaces import create_named, delete_named, path_of
 
 BIRD = shutil.which("bird", path="/usr/sbin:/usr/bin:/usr/local/sbin")
-PATIENCE = 30.0  # seconds; a bound, not an expectation
+PATIENCE = 60.0  # seconds; a bound, not an expectation
 SUBNET4, SUBNET6 = "172.16.0", "fd16:"
 _Found = TypeVar("_Found")
 

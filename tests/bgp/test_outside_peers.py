@@ -1,6 +1,7 @@
 """Sessions with routers outside of the cluster: what they are told, what is taken from them."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -330,14 +331,131 @@ def test_next_hops_are_told_as_asked_and_changed_without_a_new_session(network: 
     until(lambda: "BGP.next_hop: 172.16.0.9" in router.known("10.65.99.0/24"))
 
 
+def far_router(network: Network, node: Node) -> Router:
+    """A router one hop farther, 10.77.0.2, behind a machine that forwards."""
+    middle, far = network.router("middle", 200), network.router("far", 201)
+    middle.ip(f"link add eth1 type veth peer name eth1 netns {far.namespace}")
+    for machine, number in ((middle, 1), (far, 2)):
+        machine.ip(f"addr add 10.77.0.{number}/24 dev eth1")
+        machine.ip("link set eth1 up")
+    far.ip("link set eth0 down")
+    far.ip("route add default via 10.77.0.1")
+    node.ip("route add 10.77.0.0/24 via 172.16.0.200")
+    return far
+
+
+def count(node: Node, name: str) -> int:
+    """One of the kernel's counts of TCP."""
+    names, values = (line.split() for line in node.run("cat", "/proc/net/netstat").splitlines()[:2])
+    return int(values[names.index(name)])
+
+
 def test_ttl_security_keeps_out_who_is_farther_away(network: Network) -> None:
+    """The kernel drops what came a hop too far, and says so."""
+    node, _ = one_node(network)
+    far = far_router(network, node)
+    far.start(
+        """
+        protocol bgp n1 { local 10.77.0.2 as 65000; neighbor 172.16.0.1 as 64512;
+          multihop 3; ttl security on; connect delay time 1; connect retry time 2;
+          error wait time 1, 2; ipv4 { import all; export none; }; }
+        """
+    )
+
+    def limit(hops: int) -> str:
+        return peer(f", ttlSecurity: {hops}").replace("172.16.0.254", "10.77.0.2")
+
+    network.apply(limit(1))
+    until(lambda: count(node, "TCPMinTTLDrop") > 0, said="packets from too far")
+    assert node.sessions()["Global_10_77_0_2"]["state"] != "Established"
+    network.apply(limit(2))
+    node.wait_up("Global_10_77_0_2")
+
+
+def test_what_a_peer_and_the_configuration_say_is_what_bird_does(network: Network) -> None:
     node, router = one_node(network)
-    network.apply(peer(", ttlSecurity: 1"))
-    router.start(tor(options="ttl security off;"))
-    until(lambda: TOR in node.sessions())
-    until(lambda: node.sessions()[TOR]["reason"])
-    router.start(tor(options="ttl security on; multihop 1;"))
-    node.wait_up(TOR)
+    node.stop()
+    for link, subnet in (("docker0", "10.50.0.1/24"), ("eth9", "10.51.0.1/24")):
+        node.ip(f"link add {link} type bridge")
+        node.ip(f"link set {link} up")
+        node.ip(f"addr add {subnet} dev {link}")
+    other = network.router("other", 253)
+    other.owns("10.200.0.1/32")
+    behind = peer(", reachableBy: 172.16.0.253, sourceAddress: None")
+    network.apply(
+        """
+        apiVersion: projectcalico.org/v3
+        kind: BGPConfiguration
+        metadata: {name: default}
+        spec: {bindMode: NodeIP, ignoredInterfaces: ["docker*"], logSeverityScreen: Fatal}
+        """,
+        peer(
+            ", localASNumber: 65010, maxRestartTime: 90s, keepaliveTime: 1500ms"
+            ", numAllowedLocalASNumbers: 1"
+        ),
+        behind.replace("172.16.0.254, asN", "10.200.0.1, asN").replace("name: tor", "name: behind"),
+    )
+    before = len(node.log)
+    node.start()
+    router.start(
+        tor(
+            routes="""
+            route 203.0.113.0/24 blackhole { bgp_path.prepend(65010); };
+            """,
+        ).replace("as 64512; multihop;\n", "as 65010; multihop;\n", 1)
+    )
+    other.start(
+        """
+        protocol bgp n1 { local 10.200.0.1 as 65000; neighbor 172.16.0.1 as 64512; multihop;
+          connect delay time 1; ipv4 { import none; export none; }; }
+        """
+    )
+    node.wait_up(TOR, "Global_10_200_0_1")
+    until(lambda: "203.0.113.0/24" in node.routes())  # our own AS is in its path
+    assert node.routes()["10.200.0.1"]["gateway"] == "172.16.0.253"
+    listening = {line.split()[3] for line in node.run("ss", "-Hltn").splitlines()}
+    assert {one for one in listening if one.endswith(":179")} <= {"172.16.0.1:179", "[fd16::1]:179"}
+    seen = "\n".join(line.text for line in router.bird("show protocols all n1").lines)
+    assert "Restart time: 90" in seen
+    own = "\n".join(line.text for line in node.bird(f"show protocols all {TOR}").lines)
+    assert re.search(r"Hold timer: +[\d.]+/6\b", own)
+    assert re.search(r"Keepalive timer: +[\d.]+/2\b", own)
+    direct = "\n".join(line.text for line in node.bird("show route protocol direct1").lines)
+    assert "10.51.0.0/24" in direct
+    assert "10.50.0.0/24" not in direct
+    assert any("no effect while bindMode is NodeIP" in one for one in problems(node))
+    assert "<INFO>" not in node.log[before:]
+    network.apply(
+        """
+        apiVersion: projectcalico.org/v3
+        kind: BGPConfiguration
+        metadata: {name: default}
+        spec: {bindMode: NodeIP, logSeverityScreen: Info}
+        """
+    )
+    until(lambda: "<INFO>" in node.log[before:])
+
+
+def problems(node: Node) -> list[str]:
+    return list((node.asks() or {"problems": []})["problems"])
+
+
+def test_without_a_source_address_the_kernel_chooses_one(network: Network) -> None:
+    """The router knows the node by another address of the node's only."""
+    node, router = one_node(network)
+    for machine, number in ((node, 1), (router, 9)):
+        machine.ip(f"addr add 10.9.0.{number}/24 dev eth0")
+    router.start(
+        """
+        protocol bgp n1 { local 10.9.0.9 as 65000; neighbor 10.9.0.1 as 64512; multihop;
+          passive on; ipv4 { import all; export none; }; }
+        """
+    )
+    there = peer().replace("172.16.0.254", "10.9.0.9")
+    network.apply(there)
+    until(lambda: (node.sessions().get("Global_10_9_0_9") or {}).get("reason"))
+    network.apply(there.replace("65000}", "65000, sourceAddress: None}"))
+    node.wait_up("Global_10_9_0_9")
 
 
 def test_two_ways_to_one_place_are_both_in_the_kernel(network: Network) -> None:

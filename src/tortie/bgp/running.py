@@ -24,6 +24,7 @@ from tortie.bgp.control import BirdAway, BirdControl, NoSocket
 from tortie.bgp.processes import SOCKET, WORDS, Process, kill, running_in
 
 _STARTED = "started"  # a mark: BIRD ran here since the machine started
+_SLOW = 3.0  # seconds after which a start is one that people are told of
 _STOP_SECONDS = 5.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 10.0  # seconds between starts
 _LASTED = 60.0  # seconds after which a start counts as a good one
@@ -78,13 +79,20 @@ class Running:
 
     async def start(self) -> None:
         """Find BIRD running, else start it. Raises Unusable, OSError."""
-        self.adopted = await self._adopt()
-        if not self.adopted:
-            await self._end_silent()
-            self._bird.prepare()
-            await asyncio.to_thread(self._spawn, self._command())
-            await self._wait_until_it_answers()
+        slow = asyncio.get_running_loop().call_later(_SLOW, self._tell_slow)
+        try:
+            self.adopted = await self._adopt()
+            if not self.adopted:
+                await self._end_silent()
+                self._bird.prepare()
+                await asyncio.to_thread(self._spawn, self._command())
+                await self._wait_until_it_answers()
+        finally:
+            slow.cancel()
         self.trouble = ""
+
+    def _tell_slow(self) -> None:
+        self.trouble = self.trouble or "BIRD is about to start, and does not answer yet"
 
     async def _adopt(self) -> bool:
         try:

@@ -191,7 +191,7 @@ class Sessions:
         spec = common.spec
         remote_as = common.remote_as or (self.as_of(other) if other else 0)
         hops, ttl = self._hops(common, own, Prefix.single(version, address))
-        source = None if spec.source_address == "None" else own.address
+        source = self._source(common, own)
         bfd = common.bfd
         if bfd is not None and hops and source is None:
             self._note(common.described, f"{BFD_ANNOTATION}: needs sourceAddress UseNodeIP here")
@@ -219,6 +219,16 @@ class Sessions:
             gateway=_gateway(spec, version),
             bfd=bfd,
         )
+
+    def _source(self, common: Common, own: Prefix) -> int | None:
+        """None: the kernel's choice. BIRD can't listen at one address and at all of them."""
+        if common.spec.source_address != "None":
+            return own.address
+        if self._current.spec.bind_mode != "NodeIP":
+            return None
+        text = "spec.sourceAddress None has no effect while bindMode is NodeIP: it is the node's"
+        self._note(common.described, text)
+        return own.address
 
     def _hops(self, common: Common, own: Prefix, peer: Prefix) -> tuple[int, bool]:
         """How far the peer may be, and whether that is enforced.
