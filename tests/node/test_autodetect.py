@@ -26,7 +26,14 @@ HELD = [
     Held("cali123", parse_prefix("10.9.0.1/32"), True),
 ]
 AROUND = Surroundings(
-    HELD, {"203.0.113.1": Prefix.single(4, 0xC0000205)}, ("10.2.0.5", "2001:db8::5")
+    HELD,
+    {
+        ("203.0.113.1", 4): Prefix.single(4, 0xC0000205),
+        ("both.example", 4): Prefix.single(4, 0xC0000205),
+        ("both.example", 6): parse_prefix("2001:db8::5/128"),
+        ("localhost", 4): Prefix.single(4, 0x7F000001),
+    },
+    ("10.2.0.5", "2001:db8::5"),
 )
 
 
@@ -43,6 +50,10 @@ AROUND = Surroundings(
         ("cidr=10.9.0.0/16", 4, None),
         ("can-reach=203.0.113.1", 4, "192.0.2.5/24"),
         ("can-reach=203.0.113.9", 4, None),
+        ("can-reach=203.0.113.1", 6, None),
+        ("can-reach=both.example", 4, "192.0.2.5/24"),
+        ("can-reach=both.example", 6, "2001:db8::5/64"),
+        ("can-reach=localhost", 4, None),
         ("kubernetes-internal-ip", 4, "10.2.0.5/24"),
         ("kubernetes-internal-ip", 6, "2001:db8::5/64"),
         ("interface=nothing", 4, None),

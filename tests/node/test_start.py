@@ -127,6 +127,27 @@ def test_policy_only_makes_no_pools_and_bears_a_machine_without_addresses(alone:
     assert "Traceback" not in refused.stderr + said
 
 
+def test_a_file_that_cannot_be_written_is_said_with_its_variable(alone: Starting) -> None:
+    refused = alone.run("start", CALICO_NODENAME_FILE="/proc/none/nodename")
+    assert refused.returncode == 1
+    said = refused.stderr.splitlines()[-1]
+    assert "CALICO_NODENAME_FILE: /proc/none/nodename can't be written: No such file" in said
+
+
+def test_can_reach_takes_an_address_of_each_version_alone(alone: Starting) -> None:
+    """As a destination of the other version, or this very machine, names none."""
+    both = {"IP": "autodetect", "IP6": "autodetect"}
+    four = {"IP_AUTODETECTION_METHOD": "can-reach=192.168.7.9"}
+    alone.start(**both, **four, IP6_AUTODETECTION_METHOD="can-reach=192.168.7.9")
+    bgp = alone.get("Node", "n1").spec.bgp
+    assert (bgp.ipv4_address, bgp.ipv6_address) == ("192.168.7.2/24", "")
+    alone.start(**both, **four, IP6_AUTODETECTION_METHOD="can-reach=fd07::9")
+    assert alone.get("Node", "n1").spec.bgp.ipv6_address == "fd07::2/64"
+    refused = alone.run("start", IP_AUTODETECTION_METHOD="can-reach=localhost", NODENAME="n2")
+    assert refused.returncode == 1
+    assert "no IPv4 or IPv6 address" in refused.stderr.splitlines()[-1]
+
+
 def test_another_nodes_address_stops_the_start_before_anything_is_written(alone: Starting) -> None:
     bgp = NodeBgp(ipv4_address="192.168.7.2/16")
     alone.put(Node(metadata=ObjectMeta(name="n2"), spec=NodeSpec(bgp=bgp)))

@@ -7,7 +7,7 @@ import pytest
 
 from tortie.api.checks import as_number
 from tortie.node.start_settings import StartSettings, start_settings
-from tortie.node.variables import VARIABLES, unread
+from tortie.node.variables import VARIABLES, doubtful, unread
 
 
 def read(**environ: str) -> StartSettings:
@@ -111,12 +111,30 @@ def test_pools_are_made_only_where_we_give_out_addresses(
         ({"CALICO_NODENAME_FILE": "nodename"}, "CALICO_NODENAME_FILE is 'nodename'"),
         ({"IP": "192.0.2.300"}, "IP: "),
         ({"IP6": "192.0.2.3"}, "IP6: "),
-        ({"AUTODETECT_POLL_INTERVAL": "often"}, "often"),
+        ({"AUTODETECT_POLL_INTERVAL": "often"}, "AUTODETECT_POLL_INTERVAL: "),
+        ({"AS": "0"}, "AS: 0 is nobody's number"),
+        ({"AS": "0.0"}, "AS: 0 is nobody's number"),
+        ({"CALICO_IPV4POOL_CIDR": "10.1.0.5/16"}, "write 10.1.0.0/16"),
+        ({"CALICO_IPV4POOL_CIDR": "fd00::/64"}, "is no IPv4 range such as"),
+        ({"CALICO_IPV4POOL_CIDR": "10.1.0.0"}, "is no IPv4 range such as"),
+        ({"CALICO_IPV6POOL_CIDR": "fd00::1/64"}, "write fd00::/64"),
+        (
+            {"CALICO_IPV4POOL_CIDR": "10.1.0.0/28"},
+            "10.1.0.0/28 is smaller than one block (/26): give a larger range, or smaller blocks by"
+            " CALICO_IPV4POOL_BLOCK_SIZE",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(environ: dict[str, str], reason: str) -> None:
     with pytest.raises(ValueError, match=re.escape(reason)):
         read(**environ)
+
+
+@pytest.mark.parametrize(("value", "lines"), [("maybe", 1), ("yes", 0), ("F", 0), ("", 0)])
+def test_a_switch_that_says_neither_is_a_yes_and_is_told(value: str, lines: int) -> None:
+    environ = {"CALICO_IPV6POOL_NAT_OUTGOING": value}
+    assert read(**environ).pools[6].nat_outgoing is (value in ("maybe", "yes"))
+    assert len(list(doubtful(environ))) == lines
 
 
 def test_an_as_number_may_have_a_dot() -> None:

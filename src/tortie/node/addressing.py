@@ -57,9 +57,16 @@ def wanted_addresses(
             fixed[version] = _given(variable, said, version)
     again = environ.get("AUTODETECT_POLL_INTERVAL", "")
     unchecked = environ.get("DISABLE_NODE_IP_CHECK", "").lower() == "true"
-    interval = duration(again) if again else _AGAIN
+    interval = _interval(again) if again else _AGAIN
     reference = environ.get("CALICO_K8S_NODE_REF", "").strip()
     return Wanted(fixed, methods, interval, not unchecked, reference)
+
+
+def _interval(text: str) -> float:
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise ValueError(f"AUTODETECT_POLL_INTERVAL: {error}") from None
 
 
 def _given(variable: str, text: str, version: int) -> str:

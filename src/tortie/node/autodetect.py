@@ -59,12 +59,13 @@ class Detection(NamedTuple):
 
 
 class Surroundings(NamedTuple):
-    """What the machine says. `sources`: for each destination of `can-reach` the address that
-    packets to it would leave with. `internal`: what Kubernetes says are the node's InternalIPs.
+    """What the machine says. `sources`: for each destination of `can-reach` and IP version the
+    address that packets to it would leave with. `internal`: what Kubernetes says are the node's
+    InternalIPs.
     """
 
     held: Sequence[Held]
-    sources: Mapping[str, Prefix]
+    sources: Mapping[tuple[str, int], Prefix]
     internal: Sequence[str] = ()
 
 
@@ -97,7 +98,7 @@ def detect(method: Method, version: int, around: Surroundings) -> Detection:
     """The node's address of that family by the method."""
     held = [one for one in around.held if one.address.version == version]
     if method.name == "can-reach":
-        return _same_as(around.sources.get(method.words[0]), held, method)
+        return _same_as(around.sources.get((method.words[0], version)), held, method)
     if method.name == "kubernetes-internal-ip":
         return _same_as(_first_internal(around.internal, version), held, method)
     if method.name == "interface":
@@ -140,9 +141,11 @@ def _objection(method: Method, one: Held) -> str:
 def _unusable(one: Held) -> str:
     if not one.is_up:
         return "down"
-    if any(net.contains(_alone(one.address)) for net in _LOCAL[one.address.version]):
-        return "only valid on the link"
-    return ""
+    return "only valid on the link" if _is_local(_alone(one.address)) else ""
+
+
+def _is_local(address: Prefix) -> bool:
+    return any(net.contains(address) for net in _LOCAL[address.version])
 
 
 def _first(looks: Sequence[Look], method: Method) -> Detection:
@@ -162,13 +165,19 @@ def _same_as(wanted: Prefix | None, held: Sequence[Held], method: Method) -> Det
     if wanted is None:
         looks = tuple(Look(one, f"{method} names no address") for one in held)
         return Detection(None, f"{method}: no address is known for it", looks)
-    looks = tuple(
-        Look(one, "" if _alone(one.address) == wanted else f"{method} says another") for one in held
-    )
+    looks = tuple(Look(one, _not_the_same(wanted, one, method)) for one in held)
+    if _is_local(wanted):  # as of a destination on this very machine
+        return Detection(None, f"{method}: {wanted} is only valid on the link", looks)
     for one in held:
         if _alone(one.address) == wanted:
             return Detection(one.address, f"{method}, on {one.interface}", looks)
     return Detection(wanted, f"{method}: {wanted}, on no interface of this machine", looks)
+
+
+def _not_the_same(wanted: Prefix, one: Held, method: Method) -> str:
+    if _alone(one.address) != wanted:
+        return f"{method} says another"
+    return "only valid on the link" if _is_local(wanted) else ""
 
 
 def _first_internal(texts: Sequence[str], version: int) -> Prefix | None:

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from tortie.net import Prefix, parse_network
+from tortie.net import Prefix, parse_network, parse_prefix
 
 # 192.168.0.0/16 first, as ever; then what is left of RFC 1918.
 _CANDIDATES4 = (
@@ -54,7 +54,7 @@ def choose(
     Raises ValueError for a name that is no range of this version, NoRange.
     """
     if named:
-        return _told(_network(named, version), f"CALICO_IPV{version}POOL_CIDR says so", taken)
+        return _told(named_range(named, version), f"CALICO_IPV{version}POOL_CIDR says so", taken)
     for one in kubeadm:
         if one.version == version:
             return _told(one, "it is kubeadm's podSubnet", taken)
@@ -71,20 +71,23 @@ def choose(
     )
 
 
-def overlap(one: Prefix, other: Prefix) -> bool:
-    """Whether two networks have an address in common."""
-    return one.contains(other.network) or other.contains(one.network)
-
-
-def _network(text: str, version: int) -> Prefix:
+def named_range(text: str, version: int) -> Prefix:
+    """What CALICO_IPV4POOL_CIDR or CALICO_IPV6POOL_CIDR says. Raises ValueError."""
     variable = f"CALICO_IPV{version}POOL_CIDR"
     try:
-        found = parse_network(text.strip())
+        found = parse_prefix(text.strip())
     except ValueError as problem:
         raise ValueError(f"{variable}: {problem}") from None
     if found.version != version or "/" not in text:
         raise ValueError(f"{variable}: {text!r} is no IPv{version} range such as {_SUCH[version]}")
+    if found != found.network:
+        raise ValueError(f"{variable}: {text} is an address in a range: write {found.network}")
     return found
+
+
+def overlap(one: Prefix, other: Prefix) -> bool:
+    """Whether two networks have an address in common."""
+    return one.contains(other.network) or other.contains(one.network)
 
 
 def _told(network: Prefix, reason: str, taken: Sequence[Taken]) -> Chosen:

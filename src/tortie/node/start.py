@@ -84,10 +84,18 @@ class Start:
         await defaults.ensure_cluster_type(self._store, words)
         await defaults.ensure_felix(self._store, settings.node, self._has_nodes_own)
         await self._upgrade()
-        if write_nodename(settings.nodename_file, settings.node):
-            self._say(f"wrote {settings.nodename_file}")
+        self._write_name(settings.nodename_file)
         await self._tell_kubernetes()
         remove_shutdown(settings.shutdown_file)
+
+    def _write_name(self, path: Path) -> None:
+        try:
+            if write_nodename(path, self._settings.node):
+                self._say(f"wrote {path}")
+        except OSError as problem:
+            raise NotStarted(
+                f"CALICO_NODENAME_FILE: {path} can't be written: {problem.strerror or problem}"
+            ) from None
 
     async def _wait(self) -> None:
         """Until the datastore answers, whatever it answers. Raises Forbidden."""

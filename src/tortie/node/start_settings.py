@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 from tortie.api import checks
 from tortie.daemon.values import node_name
 from tortie.node.addressing import Wanted, wanted_addresses
+from tortie.node.ranges import named_range
 from tortie.selectors import parse
 
 NODENAME_FILE = Path("/var/lib/calico/nodename")
@@ -142,11 +143,12 @@ def _pool(environ: Mapping[str, str], version: int) -> PoolSettings:
     vxlan = _mode(named("VXLAN"), said("VXLAN"))
     if "Never" not in (ipip, vxlan):
         raise ValueError(f"{named('IPIP')} and {named('VXLAN')} are both on: choose one")
+    block_size = _block_size(named("BLOCK_SIZE"), said("BLOCK_SIZE"), version)
     return PoolSettings(
-        cidr=said("CIDR"),
+        cidr=_cidr(said("CIDR"), version, block_size),
         ipip=ipip,
         vxlan=vxlan,
-        block_size=_block_size(named("BLOCK_SIZE"), said("BLOCK_SIZE"), version),
+        block_size=block_size,
         nat_outgoing=_switch(said("NAT_OUTGOING"), version == 4),
         node_selector=_selector(named("NODE_SELECTOR"), said("NODE_SELECTOR")),
         disable_bgp_export=_switch(said("DISABLE_BGP_EXPORT"), False),
@@ -174,6 +176,17 @@ def _block_size(variable: str, text: str, version: int) -> int:
     return int(text)
 
 
+def _cidr(text: str, version: int, block_size: int) -> str:
+    """The range of a pool; "" where none is said."""
+    if text and named_range(text, version).length > block_size:
+        pool = f"CALICO_IPV{version}POOL"
+        raise ValueError(
+            f"{pool}_CIDR: {text} is smaller than one block (/{block_size}): give a larger range,"
+            f" or smaller blocks by {pool}_BLOCK_SIZE"
+        )
+    return text
+
+
 def _selector(variable: str, text: str) -> str:
     try:
         parse(text)
@@ -185,9 +198,11 @@ def _selector(variable: str, text: str) -> str:
 def _as_number(text: str) -> str:
     if text:
         try:
-            checks.as_number(text)
+            number = checks.as_number(text)
         except ValueError as problem:
             raise ValueError(f"AS: {problem}") from None
+        if number == 0:
+            raise ValueError("AS: 0 is nobody's number (RFC 7607): leave it out, or choose another")
     return text
 
 

@@ -22,20 +22,23 @@ def surroundings(methods: Sequence[Method], internal: Sequence[str] = ()) -> Sur
             if one.index in links
         ]
         wanted = [one.words[0] for one in methods if one.name == "can-reach"]
-        sources = {word: _source(word) for word in wanted}
+        sources = {(word, version): _source(word, version) for word in wanted for version in (4, 6)}
     finally:
         sock.close()
-    known = {word: found for word, found in sources.items() if found is not None}
+    known = {asked: found for asked, found in sources.items() if found is not None}
     return Surroundings(held, known, internal)
 
 
-def _source(destination: str) -> Prefix | None:
-    """The address that packets to it would leave with; None: none would, or nobody knows it.
+def _source(destination: str, version: int) -> Prefix | None:
+    """The address that packets of that version to it would leave with; None: none would, or nobody
+    knows it.
 
     Connecting a datagram socket asks the kernel just that, and sends nothing.
     """
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
     for address in _resolved(destination):
-        family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+        if address.version != version:
+            continue
         with socket.socket(family, socket.SOCK_DGRAM) as asking:
             try:
                 asking.connect((format_address(address.version, address.address), _DISCARD))

@@ -87,6 +87,16 @@ VARIABLES = (
 )
 
 
+def doubtful(environ: Mapping[str, str]) -> Iterator[str]:
+    """A line for each switch that says neither yes nor no: as with calico-node, that is a yes."""
+    for version in (4, 6):
+        for what in ("NAT_OUTGOING", "DISABLE_BGP_EXPORT"):
+            name = f"CALICO_IPV{version}POOL_{what}"
+            value = environ.get(name, "").strip()
+            if value and value.lower() not in _TRUE | _FALSE:
+                yield f"{name} is {value!r}, and counts as true: write true or false"
+
+
 def unread(environ: Mapping[str, str]) -> Iterator[str]:
     """A line for each variable that is set and that nothing acts on."""
     for variable in VARIABLES:

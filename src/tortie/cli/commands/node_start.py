@@ -52,27 +52,19 @@ async def _start(settings: "StartSettings", chosen: Chosen) -> None:
     from tortie.datastore.settings import KubernetesSettings
     from tortie.node.machine import kubernetes_of
     from tortie.node.start import Start
-    from tortie.node.variables import unread
+    from tortie.node.variables import doubtful, unread
 
     log = structlog.get_logger("tortie.node.start")
     log.info("starting", node=settings.node, datastore=chosen.name, chosen=chosen.origin)
-    for line in unread(os.environ):
+    for line in (*unread(os.environ), *doubtful(os.environ)):
         log.warning(line)
+    has_own = not isinstance(chosen.settings, KubernetesSettings)
     async with AsyncExitStack() as opened:
         store = await open_datastore(chosen.settings)
         opened.push_async_callback(store.close)
         api = kubernetes_of(chosen.settings)
         if api is not None:
             opened.push_async_callback(api.close)
-        has_nodes_own = not isinstance(chosen.settings, KubernetesSettings)
-        await Start(
-            settings,
-            os.environ,
-            store,
-            api,
-            tortie.__version__,
-            has_nodes_own,
-            log.info,
-            log.warning,
-        ).run()
+        given = (settings, os.environ, store, api, tortie.__version__, has_own)
+        await Start(*given, log.info, log.warning).run()
     log.info("started", node=settings.node)
