@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tortie.api import Key, ObjectMeta, Pod, PodSpec, PodStatus
 from tortie.api.validation import validate
@@ -220,7 +221,9 @@ TEXTS = st.sampled_from(["", "10.0.0.1", "10.0.0.2,fd00::2", "nonsense", "10.0.0
     noted=st.none() | TEXTS,
     further=st.dictionaries(st.sampled_from(["net1", "eth0", "a/b"]), TEXTS),
 )
-def test_addresses_alone_are_those_of_the_endpoint(phase, going, node, host, said, noted, further):
+def test_a_pod_may_use_its_endpoints_addresses_and_what_was_noted(
+    phase, going, node, host, said, noted, further
+):
     found = pod(
         metadata={"deletionTimestamp": going, "annotations": {} if noted is None else {IP: noted}},
         spec={"nodeName": node, "hostNetwork": host},
@@ -230,4 +233,10 @@ def test_addresses_alone_are_those_of_the_endpoint(phase, going, node, host, sai
         told = Further(container_id="c1", addresses=tuple(texts.split(",")))
         found = with_further(found, name, told)
     values = conversion(found).values
-    assert pod_addresses(found) == tuple(text for one in values for text in one.spec.ip_networks)
+    used = set(pod_addresses(found))
+    assert used.issuperset(text for one in values for text in one.spec.ip_networks)
+    heard = replace(found, status=replace(found.status, pod_ips=(), pod_ip=""))
+    unheard = conversion(heard).values
+    assert used.issuperset(text for one in unheard for text in one.spec.ip_networks)
+    both = {text for one in (*values, *unheard) for text in one.spec.ip_networks}
+    assert used == both

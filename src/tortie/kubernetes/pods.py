@@ -52,15 +52,17 @@ def attached_further(pod: Pod, warnings: list[str] | None = None) -> dict[str, F
 
 
 def pod_addresses(pod: Pod) -> tuple[str, ...]:
-    """The addresses that its endpoints have, as CIDRs; none where it has none, or has ended.
+    """The addresses that it may use, as CIDRs; none where it has none, or has ended.
 
-    Apart from the endpoints themselves, since who looks at all pods of a cluster wants no more.
+    Those of its endpoints, and what the CNI plugin noted: the kubelet may not have said yet what a
+    sandbox that was made anew has.
     """
     if pod.spec.host_network or not pod.spec.node_name:
         return ()
-    first = () if has_ended(pod) else _addresses(pod, [])
+    first = () if has_ended(pod) else (*_addresses(pod, []), *_noted(pod))
     others = () if _is_over(pod) else attached_further(pod).values()
-    return (*first, *[text for one in others for text in _singles(one.addresses, [])])
+    further = (text for one in others for text in _singles(one.addresses, []))
+    return tuple(dict.fromkeys((*first, *further)))
 
 
 def is_pod(pod: Pod, uid: str) -> bool:
@@ -201,6 +203,14 @@ def _address_texts(status: PodStatus, annotations: Mapping[str, str]) -> list[st
         return [address.ip for address in status.pod_ips]
     if status.pod_ip:
         return [status.pod_ip]
+    return _noted_texts(annotations)
+
+
+def _noted(pod: Pod) -> tuple[str, ...]:
+    return _singles(_noted_texts(pod.metadata.annotations), [])
+
+
+def _noted_texts(annotations: Mapping[str, str]) -> list[str]:
     for name in (names.POD_IPS, names.POD_IP, names.AWS_POD_IPS):
         if annotations.get(name):
             return annotations[name].split(",")
