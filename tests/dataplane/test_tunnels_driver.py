@@ -335,6 +335,28 @@ def test_two_nodes_with_one_mac_are_named(node: Node) -> None:
     assert node.entries()[0] == {"66:00:00:00:00:02": "172.16.1.3/32"}
 
 
+def test_who_has_an_address_first_keeps_it_also_over_a_new_agent(node: Node) -> None:
+    """A Node that claims another's, with a name before it, gets none of its traffic."""
+    ends = [local(vtep(1)), remotes(vtep(2))]
+    for delta in ends:
+        assert node.tunnels.apply(delta).failed == ()
+    before = node.entries()
+    claimed = vtep(2, node="a", mac="66:00:00:00:00:0a", underlay="172.16.1.3")
+    [failure] = node.tunnels.apply(remotes(claimed)).failed
+    assert failure.subject == "node a"
+    assert "node n2's already" in failure.message
+    assert before[1].items() <= node.entries()[1].items()
+    again = VxlanDriver()
+    for delta in (*ends, remotes(claimed)):
+        again.fold(delta)
+    with namespaces.in_namespace(node.path):
+        assert again.resync().failed == (failure,)
+        assert again.written == 0
+        assert again.apply(Delta(vteps_removed=frozenset({"n2"}))).failed == ()
+    assert node.entries()[1] != before[1]
+    again.close()
+
+
 def test_other_vxlan_devices_are_left_alone(node: Node) -> None:
     node.links.create_vxlan("vxlan9", Vxlan(9, 4790, parse_prefix("172.16.1.1")))
     node.tunnels.apply(local(vtep(1)))

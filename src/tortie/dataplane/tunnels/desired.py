@@ -1,18 +1,9 @@
 """Which tunnel ends there are, and the entries that reach them: pure."""
 
 from collections import defaultdict
-from typing import NamedTuple
 
 from tortie.engine.delta import Delta, Vtep
 from tortie.net import Prefix
-
-
-class Clash(NamedTuple):
-    """A node whose MAC or tunnel address another node has too."""
-
-    node: str
-    other: str
-    what: str
 
 
 class DesiredTunnels:
@@ -60,17 +51,13 @@ class DesiredTunnels:
         """Every MAC and tunnel address that has an entry."""
         return set(self._by_key)
 
-    def owner(self, key: str | Prefix) -> Vtep | None:
-        """The node with this MAC or tunnel address: the first by name where several claim it."""
-        nodes = self._by_key.get(key)
-        return self._remote[min(nodes)] if nodes else None
+    def claims(self, key: str | Prefix) -> list[Vtep]:
+        """The nodes with this MAC or tunnel address, by name; several are a mistake upstream."""
+        return [self._remote[node] for node in sorted(self._by_key.get(key, ()))]
 
-    def clash(self, key: str | Prefix) -> Clash | None:
-        """Two nodes with this MAC or tunnel address, this node included."""
-        nodes = sorted(self._by_key.get(key, ()))
-        if self.local and key in _keys(self.local):
-            nodes = [self.local.node, *(node for node in nodes if node != self.local.node)]
-        return Clash(nodes[1], nodes[0], str(key)) if len(nodes) > 1 else None
+    def is_own(self, key: str | Prefix) -> bool:
+        """Whether this node has this MAC or tunnel address."""
+        return self.local is not None and key in _keys(self.local)
 
 
 def local_end(delta: Delta, version: int) -> tuple[Vtep | None] | None:

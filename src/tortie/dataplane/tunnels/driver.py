@@ -9,7 +9,7 @@ from tortie.dataplane.tunnels.desired import DesiredTunnels, local_end, underlay
 from tortie.dataplane.tunnels.device import ensure, remove, wanted_device
 from tortie.dataplane.tunnels.settings import VxlanSettings
 from tortie.dataplane.tunnels.tunnel import TunnelDriver
-from tortie.engine.delta import Delta
+from tortie.engine.delta import Delta, Vtep
 from tortie.linux.neighbours import Entry, Neighbours, deleting, setting
 from tortie.linux.netlink.rtnetlink import NUD_PERMANENT, Address, Forwarding, Link, Neighbour
 from tortie.linux.netlink.sockets import NetlinkError, NetlinkSocket, Request
@@ -101,9 +101,22 @@ class VxlanDriver(TunnelDriver[VxlanSettings, Key]):
                 self._known[key] = entry
         return strays
 
+    def _owner(self, key: Key) -> Vtep | None:
+        """Who has a MAC or an address: of several the one that the kernel knows, so that nobody
+        takes another node's traffic by claiming what is its; else the first by name."""
+        claims, known = self._desired.claims(key), self._known.get(key)
+        if len(claims) > 1:
+            for vtep in claims:
+                if self._entry(key, vtep) == known:
+                    return vtep
+        return claims[0] if claims else None
+
     def _wanted(self, key: Key) -> Entry | None:
-        vtep = self._desired.owner(key)
-        if vtep is None or self._device is None:
+        vtep = self._owner(key)
+        return None if vtep is None else self._entry(key, vtep)
+
+    def _entry(self, key: Key, vtep: Vtep) -> Entry | None:
+        if self._device is None:
             return None
         if isinstance(key, Prefix):
             return Neighbour(self._device.index, key, vtep.mac.lower())
@@ -155,16 +168,22 @@ class VxlanDriver(TunnelDriver[VxlanSettings, Key]):
                 self._fail(key, str(error))
 
     def _fail(self, key: Key, reason: str) -> None:
-        vtep = self._desired.owner(key)
+        vtep = self._owner(key)
         subject = f"node {vtep.node}" if vtep else str(key)
         self._failures[key] = Failure(self.name, subject, reason)
         self._pending.add(key)
 
     def _name_clash(self, key: Key) -> None:
-        clash = self._desired.clash(key)
-        if clash:
-            reason = f"its tunnel has {clash.what}, which is node {clash.other}'s already"
-            self._failures[key] = Failure(self.name, f"node {clash.node}", reason)
+        """Of an end of our own nobody else has it; of others' all but one have not."""
+        has, local = self._owner(key), self._desired.local
+        if local is not None and self._desired.is_own(key):
+            has = local
+        if has is None:
+            return
+        for vtep in self._desired.claims(key):
+            if vtep.node != has.node:
+                reason = f"its tunnel has {key}, which is node {has.node}'s already"
+                self._failures[key] = Failure(self.name, f"node {vtep.node}", reason)
 
 
 def driver_name(version: int) -> str:
