@@ -1,5 +1,6 @@
 """Commands on real etcd and a real API server: by option, file and environment; what goes wrong."""
 
+import json
 import os
 import subprocess
 import sys
@@ -157,6 +158,31 @@ def test_commands_work_on_the_kubernetes_api(
     monkeypatch.setenv("DATASTORE_TYPE", "kubernetes")
     monkeypatch.setenv("CALICO_API_GROUP", "projectcalico.org/v3")
     lives(tortie, write)
+
+
+def test_each_endpoint_of_a_pod_is_shown_once(
+    tortie: Tortie, write: Write, kube: KubeServer
+) -> None:
+    kube.namespace("default")
+    where = {"name": "web", "namespace": "default"}
+    spec = {"nodeName": "n1", "containers": [{"name": "c", "image": "i"}]}
+    kube.api.create({"apiVersion": "v1", "kind": "Pod", "metadata": where, "spec": spec})
+    told = {"net1": {"containerID": "c1", "addresses": ["10.79.0.2/32"]}, "net2": {}}
+    condition = {
+        "type": "cni.projectcalico.org/FurtherInterfaces",
+        "status": "True",
+        "message": json.dumps(told),
+    }
+    status = {"podIPs": [{"ip": "10.0.0.2"}], "podIP": "10.0.0.2", "conditions": [condition]}
+    path, merge = "/api/v1/namespaces/default/pods/web/status", "application/merge-patch+json"
+    kube.api.request("PATCH", path, {"status": status}, content=merge)
+    there = ("--datastore", f"kubernetes:{write('kubeconfig', kube.kubeconfig())}")
+    found = tortie("get", "workloadendpoints", "-n", "default", "-o", "custom-columns=NAME", *there)
+    assert found.out.split() == ["NAME", "n1-k8s-web-eth0", "n1-k8s-web-net1"]
+    one = tortie("get", "wep", "n1-k8s-web-net1", "-n", "default", "-o", "yaml", *there)
+    assert one.out.count("ipNetworks") == one.out.count("10.79.0.2/32") == 1
+    profiles = tortie("get", "profiles", *there).out
+    assert profiles.count("kns.default") == 1
 
 
 def test_commands_find_kubectls_own_file_and_take_its_contexts(

@@ -6,7 +6,7 @@ than by what they stand for.
 
 from collections.abc import Iterator
 
-from tortie.api import Resource
+from tortie.api import Key, Resource
 from tortie.datastore import Datastore, Malformed
 
 _SOURCES = {
@@ -15,9 +15,10 @@ _SOURCES = {
 }
 
 
-def sources_of(kind: str) -> tuple[str, ...]:
-    """The stored kinds whose objects are shown as `kind`."""
-    return _SOURCES.get(kind, (kind,))
+def sources_of(store: Datastore, kind: str) -> tuple[str, ...]:
+    """The kinds of a store whose objects are shown as `kind`: some stores convert by themselves."""
+    derived: frozenset[str] = getattr(store, "derived", frozenset())
+    return (kind,) if kind in derived else _SOURCES.get(kind, (kind,))
 
 
 def shown_as(kind: str, resource: Resource) -> tuple[Resource, ...]:
@@ -33,16 +34,16 @@ async def listed(
     store: Datastore, kind: str, namespace: str | None
 ) -> tuple[list[Resource], list[Malformed], int]:
     """All of a kind, what could not be read, and the revision to watch from."""
-    resources: list[Resource] = []
+    resources: dict[Key, Resource] = {}
     malformed: list[Malformed] = []
     revision: int | None = None
-    for source in sources_of(kind):
+    for source in reversed(sources_of(store, kind)):  # who stands for itself wins, as everywhere
         listing = await store.list(source, namespace)
-        resources.extend(_shown(kind, listing.resources))
+        resources.update((one.key, one) for one in _shown(kind, listing.resources))
         malformed.extend(listing.malformed)
         # Of the lists that were taken, the oldest: watching from there misses nothing.
         revision = listing.revision if revision is None else min(revision, listing.revision)
-    return sorted(resources, key=lambda resource: resource.key), malformed, revision or 0
+    return [resources[key] for key in sorted(resources)], malformed, revision or 0
 
 
 def _shown(kind: str, resources: tuple[Resource, ...]) -> Iterator[Resource]:

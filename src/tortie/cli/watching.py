@@ -16,7 +16,7 @@ async def changes(
     The value is None where there is nothing to show any more: it is deleted, or stands for nothing.
     Of several that a Pod stands for, each that goes is told by its own key.
     """
-    kind_of = {source: kind for kind in kinds for source in sources_of(kind.name)}
+    kind_of = {source: kind for kind in kinds for source in sources_of(store, kind.name)}
     shown: dict[Key, frozenset[Key]] = {}  # of what stands for several things, since the start
     async for batch in store.watch(tuple(kind_of), since):
         for event in batch.events:
