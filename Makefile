@@ -62,7 +62,7 @@ test-processors: $(READY)
 
 vm-if-possible: $(READY)
 	@tools/setup.sh vm || true
-	@PYTHONPATH=tests $(BIN)/python -m vm --optional --seconds 300
+	@PYTHONPATH=tests $(BIN)/python -m vm --optional --seconds 360
 
 ## Built once, kept in the user's cache. Without it tests that need one are skipped, and say so;
 ## TORTIE_REQUIRE_KUBE=1 makes that an error. docs/testing.md has more.

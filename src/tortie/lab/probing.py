@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tortie.lab.errors import LabError
 from tortie.lab.matrix import Answer, Flow, Matrix, Party, flows_between
+from tortie.lab.nodes import START_TIMEOUT
 from tortie.lab.wire import ask, ask_when_up
 
 PROBE_TIMEOUT = 1.5  # seconds: a first SYN that is lost is sent again after one
@@ -15,7 +16,7 @@ _MARGIN = 10.0  # seconds, for a busy machine to say what it found
 async def listen(control: Path, party: Party) -> None:
     """Have a party listen on exactly its ports. Raises LabError."""
     ports = [list(port) for port in party.ports]
-    reply = await ask_when_up(control, {"verb": "listen", "ports": ports}, _MARGIN)
+    reply = await ask_when_up(control, {"verb": "listen", "ports": ports}, START_TIMEOUT)
     failed = [f"{protocol}/{port}: {reason}" for protocol, port, reason in reply["failed"]]
     if failed:
         raise LabError(f"{party.name} can't listen on {'; '.join(failed)}")
