@@ -2,6 +2,8 @@
 
 import asyncio
 
+from msgspec.structs import replace
+
 from tortie.api import Key
 from tortie.dataplane.wireguard import Keys, WireguardSettings
 from tortie.datastore.memory import MemoryDatastore
@@ -53,6 +55,21 @@ def test_a_key_is_published_once_its_device_has_it(tmp_path):
         await until(lambda: is_published(store, ONE, ""))
         keys.ready(6, TWO)
         await until(lambda: is_published(store, ONE, TWO))
+
+    scenario(tmp_path, test)
+
+
+def test_keys_that_somebody_wrote_away_are_published_again(tmp_path):
+    async def test(store, keys):
+        keys.ready(4, ONE)
+        await until(lambda: is_published(store, ONE, ""))
+        keys.saw([(NODE, await store.get(NODE))])
+        without = await store.update(replace(await store.get(NODE), status=None))
+        await asyncio.sleep(0)
+        assert await published(store) == ("", "")
+        keys.saw([(Key("Node", "", "other"), without), (NODE, None)])
+        keys.saw([(NODE, without)])
+        await until(lambda: is_published(store, ONE, ""))
 
     scenario(tmp_path, test)
 

@@ -122,7 +122,7 @@ class NodeParts:
             given.settings,
             source,
             pipeline,
-            [self._tunnels.saw, self._saw_pools, registration.saw],
+            [self._tunnels.saw, self._keys.saw, self._saw_pools, registration.saw],
             absent_policies=source.absent_policies,
             keep=given.remembered.keep,
             refreshes=drivers.refresh_intervals,

@@ -5,13 +5,14 @@ update comes back, at the same time as for every other node.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import structlog
 from msgspec.structs import replace
 
 from tortie.agent.backoff import Backoff
+from tortie.agent.pipeline import KeyValue
 from tortie.api import Key, Node, Resource
 from tortie.api.calico.node import NodeStatus
 from tortie.dataplane.wireguard import Keys, WireguardSettings
@@ -40,6 +41,15 @@ class PublicKeys:
         if dict(settings) != self._settings:
             self._settings = dict(settings)
             self._due.set()
+
+    def saw(self, updates: Sequence[KeyValue]) -> None:
+        """The agent's observer: our Node came anew, or somebody wrote it without the keys.
+
+        Without them all nodes would send to us in clear, for as long as nobody looks.
+        """
+        for key, value in updates:
+            if key == self._node and value is not None and self._wanted(value) is not None:
+                self._due.set()
 
     def ready(self, version: int, public: str) -> None:
         """The device for this IP version is there, with this key. In the event loop."""
@@ -74,22 +84,26 @@ class PublicKeys:
                 self._told = ""
                 self._backoff.reset()
 
-    def _published(self, current: Resource) -> Resource | None:
-        node = cast(Node, current)
-        before = node.status or NodeStatus()
+    def _wanted(self, current: Resource) -> NodeStatus | None:
+        """The status with our keys; None where it has them."""
+        before = cast(Node, current).status or NodeStatus()
         wanted = replace(
             before,
             wireguard_public_key=self._key(4, before.wireguard_public_key),
             wireguard_public_key_v6=self._key(6, before.wireguard_public_key_v6),
         )
-        if wanted == before:
+        return None if wanted == before else wanted
+
+    def _published(self, current: Resource) -> Resource | None:
+        wanted = self._wanted(current)
+        if wanted is None:
             return None
         _log.info(
             "public keys of WireGuard change",
             ipv4=wanted.wireguard_public_key or "none",
             ipv6=wanted.wireguard_public_key_v6 or "none",
         )
-        return replace(node, status=wanted)
+        return replace(cast(Node, current), status=wanted)
 
     def _key(self, version: int, published: str) -> str:
         """Until a device has a key, what was published stays: others' packets are then lost, but
