@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +10,7 @@ from tortie.api import Key, Resource
 from tortie.datastore.contract import Batch, Closed, Listing, Unavailable
 from tortie.datastore.sqlite.bell import Bell
 from tortie.datastore.sqlite.session import History, Rows, Session, listing_of
+from tortie.datastore.sqlite.worker import Worker
 from tortie.datastore.together import Together
 
 POLL_SECONDS = 0.1  # between looks where the kernel gives us no inotify
@@ -30,7 +30,7 @@ class SqliteDatastore:
         self._path = Path(path)
         self._history = history or History()
         self._bell = Bell(self._path)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="tortie-sqlite")
+        self._worker = Worker("tortie-sqlite")
         self._session: Session | None = None  # touched in the thread only
         self._identity: str | None = None
         self._closed = False
@@ -115,8 +115,8 @@ class SqliteDatastore:
             return
         self._closed = True
         self._bell.wake()
-        await asyncio.wrap_future(self._thread.submit(self._disconnect))
-        self._thread.shutdown(wait=False)
+        await self._worker.run(self._disconnect)
+        self._worker.end()
 
     async def _pause(self, waker: asyncio.Event) -> None:
         try:
@@ -128,7 +128,7 @@ class SqliteDatastore:
     async def _run(self, work: Callable[[Session], T]) -> T:
         if self._closed:
             raise Closed(f"the datastore {self._path} is closed here")
-        return await asyncio.wrap_future(self._thread.submit(self._work, work))
+        return await self._worker.run(partial(self._work, work))
 
     def _work(self, work: Callable[[Session], T]) -> T:
         try:
