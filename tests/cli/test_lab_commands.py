@@ -232,6 +232,20 @@ def test_down_cleans_up_after_up_was_killed(lab: str, namespaces: int) -> None:
     assert not any(map(is_alive, processes))
 
 
+def test_settings_that_want_a_new_start_are_waited_for_too(small: str, tmp_path: Path) -> None:
+    """Each agent stops while `apply` waits for it, and the next one says that it is done."""
+    manifest = tmp_path / "felix.yaml"
+    manifest.write_text(
+        "apiVersion: projectcalico.org/v3\nkind: FelixConfiguration\nmetadata: {name: default}\n"
+        "spec: {deviceRouteProtocol: 211}\n"
+    )
+    said = tortie("lab", "apply", "--name", small, "-f", str(manifest)).stdout
+    assert "in force on 2 nodes" in said
+    tortie("lab", "status", "--name", small)
+    routes = tortie("lab", "exec", "--name", small, "node-1", "--", "ip", "-d", "route").stdout
+    assert "proto 211" in routes
+
+
 def test_up_completes_what_a_killed_up_began(lab: str, tmp_path: Path) -> None:
     words = ["lab", "up", "--name", lab, "--nodes", "2", "-f", str(tmp_path / "small.yaml")]
     journal = Journal(lab)

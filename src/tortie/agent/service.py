@@ -14,7 +14,7 @@ import structlog
 from tortie.agent.agent import Agent
 from tortie.agent.collector import relax
 from tortie.agent.control import ControlServer, Reply, Request, failure
-from tortie.agent.waiters import NotReady
+from tortie.agent.waiters import NotReady, Stopping
 from tortie.daemon.http import Pages
 from tortie.daemon.running import Service, listen, run_until, stopped_by_signal, watch_loop
 
@@ -78,25 +78,7 @@ def register_verbs(agent: Agent, control: ControlServer) -> None:
     """Have the control socket answer "status", "settings" and "wait"."""
 
     async def status(_: Request) -> Reply:
-        return {
-            "ok": True,
-            "node": agent.config.felix_hostname,
-            "process": os.getpid(),
-            "revision": agent.revision,
-            "in_sync": agent.in_sync,
-            "ready": agent.health.is_ready,
-            "waiting_for": agent.health.not_ready(),
-            "not_live": agent.health.not_live(),
-            "datastore": msgspec.to_builtins(agent.freshness()),
-            "absent_policies": list(agent.absent_policies()),
-            "endpoints": agent.last_turn.counts.local_endpoints,
-            "policies": agent.last_turn.counts.local_policies,
-            "failures": [one._asdict() for one in agent.failures],
-            "warnings": list(agent.warnings),
-            "settings": [one._asdict() for one in agent.settings.said()],
-            "settings_problems": list(agent.settings.problems[:_PROBLEMS]),
-            "contests": msgspec.to_builtins(agent.contests()),
-        }
+        return _status(agent)
 
     async def settings(_: Request) -> Reply:
         return {
@@ -113,9 +95,31 @@ def register_verbs(agent: Agent, control: ControlServer) -> None:
         try:
             await agent.wait_applied(revision, within)
         except NotReady as problem:
-            return failure(str(problem))
+            return {**failure(str(problem)), "stopping": isinstance(problem, Stopping)}
         return {"ok": True, "revision": agent.revision}
 
     control.register("status", status)
     control.register("settings", settings)
     control.register("wait", wait)
+
+
+def _status(agent: Agent) -> Reply:
+    return {
+        "ok": True,
+        "node": agent.config.felix_hostname,
+        "process": os.getpid(),
+        "revision": agent.revision,
+        "in_sync": agent.in_sync,
+        "ready": agent.health.is_ready,
+        "waiting_for": agent.health.not_ready(),
+        "not_live": agent.health.not_live(),
+        "datastore": msgspec.to_builtins(agent.freshness()),
+        "absent_policies": list(agent.absent_policies()),
+        "endpoints": agent.last_turn.counts.local_endpoints,
+        "policies": agent.last_turn.counts.local_policies,
+        "failures": [one._asdict() for one in agent.failures],
+        "warnings": list(agent.warnings),
+        "settings": [one._asdict() for one in agent.settings.said()],
+        "settings_problems": list(agent.settings.problems[:_PROBLEMS]),
+        "contests": msgspec.to_builtins(agent.contests()),
+    }

@@ -12,6 +12,10 @@ class NotReady(Exception):
     """The time is up. `str()` says what was still missing."""
 
 
+class Stopping(NotReady):
+    """The agent stops, perhaps to begin anew: whoever waits asks again."""
+
+
 class _Waiter(NamedTuple):
     revision: int  # what is older does not count
     future: asyncio.Future[None]
@@ -68,7 +72,7 @@ class Waiters:
         everyone = [*self._revisions, *(one for some in self._endpoints.values() for one in some)]
         for waiter in everyone:
             if not waiter.future.done():
-                waiter.future.set_exception(NotReady("the agent is stopping: try again later"))
+                waiter.future.set_exception(Stopping("the agent is stopping: try again later"))
 
     def turned(self, waiting_for: Mapping[EndpointId, str], revision: int) -> None:
         """A turn ended: `revision` is in the kernel, and endpoints wait for this or nothing."""

@@ -103,22 +103,41 @@ async def status_of(journal: Journal, node: Station) -> NodeStatus:
 
 
 async def await_revision(journal: Journal, node: Station, revision: int, patience: float) -> None:
-    """Return once this revision is in the node's kernel. Raises LabError."""
-    request = {"verb": "wait", "revision": revision, "timeout": patience}
+    """Return once this revision is in the node's kernel. Raises LabError.
+
+    An agent may begin anew for settings of that very revision: then the new one is asked.
+    """
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + patience
+    while True:
+        if await _has_applied(journal, node, revision, deadline - clock()):
+            return
+        await asyncio.sleep(_POLL)
+
+
+async def _has_applied(journal: Journal, node: Station, revision: int, patience: float) -> bool:
+    """Whether it is there within so many seconds; False: ask again."""
+    within = max(0.0, patience)
+    request = {"verb": "wait", "revision": revision, "timeout": within}
     try:
-        reply = await ask(journal.agent_socket(node.name), request, patience + 1.0)
+        reply = await ask(journal.agent_socket(node.name), request, within + 1.0)
     except LabError as error:
+        if patience > 0 and is_alive(journal.process(role(node))):  # it has closed its socket
+            return False
         raise LabError(
             f"the agent of {node.name} does not answer ({error}): `tortie lab status` says more,"
             f" `tortie lab up` starts it again"
         ) from None
-    if not reply.get("ok"):
-        raise LabError(f"{node.name}: {reply.get('error')}")
+    if reply.get("ok"):
+        return True
+    if patience > 0 and reply.get("stopping"):
+        return False
+    raise LabError(f"{node.name}: {reply.get('error')}")
 
 
 def _status(node: Station, process: Process, reply: Mapping[str, Any]) -> NodeStatus:
     ready = bool(reply.get("ready"))
-    failures = "; ".join(map(str, reply.get("failures", ())))
+    failures = "; ".join(map(_in_words, reply.get("failures", ())))
     waiting = "; ".join(map(str, reply.get("waiting_for", ())))
     return NodeStatus(
         node,
@@ -129,6 +148,11 @@ def _status(node: Station, process: Process, reply: Mapping[str, Any]) -> NodeSt
         int(reply.get("policies", 0)),
         resident_bytes(process),
     )
+
+
+def _in_words(failure: Mapping[str, str]) -> str:
+    """What a driver could not do."""
+    return ": ".join(failure[field] for field in ("driver", "subject", "message"))
 
 
 def _command(journal: Journal, node: Station) -> list[str]:
