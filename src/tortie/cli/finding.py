@@ -49,29 +49,31 @@ class Found(NamedTuple):
 
 async def answer(store: Datastore, question: Question) -> Found:
     """All that the question asks for. Raises DatastoreError; UserError for a wrong selector."""
-    resources: list[Resource] = []
-    faults: list[str] = []
-    revisions: list[int] = []
-    for asked in question.targets:
-        kind = asked.kind
-        found, malformed, revision = await listed(store, kind.name, question.where(kind))
-        target = asked._replace(names=names_in_use(asked.names, found))
-        readable = {resource.metadata.name for resource in found}
-        wanted = [resource for resource in found if target.wants(resource.metadata.name)]
-        resources += selected(wanted, question.selector)
-        broken = [item for item in malformed if target.wants(item.key.name)]
-        faults += [f"{item.key} can't be read: {item.reason}" for item in broken]
-        there = readable | {item.key.name for item in broken}
-        faults += _missing(target, there, question.where(target.kind))
-        revisions.append(revision)
+    parts = [await _of_target(store, question, target) for target in question.targets]
     names = [name for target in question.targets for name in target.names]
     return Found(
-        [target.kind for target in question.targets],
-        resources,
-        faults,
+        [kind for part in parts for kind in part.kinds],
+        [resource for part in parts for resource in part.resources],
+        [fault for part in parts for fault in part.faults],
         is_one=len(names) == 1 and len(question.targets) == 1,
         spread=question.namespace is None,
-        revision=min(revisions, default=0),
+        revision=min((part.revision for part in parts), default=0),
+    )
+
+
+async def _of_target(store: Datastore, question: Question, asked: Target) -> Found:
+    where = question.where(asked.kind)
+    found, malformed, revision = await listed(store, asked.kind.name, where)
+    target = asked._replace(names=names_in_use(asked.names, found))
+    wanted = [resource for resource in found if target.wants(resource.metadata.name)]
+    broken = [item for item in malformed if target.wants(item.key.name)]
+    there = {one.metadata.name for one in found} | {item.key.name for item in broken}
+    unread = [f"{item.key} can't be read: {item.reason}" for item in broken]
+    return Found(
+        [asked.kind],
+        selected(wanted, question.selector),
+        [*unread, *_missing(target, there, where)],
+        revision=revision,
     )
 
 

@@ -83,36 +83,54 @@ def parse_template(text: str) -> Template:
     """A template; without any braces it is a path. Raises JsonPathError."""
     if "{" not in text:
         return Template((parse_path(text),))
-    parts: list[Part] = []
-    outer: list[tuple[Path, list[Part]]] = []
-    position = 0
+    reading, position = _Reading(text), 0
     while position < len(text):
         opening = text.find("{", position)
-        if opening != position:
-            parts.append(text[position : opening if opening >= 0 else len(text)])
-            position = opening if opening >= 0 else len(text)
-            continue
-        match = _ACTION.match(text, position)
-        if match is None:
-            raise JsonPathError("the { is never closed", text, position)
-        inner = match.group(1).strip()
-        if inner.split(maxsplit=1)[:1] == ["range"]:
-            outer.append((_path(inner[5:].strip(), text, position), parts))
-            parts = []
-        elif inner == "end":
-            if not outer:
-                raise JsonPathError("{end} without {range}", text, position)
-            path, before = outer.pop()
-            before.append(Loop(path, tuple(parts)))
-            parts = before
-        elif _QUOTED.fullmatch(inner):
-            parts.append(_unquoted(inner))
+        if opening == position:
+            match = _ACTION.match(text, position)
+            if match is None:
+                raise JsonPathError("the { is never closed", text, position)
+            reading.action(match.group(1).strip(), position)
+            position = match.end()
         else:
-            parts.append(_path(inner, text, position + 1))
-        position = match.end()
-    if outer:
-        raise JsonPathError("{range} has no {end}", text, len(text))
-    return Template(tuple(parts))
+            end = opening if opening >= 0 else len(text)
+            reading.parts.append(text[position:end])
+            position = end
+    return reading.whole()
+
+
+class _Reading:
+    """A template as far as it was read: parts of what is innermost, and loops around it."""
+
+    def __init__(self, text: str) -> None:
+        self.parts: list[Part] = []
+        self._text = text
+        self._outer: list[tuple[Path, list[Part]]] = []
+
+    def action(self, inner: str, position: int) -> None:
+        """What stands between braces."""
+        if inner.split(maxsplit=1)[:1] == ["range"]:
+            self._outer.append((_path(inner[5:].strip(), self._text, position), self.parts))
+            self.parts = []
+        elif inner == "end":
+            self._end(position)
+        elif _QUOTED.fullmatch(inner):
+            self.parts.append(_unquoted(inner))
+        else:
+            self.parts.append(_path(inner, self._text, position + 1))
+
+    def whole(self) -> Template:
+        """The template. Raises JsonPathError for a loop that is not ended."""
+        if self._outer:
+            raise JsonPathError("{range} has no {end}", self._text, len(self._text))
+        return Template(tuple(self.parts))
+
+    def _end(self, position: int) -> None:
+        if not self._outer:
+            raise JsonPathError("{end} without {range}", self._text, position)
+        path, before = self._outer.pop()
+        before.append(Loop(path, tuple(self.parts)))
+        self.parts = before
 
 
 def shown(value: Any) -> str:
@@ -159,15 +177,19 @@ def _bracket(inner: str, text: str, position: int) -> Step:
     if match := _FILTER.fullmatch(inner):
         return _filtered(match, text, position)
     if match := _SLICE.fullmatch(inner):
-        begin, end, stride = (int(part) if part else None for part in match.groups())
-        if stride == 0:
-            raise JsonPathError("a slice can't have the step 0", text, position)
-        return lambda value: iter(value[begin:end:stride] if isinstance(value, list) else ())
+        return _sliced(match, text, position)
     keys = [key.strip() for key in re.findall(rf"{_QUOTED.pattern}|[^,]+", inner)]
     if not keys or not all(re.fullmatch(r"-?\d+", k) or _QUOTED.fullmatch(k) for k in keys):
         raise JsonPathError(f"[{inner}] is no index, name or filter", text, position)
     steps = [_keyed(_unquoted(key)) if key[0] in "'\"" else _indexed(int(key)) for key in keys]
     return lambda value: (item for step in steps for item in step(value))
+
+
+def _sliced(match: re.Match[str], text: str, position: int) -> Step:
+    begin, end, stride = (int(part) if part else None for part in match.groups())
+    if stride == 0:
+        raise JsonPathError("a slice can't have the step 0", text, position)
+    return lambda value: iter(value[begin:end:stride] if isinstance(value, list) else ())
 
 
 def _all(value: Any) -> Iterator[Any]:

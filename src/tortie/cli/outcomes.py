@@ -24,24 +24,26 @@ _STYLES = {
 
 def report(outcomes: Sequence[Outcome], output: str, previewed: bool = False) -> int:
     """Print a line for each, then the sum; status 1 where anything failed."""
+    done = [outcome for outcome in outcomes if outcome.result != FAILED]
     if output == "json":
         print(_json(outcomes))
     elif output == "name":
-        for outcome in outcomes:
-            if outcome.result != FAILED:
-                print(word_for(outcome.key))
+        for outcome in done:
+            print(word_for(outcome.key))
     else:
-        for outcome in outcomes:
-            if outcome.result != FAILED:
-                would = "would be " if previewed else ""
-                note = f": {outcome.note}" if outcome.note else ""
-                result = paint(outcome.result, _style(outcome))
-                print(f"{title(outcome.key)}: {would}{result}{note}")
+        for outcome in done:
+            print(_line(outcome, previewed))
         _sum_up(outcomes)
     for outcome in outcomes:
         if outcome.result == FAILED:
             warn(f"{title(outcome.key)}: {outcome.error}")
-    return 1 if any(outcome.result == FAILED for outcome in outcomes) else 0
+    return 0 if len(done) == len(outcomes) else 1
+
+
+def _line(outcome: Outcome, previewed: bool) -> str:
+    would = "would be " if previewed else ""
+    note = f": {outcome.note}" if outcome.note else ""
+    return f"{title(outcome.key)}: {would}{paint(outcome.result, _style(outcome))}{note}"
 
 
 def faulted(outcomes: Iterable[Outcome], faults: Mapping[str, str]) -> list[Outcome]:

@@ -99,17 +99,12 @@ async def opened_seat(
             finally:
                 await connection.close()
         case KubernetesSettings():
-            from tortie.datastore.kubernetes.client import Client
-            from tortie.datastore.kubernetes.locating import find_access
+            from tortie.datastore.kubernetes.opened import opened_client, own_namespace
             from tortie.datastore.kubernetes.seats import KubernetesSeat
 
-            access = find_access(settings)
-            client = Client(access, settings.qps, settings.burst)
-            where = namespace or access.namespace or "kube-system"
-            try:
+            async with opened_client(settings) as client:
+                where = own_namespace(client, namespace)
                 yield KubernetesSeat(client, NAME, holder, seconds, where)
-            finally:
-                await client.close()
         case SqliteSettings(path=path):
             yield FileSeat(f"{path}-controllers", seconds)
         case _:

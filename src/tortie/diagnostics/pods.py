@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from tortie.datastore import DatastoreError
 from tortie.datastore.kubernetes.client import Client, Refused, Request
-from tortie.datastore.kubernetes.locating import find_access
+from tortie.datastore.kubernetes.opened import opened_client
 from tortie.datastore.settings import KubernetesSettings
 from tortie.diagnostics.cluster import saying
 from tortie.diagnostics.items import Item
@@ -41,16 +41,13 @@ class _Listed(Struct, frozen=True):
 
 async def pod_items(settings: KubernetesSettings) -> list[Item]:
     """The list of pods, and the last lines of each container. Raises DatastoreError."""
-    client = Client(find_access(settings), settings.qps, settings.burst)
-    try:
+    async with opened_client(settings) as client:
         answer = await _got(client, "/api/v1/pods", (("labelSelector", _SELECTOR),))
         pods = msgspec.json.decode(answer, type=_Listed).items
         items = [Item("pods/pods.json", saying(answer.decode(errors="replace")))]
         for pod in pods[:_PODS]:
             items += [await _log(client, pod, one.name) for one in pod.spec.containers]
         return items
-    finally:
-        await client.close()
 
 
 async def _log(client: Client, pod: _Pod, container: str) -> Item:

@@ -55,16 +55,11 @@ async def opened_shelf(settings: DatastoreSettings, namespace: str = "") -> Asyn
             finally:
                 await connection.close()
         case KubernetesSettings():
-            from tortie.datastore.kubernetes.client import Client
-            from tortie.datastore.kubernetes.locating import find_access
+            from tortie.datastore.kubernetes.opened import opened_client, own_namespace
             from tortie.reports.kubernetes import KubernetesShelf
 
-            access = find_access(settings)
-            client = Client(access, settings.qps, settings.burst)
-            try:
-                yield KubernetesShelf(client, namespace or access.namespace or "kube-system")
-            finally:
-                await client.close()
+            async with opened_client(settings) as client:
+                yield KubernetesShelf(client, own_namespace(client, namespace))
         case SqliteSettings(path=path):
             from tortie.reports.files import FileShelf
 

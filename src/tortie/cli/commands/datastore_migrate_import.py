@@ -51,8 +51,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _import(store: "Datastore", file: IO[bytes], options: argparse.Namespace) -> int:
-    from tortie.datastore import DatastoreError
-    from tortie.datastore.migrate.importing import carry_out, prepare
+    from tortie.datastore.migrate.importing import prepare
 
     with shown() as progress:
         prepared = await prepare(store, file, progress)
@@ -69,6 +68,18 @@ async def _import(store: "Datastore", file: IO[bytes], options: argparse.Namespa
         print(_counts(prepared))
         print("nothing stands against it; nothing was written")
         return 0
+    await _carried_out(store, file, prepared)
+    print(_counts(prepared))
+    print(f"both sides are equal: {prepared.end.objects} objects. The datastore is locked")
+    print("next: let the nodes follow it, then: tortie datastore migrate unlock")
+    return 0
+
+
+async def _carried_out(store: "Datastore", file: IO[bytes], prepared: "Prepared") -> None:
+    """Write it, and compare. Raises UserError with how to go on."""
+    from tortie.datastore import DatastoreError
+    from tortie.datastore.migrate.importing import carry_out
+
     try:
         with shown() as progress:
             differences = await carry_out(store, file, prepared, progress)
@@ -83,10 +94,6 @@ async def _import(store: "Datastore", file: IO[bytes], options: argparse.Namespa
             "the two sides differ, as said above; the datastore stays locked. Find out who writes "
             "to it, and run the import again"
         )
-    print(_counts(prepared))
-    print(f"both sides are equal: {prepared.end.objects} objects. The datastore is locked")
-    print("next: let the nodes follow it, then: tortie datastore migrate unlock")
-    return 0
 
 
 def _refusal(plan: "Plan") -> str:

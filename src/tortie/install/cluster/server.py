@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from tortie.datastore.contract import NotFound
 from tortie.datastore.kubernetes.client import Client, Refused, Request
-from tortie.datastore.kubernetes.locating import find_access
+from tortie.datastore.kubernetes.opened import opened_client
 from tortie.datastore.settings import KubernetesSettings
 from tortie.install.cluster.places import Place, place_of
 from tortie.install.manifests.objects import Object
@@ -106,11 +106,8 @@ class Server:
 @asynccontextmanager
 async def opened(settings: KubernetesSettings) -> AsyncIterator[Server]:
     """The server that the settings name, until the end of the block."""
-    client = Client(find_access(settings), settings.qps, settings.burst)
-    try:
+    async with opened_client(settings) as client:
         yield Server(client)
-    finally:
-        await client.close()
 
 
 def _path(made: Object, place: Place | None = None) -> str:
