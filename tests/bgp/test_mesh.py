@@ -197,7 +197,13 @@ def test_a_workload_may_be_a_peer_and_tells_what_a_filter_accepts(
     node.wait_up("Global_10_65_1_9")
     until(lambda: node.routes().get("10.99.1.0/24", {}).get("gateway") == "10.65.1.9")
     assert "10.98.1.0/24" not in node.routes()
-    assert node.sessions()["Global_10_65_1_9"]["exported"] == 0
+    before = node.sessions()["Global_10_65_1_9"]
+    assert before["exported"] == 0
+    node.stop(signal.SIGKILL)
+    network.block("n1", "10.65.1.0/26")
+    node.start()  # it knows of the workload later than of the rest
+    until(lambda: "10.65.1.0/26" in str(node.bird("show route protocol blocks4").lines))
+    assert node.wait_up("Global_10_65_1_9")["Global_10_65_1_9"]["since"] == before["since"]
 
 
 def mac(machine: Machine, link: str) -> str:

@@ -34,6 +34,7 @@ from tortie.sync import InSync, Item, Outage, Update
 _PAUSE = 0.1  # seconds between configurations: changes come in bursts
 _SECRETS = 30.0  # seconds between looks at Secrets
 _AGAIN = 3.0  # seconds, where one could not be read
+_WORKLOADS = 10.0  # seconds to wait for the workloads that are peers
 _DROPS = 10.0  # seconds between looks at the kernel's counts
 _RECENT = 6  # such looks are recent
 _NETSTAT = Path("/proc/self/net/netstat")
@@ -87,6 +88,7 @@ class BgpService:
         self._given = given
         self._meeting = meeting or Meeting()
         self.has_workload_peers = asyncio.Event()
+        self._workloads_until: float | None = 0.0  # None: they are known
         self.begun = asyncio.Event()  # BIRD runs, with what the cluster says
         self._dirty = asyncio.Event()
         self._wanted = asyncio.Event()
@@ -115,7 +117,24 @@ class BgpService:
                 f"Node({self.cluster.node}): is not there, or has no address in spec.bgp:"
                 " nothing is told to BIRD"
             )
+        if self.has_workload_peers.is_set() and self._workloads_until is not None:
+            found.append("the workloads that are peers can't be read yet: no session begins there")
         return [each for each in found if each]
+
+    def workloads_known(self) -> None:
+        """All endpoints have been taken in that may be peers."""
+        self._workloads_until = None
+        if self.in_sync:
+            self._dirty.set()
+
+    def _wait_for_workloads(self) -> float:
+        """The seconds to wait, since without them half of the sessions would end. Not for ever:
+        they may be what can't be read, and all else goes on."""
+        if self._workloads_until is None or not self.has_workload_peers.is_set():
+            return 0.0
+        time = asyncio.get_running_loop().time()
+        self._workloads_until = self._workloads_until or time + _WORKLOADS
+        return max(0.0, self._workloads_until - time)
 
     def _noted(self) -> tuple[Problem, ...]:
         """What was wrong in the resources; of a node that has no picture, too."""
@@ -192,6 +211,8 @@ class BgpService:
         self._tell_problems()
         if picture is None:
             return None
+        if (wait := self._wait_for_workloads()) > 0:
+            return wait
         await self._meeting.want(picture)
         again = await self.telling.tell(picture)
         if self.bird.in_force():

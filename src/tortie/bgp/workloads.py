@@ -26,3 +26,5 @@ class WorkloadFollower:
         async with aclosing(Syncer(self._store, KINDS).stream()) as batches:
             async for batch in batches:
                 self._service.take(item for item in batch if not isinstance(item, InSync))
+                if any(isinstance(item, InSync) for item in batch):
+                    self._service.workloads_known()
