@@ -190,6 +190,18 @@ def test_without_root_it_says_so_and_does_nothing(monkeypatch, capsys):
     assert line.endswith("run it as root")
 
 
+def test_without_a_capability_that_it_needs_it_names_it(node):
+    done = subprocess.run(
+        ["setpriv", "--bounding-set", "-net_admin", *node.command()],
+        capture_output=True,
+        text=True,
+        timeout=BOUND,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "it lacks CAP_NET_ADMIN" in done.stderr.splitlines()[-1]
+
+
 def test_a_malformed_object_in_the_datastore_stops_nothing(node):
     node.put(only_port(5000), only_port(5000, "damaged"))
     _damage(node, "damaged")

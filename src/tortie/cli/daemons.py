@@ -29,6 +29,7 @@ from tortie.fanout.environment import FanoutSettingsError
 from tortie.fanout.settings import client_settings
 from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.node.addressing import wanted_addresses
+from tortie.requirements.rights import AGENTS, held, lacking
 
 DEFAULT_RUN_DIR = "/run/tortie"
 
@@ -55,6 +56,8 @@ def run_agent(args: argparse.Namespace) -> int:
     """Run the node agent until SIGTERM. Returns the exit status; errors are for people."""
     if os.geteuid() != 0:
         return _refuse("it programs the kernel's firewall and routes: run it as root")
+    if absent := lacking(held(), AGENTS):
+        return _refuse(f"it lacks {', '.join(absent)}: run it with them, in a container privileged")
     try:
         local = local_sources(os.environ, _node(args), getattr(args, "config_file", None) or "")
         fanout = client_settings(local.environ)

@@ -13,6 +13,10 @@ _BITS = {
 }
 
 
+AGENTS = ("NET_ADMIN", "NET_RAW", "SYS_ADMIN")
+"""What an agent needs."""
+
+
 def held() -> int:
     """Those in force, as the kernel's bits."""
     for line in Path("/proc/self/status").read_text().splitlines():

@@ -3,16 +3,15 @@
 from tortie.requirements.machine import Machine
 from tortie.requirements.model import Check, Finding, missing, ok
 from tortie.requirements.modes import Dataplane, Modes
-from tortie.requirements.rights import held, lacking
+from tortie.requirements.rights import AGENTS, held, lacking
 from tortie.requirements.tried import Outcome
 
-_AGENTS = ("NET_ADMIN", "NET_RAW", "SYS_ADMIN")
 _BPF = ("BPF", "PERFMON")
 
 
 def wanted_of(modes: Modes) -> tuple[str, ...]:
     """Those that an agent of these modes needs."""
-    return (*_AGENTS, *_BPF) if modes.dataplane is Dataplane.BPF else _AGENTS
+    return (*AGENTS, *_BPF) if modes.dataplane is Dataplane.BPF else AGENTS
 
 
 def judge(machine: Machine) -> Finding:
