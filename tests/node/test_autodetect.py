@@ -80,6 +80,22 @@ def test_each_address_that_is_passed_over_is_told_with_the_reason() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("docker0", "cbr0", "dummy0", "podman1", "virbr0", "lxcbr0", "veth1a", "lo", "br-4f"),
+        *("cali12", "tunl0", "flannel.1", "kube-ipvs0", "cni0", "vxlan.calico", "vxlan-v6.calico"),
+        *("wireguard.cali", "wg-v6.cali", "nodelocaldns"),
+    ],
+)
+def test_other_programs_interfaces_are_never_the_first_found(name: str) -> None:
+    address = parse_prefix("192.0.2.5/24")
+    theirs = AROUND._replace(held=[Held(name, address, True)])
+    assert detect(parse_method("first-found"), 4, theirs).address is None
+    ours = AROUND._replace(held=[Held("eth0", address, True)])
+    assert detect(parse_method("first-found"), 4, ours).address == address
+
+
 def test_an_internal_address_that_the_machine_lacks_is_told_as_such() -> None:
     found = detect(
         parse_method("kubernetes-internal-ip"), 4, AROUND._replace(internal=("10.0.0.9",))
