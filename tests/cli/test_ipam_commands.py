@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from servers.kube import KubeServer
 from strategies.command_line import Said, Tortie, Write
 from tortie.api import Key
 from tortie.controllers.pools import Pools
@@ -248,3 +249,35 @@ def test_a_pool_in_use_waits_and_says_for_whom(cluster: Tortie) -> None:
     assert said.startswith("IPPool pool: going: it waits: 2 of its addresses are in use: ")
     assert "(Pod shop/web on n1)" in said
     assert json.loads(cluster("delete", "ippool", "pool", "-o", "json").out)[0]["result"] == "going"
+
+
+def test_check_knows_of_services_whose_api_is_not_the_datastore(
+    cluster: Tortie, write: Write, kube: KubeServer
+) -> None:
+    """One that has its load balancer's address, and one that is gone."""
+    cluster("ipam", "release", "--ip", os.environ["GONE"])
+    given: dict[str, str] = {}
+
+    async def assign(store: Datastore) -> None:
+        for name in ("web", "gone"):
+            about = {"namespace": "default", "service": name, "type": "Service"}
+            asked = AssignRequest(node="n1", handle=f"lb-{name}", attributes=about)
+            (address,) = (await IPAM(store).auto_assign(asked)).ips
+            given[name] = str(address).partition("/")[0]
+
+    on_store(assign)
+    api, path = kube.api, "/api/v1/namespaces/default/services"
+    spec = {"type": "LoadBalancer", "ports": [{"port": 80}]}
+    body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": spec}
+    api.answer("POST", path, body)
+    stored = api.answer("GET", f"{path}/web")[1]
+    status = {"loadBalancer": {"ingress": [{"ip": given["web"]}]}}
+    assert api.answer("PUT", f"{path}/web/status", {**stored, "status": status})[0] == 200
+    assert "everything adds up" in cluster("ipam", "check").out  # nobody can know of either
+    beside = write("kubeconfig", kube.kubeconfig())
+    said = cluster("ipam", "check", "--show-problem-ips", "--kubernetes", beside)
+    assert said.status == 1
+    assert f"  {given['gone']}: held by Service default/gone" in said.out
+    assert given["web"] not in said.out
+    both = cluster("ipam", "check", "--kubernetes", beside, "--datastore", f"kubernetes:{beside}")
+    assert (both.status, "leave it out" in both.err) == (1, True)

@@ -4,6 +4,7 @@ tortie ipam check
 tortie ipam check --show-problem-ips   each leaked or doubled address, and why
 tortie ipam check -o report.json       for `tortie ipam release --from-report`
 tortie ipam check -o json              the same report to the standard output
+tortie ipam check --kubernetes FILE    with Services, whose API is not the datastore
 
 Status 1 where anything was found. While pods come and go, what was just given or given back can
 show up: look again, or lock the datastore.
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from tortie.cli import configuration, datastore
 from tortie.cli.addressing import as_json, report, standing_of, text_of
+from tortie.cli.errors import UserError
 from tortie.cli.terminal import paint, plural
 
 if TYPE_CHECKING:
@@ -45,6 +47,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--show-problem-ips", action="store_true", help="each finding, and why")
     parser.add_argument("-o", "--output", metavar="FILE", help='a report; "json": to stdout')
+    parser.add_argument(
+        "--kubernetes",
+        metavar="KUBECONFIG",
+        help="where the Services are that have load balancers' addresses, beside another datastore",
+    )
     configuration.add_options(parser)
 
 
@@ -57,6 +64,8 @@ def run(options: argparse.Namespace) -> int:
     async def look(store: "Datastore") -> int:
         standing = await standing_of(store)
         records = await read_records(store)
+        if options.kubernetes:
+            records = await _with_services(records, options.kubernetes)
         found = audit(records)
         data = report(found, tortie.__version__, standing)
         if options.output == "json":
@@ -67,7 +76,33 @@ def run(options: argparse.Namespace) -> int:
                 _write(options.output, as_json(data))
         return 1 if found.findings else 0
 
+    if options.kubernetes:
+        _check_beside(options)
+        return datastore.follow(options, look)  # a network needs an event loop
     return datastore.read_from(options, look)
+
+
+def _check_beside(options: argparse.Namespace) -> None:
+    from tortie.datastore.settings import KubernetesSettings
+
+    if isinstance(configuration.chosen_datastore(options).settings, KubernetesSettings):
+        raise UserError(
+            "--kubernetes is for another datastore: Kubernetes is this one, leave it out"
+        )
+
+
+async def _with_services(records: "Records", kubeconfig: str) -> "Records":
+    from tortie.datastore import open_datastore
+    from tortie.datastore.configuration import from_location, settings_of
+    from tortie.datastore.configuration.fields import Fields
+    from tortie.ipam.beside import with_services
+
+    fields = from_location(f"kubernetes:{kubeconfig}", Fields({}, ""), "--kubernetes")
+    store = await open_datastore(settings_of(fields))
+    try:
+        return await with_services(records, store)
+    finally:
+        await store.close()
 
 
 def _lines(records: "Records", found: "Audit", options: argparse.Namespace) -> list[str]:
