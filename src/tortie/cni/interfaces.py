@@ -92,9 +92,9 @@ def configure(
     with namespace(wire.netns) as netns, in_namespace(netns), NetlinkSocket() as sock:
         try:
             _sysctls(wire, addresses)
-            _address(Links(sock), wire.container, addresses)
-            index = Links(sock).get(wire.container).index
-            return tuple(lead_through(sock, index, addresses, wanted))
+            link = Links(sock).get(wire.container)
+            _address(Links(sock), link, addresses)
+            return tuple(lead_through(sock, link.index, addresses, wanted))
         except OSError as problem:
             raise _failed(f"can't set up {wire.container}", problem) from None
 
@@ -228,11 +228,11 @@ def _sysctls(wire: Wire, addresses: Sequence[Prefix]) -> None:
                 sysctl.write(sysctl.interface(6, scope, "disable_ipv6"), "0")
 
 
-def _address(links: Links, name: str, addresses: Sequence[Prefix]) -> None:
-    links.set_up(name)
+def _address(links: Links, link: Link, addresses: Sequence[Prefix]) -> None:
+    links.bring_up(link)
     for address in addresses:
         flags = _NO_DUPLICATE_CHECK if address.version == 6 else 0
-        links.add_address(name, address, flags=flags)
+        links.give_address(link, address, flags=flags)
 
 
 def _failed(what: str, problem: OSError) -> CniError:

@@ -165,7 +165,11 @@ class Links:
 
     def set_up(self, name: str) -> None:
         """Bring an interface up."""
-        self._change(name, "up", build_link_change(self.get(name).index, up=True))
+        self.bring_up(self.get(name))
+
+    def bring_up(self, link: Link) -> None:
+        """The same for one that has been looked at already."""
+        self._change(link.name, "up", build_link_change(link.index, up=True))
 
     def set_down(self, name: str) -> None:
         """Take an interface down."""
@@ -220,8 +224,14 @@ class Links:
         self, name: str, prefix: Prefix, *, flags: int = 0, scope: int = SCOPE_GLOBAL
     ) -> None:
         """Give an interface an address ("10.0.0.5/24"); having it already is no error."""
-        address = Address(self.get(name).index, prefix, scope, flags)
-        what = f"address {prefix} on {name}"
+        self.give_address(self.get(name), prefix, flags=flags, scope=scope)
+
+    def give_address(
+        self, link: Link, prefix: Prefix, *, flags: int = 0, scope: int = SCOPE_GLOBAL
+    ) -> None:
+        """The same for one that has been looked at already."""
+        address = Address(link.index, prefix, scope, flags)
+        what = f"address {prefix} on {link.name}"
         wanted = NLM_F_CREATE | NLM_F_REPLACE
         self._sock.request(Request(RTM_NEWADDR, build_address(address), wanted, what))
 
