@@ -65,12 +65,15 @@ def test_plugin_and_configuration_are_installed_and_again_is_harmless(host, caps
     assert (status, done["calico"], done["10-calico.conflist"]) == (0, "written", "written")
     assert warnings == []
     assert host.names(host.conf) == {"10-calico.conflist", RECORD}
-    answer = subprocess.run(
-        [host.bin / "calico"], env={"CNI_COMMAND": "VERSION"}, input=b"{}", capture_output=True
-    )
-    assert "1.1.0" in json.loads(answer.stdout)["supportedVersions"]
+    for name in ("calico", "calico-ipam"):
+        answer = subprocess.run(
+            [host.bin / name], env={"CNI_COMMAND": "VERSION"}, input=b"{}", capture_output=True
+        )
+        assert "1.1.0" in json.loads(answer.stdout)["supportedVersions"]
     _, again, _ = host.run(capsys, "install")
     assert set(again.values()) == {"unchanged"}
+    host.run(capsys, "remove")
+    assert host.names(host.bin) == set()
 
 
 def test_an_interpreter_of_another_version_runs_the_plugin_as_well(host, capsys):

@@ -27,6 +27,7 @@ from tortie.agent.wireguard import WireguardMetrics, devices_of
 from tortie.cni.addresses import Addresses
 from tortie.cni.attachment import Attacher
 from tortie.cni.chained import Chained
+from tortie.cni.delegated import Delegated
 from tortie.cni.records import Records
 from tortie.cni.registration import Registration
 from tortie.cni.server import CniServer
@@ -135,18 +136,19 @@ class NodeParts:
         )
         self._since = rfc3339(datetime.now(UTC))
         self._reporting = Reporting(datastore, self._report, partial(pace_of, self._agent))
+        addresses, records = Addresses(self._ipam, store, registration), Records(store)
         self._attacher = attacher = Attacher(
             self._name,
             self._agent,
-            Addresses(self._ipam, store, registration),
-            Records(store),
+            addresses,
+            records,
             self._pod_mtu,
             self._workload_prefixes[0],
             self._followed,
         )
         self._control = ControlServer(os.path.join(given.run_dir, "agent.sock"))
         admitted = partial(allegiance.wait, _PATIENCE)
-        chained = Chained(self._name, self._agent, Records(store), self._workload_prefixes[0])
+        chained = Chained(self._name, self._agent, records, self._workload_prefixes[0])
         plugin = CniServer(
             attacher,
             self._agent.health.not_ready,
@@ -156,6 +158,8 @@ class NodeParts:
             registration,
         )
         self._control.register("cni", plugin.handle)
+        delegated = Delegated(self._name, addresses, records)
+        self._control.register("cni-ipam", plugin.serving(delegated.commands))
         self._control.register("rotate-wireguard-keys", self._rotate)
         self._loop: asyncio.AbstractEventLoop | None = None
 

@@ -59,6 +59,10 @@ class Addresses:
         handle = await self._machines.handle(request, pod) or request.handle
         return _singles(await self._ipam.addresses_of(handle))
 
+    async def blocks(self, request: CniRequest) -> tuple[Prefix, ...]:
+        """The blocks that the interface's addresses are of."""
+        return await self._ipam.blocks_of(request.handle)
+
     async def check(self, request: CniRequest) -> None:
         """Have another IPAM plugin look whether it is as it left it. Raises CniError."""
         if not request.config.ipam.is_own:

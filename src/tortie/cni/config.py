@@ -35,6 +35,7 @@ class Ipam(Struct, frozen=True):
     ipv4_pools: tuple[str, ...] = ()
     ipv6_pools: tuple[str, ...] = ()
     routes: tuple[Mapping[str, Any], ...] = ()
+    gateway: str = ""  # told to another plugin that makes the interface
 
     @property
     def is_own(self) -> bool:
@@ -85,6 +86,7 @@ class NetworkConfig(Struct, frozen=True, rename={"cni_version": "cniVersion"}):
     """The keys of the network configuration that are used here; others are ignored."""
 
     name: str
+    type: str = ""  # the plugin that is to make the interface
     cni_version: str = "0.1.0"  # what the specification says of a configuration without one
     mtu: Annotated[int, Meta(ge=0, le=65535)] = 0
     num_queues: Annotated[int, Meta(ge=0, le=MOST_QUEUES)] = 0

@@ -46,7 +46,7 @@ class Records:
 
     async def find(self, workload: Workload) -> Record:
         """What is recorded."""
-        pod = await self._pod(workload)
+        pod = await self.pod(workload)
         if pod is not None and (workload.is_first or _further(pod, workload) or not self._stores):
             return _told(pod, workload)
         try:
@@ -90,7 +90,8 @@ class Records:
         if self._stores:
             await self._clear_endpoint(workload)
 
-    async def _pod(self, workload: Workload) -> Pod | None:
+    async def pod(self, workload: Workload) -> Pod | None:
+        """Its Pod, as far as the datastore has it."""
         if not workload.is_pod:
             return None
         try:

@@ -1,10 +1,11 @@
 """The agent's side of the plugin: answers the shim's requests on the control socket."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 import structlog
 
-from tortie.agent.control import Reply, Request
+from tortie.agent.control import Handler, Reply, Request
 from tortie.agent.waiters import NotReady
 from tortie.cni.attachment import Attacher
 from tortie.cni.chained import Chained
@@ -31,6 +32,7 @@ from tortie.ipam import IpamError
 
 _WRITING = frozenset({"ADD", "DEL", "GC"})  # refused as a whole: half of each would be too much
 Output = dict[str, object] | None
+Commands = Mapping[str, Callable[[CniRequest], Awaitable[Output]]]
 
 _log = structlog.get_logger(__name__)
 
@@ -61,7 +63,7 @@ class CniServer:
         # an ADD asks for DEL, and must not be overtaken by what it does not know of.
         self._turns = NamedLocks()
         self._remarked: set[str] = set()
-        self._commands: dict[str, Callable[[CniRequest], Awaitable[Output]]] = {
+        self._commands: Commands = {
             "ADD": self._add,
             "DEL": self._del,
             "CHECK": self._check,
@@ -71,23 +73,30 @@ class CniServer:
 
     async def handle(self, request: Request) -> Reply:
         """The verb "cni" of the control socket: `env` and `config` as `tortie.cni.shim` sends."""
+        return await self._answer(self._commands, request)
+
+    def serving(self, commands: Commands) -> Handler:
+        """What answers a verb whose commands are these, and else ours."""
+        return partial(self._answer, {**self._commands, **commands})
+
+    async def _answer(self, commands: Commands, request: Request) -> Reply:
         config = b""
         try:
             environ, config = _unpack(request)
             call = parse_request(environ, config)
             async with self._turns.hold(f"{call.container_id}/{call.ifname}"):
-                return {"exit": 0, "output": await self._carry_out(call)}
+                return {"exit": 0, "output": await self._carry_out(commands, call)}
         except Exception as problem:  # the runtime gets an answer to everything
             error = _as_cni_error(problem)
             _log.warning("a CNI request failed", code=error.code, reason=error.message)
             return {"exit": 1, "output": error.output(_version(config))}
 
-    async def _carry_out(self, call: CniRequest) -> Output:
+    async def _carry_out(self, commands: Commands, call: CniRequest) -> Output:
         if self._admitted is not None and call.command != "STATUS":
             await self._admitted()
         if call.command in _WRITING:
             await check_unlocked(self._attacher.records.store)
-        return await self._commands[call.command](call)
+        return await commands[call.command](call)
 
     async def _add(self, request: CniRequest) -> Output:
         self._remark(request)

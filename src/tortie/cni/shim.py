@@ -5,12 +5,15 @@ built-in modules and one extension. It decides nothing; it only knows how to say
 said, that the agent can't be asked. VERSION is answered here, since a runtime asks for it before
 any agent runs.
 
+It has two names: as `calico-ipam` other plugins start it, for addresses alone (`cni-ipam`).
+
 To the agent: one line {"verb": "cni", "env": {name: hex}, "config": hex}. Hex, because the input
 may be anything, and escaping it would take a JSON library. From the agent: one line that begins
 with {"exit":N,"output": followed by the JSON object to print.
 """
 
 import posix
+import sys
 
 DEFAULT_SOCKET = b"/run/tortie/agent.sock"
 VERSIONS = b'["0.1.0","0.2.0","0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]'
@@ -72,7 +75,8 @@ def _request(config: bytes) -> bytes:
         for name in _VARIABLES
         if name in posix.environ
     )
-    return b'{"verb":"cni","env":{%b},"config":"%b"}\n' % (environ, config.hex().encode())
+    verb = b"cni-ipam" if sys.argv[0].endswith("/calico-ipam") else b"cni"
+    return b'{"verb":"%b","env":{%b},"config":"%b"}\n' % (verb, environ, config.hex().encode())
 
 
 def _ask(path: bytes, request: bytes) -> bytes:

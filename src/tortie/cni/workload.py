@@ -1,6 +1,7 @@
 """Which workload a container is: a pod of Kubernetes, or a container on its own. Pure."""
 
 import re
+from collections.abc import Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -40,6 +41,7 @@ class Workload(Struct, frozen=True):
     prefix: str = names.INTERFACE_PREFIX  # of its interface's name
     ifname: str = names.ENDPOINT  # the container's end
     uid: str = ""  # its Pod's, where the runtime tells
+    noted: Mapping[str, str] = {}  # what IPAM is to note besides
 
     @property
     def is_first(self) -> bool:
@@ -74,8 +76,9 @@ class Workload(Struct, frozen=True):
     def attributes(self) -> dict[str, str]:
         """What IPAM notes beside its addresses."""
         if self.is_pod:
-            return {"namespace": self.namespace, "node": self.node, "pod": self.name}
-        return {"node": self.node}
+            pod = {"namespace": self.namespace, "node": self.node, "pod": self.name}
+            return {**pod, **self.noted}
+        return {"node": self.node, **self.noted}
 
 
 def workload_of(request: CniRequest, node: str, prefix: str = names.INTERFACE_PREFIX) -> Workload:

@@ -16,6 +16,7 @@ from tortie.api import (
 )
 from tortie.api.kube.service import Service
 from tortie.datastore import Datastore, Forbidden, Listing, Malformed
+from tortie.ipam.loans import Loan, living, loans, used
 from tortie.ipam.machines import GROUP, Machine, is_machines
 from tortie.kubernetes.pods import pod_addresses
 from tortie.net import Prefix, parse_address
@@ -64,6 +65,9 @@ async def read_records(store: Datastore) -> Records:
     users: dict[Prefix, list[User]] = {}
     services = False
     machines = await _machines(store, handles)
+    lent = tuple(loans(cast(tuple[IPAMBlock, ...], blocks)))
+    wanted = frozenset(one.pod for one in lent)
+    pods: dict[str, str] = {}
     derived: frozenset[str] = getattr(store, "derived", frozenset())
     for kind in USING_KINDS:
         if kind in derived:  # its sources are read: each user counts once
@@ -73,6 +77,8 @@ async def read_records(store: Datastore) -> Records:
             unread += page.malformed
             services = services or (kind == "Service" and bool(page.resources))
             note_users(page.resources, users)
+            pods.update(living(page.resources, wanted))
+    _note_loans(used(lent, pods, nodes), users)
     return Records(
         cast(tuple[IPPool, ...], pools),
         cast(tuple[IPReservation, ...], reservations),
@@ -119,6 +125,12 @@ def note_users(resources: Iterable[Resource], users: dict[Prefix, list[User]]) -
             except ValueError:
                 continue
             users.setdefault(Prefix.single(version, address), []).append(user)
+
+
+def _note_loans(found: Iterable[Loan], users: dict[Prefix, list[User]]) -> None:
+    """A pod whose status tells of the address as well counts once."""
+    for one in found:
+        users.setdefault(one.address, [User(one.user, one.about.get("node", ""))])
 
 
 def _uses(resource: Resource) -> Iterator[tuple[str, User]]:

@@ -20,7 +20,7 @@ from tortie.ipam.types import (
     OwnersChange,
     ReleaseRequest,
 )
-from tortie.net import Prefix
+from tortie.net import Prefix, parse_network
 
 TOGETHER = 32
 """How many handles may be asked for together: etcd takes 128 requests in one."""
@@ -75,6 +75,11 @@ class IPAM:
         """What a handle holds, each a /32 or /128, IPv4 first."""
         found = await self._ground.blocks.handles.get(handle)
         return () if found is None else await self._ground.held(found)
+
+    async def blocks_of(self, handle: str) -> tuple[Prefix, ...]:
+        """The blocks in which a handle holds addresses."""
+        found = await self._ground.blocks.handles.get(handle)
+        return () if found is None else tuple(map(parse_network, found.spec.block))
 
     async def owners_of(self, handle: str) -> dict[Prefix, Owners]:
         """Who has each address of a handle."""

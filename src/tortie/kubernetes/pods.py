@@ -60,7 +60,7 @@ def pod_addresses(pod: Pod) -> tuple[str, ...]:
     if pod.spec.host_network or not pod.spec.node_name:
         return ()
     first = () if has_ended(pod) else (*_addresses(pod, []), *_noted(pod))
-    others = () if _is_over(pod) else attached_further(pod).values()
+    others = () if is_over(pod) else attached_further(pod).values()
     further = (text for one in others for text in _singles(one.addresses, []))
     return tuple(dict.fromkeys((*first, *further)))
 
@@ -75,13 +75,14 @@ def is_pod(pod: Pod, uid: str) -> bool:
 
 def has_ended(pod: Pod) -> bool:
     """Whether its containers are over, or the CNI plugin has taken its first address back."""
-    if _is_over(pod):
+    if is_over(pod):
         return True
     taken = pod.metadata.annotations.get(names.POD_IP) == ""
     return taken and pod.metadata.deletion_timestamp is not None
 
 
-def _is_over(pod: Pod) -> bool:
+def is_over(pod: Pod) -> bool:
+    """Whether its containers are over."""
     return pod.status is not None and pod.status.phase in _ENDED
 
 
@@ -161,7 +162,7 @@ def _further(
         first.spec,
         endpoint=name,
         container_id=interface.container_id,
-        ip_networks=() if _is_over(pod) else _singles(interface.addresses, warnings),
+        ip_networks=() if is_over(pod) else _singles(interface.addresses, warnings),
         ip_nats=(),
         interface_name=names.interface_name(source.namespace, source.name, endpoint=name),
         mac=interface.mac,

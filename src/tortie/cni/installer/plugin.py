@@ -1,4 +1,4 @@
-"""The programs in the folder for plugins: ours, and standard ones that a container brings along."""
+"""The programs in the folder for plugins: ours by both names, and standard ones of an image."""
 
 import marshal
 import os
@@ -12,6 +12,8 @@ from tortie.cni.installer.record import Record
 from tortie.cni.installer.settings import InstallSettings
 
 NAME = "calico"
+IPAM = "calico-ipam"  # what plugins of others start for addresses
+_OWN = (NAME, IPAM)
 STANDARD = ("bandwidth", "host-local", "loopback", "portmap", "tuning")
 _MODE = 0o755
 _SHIM = Path(__file__).parents[1] / "shim.py"
@@ -74,7 +76,8 @@ def _interpreter(settings: InstallSettings, record: Record) -> Path:
 
 
 def _programs(settings: InstallSettings, python: Path) -> Iterator[tuple[str, bytes]]:
-    yield NAME, program(python)
+    own = program(python)
+    yield from ((name, own) for name in _OWN)
     for source in _standard(settings):
         data = source.read_bytes()
         yield source.name, interpreter.beside(data, python) if settings.own_interpreter else data
@@ -100,7 +103,7 @@ def _interpreter_folder(path: Path) -> str:
 def _put(record: Record, folder: Path, name: str, data: bytes) -> Done:
     """A program. A standard one that was there before us is not ours to remove."""
     path = folder / name
-    if name != NAME and path.exists() and not record.is_ours(name):
+    if name not in _OWN and path.exists() and not record.is_ours(name):
         changed = files.write(path, data, _MODE)
     else:
         changed = record.put(name, data, _MODE)
