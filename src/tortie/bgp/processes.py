@@ -50,14 +50,21 @@ class Process:
 
 
 def running_in(folder: Path) -> list[int]:
-    """The BIRDs of ours that run in a folder, also those whose socket is gone."""
-    places = {str(folder.resolve()), f"{folder.resolve()} (deleted)"}
+    """The BIRDs of ours that run in a folder, also those whose socket, or folder, is gone."""
     found = []
     for each in _PROC.iterdir():
         with suppress(OSError):  # it ended meanwhile, or is a kernel thread
-            if each.name.isdecimal() and os.readlink(each / "cwd") in places:
-                found += [int(each.name)] if _words(each) == WORDS else []
+            if each.name.isdecimal() and _words(each) == WORDS and _is_in(each, folder):
+                found.append(int(each.name))
     return sorted(found)
+
+
+def _is_in(process: Path, folder: Path) -> bool:
+    """By the folder itself, which a container may know by another name; a removed one by name."""
+    place = process / "cwd"
+    if os.readlink(place) == f"{folder.resolve()} (deleted)":
+        return True
+    return folder.exists() and os.path.samefile(place, folder)
 
 
 def _words(process: Path) -> tuple[str, ...]:
