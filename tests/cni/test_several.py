@@ -103,6 +103,34 @@ def test_the_first_has_the_default_route_the_second_a_table_of_its_own(node):
     assert inside(netns)[1] == {"0.0.0.0/0 dev eth0", "10.79.0.0/16 dev net2"}
 
 
+def test_the_first_has_the_default_route_also_where_it_comes_last(node):
+    client = attached(node, "client")
+    put_pod(node, "web")
+    netns = node.namespace("web")
+    second = address_of(node.cni("ADD", "id-web", netns, "web", ifname="net1", **SECOND))
+    assert inside(netns)[1] == {"0.0.0.0/0 dev net1"}
+    first = address_of(node.cni("ADD", "id-web", netns, "web"))
+    assert inside(netns)[1:] == ({"0.0.0.0/0 dev eth0"}, {second})
+    for address in (first, second):
+        assert reaches(client[:2], (netns, address), 5000)
+    for ifname, more in (("eth0", {}), ("net1", SECOND)):
+        done = node.cni("CHECK", "id-web", netns, "web", ifname=ifname, **more)
+        assert done.returncode == 0, done.stdout
+
+
+def test_all_interfaces_at_once_have_one_first_among_them(node):
+    put_pod(node, "web")
+    netns = node.namespace("web")
+    ends = [("eth0", {}), *[(f"net{number}", SECOND) for number in range(1, 6)]]
+    calls = [node.cni_start("ADD", "id-web", netns, "web", ifname, **more) for ifname, more in ends]
+    for call in calls:
+        output = call.communicate(timeout=90)[0]
+        assert call.returncode == 0, output
+    links, routes, rules = inside(netns)
+    assert routes == {"0.0.0.0/0 dev eth0"}
+    assert rules == {one for ifname in links if "net" in ifname for one in addresses(netns, ifname)}
+
+
 def test_packets_reach_each_address_and_leave_by_its_interface(node):
     client = attached(node, "client")
     server = attached(node, "server")

@@ -77,6 +77,7 @@ class Attacher:
         self._mtu = mtu
         self._uplinks = uplinks
         self._locks = NamedLocks()
+        self._spaces = NamedLocks()
         self._kernel = ThreadPoolExecutor(_THREADS, thread_name_prefix="cni")
 
     async def add(self, request: CniRequest) -> Attached:
@@ -142,7 +143,7 @@ class Attacher:
         await ensure_profile(self.records.store, request, workload)
         network, texts = request.config.name, tuple(map(str, lease.addresses))
         routes, revision = await _both(
-            self._run(interfaces.configure, wire, lease.addresses, _routes(request, lease)),
+            self._configure(wire, lease, _routes(request, lease)),
             self.records.write(workload, record, network, texts, wire.mac),
         )
         await self._agent.wait_ready(workload.endpoint, revision, request.config.add_limit)
@@ -157,6 +158,13 @@ class Attacher:
             earlier = replace(workload, container_id=record.container_id)
             await self.records.clear(earlier, record.pod)
         await self._run(interfaces.create, wire)
+
+    async def _configure(
+        self, wire: Wire, lease: Lease, wanted: tuple[Prefix, ...]
+    ) -> tuple[Prefix, ...]:
+        """One interface of a container after another: only one can have the default route."""
+        async with self._spaces.hold(wire.netns):
+            return await self._run(interfaces.configure, wire, lease.addresses, wanted)
 
     async def _adopt(self, wire: Wire, lease: Lease, routes: tuple[Prefix, ...]) -> Wire:
         """An ADD that was done before: keep the interface if it is right, else make it anew."""
