@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from strategies.controllers import HISTORIES, World, drop, eventually, put
+from strategies.controllers import HISTORIES, Unsure, World, drop, eventually, put
 from strategies.faults import pod
 from strategies.resources import resources
 from tortie.api import (
@@ -34,7 +34,6 @@ from tortie.controllers.controller import Side
 from tortie.controllers.feed import Feed
 from tortie.controllers.kept import kept
 from tortie.controllers.kube_pods import Endpoints, follow, followed
-from tortie.datastore import DatastoreError
 from tortie.datastore.memory import MemoryDatastore
 from tortie.kubernetes import conversion
 from tortie.kubernetes.names import POD_UID
@@ -233,18 +232,9 @@ async def has(world: World, policies: set[str], profiles: set[str]) -> bool:
     return found == (policies, profiles)
 
 
-class Unsure(MemoryDatastore):
-    """Kubernetes, in which policies are there but can't be read any more."""
-
-    async def get(self, key: Key) -> Resource:
-        if key.kind == "KubernetesNetworkPolicy":
-            raise DatastoreError(f"{key} can't be read")
-        return await super().get(key)
-
-
 def test_a_policy_whose_source_can_not_be_read_stays_in_force() -> None:
     async def scenario() -> None:
-        world = World(kubernetes=Unsure())
+        world = World(kubernetes=Unsure("KubernetesNetworkPolicy"))
         kept = NetworkPolicy(
             metadata=ObjectMeta(name="knp.default.web", namespace="shop"), spec=NetworkPolicySpec()
         )

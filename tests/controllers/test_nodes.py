@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from strategies.controllers import (
     HISTORIES,
+    Unsure,
     World,
     drop,
     eventually,
@@ -18,12 +19,10 @@ from strategies.controllers import (
     settings_with,
     template,
 )
-from tortie.api import Key, Node, ObjectMeta, Resource, WorkloadEndpoint, WorkloadEndpointSpec
+from tortie.api import Key, Node, ObjectMeta, WorkloadEndpoint, WorkloadEndpointSpec
 from tortie.api.codec import with_metadata
 from tortie.controllers.host_endpoints import is_automatic, wanted_endpoints
 from tortie.controllers.node_labels import ANNOTATION, labelled
-from tortie.datastore import DatastoreError
-from tortie.datastore.memory import MemoryDatastore
 
 
 def test_labels_of_a_machine_come_and_go_and_peoples_own_stay() -> None:
@@ -111,18 +110,9 @@ def test_a_node_goes_with_its_machine_and_no_other_does() -> None:
     asyncio.run(scenario())
 
 
-class Unsure(MemoryDatastore):
-    """Kubernetes, in which a machine is there but can't be read."""
-
-    async def get(self, key: Key) -> Resource:
-        if key.kind == "KubernetesNode":
-            raise DatastoreError(f"{key} can't be read")
-        return await super().get(key)
-
-
 def test_a_node_whose_machine_can_not_be_read_stays() -> None:
     async def scenario() -> None:
-        world = World(kubernetes=Unsure())
+        world = World(kubernetes=Unsure("KubernetesNode"))
         await world.store.create(node("n1", "m1"))
 
         async def tried() -> bool:

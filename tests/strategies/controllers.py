@@ -22,13 +22,26 @@ from tortie.controllers.metrics import Metrics
 from tortie.controllers.running import Reign
 from tortie.controllers.settings import Settings, merged
 from tortie.daemon.health import Health
-from tortie.datastore import Datastore, NotFound
+from tortie.datastore import Datastore, DatastoreError, NotFound
 from tortie.datastore.memory import MemoryDatastore
 
 HISTORIES = int(os.environ.get("TORTIE_HISTORIES", "25"))
 """How many random histories a property of the controllers is tried with."""
 
 PATIENCE = 60.0  # seconds: generous, for a machine with much else to do
+
+
+class Unsure(MemoryDatastore):
+    """Kubernetes, in which objects of a kind are there but can't be read any more."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self._kind = kind
+
+    async def get(self, key: Key) -> Resource:
+        if key.kind == self._kind:
+            raise DatastoreError(f"{key} can't be read")
+        return await super().get(key)
 
 
 def node(name: str, machine: str = "", **labels: str) -> Node:

@@ -10,7 +10,7 @@ from typing import cast
 
 from tortie.api import Pod
 from tortie.api.manifests import Located, ManifestError, Manifests
-from tortie.cli import sources
+from tortie.cli import selection, sources
 from tortie.cli.terminal import warn
 from tortie.cli.tiers import tierless
 from tortie.cli.writing import Outcome
@@ -29,6 +29,14 @@ def add_name_option(parser: argparse.ArgumentParser) -> None:
     """`--name`: several labs can be up at once."""
     name = os.environ.get(VARIABLE) or DEFAULT_NAME
     parser.add_argument("--name", default=name, help=f"which lab (default: ${VARIABLE}, {name})")
+
+
+def add_resource_options(parser: argparse.ArgumentParser) -> None:
+    """Files of resources, how to tell what became of them, and which lab."""
+    selection.add_file_option(parser, required=True)
+    selection.add_namespace_options(parser, everywhere=False)
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    add_name_option(parser)
 
 
 @asynccontextmanager

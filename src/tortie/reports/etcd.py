@@ -4,15 +4,13 @@ A report stays for a day after its last word, so that `tortie status` can say si
 silent; then it goes by itself.
 """
 
-import random
 from urllib.parse import quote
 
-from tortie.datastore.contract import DatastoreError
 from tortie.datastore.etcd import rpc_pb2 as pb
 from tortie.datastore.etcd.connection import Connection
 from tortie.datastore.etcd.layout import Span
-from tortie.datastore.etcd.leases import keep_alive
-from tortie.datastore.etcd.members import GRANT, RANGE, TXN
+from tortie.datastore.etcd.leases import grant, keep_alive, new_number
+from tortie.datastore.etcd.members import RANGE, TXN
 from tortie.datastore.etcd.requests import page
 from tortie.reports.report import Report, decode, encode
 
@@ -52,11 +50,6 @@ class EtcdShelf:
             start = answer.kvs[-1].key + b"\0"
 
     async def _granted(self) -> int:
-        number = random.getrandbits(62) + 1
-        request = pb.LeaseGrantRequest(TTL=self._forgotten, ID=number)
-        try:
-            await self._connection.ask(GRANT, request, "get a lease")
-        except DatastoreError as error:
-            if "lease already exists" not in str(error):  # an answer of ours that was lost
-                raise
+        number = new_number()
+        await grant(self._connection, number, self._forgotten)
         return number

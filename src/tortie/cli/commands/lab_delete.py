@@ -8,17 +8,11 @@ Pods that are removed are stopped.
 import argparse
 import asyncio
 
-from tortie.cli import outcomes, selection, writing
-from tortie.cli.labs import add_name_option, changing, checked, timed
+from tortie.cli import outcomes, writing
+from tortie.cli.labs import add_resource_options, changing, checked, timed
 from tortie.cli.terminal import complain, plural
 
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Files, and which lab."""
-    selection.add_file_option(parser, required=True)
-    selection.add_namespace_options(parser, everywhere=False)
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
-    add_name_option(parser)
+arguments = add_resource_options
 
 
 def run(options: argparse.Namespace) -> int:

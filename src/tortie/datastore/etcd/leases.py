@@ -23,6 +23,21 @@ class Creator(Protocol):
         ...
 
 
+def new_number() -> int:
+    """Of a lease that nobody has: chosen here, so that asking for it twice is one lease."""
+    return random.getrandbits(62) + 1
+
+
+async def grant(connection: Connection, number: int, seconds: int) -> None:
+    """Have the lease. Raises DatastoreError."""
+    request = pb.LeaseGrantRequest(TTL=seconds, ID=number)
+    try:
+        await connection.ask(GRANT, request, "get a lease")
+    except DatastoreError as error:
+        if "lease already exists" not in str(error):  # an answer of ours that was lost
+            raise
+
+
 class Lease:
     """A promise to be heard of every `seconds`; what is created with it goes when it is broken.
 
@@ -32,7 +47,7 @@ class Lease:
     """
 
     def __init__(self, connection: Connection, store: Creator, seconds: int) -> None:
-        self.number = random.getrandbits(62) + 1  # chosen here, so that asking twice is one lease
+        self.number = new_number()
         self.seconds = seconds
         self.lost = asyncio.Event()
         self._connection = connection
@@ -44,12 +59,7 @@ class Lease:
         return await self._store.create(resource, self.number)
 
     async def __aenter__(self) -> "Lease":
-        request = pb.LeaseGrantRequest(TTL=self.seconds, ID=self.number)
-        try:
-            await self._connection.ask(GRANT, request, "get a lease")
-        except DatastoreError as error:
-            if "lease already exists" not in str(error):  # an answer of ours that was lost
-                raise
+        await grant(self._connection, self.number, self.seconds)
         self._keeper = asyncio.ensure_future(self._keep())
         return self
 

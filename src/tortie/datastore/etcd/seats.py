@@ -1,14 +1,12 @@
 """A seat that one process of all has: a key that goes with its holder's lease."""
 
-import random
-
 from tortie.datastore.contract import DatastoreError
 from tortie.datastore.etcd import requests
 from tortie.datastore.etcd import rpc_pb2 as pb
 from tortie.datastore.etcd.connection import Connection
 from tortie.datastore.etcd.fencing import Fence
-from tortie.datastore.etcd.leases import keep_alive
-from tortie.datastore.etcd.members import GRANT, REVOKE, TXN
+from tortie.datastore.etcd.leases import grant, keep_alive, new_number
+from tortie.datastore.etcd.members import REVOKE, TXN
 
 FOLDER = "/calico/tortie/v1/seats/"  # beside what is watched
 
@@ -65,11 +63,6 @@ class EtcdSeat:
         return None
 
     async def _granted(self) -> int:
-        number = random.getrandbits(62) + 1
-        request = pb.LeaseGrantRequest(TTL=self.seconds, ID=number)
-        try:
-            await self._connection.ask(GRANT, request, "get a lease")
-        except DatastoreError as error:
-            if "lease already exists" not in str(error):  # an answer of ours that was lost
-                raise
+        number = new_number()
+        await grant(self._connection, number, self.seconds)
         return number
