@@ -147,6 +147,20 @@ def test_a_new_agent_adopts_it_and_a_pool_without_ipip_ends_it(
     assert not one.links.get("tunl0").up
 
 
+@pytest.mark.vm("ipip")
+def test_a_pool_that_was_deleted_while_there_was_no_agent_leaves_nothing(
+    stack: ExitStack, nodes: tuple[Node, Node]
+) -> None:
+    one, two = nodes
+    one.connect(two)
+    again = stack.enter_context(closing(IpipDriver(IpipSettings("n1"))))
+    again.fold(Delta(encapsulation=Encapsulation(), hosts={"n1": one.host()}))
+    with namespaces.in_namespace(one.path):
+        assert again.resync().failed == ()
+    assert addresses(one) == []
+    assert not one.links.get("tunl0").up
+
+
 def test_a_kernel_without_ipip_says_so_and_what_to_do(nodes: tuple[Node, Node]) -> None:
     one, two = nodes
     try:

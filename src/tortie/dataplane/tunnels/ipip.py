@@ -32,6 +32,7 @@ class IpipDriver(TunnelDriver[IpipSettings, str]):
         self._asked_for = False
         self._host: Host | None = None
         self._pools: set[Prefix] = set()
+        self._published: set[Prefix] = set()  # our Node's ends, this one and those before
 
     @property
     def _is_wanted(self) -> bool:
@@ -46,6 +47,8 @@ class IpipDriver(TunnelDriver[IpipSettings, str]):
         if self._settings.node in delta.hosts_removed:
             self._host = None
         self._pools |= delta.pools.keys()
+        if self._host is not None and self._host.ipip is not None:
+            self._published.add(self._host.ipip)
         if before != (self._asked_for, self._host):
             self._is_synced = False
 
@@ -90,7 +93,8 @@ class IpipDriver(TunnelDriver[IpipSettings, str]):
     def _withdraw(self, links: Links) -> None:
         """The kernel's own tunl0 can't be deleted; without addresses and down it does nothing.
 
-        One that has no address of ours is somebody else's.
+        One that has no address of ours is somebody else's. The Node still tells of ours where the
+        pool was deleted while there was no agent.
         """
         name = self._settings.device
         found = links.find(name)
@@ -99,13 +103,16 @@ class IpipDriver(TunnelDriver[IpipSettings, str]):
         ours = [
             one.prefix
             for one in links.addresses(name)
-            if one.prefix.is_single and any(pool.contains(one.prefix) for pool in self._pools)
+            if one.prefix in self._published or self._is_in_a_pool(one.prefix)
         ]
         for prefix in ours:
             links.delete_address(name, prefix)
         if ours:
             links.set_down(name)
             self._wrote(1)
+
+    def _is_in_a_pool(self, prefix: Prefix) -> bool:
+        return prefix.is_single and any(pool.contains(prefix) for pool in self._pools)
 
 
 def _seen(name: str, links: Links) -> object:
