@@ -42,6 +42,11 @@ def test_a_whole_request_is_read():
     assert request.config.container_settings.allow_ip_forwarding
 
 
+@pytest.mark.parametrize(("asked", "limit"), [(0, 30), (7.5, 7.5), (50, 50), (51, 50), (9999, 50)])
+def test_the_wait_for_policy_is_bounded_below_what_the_plugin_waits(asked, limit):
+    assert parse(policy_setup_timeout_seconds=asked).config.add_limit == limit
+
+
 def test_no_two_interfaces_share_a_handle():
     """Ids may have dots: a handle's text alone could be another container's with its interface."""
     handles = [

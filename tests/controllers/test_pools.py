@@ -20,14 +20,14 @@ from tortie.datastore import Datastore, NotFound, open_datastore
 from tortie.datastore.finalizers import delete_or_mark, finalizers_of, guarded
 from tortie.datastore.memory import MemoryDatastore
 from tortie.datastore.settings import CRD_V1, CRD_V3, DatastoreSettings, EtcdSettings
-from tortie.ipam import IPAM, NoPool
+from tortie.ipam import IPAM, Exhausted, NoPool
 from tortie.ipam.audit import audit
 from tortie.ipam.holding import holding, net_of
 from tortie.ipam.records import read_records
 from tortie.ipam.retiring import FINALIZER, retire_pool
 from tortie.ipam.splitting import split_pool
 from tortie.ipam.standing import ALLOCATABLE, standings
-from tortie.net import parse_network
+from tortie.net import Prefix, parse_network
 
 KEY = Key("IPPool", "", "p")
 GOING = "2024-01-01T00:00:00Z"
@@ -128,18 +128,34 @@ def test_ipam_takes_nothing_of_a_pool_that_is_going_or_lost_an_overlap() -> None
     asyncio.run(body())
 
 
-def test_another_block_size_gives_nothing_that_an_older_pools_block_has() -> None:
+async def all_left(store: Datastore) -> list[Prefix]:
+    """Every address that there is, to several nodes, of which each begins elsewhere."""
+    found: list[Prefix] = []
+    with suppress(Exhausted):
+        while True:
+            number = len(found)
+            asked = ask(f"n{number % 7}", f"more.{number}")
+            found += (await IPAM(store).auto_assign(asked)).ips
+    return found
+
+
+@pytest.mark.parametrize(("before", "after"), [(26, 28), (28, 26)])
+def test_another_block_size_gives_nothing_that_an_older_pools_block_has(
+    before: int, after: int
+) -> None:
     """The older pool is gone, its block is not: an address in two blocks would be a double."""
 
     async def body() -> None:
         store = MemoryDatastore()
-        await store.create(pool("old", "10.0.0.0/26", block_size=26))
-        held = (await IPAM(store).auto_assign(ask(handle="h1"))).ips
+        await store.create(pool("old", "10.0.0.0/26", block_size=before))
+        held = list((await IPAM(store).auto_assign(ask(handle="h1"))).ips)
         await store.delete(Key("IPPool", "", "old"))
-        await store.create(pool("new", "10.0.0.0/25", block_size=28))
-        given = (await IPAM(store).auto_assign(ask("n2", "h2", count4=64))).ips
-        assert not set(held) & set(given)
-        assert all(not parse_network("10.0.0.0/26").contains(one) for one in given)
+        await store.create(pool("new", "10.0.0.0/25", block_size=after))
+        held += await all_left(store)
+        assert len(set(held)) == len(held)
+        nets = sorted(parse_network(block.spec.cidr) for block in await blocks_in(store))
+        assert len(nets) > 1
+        assert not any(one.contains(other) for one, other in pairwise(nets))
 
     asyncio.run(body())
 

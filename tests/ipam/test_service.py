@@ -112,6 +112,35 @@ def test_strict_affinity_lends_nothing() -> None:
     )
 
 
+def test_a_block_whose_own_affinity_is_strict_is_its_nodes_alone() -> None:
+    """As it stays after the configuration was strict once."""
+
+    async def scenario(store: Datastore, _: IPAM) -> None:
+        await IPAM(store).auto_assign(ask("n1", "h1"))
+        (block,) = await blocks_in(store)
+        await store.update(replace(block, spec=replace(block.spec, strict_affinity=True)))
+        with pytest.raises(Exhausted):
+            await IPAM(store).auto_assign(ask("n2", "h2"))
+        await IPAM(store).auto_assign(ask("n1", "h3"))
+
+    run(pool("p", "10.0.0.0/28", block_size=28), scenario=scenario)
+
+
+@pytest.mark.parametrize("node", ["n1", "n2"])
+def test_nothing_is_taken_of_a_block_that_is_being_deleted(node: str) -> None:
+    async def scenario(store: Datastore, ipam: IPAM) -> None:
+        await ipam.auto_assign(ask("n1", "h1"))
+        (block,) = await blocks_in(store)
+        await store.update(replace(block, spec=replace(block.spec, deleted=True)))
+        for asked in (ipam, IPAM(store)):  # one that remembers the block, one that reads it
+            with pytest.raises(Exhausted):
+                await asked.auto_assign(ask(node, "h2"))
+        (block,) = await blocks_in(store)
+        assert sum(index is not None for index in block.spec.allocations) == 1
+
+    run(pool("p", "10.0.0.0/28", block_size=28), scenario=scenario)
+
+
 def test_an_exhausted_pool_takes_nothing_of_what_it_could_not_give_whole() -> None:
     async def scenario(store: Datastore, ipam: IPAM) -> None:
         with pytest.raises(Exhausted):
