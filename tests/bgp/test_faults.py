@@ -68,7 +68,7 @@ def test_a_second_daemon_of_a_node_is_refused(network: Network) -> None:
     command = [sys.executable, "-m", "tortie.cli", "bgp", "--node", "n1"]
     command += ["--run-dir", str(node.folder), "--datastore", f"sqlite:{network.store}"]
     done = subprocess.run(
-        node.command(*command), capture_output=True, text=True, timeout=30, check=False
+        node.command(*command), capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 1
     assert "already runs on" in done.stderr
@@ -91,7 +91,7 @@ def test_wrong_settings_stop_the_start(
         env={"NODENAME": "n1", "PATH": os.environ["PATH"], **environ},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 1
@@ -104,7 +104,7 @@ def test_status_says_that_no_daemon_runs(network: Network) -> None:
         [sys.executable, "-m", "tortie.cli", "node", "status", "--run-dir", str(network.folder)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 1
