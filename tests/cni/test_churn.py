@@ -10,6 +10,7 @@ import time
 import pytest
 
 from cni.chain import reference_plugins_lacking
+from cni.kube_node import kube_node
 from cni.look import findings, flows, inside, nothing_left, put_pod
 from cni.node import until
 from cni.traffic import udp_socket
@@ -51,28 +52,41 @@ class Slot:
 
 
 def slots(node, local):
-    """Pods, pods of both families, containers with two interfaces, and pods of host-local."""
+    """Pods of all sorts, containers with two interfaces, and pods of host-local."""
+    twins = [
+        Slot(node, f"c{number}", ("eth0", {"name": "blue"}), ("eth1", {"name": "green"}))
+        for number in range(3)
+    ]
+    return [*pods(node), *twins, *(pods_of_others(node, local) if local else ())]
+
+
+def pods(node):
+    """Pods with an interface, of both families, and with three interfaces at once."""
     node.put(
         IPPool(
             metadata=ObjectMeta(name="six"), spec=IPPoolSpec(cidr="fd00:77::/112", block_size=122)
         )
     )
-    for number in range(10):
+    for number in range(13):
         put_pod(node, f"p{number}", app=f"a{number % 3}")
-    pods = [Slot(node, f"p{number}", ("eth0", {}), pod=f"p{number}") for number in range(4)]
+    single = [Slot(node, f"p{number}", ("eth0", {}), pod=f"p{number}") for number in range(4)]
     dual = [
         Slot(node, f"p{number}", ("eth0", {"ipam": BOTH}), pod=f"p{number}") for number in (4, 5, 6)
     ]
-    twins = [
-        Slot(node, f"c{number}", ("eth0", {"name": "blue"}), ("eth1", {"name": "green"}))
-        for number in range(3)
+    further = (("net1", {"name": "green"}), ("net2", {"name": "green"}))
+    triple = [
+        Slot(node, f"p{number}", ("eth0", {}), *further, pod=f"p{number}")
+        for number in (10, 11, 12)
     ]
-    others = [
+    return [*single, *dual, *triple]
+
+
+def pods_of_others(node, local):
+    """Pods whose addresses another IPAM plugin gives."""
+    return [
         Slot(node, f"p{number}", ("eth0", {"ipam": local}), pod=f"p{number}")
         for number in (7, 8, 9)
-        if local
     ]
-    return [*pods, *dual, *twins, *others]
 
 
 class Churn:
@@ -142,20 +156,34 @@ def test_nothing_leaks_through_kills_at_random_points(ready_node, tmp_path):
         (node.plugin.parent / "host-local").symlink_to(REFERENCE_PLUGINS / "host-local")
         local = {"type": "host-local", "subnet": "10.88.0.0/24", "dataDir": str(tmp_path / "kept")}
     churn = Churn(node, slots(node, local), random.Random(SEED))
-    while churn.cycles < CYCLES:
+    churned(churn, CYCLES)
+    assert churn.agents_killed > 0
+    assert churn.plugins_killed > 0
+    kept = [one.name for one in tmp_path.glob("kept/*/10.*")]
+    assert kept == []
+
+
+def test_nothing_leaks_on_kubernetes_either(tmp_path, kube):
+    with kube_node(tmp_path, kube) as node:
+        node.start_ready()
+        churn = Churn(node, pods(node), random.Random(SEED))
+        churned(churn, CYCLES // 5)
+        assert churn.agents_killed + churn.plugins_killed > 0
+
+
+def churned(churn, cycles):
+    """Have containers come and go, and all go in the end: nothing is left."""
+    node = churn.node
+    while churn.cycles < cycles:
         churn.round()
     churn.finish()
     print(f"{churn.cycles} cycles, {churn.agents_killed} agents and {churn.plugins_killed} killed")
-    assert churn.agents_killed > 0
-    assert churn.plugins_killed > 0
     nothing_left(node)
     assert findings(node) == []
     until(lambda: not flows(node), "the end of connections")
     for slot in churn.places:
         links, routes, rules = inside(slot.netns)
         assert (set(links), routes, rules) == ({"lo"}, set(), set()), slot.name
-    kept = [one.name for one in tmp_path.glob("kept/*/10.*")]
-    assert kept == []
     assert node.ask("status")["failures"] == []
 
 

@@ -30,19 +30,17 @@ from tortie.api import (
     with_metadata,
 )
 
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.parametrize(
-        "kube_or_none", [False, True], ids=["sqlite", "kubernetes"], indirect=True
-    ),
-]
+pytestmark = pytest.mark.root
+on_both = pytest.mark.parametrize(
+    "kube_or_none", [False, True], ids=["sqlite", "kubernetes"], indirect=True
+)
 SECOND = {"name": "storage", "ipam": {"type": "calico-ipam", "ipv4_pools": ["storage"]}}
 
 
 @pytest.fixture
 def kube_or_none(request):
     """The API server where it is to be the datastore: others need none."""
-    return request.getfixturevalue("kube") if request.param else None
+    return request.getfixturevalue("kube") if getattr(request, "param", False) else None
 
 
 @pytest.fixture
@@ -74,6 +72,7 @@ def policy(name, selector, *ingress):
     return GlobalNetworkPolicy(metadata=ObjectMeta(name=name), spec=spec)
 
 
+@on_both
 def test_each_interface_has_its_address_endpoint_and_handle(node):
     netns, first, second = attached(node, "web", app="web")
     assert (addresses(netns), addresses(netns, "net1")) == ({first}, {second})
@@ -118,6 +117,7 @@ def test_the_first_has_the_default_route_also_where_it_comes_last(node):
         assert done.returncode == 0, done.stdout
 
 
+@on_both
 def test_all_interfaces_at_once_have_one_first_among_them(node):
     put_pod(node, "web")
     netns = node.namespace("web")
@@ -158,6 +158,7 @@ def test_each_interface_has_the_policy_that_selects_it(node):
     assert not reaches(client[:2], (server[0], server[1]), 5000, attempts=1)
 
 
+@on_both
 def test_the_second_goes_alone_and_leaves_the_first(node):
     netns, first, _ = attached(node, "web")
     peer = attached(node, "peer")
@@ -173,6 +174,7 @@ def test_the_second_goes_alone_and_leaves_the_first(node):
     assert address_of(again).startswith("10.79.0.")
 
 
+@on_both
 def test_all_go_without_a_namespace(node):
     attached(node, "web")
     assert node.cni("DEL", "id-web", "", "web", ifname="net1", **SECOND).returncode == 0
@@ -200,6 +202,7 @@ def test_the_same_network_twice_is_two_addresses(node):
     assert len(found) == 3
 
 
+@on_both
 def test_a_later_container_of_the_pod_takes_over_each_interface(node):
     attached(node, "web")
     later = node.namespace("later")
@@ -220,6 +223,7 @@ def test_an_interface_that_is_there_already_is_refused_and_stays(node):
     assert endpoint(node, "n1-k8s-other-net1") is None
 
 
+@on_both
 def test_labels_of_the_pod_are_its_second_endpoints_too(node):
     client, server = attached(node, "client"), attached(node, "server", app="server")
     relabel(node, "server", app="closed")
