@@ -222,12 +222,26 @@ def test_queues_mtu_mac_and_forwarding_are_as_configured(ready_node):
     assert done["dns"] == {"nameservers": ["10.96.0.10"]}
     assert inside(netns)[0]["eth0"].mtu == 1300
     assert queues(netns) == (4, 4)
+    plain = node.namespace("plain")
+    result(node.cni("ADD", "plain", plain))
+    assert (forwards(netns), forwards(plain)) == ("1", "0")
     assert node.cni("CHECK", "c1", netns, prevResult=done).returncode == 0
     told = {**done, "ips": [{**done["ips"][0], "address": "10.77.0.201/32"}]}
     assert (
         "ADD told of 10.77.0.201/32"
         in failed(node.cni("CHECK", "c1", netns, prevResult=told))["msg"]
     )
+
+
+def forwards(netns):
+    """The setting `ip_forward` of a network namespace."""
+    return subprocess.run(
+        ["nsenter", f"--net={netns}", "cat", "/proc/sys/net/ipv4/ip_forward"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    ).stdout.strip()
 
 
 def queues(netns):
