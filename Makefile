@@ -13,7 +13,7 @@ READY := $(VENV)/.ready
 # The daemons need the tools in sbin wherever they are started from.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: cnitool image test-image soak soak-ipam bench-dataplane demo test test-vm test-processors vm-if-possible lint unit kube-apiserver flannel manifests requirements bench test-vm-network bench-network bench-engine bench-ipam bench-cni fuzz pin clean help
+.PHONY: cnitool image test-image soak soak-cni soak-ipam bench-dataplane demo test test-vm test-processors vm-if-possible lint unit kube-apiserver flannel manifests requirements bench test-vm-network bench-network bench-engine bench-ipam bench-cni fuzz pin clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -119,6 +119,13 @@ bench-engine: $(READY)
 
 bench-ipam: $(READY)
 	@$(BIN)/python -m bench ipam
+
+## Containers that come and go while agent and plugins are killed: nothing is left. SEED begins
+## elsewhere.
+CYCLES ?= 1000
+SEED ?= 7
+soak-cni: $(READY) kube-apiserver
+	@TORTIE_CNI_CYCLES=$(CYCLES) TORTIE_SEED=$(SEED) $(BIN)/pytest -s tests/cni/test_churn.py
 
 ## Pods that come and go on many nodes, nodes that die, on etcd and on kube-apiserver: at the end
 ## nothing has leaked. About ten minutes on a quiet machine.

@@ -20,10 +20,12 @@ from tortie.linux.links import Links
 from tortie.linux.namespaces import in_namespace
 from tortie.linux.netlink.sockets import NetlinkSocket
 
-pytestmark = pytest.mark.root
-
 CYCLES = int(os.environ.get("TORTIE_CNI_CYCLES", "60"))
 SEED = int(os.environ.get("TORTIE_SEED", "7"))
+_SLOWEST = 5  # seconds a cycle, on a busy machine
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(max(300, _SLOWEST * CYCLES))]
+
 BOTH = {"type": "calico-ipam", "assign_ipv4": True, "assign_ipv6": True}
 
 

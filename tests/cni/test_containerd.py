@@ -16,12 +16,14 @@ from cni.node import BOUND, until
 from servers.containerd import containerd, lacking_containerd
 from tortie.api import EntityRule, GlobalNetworkPolicy, GlobalNetworkPolicySpec, ObjectMeta, Rule
 
+RUNS = max(4, int(os.environ.get("TORTIE_CNI_CYCLES", "0")) // 10)
+
 pytestmark = [
     pytest.mark.root,
+    pytest.mark.timeout(max(300, 15 * RUNS)),  # seconds each, on a busy machine
     pytest.mark.skipif(bool(lacking_containerd()), reason=lacking_containerd()),
 ]
 
-RUNS = max(4, int(os.environ.get("TORTIE_CNI_CYCLES", "0")) // 10)
 SEED = int(os.environ.get("TORTIE_SEED", "7"))
 
 
