@@ -374,6 +374,48 @@ def test_garbage_of_one_network_is_not_anothers(ready_node):
     assert left == {"blue-kept", "green-kept", "green-gone"}
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"name": "other"},
+        {"name": "other", "ipam": {"type": "host-local", "subnet": "10.123.0.0/24"}},
+        {"name": "other", "policy_only": True},
+    ],
+    ids=["ours", "host-local", "policy only"],
+)
+def test_garbage_of_another_network_is_no_pod_of_ours(ready_node, other):
+    node = ready_node
+    put_pod(node, "web")
+    netns = node.namespace("web")
+    result(node.cni("ADD", "id-web", netns, "web"))
+    nothing = {"cniVersion": "1.1.0", "cni.dev/valid-attachments": []}
+    assert node.cni("GC", **other, **nothing).returncode == 0
+    assert node.cni("CHECK", "id-web", netns, "web").returncode == 0
+    assert node.cni("GC", **nothing).returncode == 0
+    assert node.cni("CHECK", "id-web", netns, "web").returncode != 0
+
+
+@with_reference_plugins
+def test_garbage_goes_with_its_address_at_another_ipam_one_by_one(ready_node, host_local):
+    node, ipam = ready_node, host_local(subnet="10.88.0.0/24")
+    spaces = {pod: node.namespace(pod) for pod in ("web", "db")}
+    for pod in spaces:
+        put_pod(node, pod)
+        result(node.cni("ADD", pod, spaces[pod], pod, ipam=ipam))
+    plugin = node.plugin.parent / "host-local"
+    away = plugin.rename(plugin.with_name("away"))
+    nothing = {"cniVersion": "1.1.0", "cni.dev/valid-attachments": [], "ipam": ipam}
+    error = failed(node.cni("GC", **nothing))
+    assert "2 can't be detached" in error["msg"], error
+    assert len(leases(host_local)) == 2
+    away.rename(plugin)
+    for pod in spaces:
+        assert node.cni("DEL", pod, "", pod, ipam=ipam).returncode == 0
+        result(node.cni("ADD", pod, spaces[pod], pod, ipam=ipam))
+    assert node.cni("GC", **nothing).returncode == 0
+    assert not leases(host_local)
+
+
 def test_garbage_is_what_is_not_listed_however_the_list_is_written(ready_node):
     node = ready_node
     put_pod(node, "web")

@@ -12,7 +12,9 @@ from tortie.api import Namespace, Pod, Resource, with_metadata
 
 R = TypeVar("R", bound=Resource)
 _RECORDED = "cni.projectcalico.org/"  # annotations by which the CNI plugin records addresses
-_RECORDED_NAMES = frozenset(_RECORDED + name for name in ("podIP", "podIPs", "containerID"))
+_RECORDED_NAMES = frozenset(
+    _RECORDED + name for name in ("podIP", "podIPs", "containerID", "network")
+)
 # What an API server keeps of an object's life; a file that was read from one may have them too.
 _SERVERS = (
     *("generation", "managed_fields", "self_link"),

@@ -122,11 +122,11 @@ class Attacher:
             await self._agent.wait_ready(workload.endpoint, 0, _CHECK_LIMIT)
 
     async def is_of_network(self, request: CniRequest) -> bool:
-        """Whether a pod's interface is of this network, as far as IPAM knows.
+        """Whether an interface of which no network is recorded is of this one.
 
-        Of addresses that another plugin gave nobody can tell: those are the pods' own network's.
+        IPAM knows; of addresses that another plugin gave nobody can tell.
         """
-        return not request.config.ipam.is_own or await self._addresses.knows(request)
+        return request.config.ipam.is_own and await self._addresses.knows(request)
 
     async def _attach(self, request: CniRequest, workload: Workload, record: Record) -> Attached:
         pod = _annotated(record, workload)

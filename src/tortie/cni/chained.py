@@ -109,8 +109,9 @@ class Chained:
             await self._agent.wait_ready(workload.endpoint, 0, _CHECK_LIMIT)
 
     async def is_of_network(self, request: CniRequest) -> bool:
-        """For GC: a pod that is recorded here is, since IPAM is not asked."""
-        return request.config.policy_only
+        """For GC: where no network is recorded nobody can tell, since IPAM is not asked."""
+        del request
+        return False
 
     async def _roll_back(self, workload: Workload, cause: BaseException) -> None:
         try:

@@ -113,7 +113,8 @@ def _program(kind: str, path: tuple[str, ...]) -> Path:
 
 
 def _environment(command: str, request: CniRequest) -> dict[str, str]:
-    arguments = ";".join(f"{name}={value}" for name, value in request.arguments.items())
+    told = {"IgnoreUnknown": "1", **request.arguments}  # else host-local refuses a pod's name
+    arguments = ";".join(f"{name}={value}" for name, value in told.items())
     return {
         "PATH": os.environ.get("PATH", ""),
         "CNI_COMMAND": command,

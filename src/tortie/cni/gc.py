@@ -1,6 +1,6 @@
 """GC: detach what the runtime says is no more."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
@@ -8,6 +8,7 @@ from tortie.api import Pod, WorkloadEndpoint
 from tortie.cni.attachment import Attacher
 from tortie.cni.chained import Chained
 from tortie.cni.config import AttachmentId
+from tortie.cni.errors import TRY_AGAIN, CniError
 from tortie.cni.request import CniRequest
 from tortie.kubernetes import names
 from tortie.kubernetes.pods import attached_further
@@ -17,32 +18,58 @@ async def collect(attacher: Attacher | Chained, request: CniRequest) -> None:
     """Detach what this node has of the network and the configuration does not list as valid.
 
     Other networks' attachments are not this list's to judge. Without a list (libcni gives none
-    where its caller has none) nothing is said of any, and all stay. Raises CniError.
+    where its caller has none) nothing is said of any, and all stay. One that can't be detached does
+    not keep the others. Raises CniError with all that could not be.
     """
     if request.config.valid_attachments is None:
         return
     valid = frozenset(request.config.valid_attachments)
+    problems = []
+    for stale in await _attached(attacher, request):
+        if _attachment(stale) not in valid:
+            try:
+                await attacher.delete(stale)
+            except Exception as problem:  # of whatever kind: told with the others
+                problems.append((stale, problem))
+    if problems:
+        raise _all_of(problems)
+
+
+async def _attached(attacher: Attacher | Chained, request: CniRequest) -> list[CniRequest]:
+    """What is recorded of this network on this node, as the requests to detach it."""
     pods, endpoints = await attacher.records.all()
-    for stale in _of_endpoints(endpoints, attacher.node, request):
-        if _attachment(stale) not in valid:
-            await attacher.delete(stale)
-    for stale in _further_of_pods(pods, attacher.node, request):
-        if _attachment(stale) not in valid:
-            await attacher.delete(stale)
-    for stale in _of_pods(pods, attacher.node, request):
-        if _attachment(stale) not in valid and await attacher.is_of_network(stale):
-            await attacher.delete(stale)
+    first = [
+        stale
+        for stale, network in _of_pods(pods, attacher.node, request)
+        if (network == request.config.name if network else await attacher.is_of_network(stale))
+    ]
+    return [
+        *_of_endpoints(endpoints, attacher.node, request),
+        *_further_of_pods(pods, attacher.node, request),
+        *first,
+    ]
+
+
+def _all_of(problems: Sequence[tuple[CniRequest, Exception]]) -> CniError:
+    """One error for all; the first one's code."""
+    first = problems[0][1]
+    code = first.code if isinstance(first, CniError) else TRY_AGAIN
+    told = [f"{stale.container_id}/{stale.ifname}: {problem}" for stale, problem in problems]
+    return CniError(code, f"{len(problems)} can't be detached, such as {told[0]}", "; ".join(told))
 
 
 def _attachment(request: CniRequest) -> AttachmentId:
     return AttachmentId(container_id=request.container_id, ifname=request.ifname)
 
 
-def _of_pods(pods: list[Pod], node: str, request: CniRequest) -> Iterator[CniRequest]:
+def _of_pods(pods: list[Pod], node: str, request: CniRequest) -> Iterator[tuple[CniRequest, str]]:
+    """Pods' first interfaces, and of which network each is; "" where that is not recorded."""
     for pod in pods:
-        container = pod.metadata.annotations.get(names.CONTAINER_ID, "")
+        about = pod.metadata.annotations
+        container = about.get(names.CONTAINER_ID, "")
         if container and pod.spec.node_name == node:
-            yield _deletion(request, container, names.ENDPOINT, _arguments(pod))
+            stale = _deletion(request, container, names.ENDPOINT, _arguments(pod))
+            yield stale, about.get(names.NETWORK, "")
 
 
 def _further_of_pods(pods: list[Pod], node: str, request: CniRequest) -> Iterator[CniRequest]:

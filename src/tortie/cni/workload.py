@@ -134,7 +134,7 @@ def with_interface(
 ) -> Pod:
     """The Pod that says where this interface of it is."""
     if workload.is_first:
-        return _with_addresses(pod, addresses, workload.container_id)
+        return _with_addresses(pod, addresses, workload.container_id, network)
     interface = Further(
         container_id=workload.container_id, network=network, addresses=addresses, mac=mac
     )
@@ -144,16 +144,17 @@ def with_interface(
 def without_interface(pod: Pod, workload: Workload) -> Pod:
     """The Pod that says that this interface of it is gone."""
     if workload.is_first:
-        return _with_addresses(pod, (), "")
+        return _with_addresses(pod, (), "", "")
     return with_further(pod, workload.ifname, None)
 
 
-def _with_addresses(pod: Pod, addresses: tuple[str, ...], container_id: str) -> Pod:
+def _with_addresses(pod: Pod, addresses: tuple[str, ...], container_id: str, network: str) -> Pod:
     annotations = {
         **pod.metadata.annotations,
         names.POD_IP: addresses[0] if addresses else "",
         names.POD_IPS: ",".join(addresses),
         names.CONTAINER_ID: container_id,
+        names.NETWORK: network,
     }
     return replace(pod, metadata=replace(pod.metadata, annotations=annotations))
 

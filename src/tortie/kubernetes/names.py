@@ -19,6 +19,7 @@ SERVICE_ACCOUNT_PROFILE = "ksa."
 POD_IP = "cni.projectcalico.org/podIP"
 POD_IPS = "cni.projectcalico.org/podIPs"
 CONTAINER_ID = "cni.projectcalico.org/containerID"
+NETWORK = "cni.projectcalico.org/network"  # of which network the first interface is; not Calico's
 FLOATING_IPS = "cni.projectcalico.org/floatingIPs"
 ALLOWED_SOURCE_PREFIXES = "cni.projectcalico.org/allowedSourcePrefixes"
 AWS_POD_IPS = "vpc.amazonaws.com/pod-ips"
