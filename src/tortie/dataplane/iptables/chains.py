@@ -193,11 +193,6 @@ def _connections(endpoint: Endpoint, way: Way) -> Iterator[str]:
         yield f"-j {connections_chain(way, endpoint.interface)}"
 
 
-def closed_endpoint_chains(interface: str) -> list[Chain]:
-    """The chains of an endpoint whose policy could not be programmed: nothing passes."""
-    return [Chain(endpoint_chain(way, interface), ("-j DROP",)) for way in (Way.FROM, Way.TO)]
-
-
 def _own_sources(endpoint: Endpoint, family: Family, settings: IptablesSettings) -> Iterator[str]:
     """Drop what comes from an address that is neither its own nor allowed."""
     own = [Prefix.single(one.version, one.address) for one in endpoint.addresses]

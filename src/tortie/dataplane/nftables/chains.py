@@ -177,11 +177,6 @@ def _connections(endpoint: Endpoint, way: Way) -> Iterator[Line]:
         yield (jump(connections_chain(way, endpoint.interface)),)
 
 
-def closed_endpoint_chains(interface: str) -> list[Chain]:
-    """The chains of an endpoint whose policy could not be programmed: nothing passes."""
-    return [Chain(endpoint_chain(way, interface), (CLOSED,)) for way in (Way.FROM, Way.TO)]
-
-
 def _walk(endpoint: Endpoint, way: Way, family: Family, settings: NftSettings) -> Iterator[Line]:
     tiers = endpoint.ingress if way is Way.TO else endpoint.egress
     yield from tier_lines(tiers, way, family, settings, _many_at_once)
