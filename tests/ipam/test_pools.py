@@ -111,5 +111,7 @@ def test_names_are_those_of_calico() -> None:
     assert block_key(cidr).name == "192-168-0-0-26"
     assert affinity_key(Owner("n1"), cidr).name == "n1-192-168-0-0-26"
     assert block_key(parse_network("fd00:10::40/122")).name == "fd00-10--40-122"
-    assert handle_key("k8s-pod-network.ABC").name == "k8s-pod-network.abc"
+    assert (
+        handle_key("k8s-pod-network.ABC").name == "k8s-pod-network.ABC"
+    )  # on Kubernetes in lower case
     assert len(affinity_key(Owner("n" * 250), cidr).name) <= 253

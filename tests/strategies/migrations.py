@@ -78,7 +78,7 @@ def cluster(policies: int = 3) -> list[Resource]:
             spec=BlockAffinitySpec(state="confirmed", node="n1", cidr="10.7.0.0/29"),
         ),
         IPAMHandle(
-            metadata=meta(name="net.id-a"),
+            metadata=meta(name="net.ID-a"),
             spec=IPAMHandleSpec(handle_id="net.ID-a", block={"10.7.0.0/29": 1}),
         ),
         Node(

@@ -162,6 +162,15 @@ def test_a_handle_is_written_in_lower_case_where_names_must_be():
     assert plan([handle], [with_metadata(handle, name="net.a")], Target.KUBERNETES).is_done
 
 
+@pytest.mark.parametrize("target", [Target.ETCD, Target.PLAIN])
+def test_a_handle_from_kubernetes_has_its_own_text_again_elsewhere(target):
+    spec = IPAMHandleSpec(handle_id="Net.A", block={})
+    handle = IPAMHandle(metadata=ObjectMeta(name="net.a"), spec=spec)
+    found = plan([handle], target=target)
+    assert [entry.key.name for entry in found.writes] == ["Net.A"]
+    assert plan([handle], [with_metadata(handle, name="Net.A")], target).is_done
+
+
 def test_an_ipam_object_that_etcd_would_not_find_is_told_first():
     spec = IPAMHandleSpec(handle_id="a", block={})
     block = next(one for one in cluster() if one.kind == "IPAMBlock")

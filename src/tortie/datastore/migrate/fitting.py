@@ -24,11 +24,16 @@ class Fitted(NamedTuple):
 def fitted(resource: Resource, target: Target, uids: Collection[str]) -> Fitted:
     """The object for this kind of store. `uids` are those of objects that come before it."""
     found = bare(resource)
+    if isinstance(found, IPAMHandle):  # elsewhere than in Kubernetes it is found by its own text
+        name, text = found.metadata.name, found.spec.handle_id
+        if target is Target.KUBERNETES:
+            name = name.lower()
+        elif name == text.lower():
+            name = text
+        found = with_metadata(found, name=name)
     if target is not Target.KUBERNETES:
         return Fitted(found, ())
     found = _new(found)
-    if isinstance(found, IPAMHandle):
-        found = with_metadata(found, name=found.metadata.name.lower())
     kept, lost = _owners(found.metadata.owner_references, uids)
     notes = tuple(
         f"{resource.key}: its owner {owner} is not in the file, so it will have none: Kubernetes "
