@@ -150,8 +150,10 @@ def test_a_block_without_owner_is_reached_address_by_address():
     assert found == {"10.65.0.5/32": (RouteKind.VXLAN, "10.65.3.0", "n3")}
 
 
-def test_without_a_tunnel_end_there_is_no_way_through_the_tunnel():
-    assert routes(node("n1"), node("n3", tunnel=False), pool("CrossSubnet"), block("n3")) == {}
+def test_without_a_tunnel_end_there_is_no_way_through_the_tunnel_and_the_node_is_known_still():
+    """WireGuard needs no tunnel end: it must not forget its peer's block in the meantime."""
+    found = routes(node("n1"), node("n3", tunnel=False), pool("CrossSubnet"), block("n3"))
+    assert found == {"10.65.0.0/26": (RouteKind.ROUTED, "172.16.2.3", "n3")}
 
 
 def test_routes_follow_nodes_and_pools():

@@ -51,7 +51,8 @@ class RouteKind(StrEnum):
     VXLAN = "vxlan"  # through the VXLAN device, by the other node's tunnel address
     IPIP = "ipip"  # through the IPIP device, by the other node's address
     PLAIN = "plain"  # of a pool without a tunnel, to a node of our subnet
-    ROUTED = "routed"  # likewise, to a node beyond it: what is between has to know the way
+    ROUTED = "routed"  # likewise, to a node beyond it: what is between has to know the way; and
+    # through a tunnel whose other end is not known yet: the kernel gets no such route from us
 
 
 class Route(Struct, frozen=True):

@@ -132,7 +132,11 @@ class Routes:
                 yield destination, route
 
     def _to_node(self, destination: Prefix, name: str, pool: Pool) -> Route | None:
-        """None while the node lacks what the pool's way needs: an address, a tunnel end."""
+        """None while the node has no address.
+
+        While it has no tunnel end yet the way is ROUTED: the kernel gets no route, and WireGuard,
+        which needs none, goes on with its peer.
+        """
         node = self._nodes.get(name)
         main = None if node is None else node.main(destination.version)
         if node is None or main is None:
@@ -145,9 +149,9 @@ class Routes:
             kind = RouteKind.DIRECT
         elif pool.vxlan_mode != "Never":
             end = node.tunnel_end(destination.version)
-            if end is None:
-                return None
-            return Route(destination, RouteKind.VXLAN, end.address.address, name)
+            if end is not None:
+                return Route(destination, RouteKind.VXLAN, end.address.address, name)
+            kind = RouteKind.ROUTED
         else:
             kind = RouteKind.IPIP
         return Route(destination, kind, main.address, name)
