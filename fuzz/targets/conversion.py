@@ -19,6 +19,7 @@ from tortie.api import (
 )
 from tortie.api.validation import apply_defaults, validate
 from tortie.kubernetes import CONVERTED_KINDS, conversion, converted_key
+from tortie.kubernetes.names import FURTHER_INTERFACES
 from tortie.net import parse_network
 from tortie.selectors import parse
 
@@ -30,16 +31,21 @@ def check(data: bytes) -> None:
     resource = stored.read(data)
     if resource is None:
         return
-    value, warnings = conversion(resource)
-    assert conversion(resource) == (value, warnings)
+    values, warnings = conversion(resource)
+    assert conversion(resource) == (values, warnings)
     assert all(isinstance(warning, str) and warning for warning in warnings)
-    if value is None:
-        return
+    assert len({value.key for value in values}) == len(values)
+    for value in values:
+        _value(resource, value, is_whole=not warnings)
+
+
+def _value(resource: Resource, value: Resource, is_whole: bool) -> None:
+    """One of those that it stands for; `is_whole`: nothing of it could not be converted."""
     _written(value)
     _key(resource, value)
     if isinstance(value, NetworkPolicy | GlobalNetworkPolicy) and value is not resource:
         _policy(value)
-    if not validate(apply_defaults(resource)) and not warnings:
+    if is_whole and not validate(apply_defaults(resource)):
         found = [violation for violation in validate(value) if violation.path.startswith("spec")]
         assert not found, f"{found[0]} after the conversion"
 
@@ -89,6 +95,7 @@ def starts() -> Iterator[bytes]:
 
 def _pod() -> dict[str, object]:
     annotations = dict.fromkeys(shapes.annotation_names(), "1")
+    further = {"net1": {"containerID": "c", "network": "n", "addresses": ["10.1.0.1/32"]}}
     port = {"name": "http", "containerPort": 80, "hostPort": 8080, "protocol": "TCP"}
     return {
         "metadata": {
@@ -98,7 +105,11 @@ def _pod() -> dict[str, object]:
             "labels": {"x": "y"},
         },
         "spec": {"nodeName": "n", "containers": [{"name": "c", "ports": [port]}]},
-        "status": {"phase": "Running", "podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}]},
+        "status": {
+            "phase": "Running",
+            "podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}],
+            "conditions": [{"type": FURTHER_INTERFACES, "message": json.dumps(further)}],
+        },
     }
 
 

@@ -14,6 +14,8 @@ from tortie.linux.namespaces import in_namespace
 from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.net import parse_prefix
 
+_NO_DAD = 0x02  # used at once: the kernel would first ask whether another one has it
+
 BOUND = 120.0  # seconds
 
 
@@ -119,4 +121,4 @@ def uplink(netns: str, *addresses: str) -> None:
         for name in ("lo", "eth0", "underlay"):
             links.set_up(name)
         for address in addresses:
-            links.add_address("eth0", parse_prefix(address))
+            links.add_address("eth0", parse_prefix(address), flags=_NO_DAD)
