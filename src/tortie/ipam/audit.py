@@ -203,11 +203,13 @@ def _users(found: list[Allocation], records: Records, nets: Sequence[Prefix]) ->
         if len({user.name for user in users}) > 1 and address not in moving:
             cure = "delete and make anew all of them but one"
             yield Finding("doubled", _text(address), f"used by {names}", cure)
+        if address in held:
+            continue
         inside = any(net.contains(address) for net in nets)
         if nets and not inside and any(user.name.startswith(_WORKLOADS) for user in users):
             cure = "add a pool with it: else it counts as outside of the cluster"
             yield Finding("no pool", _text(address), f"used by {names}, and of no IPPool", cure)
-        if address not in held and inside:
+        if inside:
             cure = "make it anew: the address may be given to another at any time"
             yield Finding("unallocated", _text(address), f"used by {names}, held by nobody", cure)
 

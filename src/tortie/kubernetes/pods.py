@@ -59,10 +59,14 @@ def pod_addresses(pod: Pod) -> tuple[str, ...]:
     """
     if pod.spec.host_network or not pod.spec.node_name:
         return ()
-    first = () if has_ended(pod) else (*_addresses(pod, []), *_noted(pod))
-    others = () if is_over(pod) else attached_further(pod).values()
-    further = (text for one in others for text in _singles(one.addresses, []))
-    return tuple(dict.fromkeys((*first, *further)))
+    texts: list[str] = []
+    if not has_ended(pod):
+        about = pod.metadata.annotations
+        texts += _address_texts(pod.status or PodStatus(), about)
+        texts += _noted_texts(about) if about else ()
+    if not is_over(pod):
+        texts += (text for one in attached_further(pod).values() for text in one.addresses)
+    return tuple(dict.fromkeys(_singles(texts, [])))
 
 
 def is_pod(pod: Pod, uid: str) -> bool:
@@ -205,10 +209,6 @@ def _address_texts(status: PodStatus, annotations: Mapping[str, str]) -> list[st
     if status.pod_ip:
         return [status.pod_ip]
     return _noted_texts(annotations)
-
-
-def _noted(pod: Pod) -> tuple[str, ...]:
-    return _singles(_noted_texts(pod.metadata.annotations), [])
 
 
 def _noted_texts(annotations: Mapping[str, str]) -> list[str]:
