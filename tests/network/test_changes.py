@@ -197,12 +197,15 @@ def _kill_wireguard_go(cluster: Cluster, node: str) -> bool:
     if not record.exists():
         return False
     os.kill(int(record.read_text().split()[0]), signal.SIGKILL)
-    until(lambda: record.exists() and _restarted(record), "its successor")
+    until(lambda: _restarted(record), "its successor")
     return True
 
 
 def _restarted(record: Path) -> bool:
-    pid, start = map(int, record.read_text().split())
+    try:
+        pid, start = map(int, record.read_text().split())
+    except (FileNotFoundError, ValueError):  # taken away, or not whole yet
+        return False
     return start_of(pid) == start
 
 
