@@ -4,7 +4,7 @@ import asyncio
 
 from strategies.controllers import World, drop, eventually, node
 from strategies.ipam import pool
-from tortie.api import Key
+from tortie.api import IPReservation, IPReservationSpec, Key, ObjectMeta
 from tortie.controllers import collection
 from tortie.controllers.collector import Collector
 from tortie.ipam import IPAM, AssignRequest
@@ -31,24 +31,79 @@ def numbers(world: World) -> dict[str, float]:
     }
 
 
-NAMES = (  # as Calico's dashboards know them
-    *("ipam_allocations_borrowed", "ipam_allocations_borrowed_per_node"),
-    *("ipam_allocations_gc_candidates", "ipam_allocations_gc_reclamations"),
-    *("ipam_allocations_in_use", "ipam_allocations_per_node"),
-    *("ipam_blocks", "ipam_blocks_per_node", "ipam_ippool_reserved", "ipam_ippool_size"),
-)
+def test_numbers_are_by_pool_and_node_under_the_names_that_dashboards_know() -> None:
+    """The whole page: a pool and node without any is 0, and what is of none is told as such."""
 
-
-def test_numbers_have_the_names_that_dashboards_know() -> None:
     async def scenario() -> None:
         world = World()
         await filled(world)
-        now = iter(range(9))
+        reserved = IPReservationSpec(reserved_cidrs=("10.0.0.14/31",))
+        await world.store.create(IPReservation(metadata=ObjectMeta(name="r"), spec=reserved))
+        for each in (pool("gone", "10.1.0.0/28", block_size=29), node("n3")):
+            await world.store.create(each)
+        ipam = IPAM(world.store)
+        for about in ({}, {"node": "n1"}):
+            asked = AssignRequest(
+                node="n3", handle="net.n3", pools4=("10.1.0.0/28",), attributes=about
+            )
+            await ipam.auto_assign(asked)
+        await world.store.delete(Key("IPPool", "", "gone"))
+        collector = Collector(world.store, 900)
+        world.metrics.note(await collector.collect())
+        world.metrics.failed()
+        found = {name: value for name, value in numbers(world).items() if "ipam_" in name}
+        assert found == {
+            'ipam_allocations_in_use{ippool="p",node="n1"}': 9,
+            'ipam_allocations_in_use{ippool="p",node="n2"}': 1,
+            'ipam_allocations_in_use{ippool="no_ippool",node="n1"}': 1,
+            'ipam_allocations_in_use{ippool="no_ippool",node="unknown_node"}': 1,
+            'ipam_allocations_borrowed{ippool="p",node="n1"}': 0,
+            'ipam_allocations_borrowed{ippool="p",node="n2"}': 1,
+            'ipam_allocations_borrowed{ippool="no_ippool",node="n1"}': 1,
+            'ipam_allocations_gc_candidates{ippool="p",node="n1"}': 9,
+            'ipam_allocations_gc_candidates{ippool="p",node="n2"}': 1,
+            'ipam_blocks{ippool="p",node="n1"}': 2,
+            'ipam_ippool_size{ippool="p"}': 16,
+            'ipam_ippool_reserved{ippool="p"}': 2,
+            'ipam_allocations_per_node{node="n1"}': 10,
+            'ipam_allocations_per_node{node="n2"}': 1,
+            'ipam_allocations_per_node{node="unknown_node"}': 1,
+            'ipam_allocations_borrowed_per_node{node="n1"}': 1,
+            'ipam_allocations_borrowed_per_node{node="n2"}': 1,
+            'ipam_blocks_per_node{node="n1"}': 2,
+            "ipam_gc_failures": 1,
+        }
+        await ipam.release_by_handle("net.n1")
+        world.metrics.note(await collector.collect())
+        found = numbers(world)
+        assert found['ipam_allocations_in_use{ippool="p",node="n1"}'] == 0
+        assert found['ipam_allocations_gc_candidates{ippool="p",node="n1"}'] == 0
+        await ipam.release_node("n1")
+        world.metrics.note(await collector.collect())
+        found = numbers(world)
+        assert found['ipam_blocks{ippool="p",node="no_affinity"}'] == 1
+        nobodys = [name for name in found if "no_affinity" in name]
+        assert all(name.startswith("ipam_blocks") for name in nobodys)
+
+    asyncio.run(scenario())
+
+
+def test_what_was_given_back_is_counted_over_all_passes() -> None:
+    async def scenario() -> None:
+        world = World()
+        await filled(world)
+        now = iter(range(0, 90, 10))
         collector = Collector(world.store, 1, lambda: next(now))
-        for _ in range(2):
+        ipam = IPAM(world.store)
+        for given_back in (0, 9, 9, 10):
             world.metrics.note(await collector.collect())
-        found = {name.partition("{")[0] for name in numbers(world)}
-        assert found.issuperset(NAMES)
+            found = numbers(world)
+            name = 'ipam_allocations_gc_reclamations{ippool="p",node="n1"}'
+            assert found.get(name, 0) == given_back
+            if given_back and not await ipam.addresses_of("net.n1"):
+                about = {"namespace": "shop", "pod": "web", "node": "n1"}
+                again = AssignRequest(node="n1", handle="net.n1", attributes=about)
+                await ipam.auto_assign(again)
 
     asyncio.run(scenario())
 
