@@ -7,6 +7,8 @@ from strategies.ipam import pool
 from tortie.api import IPReservation, IPReservationSpec, Key, ObjectMeta
 from tortie.controllers import collection
 from tortie.controllers.collector import Collector
+from tortie.datastore import Listing, Unavailable
+from tortie.datastore.memory import MemoryDatastore
 from tortie.ipam import IPAM, AssignRequest
 
 
@@ -137,6 +139,44 @@ def test_a_gone_nodes_addresses_come_back_long_before_the_next_pass(monkeypatch)
         assert found['ipam_allocations_per_node{node="n1"}'] == 9
         assert found["ipam_gc_failures"] == 0
         assert len(await IPAM(world.store).addresses_of("net.n1")) == 9  # its grace is not over
+        left = {name.partition("{")[0] for name in numbers(world) if name.startswith("ipam_")}
+        assert left == {"ipam_allocations_gc_reclamations", "ipam_gc_failures"}  # another leads
+
+    asyncio.run(scenario())
+
+
+class Away(MemoryDatastore):
+    """A datastore that does not answer at times, when it is asked for blocks."""
+
+    away = False
+
+    async def list(self, kind: str, namespace: str | None = None) -> Listing:
+        if self.away and kind == "IPAMBlock":
+            raise Unavailable("no answer from 192.0.2.1")
+        return await super().list(kind, namespace)
+
+
+def test_a_pass_that_fails_is_told_by_health_and_metrics_until_one_succeeds(monkeypatch) -> None:
+    monkeypatch.setattr(collection, "_AFTER_FAILURE", 0.01)
+    reason = f"{collection.CONTROLLER.name}: no answer from 192.0.2.1"
+
+    async def scenario() -> None:
+        store = Away()
+        world = World(store)
+        await filled(world)
+
+        async def failed() -> bool:
+            return numbers(world)["ipam_gc_failures"] > 1 and reason in world.health.not_ready()
+
+        async def fine() -> bool:
+            return world.health.is_ready and "ipam_ippool_size" in str(world.metrics.page().body)
+
+        store.away = True
+        async with world.running():
+            await eventually(failed)
+            assert world.health.not_live() == []  # a restart would not help
+            store.away = False
+            await eventually(fine)
 
     asyncio.run(scenario())
 

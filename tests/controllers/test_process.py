@@ -1,6 +1,7 @@
 """`tortie controllers` as a process: it works, follows its settings, and tells of what it does."""
 
 import asyncio
+import fcntl
 import signal
 import socket
 import subprocess
@@ -110,6 +111,36 @@ def test_it_follows_its_settings_and_tells_of_all(tmp_path: Path) -> None:
         daemon.signal(signal.SIGTERM)
         assert daemon.process.wait(60) == 0
     assert daemon.said("10.0.0.")
+
+
+def test_who_waits_for_its_turn_is_ready_and_tells_that_it_does_not_lead(tmp_path: Path) -> None:
+    path, port = tmp_path / "store.db", free_port()
+    on(path, leaking)
+    changed(path, prometheus_metrics_port=port)
+    with open(f"{path}-controllers", "wb") as seat:
+        fcntl.flock(seat, fcntl.LOCK_EX)
+        with daemons(tmp_path, ("--datastore", str(path))) as (daemon,):
+            until(lambda: "200" in daemon.readiness(), "it is ready")
+            until(lambda: "tortie_controllers_leading 0.0" in page(port, "/metrics"), "metrics")
+            assert "process_resident_memory_bytes" in page(port, "/metrics")
+            assert "ipam_blocks" not in page(port, "/metrics")  # the leader's alone
+            fcntl.flock(seat, fcntl.LOCK_UN)
+            until(lambda: "tortie_controllers_leading 1.0" in page(port, "/metrics"), "its turn")
+            until(lambda: 'ipam_blocks{ippool="p",node="n1"} 1.0' in page(port, "/metrics"), "all")
+
+
+def test_a_datastore_that_goes_away_is_told_by_readiness_until_it_is_back(tmp_path: Path) -> None:
+    path, away = tmp_path / "store.db", tmp_path / "away"
+    on(path, leaking)
+    with daemons(tmp_path, ("--datastore", str(path))) as (daemon,):
+        until(lambda: "200" in daemon.readiness(), "it is ready")
+        path.rename(away)
+        for part in ("configuration", "the datastore"):
+            until(lambda part=part: f"\n{part}: " in daemon.readiness(), f"{part} is told")
+        assert "503" in daemon.readiness()
+        assert "200" in page(daemon.port, "/liveness")
+        away.rename(path)
+        until(lambda: "200" in daemon.readiness(), "it is ready again")
 
 
 def test_nothing_is_written_while_the_datastore_is_locked(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ async def _run(context: Context) -> None:
                 await asyncio.sleep(_AFTER_FAILURE)
     finally:
         end()
+        context.metrics.forget()
 
 
 async def _passed(context: Context, collector: Collector) -> bool:

@@ -41,6 +41,13 @@ class Metrics(Collector):
         released = frozenset(done.released)
         self._released += _counted(done, lambda one: one.address in released)
 
+    def forget(self) -> None:
+        """No more passes for now: another process leads, or none is wanted. Counts stay.
+
+        What the last one found would only grow old, and count twice beside the next leader's.
+        """
+        self._last = None
+
     def failed(self) -> None:
         """A pass ended by an error."""
         self._failed += 1
