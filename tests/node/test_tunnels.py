@@ -1,15 +1,20 @@
 """The tunnel's address: there exactly while a pool needs it, never published while not held."""
 
 import asyncio
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from tortie.api import IPPool, IPPoolSpec, Key, ObjectMeta
-from tortie.api.calico.node import NodeStatus
+from tortie.api.calico.node import NodeStatus, NodeWireguard
+from tortie.datastore import NotFound
 from tortie.datastore.memory import MemoryDatastore
 from tortie.engine.nodes import vtep_mac
 from tortie.ipam import IPAM, IpamError
+from tortie.ipam.audit import audit
+from tortie.ipam.records import read_records
 from tortie.net import parse_network, parse_prefix
 from tortie.node.resource import ensure_node
 from tortie.node.tunnels import TunnelAddresses
@@ -23,13 +28,48 @@ def pool(name="pool", cidr="10.77.0.0/24", mode="Always"):
     return IPPool(metadata=ObjectMeta(name=name), spec=spec)
 
 
+class Watchful(MemoryDatastore):
+    """A store that notes each moment in which our Node publishes what nobody holds."""
+
+    def __init__(self):
+        super().__init__()
+        self.wrong = []
+
+    async def create(self, resource):
+        return await self._after(await super().create(resource))
+
+    async def update(self, resource):
+        return await self._after(await super().update(resource))
+
+    async def delete(self, key, revision=None):
+        return await self._after(await super().delete(key, revision))
+
+    async def _after(self, done):
+        try:
+            spec = (await self.get(NODE)).spec
+        except NotFound:
+            return done
+        ends = spec.wireguard or NodeWireguard()
+        for handle, address in {
+            "vxlan-tunnel-addr-n1": spec.ipv4_vxlan_tunnel_addr,
+            "vxlan-v6-tunnel-addr-n1": spec.ipv6_vxlan_tunnel_addr,
+            "ipip-tunnel-addr-n1": spec.bgp.ipv4_ipip_tunnel_addr,
+            "wireguard-tunnel-addr-n1": ends.interface_ipv4_address,
+            "wireguard-v6-tunnel-addr-n1": ends.interface_ipv6_address,
+        }.items():
+            if address and parse_prefix(address) not in await IPAM(self).addresses_of(handle):
+                self.wrong.append((handle, address))
+        return done
+
+
 class Cluster:
     """A store with our Node in it, and the service."""
 
     def __init__(self):
-        self.store = MemoryDatastore()
+        self.store = Watchful()
         self.ipam = IPAM(self.store)
-        self.service = TunnelAddresses(self.store, self.ipam, "n1")
+        self.service = TunnelAddresses(self.store, self.ipam, "n1", lambda: self.changes.append(1))
+        self.changes = []
 
     async def published(self):
         spec = (await self.store.get(NODE)).spec
@@ -47,6 +87,7 @@ def scenario(test):
             cluster = Cluster()
             await ensure_node(cluster.store, "n1", "172.16.1.2/24")
             await asyncio.wait_for(test(cluster), 30)
+            assert cluster.store.wrong == []  # others would send to what is somebody else's
 
         asyncio.run(go())
 
@@ -119,21 +160,106 @@ async def test_it_moves_when_its_pool_is_replaced_by_another(cluster):
     assert parse_prefix((await cluster.published())[0]) == held
 
 
-@scenario
-async def test_it_follows_pools_and_node_as_the_agent_sees_them(cluster):
+@asynccontextmanager
+async def running(cluster):
     task = asyncio.create_task(cluster.service.run())
     try:
-        made = await cluster.store.create(pool())
-        cluster.service.saw([(made.key, made)])
-        await until(cluster.held)
+        yield
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@scenario
+async def test_it_follows_pools_and_node_as_the_agent_sees_them(cluster):
+    await cluster.store.create(pool())
+    async with running(cluster):
         await until(lambda: published(cluster))
+        made = await cluster.store.create(dual_pool("i", "10.88.0.0/24", ipip_mode="Always"))
+        cluster.service.saw([(made.key, made)])
+        await until(lambda: cluster.ipam.addresses_of("ipip-tunnel-addr-n1"))
         await cluster.store.delete(NODE)
         node = await ensure_node(cluster.store, "n1", "172.16.1.2/24")
         cluster.service.saw([(node.key, node)])
         await until(lambda: published(cluster))
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+
+
+@scenario
+async def test_it_says_when_other_tunnels_are_in_use_and_only_then(cluster):
+    await cluster.service.reconcile()
+    assert cluster.changes == []
+    await cluster.store.create(pool())
+    for _ in range(2):
+        await cluster.service.reconcile()
+        assert cluster.changes == [1]
+    await cluster.store.delete(Key("IPPool", "", "pool"))
+    await cluster.service.reconcile()
+    assert (cluster.changes, cluster.service.in_use) == ([1, 1], frozenset())
+
+
+@scenario
+async def test_an_address_stays_when_a_pool_comes_that_sorts_before_its_own(cluster):
+    await cluster.store.create(pool("m", "10.77.0.0/24"))
+    await cluster.service.reconcile()
+    before = await cluster.published()
+    await cluster.store.create(pool("a", "10.66.0.0/24"))
+    await cluster.service.reconcile()
+    assert await cluster.published() == before
+
+
+@pytest.mark.parametrize(("uses", "count"), [(("Tunnel",), 1), (("Workload",), 0)])
+def test_only_a_pool_for_tunnels_gives_an_address(uses, count):
+    @scenario
+    async def test(cluster):
+        await cluster.store.create(
+            dual_pool("p", "10.77.0.0/24", vxlan_mode="Always", allowed_uses=uses)
+        )
+        with suppress(IpamError):
+            await cluster.service.reconcile()
+        assert len(await cluster.held()) == count
+
+    test()
+
+
+@scenario
+async def test_whose_address_it_is_stands_in_the_books(cluster):
+    await cluster.store.create(pool())
+    await cluster.service.reconcile()
+    (found,) = audit(await read_records(cluster.store)).allocations
+    about = {name: found.attributes[name] for name in ("node", "type")}
+    assert about == {"node": "n1", "type": "vxlanTunnelAddress"}
+    assert found.leak == ""
+
+
+@scenario
+async def test_a_mac_that_somebody_gave_stays(cluster):
+    node = await cluster.store.get(NODE)
+    spec = replace(node.spec, vxlan_tunnel_mac_addr="66:01:02:03:04:05")
+    await cluster.store.update(replace(node, spec=spec))
+    await cluster.store.create(pool())
+    await cluster.service.reconcile()
+    assert (await cluster.published())[1] == "66:01:02:03:04:05"
+    await cluster.store.delete(Key("IPPool", "", "pool"))
+    await cluster.service.reconcile()
+    assert await cluster.published() == ("", "66:01:02:03:04:05")
+
+
+@scenario
+async def test_a_defect_ends_nothing_and_is_tried_again(cluster):
+    await cluster.store.create(pool())
+    addresses_of, failed = cluster.ipam.addresses_of, []
+
+    async def broken(handle):
+        if not failed:
+            failed.append(handle)
+            raise ZeroDivisionError("a defect")
+        return await addresses_of(handle)
+
+    cluster.ipam.addresses_of = broken
+    async with running(cluster):
+        await until(lambda: published(cluster))
+    assert failed
 
 
 @scenario
@@ -141,15 +267,25 @@ async def test_a_full_pool_is_tried_again_until_there_is_room(cluster):
     await cluster.store.create(pool(cidr="10.77.0.0/26"))
     for number in range(64):
         await _fill(cluster, number)
-    task = asyncio.create_task(cluster.service.run())
-    try:
-        await asyncio.sleep(0)
-        assert (await cluster.published())[0] == ""
-        await cluster.ipam.release_by_handle("h7")
-        await until(lambda: published(cluster))
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+    auto_assign, attempts = cluster.ipam.auto_assign, []
+
+    async def counted(request):
+        attempts.append(request.handle)
+        return await auto_assign(request)
+
+    async def tried():
+        return len(attempts) > 2
+
+    cluster.ipam.auto_assign = counted
+    with capture_logs() as logs:
+        async with running(cluster):
+            await until(tried)
+            assert (await cluster.published())[0] == ""
+            await cluster.ipam.release_by_handle("h7")
+            await until(lambda: published(cluster))
+    warnings = [one for one in logs if one["log_level"] == "warning"]
+    assert len(warnings) == 1  # once, not at each attempt
+    assert "10.77.0.0/26" in warnings[0]["reason"]
 
 
 async def _fill(cluster, number):
@@ -228,6 +364,14 @@ async def test_wireguard_has_an_address_while_the_node_publishes_a_key(cluster):
     node = await cluster.store.get(NODE)
     (held,) = await cluster.ipam.addresses_of("wireguard-tunnel-addr-n1")
     assert parse_prefix(node.spec.wireguard.interface_ipv4_address) == held
+    await cluster.store.create(dual_pool("s", "fd00:77::/112"))
+    both = NodeStatus(wireguard_public_key="A" * 43 + "=", wireguard_public_key_v6="B" * 43 + "=")
+    await cluster.store.update(replace(node, status=both))
+    await cluster.service.reconcile()
+    node = await cluster.store.get(NODE)
+    assert parse_prefix(node.spec.wireguard.interface_ipv4_address) == held
+    (held6,) = await cluster.ipam.addresses_of("wireguard-v6-tunnel-addr-n1")
+    assert parse_prefix(node.spec.wireguard.interface_ipv6_address) == held6
     await cluster.store.update(replace(node, status=None))
     await cluster.service.reconcile()
     assert (await cluster.store.get(NODE)).spec.wireguard is None

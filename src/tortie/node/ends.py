@@ -56,15 +56,22 @@ def _wireguard_v6(_: IPPool, node: Node) -> bool:
     return node.status is not None and bool(node.status.wireguard_public_key_v6)
 
 
+def _mac(given: str, own: str, address: str) -> str:
+    """One that somebody gave stays, whether there is an address or not; ours is there with one."""
+    if given and given != own:
+        return given
+    return own if address else ""
+
+
 def _publish_vxlan(node: Node, address: str) -> Node:
-    mac = (node.spec.vxlan_tunnel_mac_addr or vtep_mac(node.metadata.name)) if address else ""
+    mac = _mac(node.spec.vxlan_tunnel_mac_addr, vtep_mac(node.metadata.name), address)
     spec = replace(node.spec, ipv4_vxlan_tunnel_addr=address, vxlan_tunnel_mac_addr=mac)
     return replace(node, spec=spec)
 
 
 def _publish_vxlan_v6(node: Node, address: str) -> Node:
-    given = node.spec.vxlan_tunnel_mac_addr_v6
-    mac = (given or vtep_mac(f"{node.metadata.name}-v6")) if address else ""
+    own = vtep_mac(f"{node.metadata.name}-v6")
+    mac = _mac(node.spec.vxlan_tunnel_mac_addr_v6, own, address)
     spec = replace(node.spec, ipv6_vxlan_tunnel_addr=address, vxlan_tunnel_mac_addr_v6=mac)
     return replace(node, spec=spec)
 
