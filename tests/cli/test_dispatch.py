@@ -65,7 +65,8 @@ def test_no_words_at_all_show_the_help(tortie: Tortie) -> None:
 def imported_by(*words: str, datastore: str = "memory:") -> set[str]:
     """The modules that a command loads."""
     script = (
-        "import sys; from tortie.cli.main import main; main(sys.argv[1:]);"
+        "import sys, contextlib; from tortie.cli.main import main\n"
+        "with contextlib.suppress(SystemExit): main(sys.argv[1:])\n"
         "print(*sorted(sys.modules), file=sys.stderr)"
     )
     ran = subprocess.run(
@@ -82,6 +83,13 @@ def imported_by(*words: str, datastore: str = "memory:") -> set[str]:
 def test_version_loads_nothing_that_it_does_not_need() -> None:
     heavy = {"asyncio", "msgspec", "yaml", "rich", "sqlite3", "tortie.api", "tortie.lab"}
     assert not imported_by("version") & heavy
+
+
+@pytest.mark.parametrize("daemon", ["agent", "bgp", "controllers", "fanout"])
+def test_a_daemon_loads_nothing_that_only_people_or_other_datastores_need(daemon: str) -> None:
+    loaded = imported_by(daemon, "--help")
+    assert not loaded & {"rich", "httpx", "click", "pygments", "grpc", "cryptography"}
+    assert "structlog" in loaded
 
 
 def test_get_loads_neither_the_lab_nor_the_agent() -> None:

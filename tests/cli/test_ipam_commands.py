@@ -4,16 +4,20 @@ import asyncio
 import json
 import os
 import stat
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
 
 import pytest
 
 from servers.kube import KubeServer
 from strategies.command_line import Said, Tortie, Write
-from tortie.api import Key
+from tortie.api import IPAMHandle, IPAMHandleSpec, Key, ObjectMeta
+from tortie.cli.commands import ipam_release
 from tortie.controllers.pools import Pools
 from tortie.datastore import Datastore, open_datastore
 from tortie.ipam import IPAM, AssignRequest
+from tortie.ipam.types import FixedRequest, ReleaseRequest
+from tortie.net import Prefix, parse_address
 
 CLUSTER = """
 apiVersion: projectcalico.org/v3
@@ -35,6 +39,14 @@ kind: Pod
 metadata: {name: web, namespace: shop}
 spec: {nodeName: n1, containers: [{name: c}]}
 status: {phase: Running, podIP: ADDRESS}
+"""
+
+
+LARGE = """
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: v6}
+spec: {cidr: "fd00::/48", blockSize: 122}
 """
 
 
@@ -89,6 +101,36 @@ def test_show_tells_how_full_pools_and_blocks_are(cluster: Tortie) -> None:
     assert json.loads(cluster("ipam", "show", "-o", "json").out)[0]["free"] == 254
 
 
+def test_show_tells_what_a_node_has_of_another_nodes_block(cluster: Tortie) -> None:
+    def borrowed() -> list[list[str]]:
+        return [line.split() for line in lines(cluster("ipam", "show", "--show-borrowed"))[1:]]
+
+    assert borrowed() == []
+    given: list[str] = []
+
+    async def borrow(store: Datastore) -> None:
+        for number in range(4):  # all blocks of the pool get an owner
+            await IPAM(store).auto_assign(AssignRequest(node=f"n{number}", handle=f"own{number}"))
+        asked = AssignRequest(node="n9", handle="net.b", attributes={"node": "n9"})
+        (address,) = (await IPAM(store).auto_assign(asked)).ips
+        given.append(str(address).removesuffix("/32"))
+
+    on_store(borrow)
+    ((address, node, block, owner, user),) = borrowed()
+    assert (address, node, user) == (given[0], "n9", "-")
+    assert owner in {f"n{number}" for number in range(4)}
+    shown = lines(cluster("ipam", "show", "--ip", address))
+    assert f"Block: {block} (of another node)" in shown
+    (told,) = json.loads(cluster("ipam", "show", "--show-borrowed", "-o", "json").out)
+    assert (told["ip"], told["borrowed"]) == (address, True)
+
+
+def test_large_pools_are_told_in_few_digits(cluster: Tortie, write: Write) -> None:
+    cluster("apply", "-f", write("v6.yaml", LARGE))
+    large = lines(cluster("ipam", "show"))[2].split()
+    assert large == ["IP", "Pool", "fd00::/48", "1.2089e+24", "0", "0", "0", "1.2089e+24"]
+
+
 def test_show_tells_who_holds_an_address(cluster: Tortie) -> None:
     text = cluster("ipam", "show", "--ip", os.environ["WEB"]).out
     assert "is in use" in text
@@ -119,6 +161,23 @@ def test_check_finds_the_leak_and_release_mends_it(cluster: Tortie) -> None:
     assert (clean.status, "everything adds up" in clean.out) == (0, True)
     again = cluster("ipam", "release", "--from-report", "report.json").out
     assert "released 0 addresses and 0 handles\nleft 1 address" in again
+
+
+def test_check_lists_every_address_that_is_held(cluster: Tortie) -> None:
+    some, each = lines(cluster("ipam", "check")), lines(cluster("ipam", "check", "--show-all-ips"))
+    assert some[1] == each[1] == "2 addresses held: 1 in use, 1 leaked; 0 cooling down"
+    assert each[2] == f"  {os.environ['WEB']}  Pod shop/web"
+    assert each[3].startswith(f"  {os.environ['GONE']}  held by Pod shop/gone on n1 since")
+    assert f"    do: tortie ipam release --ip {os.environ['GONE']}" in each
+    assert some[2:] == ["1 held, and nobody uses them", "see each with --show-problem-ips"]
+
+
+def test_a_report_that_can_not_be_written_leaves_the_one_before(cluster: Tortie) -> None:
+    cluster("ipam", "check", "-o", "report.json")
+    before = Path("report.json").read_bytes()
+    Path("report.json.part").mkdir()
+    assert cluster("ipam", "check", "-o", "report.json").status == 1
+    assert Path("report.json").read_bytes() == before
 
 
 def test_a_report_that_came_too_late_releases_nothing_of_a_new_holder(cluster: Tortie) -> None:
@@ -159,6 +218,74 @@ def test_an_address_in_use_is_only_released_by_force(cluster: Tortie) -> None:
     assert (said.status, "in use by Pod shop/web" in said.err) == (1, True)
     assert cluster("ipam", "release", "--ip", web, "--force").status == 0
     assert f"IP {web} is not currently assigned, though" in cluster("ipam", "show", "--ip", web).out
+
+
+class Late(IPAM):
+    """An IPAM to which somebody else comes first, once all was looked at."""
+
+    async def release(self, addresses: Iterable[Prefix | ReleaseRequest]) -> tuple[Prefix, ...]:
+        address = Prefix.single(*parse_address(os.environ["GONE"]))
+        await self.release_by_handle("net.gone")
+        await self.assign_fixed(FixedRequest(address=address, node="n1", handle="net.new"))
+        await self.auto_assign(AssignRequest(node="n1", handle="net.empty"))
+        return await super().release(addresses)
+
+
+def has(cluster: Tortie, handle: str) -> bool:
+    report = json.loads(cluster("ipam", "check", "-o", "json").out)
+    held = [one["handle"] for each in report["allocations"].values() for one in each]
+    return handle in held
+
+
+def test_what_went_to_somebody_else_meanwhile_stays_theirs(
+    cluster: Tortie, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ipam_release, "_ipam", lambda store: Late(store, gate=lambda _: None))
+    said = cluster("ipam", "release", "--ip", os.environ["GONE"])
+    assert (said.status, "went to somebody else just now" in said.err) == (1, True)
+    assert has(cluster, "net.new")
+
+
+async def empty_handle(store: Datastore) -> None:
+    """As a crash leaves it."""
+    spec = IPAMHandleSpec(handle_id="net.empty", block={})
+    await store.create(IPAMHandle(metadata=ObjectMeta(name="net.empty"), spec=spec))
+
+
+def test_a_handle_that_holds_nothing_goes_by_a_report(cluster: Tortie) -> None:
+    on_store(empty_handle)
+    lock(cluster)
+    found = cluster("ipam", "check", "--show-problem-ips", "-o", "report.json").out
+    assert "1 handles that hold nothing\n  net.empty: " in found
+    said = cluster("ipam", "release", "--from-report", "report.json").out
+    assert said == "released 1 address and 1 handle\n"
+    assert cluster("ipam", "check").status == 0
+
+
+def test_a_handle_that_came_to_hold_something_since_a_report_stays(
+    cluster: Tortie, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_store(empty_handle)
+    lock(cluster)
+    cluster("ipam", "check", "-o", "report.json")
+    with monkeypatch.context() as patch:
+        patch.setattr(ipam_release, "_ipam", lambda store: Late(store, gate=lambda _: None))
+        said = cluster("ipam", "release", "--from-report", "report.json").out
+    assert said.startswith("released 0 addresses and 0 handles\n")
+    assert has(cluster, "net.empty")
+    again = cluster("ipam", "release", "--from-report", "report.json").out
+    assert again.startswith("released 0 addresses and 0 handles\n")
+    assert has(cluster, "net.empty")
+
+
+def test_of_several_reports_the_last_is_the_one_of_this_lock(cluster: Tortie) -> None:
+    cluster("ipam", "check", "-o", "before.json")
+    lock(cluster)
+    cluster("ipam", "check", "-o", "since.json")
+    words = ("ipam", "release", "--from-report", "since.json", "--from-report", "before.json")
+    assert "before.json was made before the datastore was locked" in cluster(*words).err
+    words = ("ipam", "release", "--from-report", "before.json", "--from-report", "since.json")
+    assert "released 1 address" in cluster(*words).out
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"allocations": {"x": [{"ip": "y"}]}}'])
@@ -219,6 +346,33 @@ def test_configure_changes_only_what_is_named(cluster: Tortie) -> None:
     assert cluster("ipam", "configure", "--strictaffinity=true").status == 0
     shown = json.loads(cluster("ipam", "show", "--show-configuration", "-o", "json").out)
     assert (shown["StrictAffinity"], shown["IPCooldownSeconds"]) == (True, 30)
+    assert (shown["MaxBlocksPerHost"], shown["KubeVirtVMAddressPersistence"]) == (0, "Disabled")
+    words = ("--max-blocks-per-host", "4", "--kubevirt-ip-persistence", "Enabled")
+    assert cluster("ipam", "configure", *words).status == 0
+    words = ("--ip-cooldown-seconds", "0", "--max-blocks-per-host", "0")
+    assert cluster("ipam", "configure", *words).status == 0
+    assert json.loads(cluster("ipam", "show", "--show-configuration", "-o", "json").out) == {
+        "StrictAffinity": True,
+        "AutoAllocateBlocks": True,
+        "MaxBlocksPerHost": 0,
+        "KubeVirtVMAddressPersistence": "Enabled",
+        "IPCooldownSeconds": 0,
+    }
+
+
+def test_configuration_is_calicos_where_nobody_has_said_anything(cluster: Tortie) -> None:
+    _, *rows = lines(cluster("ipam", "show", "--show-configuration"))
+    assert [row.split() for row in rows] == [
+        ["StrictAffinity", "False"],
+        ["AutoAllocateBlocks", "True"],
+        ["MaxBlocksPerHost", "0"],
+        ["KubeVirtVMAddressPersistence", "Disabled"],
+        ["IPCooldownSeconds", "0"],
+    ]
+
+
+def test_the_longest_cooling_is_calicos(cluster: Tortie) -> None:
+    assert cluster("ipam", "configure", "--ip-cooldown-seconds", "1200").status == 0
 
 
 @pytest.mark.parametrize(
@@ -227,6 +381,8 @@ def test_configure_changes_only_what_is_named(cluster: Tortie) -> None:
         ((), "say what to change"),
         (("--max-blocks-per-host", "4"), "needs --strictaffinity=true"),
         (("--ip-cooldown-seconds", "1201"), "from 0 to 1200"),
+        (("--max-blocks-per-host", "1000001", "--strictaffinity=true"), "from 0 to 1000000"),
+        (("--max-blocks-per-host", "-1", "--strictaffinity=true"), "from 0 to 1000000"),
         (("--ip-cooldown-seconds", "-1"), "from 0 to 1200"),
         (("--strictaffinity", "maybe"), "use true or false"),
     ],

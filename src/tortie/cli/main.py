@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tortie.cli.dispatch import Command, Group, run_group
 from tortie.cli.errors import INTERRUPTED, message_for
+from tortie.cli.lean import load_structlog
 
 TORTIE = Group(
     "tortie",
@@ -50,6 +51,7 @@ Before COMMAND, as with calicoctl: -l LEVEL, -c FILE, --datastore WHICH,
 called `kubectl tortie`, or `kubectl calico`.
 """,
 )
+_DAEMONS = ("agent", "bgp", "controllers", "fanout")
 _WITH_VALUE = (
     "-l",
     "--log-level",
@@ -76,6 +78,8 @@ def main(words: Sequence[str] | None = None, program: str = "") -> int:
         words = ["version"]
     try:
         leading, rest = _split(words)
+        if rest and rest[0] in _DAEMONS:
+            load_structlog()
         return run_group(TORTIE._replace(name=_called(program)), rest, leading)
     except KeyboardInterrupt:
         return INTERRUPTED

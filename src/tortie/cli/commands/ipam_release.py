@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from tortie.cli.addressing import Reported, Standing
     from tortie.datastore import Datastore
     from tortie.ipam import IPAM
-    from tortie.ipam.audit import Audit
+    from tortie.ipam.audit import Allocation, Audit
+    from tortie.ipam.records import Records
     from tortie.ipam.types import ReleaseRequest
     from tortie.net import Prefix
 
@@ -54,7 +55,8 @@ def run(options: argparse.Namespace) -> int:
         from tortie.ipam.audit import audit
         from tortie.ipam.records import read_records
 
-        found = audit(await read_records(store))
+        records = await read_records(store)
+        found = audit(records)
         if address is not None:
             return await _release_one(store, found, address, options.force)
         standing = await standing_of(store)
@@ -64,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
                 raise UserError(f"{path} is of another cluster {other}")
         if not options.force:
             _check_lock(standing, reports[-1], options.from_report[-1])
-        return await _release_reported(store, found, reports)
+        return await _release_reported(store, records, found, reports)
 
     return datastore.follow(options, work)  # several reads at once
 
@@ -90,12 +92,22 @@ async def _release_one(store: "Datastore", found: "Audit", address: "Prefix", fo
     users = " and ".join(user.name for user in held[0].users)
     if users and not force:
         raise UserError(f"IP {text_of(address)} is in use by {users}; --force releases it anyway")
-    await _ipam(store).release([address])
+    if not await _ipam(store).release([_as_seen(one) for one in held]):
+        raise UserError(f"IP {text_of(address)} went to somebody else just now: look again")
     print(f"released IP {text_of(address)}")
     return 0
 
 
-async def _release_reported(store: "Datastore", found: "Audit", reports: "list[Reported]") -> int:
+def _as_seen(one: "Allocation") -> "ReleaseRequest":
+    """This very allocation: what was given to a new holder since then stays theirs."""
+    from tortie.ipam.types import ReleaseRequest
+
+    return ReleaseRequest(address=one.address, handle=one.handle or None, sequence=one.sequence)
+
+
+async def _release_reported(
+    store: "Datastore", records: "Records", found: "Audit", reports: "list[Reported]"
+) -> int:
     """What is leaked by the reports and still is; each as it was then, so that none is too late."""
     leaked = {(one.address, one.sequence) for one in found.leaked}
     in_all = frozenset.intersection(*(frozenset(map(_identity, one.addresses)) for one in reports))
@@ -104,10 +116,10 @@ async def _release_reported(store: "Datastore", found: "Audit", reports: "list[R
     ipam = _ipam(store)
     freed = await ipam.release(still)
     reported = frozenset.intersection(*(one.handles for one in reports))
-    handles = reported & set(found.leaked_handles)
-    for name in sorted(handles):
-        await ipam.release_by_handle(name)
-    print(f"released {plural(len(freed), 'address')} and {plural(len(handles), 'handle')}")
+    empty = reported & set(found.leaked_handles)
+    handles = [one for one in records.handles if one.spec.handle_id in empty]
+    gone = [await ipam.forget_handle(one) for one in handles]  # unless it holds something by now
+    print(f"released {plural(len(freed), 'address')} and {plural(sum(gone), 'handle')}")
     if len(freed) < len(asked):
         print(f"left {plural(len(asked) - len(freed), 'address')} that changed since the report")
     return 0
