@@ -1,7 +1,8 @@
 """What a lab's streams are measured beside: the same namespaces and cables with nothing of ours.
 
-Two nodes on a bridge, a pod behind each: routes by hand, no firewall, no agent. With WireGuard the
-nodes have a device of wireguard-go, and all but its own packets goes through it.
+Two nodes on a bridge, a pod behind each: routes by hand, no firewall, no agent. With VXLAN packets
+between the pods go through a device that is made by hand, too; those between nodes don't. With
+WireGuard the nodes have a device of wireguard-go, and all but its own packets goes through it.
 """
 
 import os
@@ -51,6 +52,27 @@ def plain(sizes: PacketSizes = AS_BORN) -> Iterator[Rival]:
             other = 1 - number
             _ip(name, f"route add {_pod(other)} via {_node(other)}")
         yield Rival(Way(nodes[0], nodes[1], _node(1)), Way(pods[0], pods[1], _pod(1)))
+
+
+@contextmanager
+def vxlan(sizes: PacketSizes = AS_BORN) -> Iterator[Rival]:
+    """By a VXLAN device on each node, with entries written by hand."""
+    with plain(sizes) as rival:
+        for number, name in enumerate((rival.nodes.source, rival.nodes.target)):
+            own, other = (f"02:00:00:00:00:0{one + 1}" for one in (number, 1 - number))
+            _ip(
+                name,
+                f"link add vx0 address {own} type vxlan id 4096 dstport 4789 nolearning",
+                f"address add 10.8.0.{number + 1}/24 dev vx0",
+                "link set vx0 mtu 1450 up",
+                f"neighbour add 10.8.0.{2 - number} lladdr {other} dev vx0",
+                f"route replace {_pod(1 - number)} via 10.8.0.{2 - number} dev vx0",
+            )
+            entry = f"{other} dev vx0 dst {_node(1 - number)} self permanent"
+            subprocess.run(["bridge", "-n", name, "fdb", "append", *entry.split()], check=True)
+        for name in (rival.pods.source, rival.pods.target):
+            _ip(name, "link set eth0 mtu 1450")
+        yield rival
 
 
 @contextmanager

@@ -19,11 +19,20 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
-from bench._rivals import plain, processes_below, raise_sizes, recent_wireguard_go, wireguard
+from bench._rivals import (
+    Rival,
+    plain,
+    processes_below,
+    raise_sizes,
+    recent_wireguard_go,
+    vxlan,
+    wireguard,
+)
 from bench._streams import Sending, Way, algorithms, emit, first_of_all, in_turn, tell
 from tortie.api.manifests import read_manifests
 from tortie.cli.commands.lab_up import bring_up
@@ -46,10 +55,22 @@ NODES = 500
 SINGLES = 50
 ROUNDS = 5
 RAISED = PacketSizes(393_216, 393_216)
-_IN_CLEAR: tuple[tuple[str, Encap, Mode, PacketSizes], ...] = (
-    ("none", Encap.NONE, "CrossSubnet", AS_BORN),
-    ("none.raised", Encap.NONE, "CrossSubnet", RAISED),
-    ("vxlan", Encap.VXLAN, "Always", AS_BORN),
+
+
+class Clear(NamedTuple):
+    """A mode without encryption, and what it is measured beside."""
+
+    name: str
+    encap: Encap
+    mode: Mode
+    sizes: PacketSizes
+    rival: Callable[[PacketSizes], AbstractContextManager[Rival]]
+
+
+_IN_CLEAR = (
+    Clear("none", Encap.NONE, "CrossSubnet", AS_BORN, plain),
+    Clear("none.raised", Encap.NONE, "CrossSubnet", RAISED, plain),
+    Clear("vxlan", Encap.VXLAN, "Always", AS_BORN, vxlan),
 )
 _PODS = "".join(
     f"""---
@@ -95,8 +116,8 @@ def lab_of(encap: Encap, mode: Mode, sizes: PacketSizes = AS_BORN) -> Iterator[t
 
 def throughput() -> None:
     """Pod to pod in each mode, turn by turn with what it is measured beside."""
-    for name, encap, mode, sizes in _IN_CLEAR:
-        with lab_of(encap, mode, sizes) as (lab, _), plain(sizes) as rival:
+    for name, encap, mode, sizes, beside in _IN_CLEAR:
+        with lab_of(encap, mode, sizes) as (lab, _), beside(sizes) as rival:
             nodes = lab.plan.nodes
             ways = {
                 "pod_to_pod": pods_of(lab),
