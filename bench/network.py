@@ -24,6 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from bench._joining import Joined, join
 from bench._rivals import (
     Rival,
     plain,
@@ -54,6 +55,7 @@ ROUTES = 65_536
 NODES = 500
 SINGLES = 50
 ROUNDS = 5
+JOINS = 5
 RAISED = PacketSizes(393_216, 393_216)
 
 
@@ -174,28 +176,20 @@ def path_begins(place: Path) -> Iterator[None]:
 
 
 def joining() -> None:
-    """How long after a node's agent starts until every other node's tunnel knows it."""
+    """How long after its agent's start a node is reached by all others through VXLAN."""
     with lab_of(Encap.VXLAN, "Always") as (lab, place):
-        shape = lab.plan.shape.grown(4)
-        times: dict[str, float] = {}
 
-        async def grow() -> None:
-            grown = await Lab.create(lab.plan.name, shape, Silent(), place)
+        async def grow(count: int) -> Joined:
+            grown = await Lab.create(lab.plan.name, lab.plan.shape.grown(count), Silent(), place)
             try:
-                await grown.raise_fabric()
-                started = time.perf_counter()
-                await grown.await_agents()
-                times["ready"] = time.perf_counter() - started
-                revision = await grown.store.revision()
-                published = time.perf_counter()
-                await grown.await_revision(revision)
-                times["known"] = time.perf_counter() - published
+                return await join(grown)
             finally:
                 await grown.close()
 
-        asyncio.run(grow())
-        emit("node_added.agent_ready", times["ready"], "s")
-        emit("node_added.known_to_all_after_publication", times["known"], "s")
+        before = len(lab.plan.nodes)
+        found = [asyncio.run(grow(before + number + 1)) for number in range(JOINS)]
+    for name, values in zip(Joined._fields, zip(*found, strict=True), strict=True):
+        emit(f"node_added.{name}", statistics.median(values), "s")
 
 
 def large() -> None:
