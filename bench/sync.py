@@ -15,7 +15,7 @@ from contextlib import aclosing
 
 import msgspec
 
-from tortie.agent.collector import relax
+from tortie.cli.lean import collect_seldom
 from tortie.api import Key
 from tortie.datastore import Listing
 from tortie.datastore.memory import MemoryDatastore
@@ -24,7 +24,7 @@ from tortie.sync import InSync, Syncer
 
 PODS, POLICIES, PAGE, ROUNDS = 100_000, 10_000, 500, 3
 REVISION = 1_000_000
-relax()  # as an agent does; the rival has the same
+collect_seldom()  # as an agent does; the rival has the same
 
 
 def tell(name: str, value: float, unit: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from bench.engine import churn
 from bench.engine.measuring import Loaded, emit, seconds
 from bench.engine.workloads import MARKERS, marked_endpoint, markers, sets, tenants
-from tortie.agent.collector import relax
+from tortie.cli.lean import collect_seldom
 from tortie.api import WorkloadEndpoint
 from tortie.selectors import parse
 
@@ -72,7 +72,7 @@ def main() -> int:
     if not sys.argv[1:]:
         here = [sys.executable, "-m", "bench.engine"]
         return max([subprocess.run([*here, *each], check=False).returncode for each in RUNS])
-    relax()  # as in an agent
+    collect_seldom()  # as in an agent
     name, *sizes = sys.argv[1:]
     work = {"markers": run_markers, "sets": run_sets, "tenants": run_tenants}[name]
     work(*map(int, sizes))

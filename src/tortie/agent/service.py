@@ -12,7 +12,6 @@ import msgspec
 import structlog
 
 from tortie.agent.agent import Agent
-from tortie.agent.collector import relax
 from tortie.agent.control import ControlServer, Reply, Request, failure
 from tortie.agent.waiters import NotReady, Stopping
 from tortie.daemon.http import Pages
@@ -32,7 +31,6 @@ async def serve(
     """Run the agent and `services` until a signal asks to stop. Raises OSError, or what a
     service raised."""
     stop = stopped_by_signal()
-    relax()
     async with AsyncExitStack() as opened:
         await _open(agent, control, opened)
         _log.info("started", node=agent.config.felix_hostname, process=os.getpid())

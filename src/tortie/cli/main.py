@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tortie.cli.dispatch import Command, Group, run_group
 from tortie.cli.errors import INTERRUPTED, message_for
-from tortie.cli.lean import load_structlog
+from tortie.cli.lean import collect_seldom, load_structlog
 
 TORTIE = Group(
     "tortie",
@@ -71,6 +71,7 @@ def main(words: Sequence[str] | None = None, program: str = "") -> int:
     `program` is the name by which it was called (default: argv[0]).
     """
     if words is None:
+        collect_seldom()
         words, program = sys.argv[1:], os.path.basename(sys.argv[0])
     if program.startswith("kubectl_complete-"):  # how kubectl asks a plugin to complete
         words = ["__complete_plugin", *words]
