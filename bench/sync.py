@@ -15,8 +15,8 @@ from contextlib import aclosing
 
 import msgspec
 
-from tortie.cli.lean import collect_seldom
 from tortie.api import Key
+from tortie.cli.lean import collect_seldom
 from tortie.datastore import Listing
 from tortie.datastore.memory import MemoryDatastore
 from tortie.datastore.values import from_value

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from bench.engine import churn
 from bench.engine.measuring import Loaded, emit, seconds
 from bench.engine.workloads import MARKERS, marked_endpoint, markers, sets, tenants
-from tortie.cli.lean import collect_seldom
 from tortie.api import WorkloadEndpoint
+from tortie.cli.lean import collect_seldom
 from tortie.selectors import parse
 
 RUNS = (
