@@ -1,9 +1,12 @@
 """`tortie ipam`: show, check, release, split, configure."""
 
 import asyncio
+import errno
 import json
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
@@ -172,12 +175,46 @@ def test_check_lists_every_address_that_is_held(cluster: Tortie) -> None:
     assert some[2:] == ["1 held, and nobody uses them", "see each with --show-problem-ips"]
 
 
-def test_a_report_that_can_not_be_written_leaves_the_one_before(cluster: Tortie) -> None:
+def test_a_report_that_can_not_be_written_leaves_the_one_before(
+    cluster: Tortie, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cluster("ipam", "check", "-o", "report.json")
     before = Path("report.json").read_bytes()
-    Path("report.json.part").mkdir()
-    assert cluster("ipam", "check", "-o", "report.json").status == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        said = cluster("ipam", "check", "-o", "report.json")
+    assert (said.status, said.err) == (
+        1,
+        "tortie: not everything could be written: no space left on device\n",
+    )
     assert Path("report.json").read_bytes() == before
+    assert not Path("report.json.part").exists()
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_what_others_may_read_beside_a_report_is_not_written_to(cluster: Tortie) -> None:
+    part = Path("report.json.part")
+    part.write_text("")
+    part.chmod(0o666)
+    cluster("ipam", "check", "-o", "report.json")
+    assert stat.S_IMODE(os.stat("report.json").st_mode) == 0o600
+
+
+@pytest.mark.parametrize("words", [("ipam", "check"), ("ipam", "show"), ("version",)])
+def test_an_output_that_is_full_is_told_in_one_line(
+    cluster: Tortie, words: tuple[str, ...]
+) -> None:
+    del cluster
+    with open("/dev/full", "w") as output:
+        done = subprocess.run(
+            [sys.executable, "-m", "tortie.cli", *words], stdout=output, stderr=subprocess.PIPE
+        )
+    assert done.returncode == 1
+    (line,) = done.stderr.decode().splitlines()
+    assert line == "tortie: not everything could be written: no space left on device"
 
 
 def test_a_report_that_came_too_late_releases_nothing_of_a_new_holder(cluster: Tortie) -> None:

@@ -1,5 +1,6 @@
 """`tortie cni install` and `remove` on a host of a test's own: files whole, ours alone removed."""
 
+import errno
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,7 +19,9 @@ import pytest
 from cni.node import until
 from tortie.cli.main import main
 from tortie.cni.installer import files
+from tortie.cni.installer.kubeconfig import NAME as KUBECONFIG
 from tortie.cni.installer.record import NAME as RECORD
+from tortie.cni.installer.record import Record
 
 BUSYBOX = shutil.which("busybox")
 
@@ -142,6 +146,85 @@ def test_only_what_was_made_is_removed(host, capsys):
     assert host.run(capsys, "remove") == (0, {}, [])
 
 
+def test_the_configuration_goes_first_and_what_it_names_after_it(host, capsys):
+    host.run(capsys, "install")
+    Record(host.conf).put(KUBECONFIG, b"a token", 0o600)
+    _, done, _ = host.run(capsys, "remove")
+    assert list(done)[:2] == ["10-calico.conflist", KUBECONFIG]
+    assert {"calico", "calico-ipam"} <= set(list(done)[2:])
+    assert host.names(host.conf) == host.names(host.bin) == set()
+
+
+@pytest.mark.root
+def test_modes_owners_and_links_are_put_right(host, capsys):
+    host.run(capsys, "install")
+    config, record, plugin = (
+        host.conf / "10-calico.conflist",
+        host.conf / RECORD,
+        host.bin / "calico",
+    )
+    data = config.read_bytes()
+    modes = {path: path.stat().st_mode & 0o777 for path in (config, record, plugin)}
+    assert modes == {config: 0o644, record: 0o600, plugin: 0o755}
+    config.chmod(0o666)
+    os.chown(plugin, 12345, 12345)
+    _, done, _ = host.run(capsys, "install")
+    assert (done["10-calico.conflist"], done["calico"]) == ("written", "written")
+    assert {path: path.stat().st_mode & 0o777 for path in modes} == modes
+    assert plugin.stat().st_uid == os.geteuid()
+    elsewhere = host.root / "elsewhere"
+    elsewhere.write_bytes(data)
+    elsewhere.chmod(0o644)
+    config.unlink()
+    config.symlink_to(elsewhere)
+    _, done, _ = host.run(capsys, "install")
+    assert done["10-calico.conflist"] == "written"
+    assert not config.is_symlink()
+    assert elsewhere.read_bytes() == data
+
+
+def test_a_file_is_nobody_elses_to_read_before_it_has_its_mode(tmp_path, monkeypatch):
+    modes = []
+    set_mode = os.fchmod
+
+    def watched(descriptor, mode):
+        modes.append(os.fstat(descriptor).st_mode & 0o777)
+        set_mode(descriptor, mode)
+
+    monkeypatch.setattr(files.os, "fchmod", watched)
+    before = os.umask(0)
+    try:
+        files.write(tmp_path / "secret", b"a token", 0o600)
+    finally:
+        os.umask(before)
+    assert modes == [0o600]
+
+
+def test_what_got_its_name_just_before_a_crash_is_removed_with_the_rest(host, capsys, monkeypatch):
+    sync = os.fsync
+
+    def lost(descriptor):
+        if (host.conf / "10-calico.conflist").exists():
+            raise OSError(errno.EIO, "Input/output error")
+        sync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "fsync", lost)
+        status, _, said = host.run(capsys, "install")
+    config = host.conf / "10-calico.conflist"
+    assert (status, said) == (1, f"tortie: {config}: input/output error\n")
+    assert (host.conf / "10-calico.conflist").exists()
+    host.run(capsys, "remove")
+    assert host.names(host.conf) == host.names(host.bin) == set()
+
+
+def test_an_older_name_that_is_the_same_removes_nothing(host, capsys):
+    name = "10-calico.conflist"
+    _, done, _ = host.run(capsys, "install", CNI_CONF_NAME=name, CNI_OLD_CONF_NAME=name)
+    assert done[name] == "written"
+    assert (host.conf / name).exists()
+
+
 def test_a_wrong_setting_is_told_before_anything_is_written(host, capsys):
     status, _, said = host.run(capsys, "install", CNI_CONF_NAME="../x.conf")
     assert status == 1
@@ -172,9 +255,11 @@ def test_a_file_is_whole_whoever_reads_it_while_it_is_replaced(tmp_path):
     reader.start()
     for number in range(40):
         files.write(path, contents[number % 4], 0o644)
+        time.sleep(0.001)  # the reader gets its turn
     ends.set()
     reader.join()
     assert seen <= set(contents)
+    assert len(seen) > 1  # it has read
 
 
 def test_an_installer_killed_at_any_moment_leaves_whole_files_and_the_next_one_tidies(host, capsys):

@@ -1,19 +1,21 @@
 """The plugin's kubeconfig by a real API server: its token works, is renewed, and stays secret."""
 
 import asyncio
+import base64
 import json
 import os
 import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from cni.node import until
 from tortie.cni.installer.errors import InstallError
-from tortie.cni.installer.service import Installer
+from tortie.cni.installer.service import Installer, remove
 from tortie.cni.installer.settings import read_settings
 from tortie.datastore import DatastoreError
 from tortie.datastore.kubernetes.kubeconfig import read_kubeconfig
@@ -79,9 +81,11 @@ class Cluster:
             "account": self.account,
         }
 
+    def settings(self, **more):
+        return read_settings(self.environ(**more), self.options, Path("/nowhere"))
+
     def install(self, **more):
-        settings = read_settings(self.environ(**more), self.options, Path("/nowhere"))
-        return asyncio.run(Installer(settings).install())
+        return asyncio.run(Installer(self.settings(**more)).install())
 
     @property
     def token(self):
@@ -158,6 +162,35 @@ def test_an_account_that_is_not_there_is_told(cluster):
     )
     with pytest.raises(InstallError, match="make ServiceAccount"):
         cluster.install()
+
+
+@pytest.mark.parametrize(("interval", "seconds"), [("", 600), ("60", 60), ("86400", 600)])
+def test_a_token_is_renewed_at_half_of_its_life_or_sooner(cluster, interval, seconds):
+    cluster.allow()
+    more = {"CNI_TOKEN_LIFETIME": "1200", "CNI_TOKEN_REFRESH_INTERVAL": interval}
+    installer = Installer(cluster.settings(**more))
+    asyncio.run(installer.install())
+    part = cluster.token.split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    assert claims["exp"] - claims["iat"] == 1200
+    given = datetime.fromtimestamp(claims["iat"], UTC)
+    assert abs((installer.due - given).total_seconds() - seconds) < 200
+
+
+def test_a_namespace_that_is_none_leads_nowhere_else(cluster):
+    cluster.allow()
+    (cluster.account / "namespace").write_text("../../nodes")
+    with pytest.raises(InstallError, match="names no namespace"):
+        cluster.install()
+
+
+def test_everything_is_removed_with_the_token(cluster):
+    cluster.allow()
+    cluster.install()
+    done = [Path(one.path).name for one in remove(cluster.settings()).done]
+    assert done[:2] == ["10-calico.conflist", "calico-kubeconfig"]
+    assert list((cluster.folder / "net.d").iterdir()) == []
+    assert list((cluster.folder / "bin").iterdir()) == []
 
 
 def test_a_server_with_another_authority_gets_nothing(cluster):

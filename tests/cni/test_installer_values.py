@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tortie.cni.installer import conflist, elf
+from tortie.cni.installer import conflist, elf, token
 from tortie.cni.installer.errors import InstallError
 from tortie.cni.installer.interpreter import shebang
 from tortie.cni.installer.kubeconfig import kubeconfig
 from tortie.cni.installer.settings import Server, read_settings
 from tortie.cni.request import parse_config
+from tortie.datastore import DatastoreError
 from tortie.datastore.kubernetes.kubeconfig import read_kubeconfig
 
 TEMPLATE = """{
@@ -175,6 +176,22 @@ def test_a_kubeconfig_is_what_clients_read(tmp_path):
     file.write_bytes(kubeconfig(Server("https", "fd00::1", 443), b"PEM", "abc.def"))
     found = read_kubeconfig(str(file), "", "")
     assert (found.server, found.ca, found.token) == ("https://[fd00::1]:443", b"PEM", "abc.def")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a\nuser: root", "a\0", "\u00e9"], ids=["none", "line", "nul", "accent"]
+)
+def test_a_token_with_what_no_token_has_is_refused(text):
+    status = {"token": text, "expirationTimestamp": "2026-01-01T00:00:00Z"}
+    with pytest.raises(DatastoreError, match="token"):
+        token.answered(json.dumps({"status": status}).encode())
+
+
+def test_no_token_shows_in_what_python_shows_of_it():
+    status = {"token": "abc.def", "expirationTimestamp": "2026-01-01T00:00:00Z"}
+    found = token.answered(json.dumps({"status": status}).encode())
+    assert found.text == "abc.def"
+    assert "abc.def" not in f"{found} {found!r}"
 
 
 def test_a_program_is_made_to_name_its_own_loader():

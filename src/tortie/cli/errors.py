@@ -4,6 +4,7 @@
 found by the modules that are loaded, so that naming them here imports nothing.
 """
 
+import errno
 import sys
 
 INTERRUPTED = 130  # as shells report SIGINT
@@ -16,6 +17,11 @@ _FOR_PEOPLE = (
     ("tortie.ipam", "IpamError"),
     ("tortie.cni.installer.errors", "InstallError"),
 )
+_FULL = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EIO,
+)  # writing, unlike opening, does not say to which file
 
 
 class UserError(Exception):
@@ -28,6 +34,8 @@ def message_for(error: BaseException) -> str | None:
         return str(error)
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {(error.strerror or str(error)).lower()}"
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return f"not everything could be written: {(error.strerror or str(error)).lower()}"
     known = (getattr(sys.modules.get(module), name, None) for module, name in _FOR_PEOPLE)
     if isinstance(error, tuple(kind for kind in known if isinstance(kind, type))):
         return str(error)

@@ -137,6 +137,10 @@ def _lines(records: "Records", found: "Audit", options: argparse.Namespace) -> l
 def _write(path: str, text: str) -> None:
     """Whole or not at all; for its owner only, since it names everything that runs."""
     beside = Path(f"{path}.part")
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text + "\n")
-    os.replace(beside, path)
+    beside.unlink(missing_ok=True)
+    try:
+        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text + "\n")
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)

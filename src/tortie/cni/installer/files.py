@@ -18,7 +18,7 @@ def write(path: Path, data: bytes, mode: int) -> bool:
     if _is_already(path, data, mode):
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    with staging(path) as new:
+    with _named(path), staging(path) as new:
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
@@ -26,8 +26,19 @@ def write(path: Path, data: bytes, mode: int) -> bool:
             os.fchmod(descriptor, mode)
             os.fsync(descriptor)
         new.rename(path)
-    sync(path.parent)
+        sync(path.parent)
     return True
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Errors name the file: the kernel's of a full disk do not."""
+    try:
+        yield
+    except OSError as problem:
+        if problem.filename is not None:
+            raise
+        raise OSError(problem.errno, problem.strerror, str(path)) from None
 
 
 def _is_already(path: Path, data: bytes, mode: int) -> bool:
@@ -68,8 +79,19 @@ def remove(path: Path) -> bool:
         path.unlink()
     except FileNotFoundError:
         return False
-    sync(path.parent)
+        sync(path.parent)
     return True
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Errors name the file: the kernel's of a full disk do not."""
+    try:
+        yield
+    except OSError as problem:
+        if problem.filename is not None:
+            raise
+        raise OSError(problem.errno, problem.strerror, str(path)) from None
 
 
 def sync(folder: Path) -> None:

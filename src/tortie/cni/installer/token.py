@@ -48,7 +48,7 @@ async def new_token(settings: InstallSettings, server: Server) -> Token:
     """A new token. Raises InstallError, DatastoreError."""
     client = Client(_access(settings, server), _QPS, _BURST)
     try:
-        return _token(await client.send(_request(settings)))
+        return answered(await client.send(_request(settings)))
     except Refused as refused:
         raise InstallError(_advice(settings, refused)) from None
     finally:
@@ -91,7 +91,8 @@ def _request(settings: InstallSettings) -> Request:
     )
 
 
-def _token(body: bytes) -> Token:
+def answered(body: bytes) -> Token:
+    """The token that an answer holds. Raises DatastoreError."""
     try:
         status = msgspec.json.decode(body, type=_Answer).status
     except (msgspec.DecodeError, UnicodeDecodeError):
