@@ -7,7 +7,7 @@ import pytest
 
 from tortie.api import Key, Node, NodeBgp, NodeSpec, ObjectMeta, Resource
 from tortie.api.calico.node import NodeAddress
-from tortie.datastore import Closed, Datastore, Unavailable
+from tortie.datastore import Closed, Datastore, Listing, Unavailable
 from tortie.datastore.memory import MemoryDatastore
 from tortie.net import parse_prefix
 from tortie.node import addressing
@@ -93,6 +93,52 @@ def test_a_moved_address_is_found_anew_and_told(machine: list[Held]) -> None:
     run(scenario)
 
 
+def test_addresses_of_both_versions_are_told_once(machine: list[Held]) -> None:
+    """And not at each look, because the other version's was told in between."""
+    machine.append(Held("eth0", parse_prefix("2001:db8::5/64"), True))
+
+    async def scenario(store: MemoryDatastore, told: list[str]) -> None:
+        node = made(store, told, IP="autodetect", IP6="autodetect")
+        for _ in range(3):
+            await node.settle()
+        assert [line.split(": ")[:2] for line in told] == [
+            ["IPv4", "192.0.2.5/24"],
+            ["IPv6", "2001:db8::5/64"],
+        ]
+
+    run(scenario)
+
+
+def test_trouble_that_comes_back_is_told_again(
+    machine: list[Held], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert machine
+    looks = iter([1, 1, 0, 0, 1, 1, 0])
+
+    class Unsteady(MemoryDatastore):
+        async def list(self, kind: str, namespace: str | None = None) -> Listing:
+            if next(looks, 2) == 1:
+                raise Unavailable("connection refused")
+            if not looks.__length_hint__():
+                await self.close()  # which ends it
+            return await super().list(kind, namespace)
+
+    class AtOnce:
+        async def wait(self) -> None:
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(addressing, "Backoff", AtOnce)
+
+    async def scenario(_: MemoryDatastore, told: list[str]) -> None:
+        node = made(Unsteady(), told, IP="autodetect", AUTODETECT_POLL_INTERVAL="1ms")
+        with pytest.raises(Closed):
+            await node.run()
+        assert told.count("connection refused") == 2
+        assert len(told) == 3  # and the address once
+
+    run(scenario)
+
+
 def test_an_address_that_is_gone_stays_in_the_node(machine: list[Held]) -> None:
     """An interface that is down for a moment must not take the node from the cluster."""
 
@@ -122,14 +168,21 @@ def test_what_kubernetes_says_is_taken(machine: list[Held]) -> None:
 
 
 @pytest.mark.parametrize("unchecked", ["", "true"])
-def test_another_nodes_address_is_not_taken(unchecked: str) -> None:
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        NodeBgp(ipv4_address="192.0.2.5/16"),
+        NodeBgp(ipv4_address="192.0.2.9/24", ipv6_address="2001:db8::5/56"),
+    ],
+)
+def test_another_nodes_address_is_not_taken(unchecked: str, theirs: NodeBgp) -> None:
     async def scenario(store: MemoryDatastore, told: list[str]) -> None:
-        bgp = NodeBgp(ipv4_address="192.0.2.5/16")
-        await store.create(Node(metadata=ObjectMeta(name="n2"), spec=NodeSpec(bgp=bgp)))
-        node = made(store, told, IP="192.0.2.5/24", DISABLE_NODE_IP_CHECK=unchecked)
+        await store.create(Node(metadata=ObjectMeta(name="n2"), spec=NodeSpec(bgp=theirs)))
+        both = {"IP": "192.0.2.5/24", "IP6": "2001:db8::5/64"}
+        node = made(store, told, **both, DISABLE_NODE_IP_CHECK=unchecked)
         if unchecked:
             await node.settle()
-            assert await addresses(store) == ("192.0.2.5/24", "")
+            assert await addresses(store) == ("192.0.2.5/24", "2001:db8::5/64")
             return
         with pytest.raises(AddressTaken, match="node n2 has the address"):
             await node.settle()

@@ -104,7 +104,7 @@ class Addressing:
         self._store, self._name, self._wanted = store, name, wanted
         self._ask_internal = internal
         self._said, self._warn = said, warn
-        self._told = ""
+        self._told: dict[str, str] = {}  # by what it is about
 
     async def run(self) -> None:
         """Until all is written; with a method to find addresses, for ever. Raises Closed."""
@@ -115,10 +115,11 @@ class Addressing:
             except Closed:
                 raise
             except (DatastoreError, AddressTaken, OSError) as problem:
-                self._once(str(problem), self._warn)
+                self._once("trouble", str(problem), self._warn)
                 await backoff.wait()
                 continue
             backoff = Backoff()
+            self._told.pop("trouble", None)
             if not self._wanted.methods or not self._wanted.interval:
                 return
             await asyncio.sleep(self._wanted.interval)
@@ -141,7 +142,8 @@ class Addressing:
         }
         for version, method in self._wanted.methods.items():
             detection = detect(method, version, around)
-            self._once(f"IPv{version}: {detection.address}: {detection.reason}", self._said)
+            news = f"IPv{version}: {detection.address}: {detection.reason}"
+            self._once(f"IPv{version}", news, self._said)
             if detection.address is not None:
                 found[version] = str(detection.address)
         if self._wanted.is_checked:
@@ -166,6 +168,7 @@ class Addressing:
             if _single(one.address) == wanted:
                 return str(one.address)
         self._once(
+            text,
             f"{text} is on no interface of this machine, so its subnet is not known: every other"
             " node counts as beyond it; write it with its length",
             self._warn,
@@ -196,10 +199,10 @@ class Addressing:
                         " gone (DISABLE_NODE_IP_CHECK=true takes it nevertheless)"
                     )
 
-    def _once(self, news: str, say: Say) -> None:
-        """Each piece of news once, until another comes."""
-        if news != self._told:
-            self._told = news
+    def _once(self, about: str, news: str, say: Say) -> None:
+        """Each piece of news once, until there is another about the same."""
+        if news != self._told.get(about):
+            self._told[about] = news
             say(news)
 
 
