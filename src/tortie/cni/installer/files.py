@@ -79,19 +79,8 @@ def remove(path: Path) -> bool:
         path.unlink()
     except FileNotFoundError:
         return False
-        sync(path.parent)
+    sync(path.parent)
     return True
-
-
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Errors name the file: the kernel's of a full disk do not."""
-    try:
-        yield
-    except OSError as problem:
-        if problem.filename is not None:
-            raise
-        raise OSError(problem.errno, problem.strerror, str(path)) from None
 
 
 def sync(folder: Path) -> None:
