@@ -25,12 +25,14 @@ def pods(made):
 
 
 def containers(made):
-    return [
+    found = [
         one
         for pod in pods(made)
         for one in (*pod.get("initContainers", ()), *pod["containers"])
         if one["image"] == made.image
     ]
+    assert "calico-node" in {one["name"] for one in found}
+    return found
 
 
 def commands_of(container):
