@@ -16,7 +16,7 @@ import tortie
 from tortie.agent.agent import Agent
 from tortie.agent.allegiance import Allegiance
 from tortie.agent.control import ControlServer, Reply, Request
-from tortie.agent.driver_settings import interface_prefixes, mtus, wireguard_settings
+from tortie.agent.driver_settings import interface_prefixes, wireguard_settings
 from tortie.agent.drivers import Drivers, configuring, engine_of, watch_drift
 from tortie.agent.pipeline import KeyValue, Pipeline
 from tortie.agent.remembered import Remembered
@@ -48,7 +48,6 @@ from tortie.linux.netlink.monitor import (
     AddressChanged,
     Event,
     LinkChanged,
-    LinkState,
     Monitor,
     Overrun,
 )
@@ -57,16 +56,15 @@ from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.node import flannel
 from tortie.node.addressing import Addressing, Wanted
 from tortie.node.clouds import Clouds
-from tortie.node.mtu import MtuFile, PodMtu
+from tortie.node.mtu import MtuFile
 from tortie.node.tunnels import TunnelAddresses
 from tortie.node.wireguard import PublicKeys
+from tortie.node.workload_mtu import Node, WorkloadMtu
 from tortie.reports.report import Report, rfc3339
 from tortie.reports.reporting import Reporting
 from tortie.sync import Backoff, Syncer, SyncWarning
 
-_MTU_AGAIN = 30.0  # seconds until a file that could not be written is tried again
 _PATIENCE = 10.0  # seconds that a plugin waits for a datastore that is away at the start
-_MTU_FILE = "mtu-file"
 
 _log = structlog.get_logger(__name__)
 
@@ -104,15 +102,12 @@ class NodeParts:
             lambda news: _log.info("this node's address", found=news),
             lambda reason: _log.warning("this node can't be registered yet", reason=reason),
         )
-        self._mtu = PodMtu(config.mtu_iface_pattern)
-        self._flannel = Path(os.environ.get(flannel.VARIABLE) or flannel.DEFAULT_FILE)
-        self._mtu_file = MtuFile(Path(given.run_dir) / "mtu")
         self._monitor = Monitor(self._link_event, LINK_GROUPS + ADDRESS_GROUPS)
         self._workload_prefixes = interface_prefixes(config)
         self._drift = watch_drift(config, Path(given.run_dir), drivers, self._drifted)
         source = self._source(fanout)
         self._ipam = IPAM(store)
-        self._tunnels = TunnelAddresses(store, self._ipam, self._name, self._tell_mtu)
+        self._tunnels = TunnelAddresses(store, self._ipam, self._name, lambda: self._mtu.tell())
         self._run_dir = Path(given.run_dir)
         self._keys = PublicKeys(store, self._name, wireguard_settings(config, self._run_dir))
         drivers.told = self._key_ready
@@ -130,7 +125,16 @@ class NodeParts:
             configured=self._configured,
         )
         self._agent.metrics.registry.register(WireguardMetrics(self._name, self._wireguard_told))
-        self._agent.health.register(_MTU_FILE, 0, "")
+        self._mtu = WorkloadMtu(
+            Node(
+                lambda: self._agent.config,
+                lambda: self._tunnels.in_use,
+                Path(os.environ.get(flannel.VARIABLE) or flannel.DEFAULT_FILE),
+            ),
+            MtuFile(self._run_dir / "mtu"),
+            self._agent.health,
+            self._agent.warn,
+        )
         self._clouds = Clouds(
             self._name, datastore, config.aws_src_dst_check, self._agent.warn, self._agent.health
         )
@@ -142,9 +146,9 @@ class NodeParts:
             self._agent,
             addresses,
             records,
-            self._pod_mtu,
+            self._mtu.now,
             self._workload_prefixes[0],
-            self._followed,
+            self._mtu.followed,
         )
         self._control = ControlServer(os.path.join(given.run_dir, "agent.sock"))
         admitted = partial(allegiance.wait, _PATIENCE)
@@ -166,8 +170,7 @@ class NodeParts:
     async def serve(self) -> None:
         """Run until a signal asks to stop."""
         self._loop = asyncio.get_running_loop()
-        for link in await asyncio.to_thread(_links):
-            self._mtu.link_changed(link)
+        self._mtu.begin(await asyncio.to_thread(_links))
         self._monitor.start()
         self._drift.start()
         self._attacher.reaper.wake()  # what a killed agent had shut and not deleted yet
@@ -230,33 +233,6 @@ class NodeParts:
         """Give WireGuard other keys; others learn them from the Node."""
         return {"ok": True, "public_keys": self._keys.rotate()}
 
-    def _pod_mtu(self) -> int:
-        config = self._agent.config
-        self._mtu.configure(config.mtu_iface_pattern)
-        own = self._mtu.through(self._tunnels.in_use, mtus(config))
-        return flannel.mtu_beside(self._flannel, own)
-
-    def _followed(self) -> tuple[str, ...]:
-        """Whose packet sizes workloads take over: nobody's where a tunnel may be on the way, which
-        handles 64 KiB at once.
-        """
-        beside = flannel.read_subnet_file(self._flannel) is not None
-        return () if beside or self._tunnels.in_use else self._mtu.uplinks()
-
-    def _tell_mtu(self) -> None:
-        """After what may have changed it: a link, a pool, a setting."""
-        mtu, trouble = self._pod_mtu(), ""
-        try:
-            if self._mtu_file.tell(mtu):
-                _log.info("the MTU of new workloads changes", mtu=mtu)
-        except OSError as problem:
-            trouble = f"can't write the MTU of workloads to a file: {problem}"
-            self._agent.warn(trouble)
-            asyncio.get_running_loop().call_later(_MTU_AGAIN, self._tell_mtu)
-        self._agent.health.waiting(
-            _MTU_FILE, trouble if self._agent.config.require_mtu_file else ""
-        )
-
     def _wireguard_told(self) -> Iterable[WireguardSettings]:
         """The devices of which /metrics tells."""
         config = self._agent.config
@@ -268,7 +244,7 @@ class NodeParts:
 
     def _configured(self) -> None:
         """Not at once with a FelixConfiguration: none is acted on before the first picture."""
-        self._tell_mtu()
+        self._mtu.tell()
         self._clouds.configure(self._agent.config.aws_src_dst_check)
         self._keys.configure(wireguard_settings(self._agent.config, self._run_dir))
 
@@ -276,19 +252,12 @@ class NodeParts:
         match event:
             case LinkChanged(link, state):
                 if not link.name.startswith(self._workload_prefixes):  # else it is no uplink
-                    self._uplink_event(link, state)
+                    self._mtu.link_event(link, state)
                 self._agent.link_changed(link.name, state)
             case AddressChanged(address, _):
                 self._address_event(address.index)
             case Overrun():
                 self._agent.resync()
-
-    def _uplink_event(self, link: Link, state: LinkState) -> None:
-        if state == LinkState.GONE:
-            self._mtu.link_gone(link.name)
-        else:
-            self._mtu.link_changed(link)
-        self._tell_mtu()
 
     def _address_event(self, index: int) -> None:
         """Of a workload's interface it is no news: those have only what the kernel gives them. And
