@@ -60,7 +60,7 @@ def test_no_route_is_written_until_policy_has_been(dataplane, drivers, journal):
     assert applied.failed[0] == ("policy", "everything", "OSError: no nftables")
     assert steps(journal, "resync") == ["policy", "vxlan"]
     dataplane.apply(delta("b"))
-    dataplane.link_changed("calia", "up")
+    dataplane.links_changed([("calia", "up")])
     assert "routes" not in steps(journal, "apply", "resync", "link")
     assert dataplane.waiting_for(endpoint_id("a")) == "the node's policy is not in the kernel"
     drivers["policy"].fail_with = None
@@ -119,11 +119,11 @@ def test_before_anything_is_known_only_policy_is_asked_to_shut_what_is_open(data
 
 
 def test_links_are_told_to_tunnels_and_routes(dataplane, journal):
-    dataplane.link_changed("eth0", "up")
+    dataplane.links_changed([("eth0", "up")])
     assert journal == []
     dataplane.resync()
     journal.clear()
-    dataplane.link_changed("eth0", "gone")
+    dataplane.links_changed([("eth0", "gone")])
     assert journal == [("vxlan", "link", "eth0", "gone"), ("routes", "link", "eth0", "gone")]
 
 

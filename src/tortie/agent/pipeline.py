@@ -44,7 +44,7 @@ class Dataplane(Protocol):
     def retry(self) -> Applied: ...
     def repair(self, names: Collection[str]) -> Applied: ...
     def written(self) -> Mapping[str, int]: ...
-    def link_changed(self, name: str, event: str) -> Applied: ...
+    def links_changed(self, events: Iterable[tuple[str, str]]) -> Applied: ...
     def waiting_for(self, endpoint_id: EndpointId) -> str: ...
 
 
@@ -184,8 +184,8 @@ class Pipeline:
         return bool(delta)
 
     def _links(self, links: tuple[LinkEvent, ...]) -> bool:
-        for link in links:
-            self._failures = self._dataplane.link_changed(link.name, link.event).failed
+        if links:
+            self._failures = self._dataplane.links_changed(links).failed
         return bool(links)
 
     def _repair(self, work: Work) -> bool:

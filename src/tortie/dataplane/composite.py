@@ -145,14 +145,15 @@ class Dataplane:
                 self._resync(driver)
         return Applied(self.failures)
 
-    def link_changed(self, name: str, event: str) -> Applied:
-        """Tell of a link that is now "up", "down" or "gone", or has other addresses ("address")."""
+    def links_changed(self, events: Iterable[tuple[str, str]]) -> Applied:
+        """Tell of links: name, and "up", "down", "gone" or, for other addresses, "address"."""
         if self._policy.name not in self._unsynced:
             self._attempt(self._policy, self._policy.links_changed)
         followers: tuple[LinkDriver, ...] = (*self._tunnels, self._routes)
-        for driver in followers:
-            if driver.name not in self._unsynced:
-                self._attempt(driver, partial(driver.link_changed, name, event))
+        for name, event in events:
+            for driver in followers:
+                if driver.name not in self._unsynced:
+                    self._attempt(driver, partial(driver.link_changed, name, event))
         return Applied(self.failures)
 
     def waiting_for(self, endpoint_id: EndpointId) -> str:
