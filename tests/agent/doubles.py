@@ -145,6 +145,11 @@ class RecordingDataplane(RecordingDriver):
     def repair(self, names):
         return self._note("repair", tuple(sorted(names)))
 
+    def links_changed(self, events):
+        for name, event in events:
+            applied = self._note("link", name, event)
+        return applied
+
 
 def failed(subject="thing", driver="policy", message="no"):
     return Failure(driver, subject, message)
