@@ -115,6 +115,12 @@ def test_a_chained_plugin_that_is_not_there_is_told(host, capsys):
     assert any("nosuch, which is not in" in one for one in warnings)
 
 
+def test_a_folder_without_any_standard_plugin_is_told(host, capsys):
+    _, _, warnings = host.run(capsys, "install", "--plugins", "/nosuch")
+    assert any(one.startswith("/nosuch has no program bandwidth, host-local") for one in warnings)
+    assert host.run(capsys, "install", "--plugins", str(host.bin))[2] == []  # as on Debian
+
+
 def test_binaries_can_be_left_alone(host, capsys):
     host.bin.mkdir(parents=True)
     (host.bin / "calico").write_text("mine")

@@ -210,6 +210,8 @@ def test_no_token_shows_in_what_is_told(cluster):
 
 
 def test_the_token_is_renewed_and_damage_is_mended(cluster):
+    (cluster.folder / "net.d").mkdir()
+    (cluster.folder / "net.d/05-other.conf").write_text("{}")
     with watching(cluster, CNI_TOKEN_REFRESH_INTERVAL="1") as log:
         until(lambda: "will retry" in log.read_text(), "the first refusal")
         cluster.allow()
@@ -227,3 +229,4 @@ def test_the_token_is_renewed_and_damage_is_mended(cluster):
         (cluster.folder / "net.d/10-calico.conflist").unlink()
         until((cluster.folder / "net.d/10-calico.conflist").exists, "the configuration, again")
         assert cluster.token not in log.read_text()
+        assert log.read_text().count("05-other.conf sorts before") == 1  # not at each look

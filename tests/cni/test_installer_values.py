@@ -59,6 +59,11 @@ def test_every_placeholder_of_calicos_manifest_is_filled():
         ('{"name": "n", "plugins": [3]}', "needs a type"),
         ('{"name": "n", "plugins": {}}', "has to be a list"),
         ('{"name": "n", "type": "../../bin/sh"}', "needs a type"),
+        ('{"name": "n", "type": "calico", "ipam": "host-local"}', "ipam of calico has to be"),
+        ('{"name": "n", "type": "calico", "ipam": {"type": ["x"]}}', "ipam of calico has to be"),
+        ('{"name": "n", "type": "calico", "ipam": {"type": "../sh"}}', "ipam of calico has to"),
+        ('{"name": "n", "type": "calico", "cniVersion": "9.9.9"}', "cniVersion is '9.9.9': use"),
+        ('{"name": "n", "type": "calico", "cniVersion": 1}', "cniVersion is 1: use one of"),
         ('{"name": "n", "type": "calico", "x": "__NO_SUCH__"}', "__NO_SUCH__, which stands for"),
     ],
 )
@@ -158,6 +163,11 @@ def test_what_can_be_no_value_is_refused_by_its_name(variable, value):
     environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", variable: value}
     with pytest.raises(InstallError, match=f"^{variable} is "):
         read_settings(environ, {}, Path("/nowhere"))
+
+
+def test_a_socket_that_is_no_absolute_path_is_refused():
+    with pytest.raises(InstallError, match=r"^--agent-socket is 'agent\.sock'"):
+        read_settings({}, {"agent_socket": "agent.sock"}, Path("/nowhere"))
 
 
 @given(st.dictionaries(st.sampled_from(["CNI_NET_DIR", "CNI_CONF_NAME"]), st.text()))

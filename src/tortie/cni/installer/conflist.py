@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import cast
 
 from tortie.cni.installer.errors import InstallError
+from tortie.cni.request import SUPPORTED_VERSIONS
 
 VERSION = "1.0.0"  # what containerd 1.6 and CRI-O of its time speak
 _PLACEHOLDER = re.compile(r"__[A-Z][A-Z0-9_]*?__")
@@ -54,6 +55,20 @@ def check(text: str) -> None:
             raise InstallError(
                 "CNI_NETWORK_CONFIG: each plugin needs a type, the name of its program"
             )
+        _check_ipam(kind, plugin.get("ipam"))
+    version = found.get("cniVersion", VERSION)
+    if version not in SUPPORTED_VERSIONS:
+        known = ", ".join(SUPPORTED_VERSIONS)
+        raise InstallError(f"CNI_NETWORK_CONFIG: cniVersion is {version!r}: use one of {known}")
+
+
+def _check_ipam(kind: str, ipam: object) -> None:
+    """It is an object; where it has a type, that is a program's name."""
+    own = ipam.get("type", "") if isinstance(ipam, dict) else None
+    if ipam is not None and not (isinstance(own, str) and (not own or _TYPE.fullmatch(own))):
+        raise InstallError(
+            f'CNI_NETWORK_CONFIG: ipam of {kind} has to be such as {{"type": "calico-ipam"}}'
+        )
 
 
 def made(

@@ -118,6 +118,14 @@ def _left_alone(settings: InstallSettings, name: str) -> str:
     return ""
 
 
+def nothing_to_copy(settings: InstallSettings) -> str:
+    """Why no standard plugin is copied though a folder of them is given; "" where all is well."""
+    source = settings.plugins
+    if source is None or source.resolve() == settings.bin_dir.resolve() or _standard(settings):
+        return ""
+    return f"{source} has no program {', '.join(STANDARD)}: no standard plugin was copied"
+
+
 def _standard(settings: InstallSettings) -> list[Path]:
     """Those that can be copied."""
     source = settings.plugins

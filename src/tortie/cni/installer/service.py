@@ -115,6 +115,8 @@ class Installer:
     def _warnings(self) -> Iterator[str]:
         settings = self._settings
         folder, name = settings.conf_dir, settings.conf_name
+        if problem := plugin.nothing_to_copy(settings):
+            yield problem
         for other in conflist.before(name, (path.name for path in folder.iterdir())):
             yield (
                 f"{folder / other} sorts before {name}: runtimes use that one, not ours;"
@@ -129,7 +131,7 @@ class Installer:
 
     async def watch(self) -> None:
         """Keep everything as it should be, and the token fresh, until cancelled."""
-        wait = _RETRY_FIRST
+        wait, warned = _RETRY_FIRST, frozenset[str]()
         while True:
             try:
                 report = await self.install()
@@ -139,7 +141,8 @@ class Installer:
                 wait = min(2 * wait, _RETRY_LONGEST)
                 continue
             wait = _RETRY_FIRST
-            _tell(report)
+            _tell(report, warned)
+            warned = frozenset(report.warnings)
             await asyncio.sleep(self._until_next())
 
     def _until_next(self) -> float:
@@ -186,9 +189,10 @@ def _clean(folder: Path) -> None:
             files.remove(path)
 
 
-def _tell(report: Report) -> None:
+def _tell(report: Report, warned: frozenset[str]) -> None:
+    """What was done, and what is wrong beyond what was `warned` of already."""
     for path, what in report.done:
         if what not in ("unchanged", "in use"):
             _log.info("installed", path=path, what=what)
-    for warning in report.warnings:
+    for warning in sorted(set(report.warnings) - warned):
         _log.warning("look at the configuration", problem=warning)

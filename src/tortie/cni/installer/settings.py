@@ -123,6 +123,8 @@ def _by_options(settings: InstallSettings, options: Mapping[str, object]) -> Ins
         if not _CONFIGURATION.fullmatch(str(name)):
             raise wrong("--conf-name", str(name), "a file's name ending in .conflist or .conf")
         given["conf_name"] = name
+    if "agent_socket" in given:
+        given["agent_socket"] = str(absolute("--agent-socket", str(given["agent_socket"])))
     return replace(settings, **given)
 
 
