@@ -167,12 +167,18 @@ def test_check_finds_the_leak_and_release_mends_it(cluster: Tortie) -> None:
 
 
 def test_check_lists_every_address_that_is_held(cluster: Tortie) -> None:
+    async def assign(store: Datastore) -> None:
+        about = {"namespace": "shop", "pod": "also", "node": "n1"}
+        await IPAM(store).auto_assign(AssignRequest(node="n1", handle="net.a", attributes=about))
+
+    on_store(assign)
     some, each = lines(cluster("ipam", "check")), lines(cluster("ipam", "check", "--show-all-ips"))
-    assert some[1] == each[1] == "2 addresses held: 1 in use, 1 leaked; 0 cooling down"
+    assert some[1] == each[1] == "3 addresses held: 1 in use, 2 leaked; 0 cooling down"
     assert each[2] == f"  {os.environ['WEB']}  Pod shop/web"
     assert each[3].startswith(f"  {os.environ['GONE']}  held by Pod shop/gone on n1 since")
+    assert "held by Pod shop/also on n1 since" in each[4]
     assert f"    do: tortie ipam release --ip {os.environ['GONE']}" in each
-    assert some[2:] == ["1 held, and nobody uses them", "see each with --show-problem-ips"]
+    assert some[2:] == ["2 held, and nobody uses them", "see each with --show-problem-ips"]
 
 
 def test_a_report_that_can_not_be_written_leaves_the_one_before(
