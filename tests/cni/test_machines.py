@@ -13,7 +13,7 @@ from tortie.cni.attachment import Attacher
 from tortie.cni.records import Records
 from tortie.cni.registration import Registration
 from tortie.cni.request import CniRequest, NetworkConfig
-from tortie.cni.workload import Workload
+from tortie.cni.workload import Workload, told_of
 from tortie.datastore.memory import MemoryDatastore
 from tortie.ipam import IPAM, AlreadyAssigned
 
@@ -58,15 +58,17 @@ class World:
         lease = await self.addresses.assign(self.request("ADD", pod), workload, found, ())
         again = await self.addresses.assign(self.request("ADD", pod), workload, found, ())
         assert again == lease
-        held = await self.addresses.held(self.request("CHECK", pod), found, ())
+        by = told_of(self.request("CHECK", pod), node)
+        held = await self.addresses.held(self.request("CHECK", pod), found, (), by)
         assert held == lease.addresses
-        assert await self.addresses.knows(self.request("GC", pod))
+        assert await self.addresses.knows(self.request("GC", pod), by)
         return list(map(str, lease.addresses))
 
     async def remove(self, pod, gone=False):
         if gone:
             await self.store.delete(Key("Pod", "shop", pod))
-        await self.addresses.release(self.request("DEL", pod))
+        request = self.request("DEL", pod)
+        await self.addresses.release(request, told_of(request, "n1"))
 
     async def owners(self):
         (found,) = (await self.ipam.owners_of(HANDLE)).values()

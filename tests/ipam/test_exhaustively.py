@@ -11,9 +11,10 @@ from strategies.ipam import blocks_in, check_consistent, configuration, pool
 from tortie.api import IPAMHandle, IPAMHandleSpec, ObjectMeta
 from tortie.datastore import AlreadyExists, Datastore, DatastoreError, retry
 from tortie.datastore.memory import MemoryDatastore
-from tortie.ipam import IPAM, AssignRequest, IpamError
-from tortie.net import parse_network
+from tortie.ipam import IPAM, AssignRequest, IpamError, ReturnRequest
+from tortie.net import Prefix, parse_network
 
+FIRST, SECOND = ((parse_network(f"10.0.0.{place}/32"),) for place in (0, 1))
 LATER = "2030-01-01T00:00:00Z"
 Before = Callable[[IPAM], Awaitable[object]]
 
@@ -54,6 +55,23 @@ def returning(handles: list[str]) -> Actor:
     async def play(store: Datastore) -> None:
         with suppress(IpamError, DatastoreError):
             await ipam_of(store).release_by_handles(handles)
+
+    return play
+
+
+def near(node: str) -> dict[str, str]:
+    """How a container is described that is called as another node's is."""
+    return {"node": node, "container": "one"}
+
+
+def ending(node: str, own: tuple[Prefix, ...]) -> Actor:
+    """A node that gives back what its container of that name has, and nothing else."""
+
+    async def play(store: Datastore) -> None:
+        request = ReturnRequest(handle="one", by=near(node))
+        with suppress(IpamError, DatastoreError):
+            (freed,) = await ipam_of(store).release_by_handles([request])
+            assert isinstance(freed, Exception) or freed in ((), own)
 
     return play
 
@@ -99,6 +117,11 @@ async def both_held(ipam: IPAM) -> None:
     await ipam.lease([AssignRequest(node="a", handle=one) for one in ("a1", "a2")])
 
 
+async def namesakes(ipam: IPAM) -> None:
+    for node in ("a", "b"):
+        await ipam.lease([AssignRequest(node=node, handle="one", attributes=near(node))])
+
+
 async def nothing(ipam: IPAM) -> None:
     del ipam
 
@@ -132,6 +155,7 @@ SCENES = {
         both_held,
         [returning(["a1", "a2"]), releasing("a2")],
     ),
+    "containers of two nodes have one name": (namesakes, [ending("a", FIRST), ending("b", SECOND)]),
     "one is given back twice": (one_held, [releasing("a1"), releasing("a1")]),
 }
 

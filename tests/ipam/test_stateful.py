@@ -22,8 +22,10 @@ from tortie.ipam import (
     FixedRequest,
     NoPool,
     ReleaseRequest,
+    ReturnRequest,
 )
 from tortie.ipam.block import cooling, held_by
+from tortie.ipam.errors import HandleTaken
 from tortie.net import Prefix, parse_network
 
 T = TypeVar("T")
@@ -31,11 +33,12 @@ NETS = {"a": parse_network("10.0.0.0/29"), "b": parse_network("10.0.1.0/29")}
 ADDRESSES = [Prefix.single(4, net.address + place) for net in NETS.values() for place in range(8)]
 NODES, HANDLES = st.sampled_from(["n1", "n2", "n3"]), st.sampled_from(["h1", "h2", "h3", "h4"])
 ANY = st.sampled_from(ADDRESSES)
+PODS = st.sampled_from(["", "web", "db"])  # whom a handle is used for; "": nobody says
 COOLING = 600  # seconds
 
 
 class Held(RuleBasedStateMachine):
-    """`held` is the model: which handle has an address."""
+    """`held` is the model: which handle has an address; `noted` is the pod that is noted beside."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,6 +47,7 @@ class Held(RuleBasedStateMachine):
         self.time = datetime(2024, 1, 1, tzinfo=UTC)
         self.ipam = IPAM(self.store, lambda: self.time.strftime("%Y-%m-%dT%H:%M:%SZ"))
         self.held: dict[Prefix, str] = {}
+        self.noted: dict[Prefix, str] = {}
         self.off: set[str] = set()
         self.reserved: set[Prefix] = set()
         self.earlier: list[ReleaseRequest] = []
@@ -104,36 +108,48 @@ class Held(RuleBasedStateMachine):
         assert set(self.run(self.ipam.release_by_handle(handle))) == own
         self.over += [one for one in before if one.address in own]
         for address in own:
-            del self.held[address]
+            self.forget(address)
 
-    @rule(node=NODES, handles=st.lists(HANDLES, min_size=1, unique=True), count=st.integers(1, 2))
-    def lease(self, node: str, handles: list[str], count: int) -> None:
-        requests = [AssignRequest(node=node, handle=one, count4=count) for one in handles]
+    @rule(
+        node=NODES,
+        handles=st.lists(HANDLES, min_size=1, unique=True),
+        count=st.integers(1, 2),
+        pod=PODS,
+    )
+    def lease(self, node: str, handles: list[str], count: int, pod: str) -> None:
+        about = about_pod(pod)
+        requests = [
+            AssignRequest(node=node, handle=one, count4=count, attributes=about) for one in handles
+        ]
         for handle, answer in zip(handles, self.run(self.ipam.lease(requests)), strict=True):
-            own = {address for address, who in self.held.items() if who == handle}
-            if own:
+            if own := self.of(handle, pod):
                 assert isinstance(answer, Assignment)
                 assert set(answer.ips) == own
+            elif self.of(handle):
+                assert isinstance(answer, HandleTaken)
             elif isinstance(answer, Assignment):
                 assert len(set(answer.ips)) == count
+                assert not set(answer.ips) & set(self.held)
                 self.held |= dict.fromkeys(answer.ips, handle)
+                self.noted |= dict.fromkeys(answer.ips, pod)
             elif isinstance(answer, NoPool):
                 assert self.off == set(NETS)
             else:
                 assert isinstance(answer, Exhausted)
                 assert self.strict or len(self.free()) < count * len(handles)
 
-    @rule(handles=st.lists(HANDLES, min_size=1, unique=True))
-    def release_handles(self, handles: list[str]) -> None:
+    @rule(handles=st.lists(HANDLES, min_size=1, unique=True), pod=PODS)
+    def release_handles(self, handles: list[str], pod: str) -> None:
         before = self.remember()
-        freed = self.run(self.ipam.release_by_handles(handles))
+        requests = [ReturnRequest(handle=one, by=about_pod(pod)) for one in handles]
+        freed = self.run(self.ipam.release_by_handles(requests))
         for handle, found in zip(handles, freed, strict=True):
-            own = {address for address, who in self.held.items() if who == handle}
+            own = self.of(handle, pod)
             assert isinstance(found, tuple)
             assert set(found) == own
             self.over += [one for one in before if one.address in own]
             for address in own:
-                del self.held[address]
+                self.forget(address)
 
     @rule(address=ANY, handle=HANDLES | st.none())
     def release(self, address: Prefix, handle: str | None) -> None:
@@ -143,7 +159,7 @@ class Held(RuleBasedStateMachine):
         assert freed == ((address,) if right else ())
         if right:
             self.over += [one for one in before if one.address == address]
-            del self.held[address]
+            self.forget(address)
 
     @rule(place=st.integers(0, 50))
     def release_too_late(self, place: int) -> None:
@@ -156,7 +172,7 @@ class Held(RuleBasedStateMachine):
         assert self.run(self.ipam.release([stale])) == ((stale.address,) if still else ())
         if still:
             self.over.append(stale)
-            del self.held[stale.address]
+            self.forget(stale.address)
 
     @rule(node=NODES)
     def leave(self, node: str) -> None:
@@ -203,6 +219,15 @@ class Held(RuleBasedStateMachine):
             own = {address for address, who in self.held.items() if who == handle}
             assert set(self.run(self.ipam.addresses_of(handle))) == own
 
+    def forget(self, address: Prefix) -> None:
+        del self.held[address]
+        self.noted.pop(address, None)
+
+    def of(self, handle: str, pod: str = "") -> set[Prefix]:
+        """What a handle has, but for what is noted as another pod's."""
+        own = {address for address, who in self.held.items() if who == handle}
+        return {one for one in own if not pod or self.noted.get(one, "") in ("", pod)}
+
     def now(self) -> tuple[dict[Prefix, str], list[ReleaseRequest]]:
         """What blocks say: who holds what, and since which sequence number."""
         held: dict[Prefix, str] = {}
@@ -237,6 +262,10 @@ class Held(RuleBasedStateMachine):
     @staticmethod
     def pool_of(address: Prefix) -> str:
         return next(name for name, net in NETS.items() if net.contains(address))
+
+
+def about_pod(pod: str) -> dict[str, str]:
+    return {"namespace": "shop", "pod": pod} if pod else {}
 
 
 TestHeld = Held.TestCase

@@ -15,7 +15,8 @@ from tortie.cni.registration import Registration
 from tortie.cni.request import CniRequest
 from tortie.cni.workload import Workload
 from tortie.datastore import Datastore, NotFound
-from tortie.ipam import IPAM, TOGETHER, AssignRequest, FixedRequest
+from tortie.ipam import IPAM, TOGETHER, AssignRequest, FixedRequest, ReturnRequest
+from tortie.ipam.holders import About
 from tortie.net import Prefix, parse_network
 
 
@@ -50,14 +51,16 @@ class Addresses:
         return Lease(found, configured_routes(request))
 
     async def held(
-        self, request: CniRequest, pod: Pod | None, recorded: tuple[str, ...]
+        self, request: CniRequest, pod: Pod | None, recorded: tuple[str, ...], by: About
     ) -> tuple[Prefix, ...]:
-        """The addresses that the interface has, which is recorded to have `recorded`."""
+        """The addresses that the interface has, which is recorded to have `recorded`. `by` is whose
+        it is: here and below, another's under the same container id count for nothing.
+        """
         of_no_pool = annotations.without_ipam(pod, request.config.feature_control)
         if of_no_pool or not request.config.ipam.is_own:
             return _recorded(recorded)
-        handle = await self._machines.handle(request, pod) or request.handle
-        return _singles(await self._ipam.addresses_of(handle))
+        machine = await self._machines.handle(request, pod)
+        return _singles(await self._held(request, machine, by))
 
     async def blocks(self, request: CniRequest) -> tuple[Prefix, ...]:
         """The blocks that the interface's addresses are of."""
@@ -68,12 +71,17 @@ class Addresses:
         if not request.config.ipam.is_own:
             await delegate.check(request, RELEASING)
 
-    async def knows(self, request: CniRequest) -> bool:
+    async def knows(self, request: CniRequest, by: About) -> bool:
         """Whether the datastore has addresses for the interface."""
-        handle = await self._machines.handle_now(request) or request.handle
-        return bool(await self._ipam.addresses_of(handle))
+        return bool(await self._held(request, await self._machines.handle_now(request), by))
 
-    async def release(self, request: CniRequest) -> None:
+    async def _held(self, request: CniRequest, machine: str, by: About) -> tuple[Prefix, ...]:
+        """A machine's are its own, whatever pod runs it now."""
+        if machine:
+            return await self._ipam.addresses_of(machine)
+        return await self._ipam.addresses_of(request.handle, by)
+
+    async def release(self, request: CniRequest, by: About) -> None:
         """Give back all addresses of an interface; one that holds none is no error. A virtual
         machine keeps its own.
         """
@@ -84,16 +92,16 @@ class Addresses:
         if machine:
             async with self._turn:
                 await self._machines.end(machine, request)
-        await self._returns.ask(request.handle)
+        await self._returns.ask(ReturnRequest(handle=request.handle, by=by))
 
-    async def release_of_earlier(self, request: CniRequest) -> None:
+    async def release_of_earlier(self, request: CniRequest, by: About) -> None:
         """The same for a container that another one of its pod has followed: what is the pod's,
         as a virtual machine's addresses are, the other one has now.
         """
         if not request.config.ipam.is_own:
             await delegate.release(request, RELEASING)
             return
-        await self._returns.ask(request.handle)
+        await self._returns.ask(ReturnRequest(handle=request.handle, by=by))
 
     async def _own(
         self, request: CniRequest, workload: Workload, pod: Pod | None, namespace: Namespace | None
@@ -104,7 +112,7 @@ class Addresses:
             wanted = _assign_request(request, workload, pod, namespace)
             return _singles((await self._leases.ask(wanted)).ips)
         async with self._turn:
-            held = await self._ipam.addresses_of(request.handle)
+            held = await self._ipam.kept(request.handle, workload.attributes)
             if held:
                 return _singles(held)
             if pod and machine:

@@ -30,7 +30,8 @@ from tortie.cni.profiles import ensure_profile
 from tortie.cni.records import Record, Records
 from tortie.cni.request import CniRequest
 from tortie.cni.result import Attached, announced
-from tortie.cni.workload import Workload, check_name, check_pod, workload_of
+from tortie.cni.workload import Workload, check_name, check_pod, told_of, workload_of
+from tortie.ipam.holders import About
 from tortie.kubernetes.names import INTERFACE_PREFIX
 from tortie.net import Prefix
 from tortie.policy.program import EndpointId
@@ -103,7 +104,7 @@ class Attacher:
         """Detach a container; one that is not attached is no error."""
         workload = workload_of(request, self.node, self.prefix)
         async with self._locks.hold(workload.interface):
-            await self._detach(request, workload)
+            await self._detach(request, workload, told_of(request, self.node))
 
     async def check(self, request: CniRequest) -> None:
         """Raises CniError or NotReady where the attachment is not as ADD left it."""
@@ -111,7 +112,8 @@ class Attacher:
         async with self._locks.hold(workload.interface):
             record = await self.records.find(workload)
             pod = _annotated(record, workload)
-            held = await self._addresses.held(request, pod, record.addresses)
+            by = told_of(request, self.node)
+            held = await self._addresses.held(request, pod, record.addresses, by)
             found = _recorded_faults(record, held, request)
             if not found:
                 wire, routes = self._wire(request, workload), _expected_routes(request, held)
@@ -126,7 +128,9 @@ class Attacher:
 
         IPAM knows; of addresses that another plugin gave nobody can tell.
         """
-        return request.config.ipam.is_own and await self._addresses.knows(request)
+        return request.config.ipam.is_own and await self._addresses.knows(
+            request, told_of(request, self.node)
+        )
 
     async def _attach(self, request: CniRequest, workload: Workload, record: Record) -> Attached:
         pod = _annotated(record, workload)
@@ -179,24 +183,25 @@ class Attacher:
     ) -> None:
         """Take back a half-done ADD. What can't be is left to the runtime's DEL, and said."""
         try:
-            await self._detach(request, workload)
+            await self._detach(request, workload, workload.attributes)
         except Exception as problem:
             _log.warning("a failed ADD is not wholly taken back", reason=str(problem))
             cause.add_note(f"and it could not be taken back: {problem}")
 
-    async def _detach(self, request: CniRequest, workload: Workload) -> None:
+    async def _detach(self, request: CniRequest, workload: Workload, by: About) -> None:
+        """`by` is whose the addresses are: another's under the same container id stay."""
         record = await self.records.find(workload)
         if _is_of_another(record, workload):
-            await self._addresses.release_of_earlier(request)
+            await self._addresses.release_of_earlier(request, by)
             return
         shut = self._run(departing.shut, workload.interface, workload.prefix)
         await _both(shut, self.records.clear(workload, record.pod))
         self.reaper.wake()
         if not request.netns:  # it is gone, with all that is in it
-            await self._addresses.release(request)
+            await self._addresses.release(request, by)
             return
         forget = self._run(interfaces.forget, request.netns, request.ifname)
-        await _both(forget, self._addresses.release(request))
+        await _both(forget, self._addresses.release(request, by))
 
     def _wire(self, request: CniRequest, workload: Workload) -> Wire:
         return Wire(

@@ -19,8 +19,9 @@ from tortie.cni.fitting import check_fits
 from tortie.cni.records import Records
 from tortie.cni.request import CniRequest
 from tortie.cni.result import GATEWAYS
-from tortie.cni.workload import Workload, check_name, check_pod, workload_of
-from tortie.ipam.loans import CONTAINER, INTERFACE, NETWORK, PLUGIN, POD_UID, loans
+from tortie.cni.workload import Workload, check_name, check_pod, told_of, workload_of
+from tortie.ipam.holders import CONTAINER
+from tortie.ipam.loans import INTERFACE, NETWORK, PLUGIN, POD_UID, loans
 from tortie.kubernetes.names import CONFIG_MIRROR
 from tortie.net import Prefix, format_address, parse_address
 
@@ -54,11 +55,12 @@ class Delegated:
 
     async def delete(self, request: CniRequest) -> None:
         """Give back what the interface has; nothing is no error."""
-        await self._addresses.release_of_earlier(_as_own(request))
+        by = told_of(request, self._node)
+        await self._addresses.release_of_earlier(_as_own(request), by)
 
     async def check(self, request: CniRequest) -> None:
         """Raises CniError where the addresses held are not those of `prevResult`."""
-        held = await self._addresses.held(_as_own(request), None, ())
+        held = await self._addresses.held(_as_own(request), None, (), told_of(request, self._node))
         if not held:
             raise CniError(NOT_AS_ADDED, f"no address is held for {request.ifname}")
         told = _told(request.config.prev_result)

@@ -15,6 +15,7 @@ from tortie.cni.errors import (
     CniError,
 )
 from tortie.cni.request import CniRequest
+from tortie.ipam.holders import CONTAINER, About
 from tortie.kubernetes import names
 from tortie.kubernetes.interfaces import Further, with_further
 from tortie.kubernetes.pods import is_pod
@@ -78,7 +79,7 @@ class Workload(Struct, frozen=True):
         if self.is_pod:
             pod = {"namespace": self.namespace, "node": self.node, "pod": self.name}
             return {**pod, **self.noted}
-        return {"node": self.node, **self.noted}
+        return {"node": self.node, CONTAINER: self.container_id, **self.noted}
 
 
 def workload_of(request: CniRequest, node: str, prefix: str = names.INTERFACE_PREFIX) -> Workload:
@@ -103,6 +104,13 @@ def workload_of(request: CniRequest, node: str, prefix: str = names.INTERFACE_PR
         raise CniError(INVALID_ENVIRONMENT, "CNI_ARGS has no K8S_POD_NAME")
     uid = request.arguments.get("K8S_POD_UID", "")
     return Workload(node, namespace, name, names.ORCHESTRATOR, container, prefix, ifname, uid)
+
+
+def told_of(request: CniRequest, node: str) -> About:
+    """Whose a container is, as far as a call says: a runtime may end it without naming its pod."""
+    name = request.arguments.get("K8S_POD_NAME", "")
+    namespace = request.arguments.get("K8S_POD_NAMESPACE", "")
+    return {"node": node, **({"namespace": namespace, "pod": name} if name and namespace else {})}
 
 
 def check_name(workload: Workload) -> None:

@@ -7,7 +7,7 @@ between nodes. It never talks to the kernel.
 
 from tortie.ipam.errors import AlreadyAssigned, Exhausted, IpamError, NoPool
 from tortie.ipam.service import IPAM, TOGETHER
-from tortie.ipam.types import Assignment, AssignRequest, FixedRequest, ReleaseRequest
+from tortie.ipam.types import Assignment, AssignRequest, FixedRequest, ReleaseRequest, ReturnRequest
 
 __all__ = [
     "IPAM",
@@ -20,4 +20,5 @@ __all__ = [
     "IpamError",
     "NoPool",
     "ReleaseRequest",
+    "ReturnRequest",
 ]

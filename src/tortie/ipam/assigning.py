@@ -8,6 +8,7 @@ from tortie.datastore import DatastoreError
 from tortie.ipam.block import Taken, holder, holder_of, take_address
 from tortie.ipam.errors import AlreadyAssigned, Exhausted, IpamError, NoPool
 from tortie.ipam.ground import Ground
+from tortie.ipam.holders import is_anothers
 from tortie.ipam.names import LOAD_BALANCER, Owner
 from tortie.ipam.pools import Range, allows, range_holding, select
 from tortie.ipam.releasing import Releasing
@@ -88,7 +89,7 @@ class Assigning:
         """Nothing was taken: fine if the handle had it already."""
         block = await self._ground.affinities.block(cidr)
         found = holder_of(block.spec, request.address) if block else None
-        if found is None or found.handle_id != request.handle:
+        if found is None or not _is_held_by(found, request):
             raise IpamError(
                 f"{request.address}: its block {cidr} is just being given up by another: retry"
             )
@@ -122,9 +123,15 @@ def _pool_of(pools: Sequence[IPPool], request: FixedRequest) -> Range:
     raise NoPool(f"{request.address} is in no IPPool: add one, or choose another address")
 
 
+def _is_held_by(found: AllocationAttribute, request: FixedRequest) -> bool:
+    return found.handle_id == request.handle and not is_anothers(
+        found.secondary, request.attributes
+    )
+
+
 def _check_fixed(spec: IPAMBlockSpec, request: FixedRequest, strict: bool) -> None:
     found = holder_of(spec, request.address)
-    if found is not None and found.handle_id != request.handle:
+    if found is not None and not _is_held_by(found, request):
         text = format_address(request.address.version, request.address.address)
         raise AlreadyAssigned(
             f"{text} is held by {whose(found.secondary) or 'somebody'} (handle "

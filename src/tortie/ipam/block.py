@@ -13,6 +13,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from tortie.api import AllocationAttribute, IPAMBlockSpec
+from tortie.ipam.holders import ANYBODY, About, is_anothers
 from tortie.ipam.types import Edges, ReleaseRequest
 from tortie.net import Prefix, parse_network
 from tortie.net.addresses import WIDTH
@@ -94,14 +95,16 @@ def holder_of(block: IPAMBlockSpec, address: Prefix) -> AllocationAttribute | No
     return None if found is None or found.released_at else found
 
 
-def held_by(block: IPAMBlockSpec, handle: str) -> tuple[Prefix, ...]:
-    """The addresses of a handle, in order."""
-    return _addresses(block, _ordinals_of(block, handle))
+def held_by(block: IPAMBlockSpec, handle: str, by: About = ANYBODY) -> tuple[Prefix, ...]:
+    """The addresses of a handle, in order, but for those noted as another's than `by`'s."""
+    return _addresses(block, _ordinals_of(block, handle, by))
 
 
-def release_handle(block: IPAMBlockSpec, handle: str, cooling_since: str = "") -> Taken:
-    """Give back all addresses of a handle, to cool down from a time on (RFC 3339) where given."""
-    return _given_back(block, _ordinals_of(block, handle), cooling_since)
+def release_handle(
+    block: IPAMBlockSpec, handle: str, cooling_since: str = "", by: About = ANYBODY
+) -> Taken:
+    """Give back those addresses of a handle, to cool down from a time on (RFC 3339) where given."""
+    return _given_back(block, _ordinals_of(block, handle, by), cooling_since)
 
 
 def release(
@@ -199,11 +202,13 @@ def _applies(block: IPAMBlockSpec, request: ReleaseRequest) -> bool:
     )
 
 
-def _ordinals_of(block: IPAMBlockSpec, handle: str) -> list[int]:
+def _ordinals_of(block: IPAMBlockSpec, handle: str, by: About) -> list[int]:
     wanted = {
         index
         for index, attribute in enumerate(block.attributes)
-        if attribute.handle_id == handle and not attribute.released_at
+        if attribute.handle_id == handle
+        and not attribute.released_at
+        and not is_anothers(attribute.secondary, by)
     }
     return [ordinal for ordinal, index in enumerate(block.allocations) if index in wanted]
 

@@ -17,6 +17,10 @@ class AlreadyAssigned(IpamError):
     """The address asked for is somebody else's."""
 
 
+class HandleTaken(IpamError):
+    """The handle holds addresses of somebody else: one container's name is used twice."""
+
+
 class HandleFull(IpamError):
     """The handle has as many addresses as it may have."""
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple, cast
 
 from tortie.api import (
+    IPAMBlockSpec,
     IPAMConfiguration,
     IPAMConfigurationSpec,
     IPAMHandle,
@@ -16,14 +17,17 @@ from tortie.datastore import Datastore, DatastoreError, NotFound
 from tortie.datastore.cluster import CLUSTER, refuse_locked
 from tortie.datastore.together import Found, Together, read_together
 from tortie.ipam.affinities import Affinities
-from tortie.ipam.block import held_by
+from tortie.ipam.block import held_by, holder_of
+from tortie.ipam.errors import HandleTaken
+from tortie.ipam.holders import ANYBODY, About, is_elsewhere
 from tortie.ipam.names import CONFIGURATION, handle_key
 from tortie.ipam.pools import Query, looks_at_namespaces, looks_at_nodes
 from tortie.ipam.search import Search
 from tortie.ipam.taking import Blocks
 from tortie.ipam.terms import Terms, reserved_by
 from tortie.ipam.types import AssignRequest
-from tortie.net import Prefix, parse_network
+from tortie.ipam.words import whose
+from tortie.net import Prefix, format_address, parse_network
 
 Gate = Callable[[object], None]
 """Raises where nothing may be given or taken back, for what ClusterInformation says."""
@@ -71,12 +75,29 @@ class Ground:
         there = {handle: found.objects[key] for handle, key in keys.items()}
         return Picture(pools, self._terms(found), there)
 
-    async def held(self, handle: IPAMHandle) -> tuple[Prefix, ...]:
-        """What a handle holds, each a /32 or /128, IPv4 first."""
+    async def held(self, handle: IPAMHandle, by: About = ANYBODY) -> tuple[Prefix, ...]:
+        """What a handle holds, each a /32 or /128, IPv4 first; nothing that is another's."""
+        return _held(await self._blocks_of(handle), handle.spec.handle_id, by)
+
+    async def kept(self, handle: IPAMHandle, by: About) -> tuple[Prefix, ...]:
+        """The same for who wants addresses under the handle.
+
+        Raises HandleTaken where it has none, and another of its node has. Containers of two nodes
+        may be called alike: each has its own.
+        """
+        blocks, name = await self._blocks_of(handle), handle.spec.handle_id
+        own = _held(blocks, name, by)
+        for block in () if own else blocks:
+            for address in held_by(block, name):
+                noted = holder_of(block, address)
+                if noted is not None and not is_elsewhere(noted.secondary, by):
+                    raise _taken(address, name, noted.secondary, by)
+        return own
+
+    async def _blocks_of(self, handle: IPAMHandle) -> list[IPAMBlockSpec]:
         cidrs = sorted(parse_network(text) for text in handle.spec.block)
         blocks = [await self.affinities.block(cidr) for cidr in cidrs]
-        name = handle.spec.handle_id
-        return tuple(address for block in blocks if block for address in held_by(block.spec, name))
+        return [block.spec for block in blocks if block is not None]
 
     async def terms(self) -> Terms:
         """What holds for all requests now, where something may be given or taken back."""
@@ -128,6 +149,19 @@ class Ground:
             return (await self.store.get(key)).metadata.labels
         except NotFound:
             return {}
+
+
+def _held(blocks: Sequence[IPAMBlockSpec], handle: str, by: About) -> tuple[Prefix, ...]:
+    return tuple(address for block in blocks for address in held_by(block, handle, by))
+
+
+def _taken(address: Prefix, handle: str, noted: About, by: About) -> HandleTaken:
+    text = format_address(address.version, address.address)
+    return HandleTaken(
+        f"{whose(by) or 'this'} can't have addresses under handle {handle}: {whose(noted)} has "
+        f"{text} under it, so one container id is used for both. Give the container an id of its "
+        f"own, or remove the other; once that is gone, `tortie ipam release --ip {text}`"
+    )
 
 
 def _configuration(found: Together) -> IPAMConfigurationSpec:

@@ -5,6 +5,7 @@ lowered after it is given back. After a crash in between it tells too much, whic
 too little would be an address that nobody finds.
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
 
 from msgspec.structs import replace
@@ -72,6 +73,13 @@ class Handles:
                 return
             await pause(attempt)
         raise _contended(handle)
+
+    async def lowered(self, found: IPAMHandle, counts: Mapping[Prefix, int]) -> bool:
+        """Note that many addresses less of a handle that is still as it was read; False if not."""
+        changed = found
+        for cidr, count in counts.items():
+            changed = _changed(changed, cidr, -count)
+        return changed == found or await self._written(changed)
 
     async def deleted(self, found: IPAMHandle) -> bool:
         """Delete a handle that is still as it was read; False if it is not."""

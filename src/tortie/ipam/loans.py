@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 from tortie.api import IPAMBlock, Pod, Resource
 from tortie.ipam.block import is_sound
+from tortie.ipam.holders import CONTAINER
 from tortie.kubernetes.pods import is_over
 from tortie.net import Prefix, parse_network
 
 PLUGIN = "plugin"  # of the interface; the attribute that makes it a loan
-NETWORK, CONTAINER, INTERFACE = "network", "container", "interface"
+NETWORK, INTERFACE = "network", "interface"
 POD_UID = "podUID"
 
 PodName = tuple[str, str]

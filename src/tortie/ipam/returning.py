@@ -1,26 +1,46 @@
-"""Giving back all that handles hold: several at once, each block written once for all of them."""
+"""Giving back all that handles hold: several at once, each block written once for all of them.
+
+What a handle holds for somebody else, by what the block notes, stays as it is, and so does the
+handle for it: two containers may have one name (`holders`).
+"""
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
+from tortie.api import IPAMHandle
 from tortie.datastore import DatastoreError
 from tortie.datastore.retry import ATTEMPTS, pause
 from tortie.datastore.together import Found
 from tortie.ipam.errors import IpamError
 from tortie.ipam.ground import Ground
 from tortie.ipam.handles import own
+from tortie.ipam.taking import Freed
+from tortie.ipam.types import ReturnRequest
 from tortie.net import Prefix, parse_network
 
 
 class _Return:
-    """One handle: what has been given back of it so far, and why no more."""
+    """One request: what has been given back for it so far, and why no more."""
 
-    def __init__(self, name: str, found: Found) -> None:
-        self.name = name
-        self.handle = own(name, found)
+    def __init__(self, asked: ReturnRequest, found: Found) -> None:
+        self.asked = asked
+        self.handle = own(asked.handle, found)
         self.freed: list[Prefix] = []
+        self.unlowered = Counter[Prefix]()  # given back, while the handle still tells of them
+        self.is_shared = False
         self.problem: Exception | None = found if isinstance(found, DatastoreError) else None
+
+    def take(self, cidr: Prefix, given: Freed) -> None:
+        """Note what a block gave back."""
+        self.freed += given.addresses
+        self.unlowered[cidr] += len(given.addresses)
+        self.is_shared = self.is_shared or given.is_shared
+
+    def look_again(self, found: IPAMHandle) -> None:
+        """The handle was changed meanwhile: it is this now, and all is to be looked through."""
+        self.handle = found
+        self.is_shared = False
 
 
 class Returning:
@@ -29,48 +49,56 @@ class Returning:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
 
-    async def handles(self, names: Sequence[str]) -> list[tuple[Prefix, ...] | Exception]:
+    async def handles(self, asked: Sequence[ReturnRequest]) -> list[tuple[Prefix, ...] | Exception]:
         """See `IPAM.release_by_handles`."""
-        since, found = await self._ground.giving_back(names)
-        returns = [_Return(name, found[name]) for name in names]
+        since, found = await self._ground.giving_back([one.handle for one in asked])
+        returns = [_Return(one, found[one.handle]) for one in asked]
         for cidr, those in _by_block(returns).items():
             await self._empty(cidr, those, since)
         await asyncio.gather(*(self._end(one, since) for one in returns))
         return [one.problem or tuple(one.freed) for one in returns]
 
     async def _empty(self, cidr: Prefix, those: Sequence[_Return], since: str) -> None:
-        names = [one.name for one in those]
         try:
-            freed = await self._ground.blocks.release_handles(cidr, names, since)
+            await self._free(cidr, those, since)
         except Exception as problem:  # told to whom it belongs
             for one in those:
                 one.problem = problem
-        else:
-            for one in those:
-                one.freed += freed.get(one.name, ())
+
+    async def _free(self, cidr: Prefix, those: Sequence[_Return], since: str) -> None:
+        asked = [one.asked for one in those]
+        freed = await self._ground.blocks.release_handles(cidr, asked, since)
+        for one, given in zip(those, freed, strict=True):
+            one.take(cidr, given)
 
     async def _end(self, one: _Return, since: str) -> None:
-        """Delete the handle; where it was changed meanwhile, all is looked through again."""
+        """Have the handle tell no more of it; where it was changed meanwhile, look again."""
         if one.handle is None or one.problem is not None:
             return
         try:
-            if not await self._ground.blocks.handles.deleted(one.handle):
-                one.freed += await self._again(one.name, since)
+            if not await self._forgotten(one, one.handle):
+                await self._again(one, since)
         except Exception as problem:
             one.problem = problem
 
-    async def _again(self, name: str, since: str) -> list[Prefix]:
-        blocks = self._ground.blocks
-        freed: list[Prefix] = []
+    async def _forgotten(self, one: _Return, handle: IPAMHandle) -> bool:
+        """A handle under which nobody has anything goes; False where it is not as it was read."""
+        if one.is_shared:
+            return await self._ground.blocks.handles.lowered(handle, one.unlowered)
+        return await self._ground.blocks.handles.deleted(handle)
+
+    async def _again(self, one: _Return, since: str) -> None:
+        name = one.asked.handle
         for attempt in range(ATTEMPTS):
             await pause(attempt)
-            found = await blocks.handles.get(name)
+            found = await self._ground.blocks.handles.get(name)
             if found is None:
-                return freed
+                return
+            one.look_again(found)
             for cidr in map(parse_network, found.spec.block):
-                freed += (await blocks.release_handles(cidr, [name], since)).get(name, ())
-            if await blocks.handles.deleted(found):
-                return freed
+                await self._free(cidr, [one], since)
+            if await self._forgotten(one, found):
+                return
         raise IpamError(f"handle {name} got new addresses while it was released: retry")
 
 

@@ -7,6 +7,7 @@ from tortie.datastore import Datastore
 from tortie.datastore.cluster import refuse_locked
 from tortie.ipam.assigning import Assigning
 from tortie.ipam.ground import Gate, Ground, now
+from tortie.ipam.holders import ANYBODY, About
 from tortie.ipam.names import Owner
 from tortie.ipam.owning import Owning
 from tortie.ipam.releasing import Releasing
@@ -19,6 +20,7 @@ from tortie.ipam.types import (
     Owners,
     OwnersChange,
     ReleaseRequest,
+    ReturnRequest,
 )
 from tortie.net import Prefix, parse_network
 
@@ -58,7 +60,8 @@ class IPAM:
     async def lease(self, requests: Sequence[AssignRequest]) -> list[Assignment | Exception]:
         """For each request what its handle holds already, else what `auto_assign` would give it.
 
-        The handles are different ones, at most `TOGETHER`. What is the same for all is asked of the
+        The handles are different ones, at most `TOGETHER`. One that holds what another of the node
+        has by its attributes is HandleTaken. What is the same for all is asked of the
         datastore once. A request that fails does not fail the others: its error is its answer.
         """
         return await self._several.lease(requests)
@@ -66,15 +69,20 @@ class IPAM:
     async def assign_fixed(self, request: FixedRequest) -> Assignment:
         """This very address. One that the handle has already is given again.
 
-        Raises NoPool where no pool has it, AlreadyAssigned where another handle has it, Exhausted
+        Raises NoPool where no pool has it, AlreadyAssigned where another has it, Exhausted
         where it is of another node's block and affinity is strict.
         """
         return await self._assigning.fixed(request)
 
-    async def addresses_of(self, handle: str) -> tuple[Prefix, ...]:
-        """What a handle holds, each a /32 or /128, IPv4 first."""
+    async def addresses_of(self, handle: str, by: About = ANYBODY) -> tuple[Prefix, ...]:
+        """What a handle holds, each a /32 or /128, IPv4 first; nothing noted as another's."""
         found = await self._ground.blocks.handles.get(handle)
-        return () if found is None else await self._ground.held(found)
+        return () if found is None else await self._ground.held(found, by)
+
+    async def kept(self, handle: str, by: About) -> tuple[Prefix, ...]:
+        """The same for who wants addresses under it. Raises HandleTaken: another has some."""
+        found = await self._ground.blocks.handles.get(handle)
+        return () if found is None else await self._ground.kept(found, by)
 
     async def blocks_of(self, handle: str) -> tuple[Prefix, ...]:
         """The blocks in which a handle holds addresses."""
@@ -94,18 +102,19 @@ class IPAM:
 
     async def release_by_handle(self, handle: str) -> tuple[Prefix, ...]:
         """Give back all that a handle holds; returns it. A handle that holds nothing is fine."""
-        (freed,) = await self._returning.handles((handle,))
+        (freed,) = await self._returning.handles((ReturnRequest(handle=handle),))
         if isinstance(freed, Exception):
             raise freed
         return freed
 
     async def release_by_handles(
-        self, handles: Sequence[str]
+        self, handles: Sequence[str | ReturnRequest]
     ) -> list[tuple[Prefix, ...] | Exception]:
         """The same for several, at most `TOGETHER`, in one write of each block. One that fails does
-        not fail the others: its error is its answer.
+        not fail the others: its error is its answer. What is another's than the request's stays.
         """
-        return await self._returning.handles(handles)
+        asked = [ReturnRequest(handle=one) if isinstance(one, str) else one for one in handles]
+        return await self._returning.handles(asked)
 
     async def release(self, addresses: Iterable[Prefix | ReleaseRequest]) -> tuple[Prefix, ...]:
         """Give back addresses; returns those that were held. Free ones are fine."""

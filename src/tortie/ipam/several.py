@@ -81,7 +81,7 @@ class Several:
             if isinstance(found, DatastoreError):
                 raise found
             if handle := own(errand.request.handle, found):
-                errand.taken += await self._ground.held(handle)
+                errand.taken += await self._ground.kept(handle, errand.request.attributes)
         except Exception as problem:  # told to whom it belongs
             errand.problem = problem
         return bool(errand.taken or errand.problem)

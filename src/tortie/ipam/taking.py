@@ -12,7 +12,7 @@ from tortie.datastore.retry import ATTEMPTS, pause
 from tortie.ipam import block as algebra
 from tortie.ipam.affinities import Affinities
 from tortie.ipam.handles import Handles
-from tortie.ipam.types import ReleaseRequest
+from tortie.ipam.types import ReleaseRequest, ReturnRequest
 from tortie.net import Prefix, parse_network
 
 Choose = Callable[[IPAMBlockSpec], algebra.Taken]
@@ -25,6 +25,13 @@ class Want(NamedTuple):
     by: AllocationAttribute
     choose: Choose
     most: int = 0
+
+
+class Freed(NamedTuple):
+    """What a block gave back for a handle; `is_shared`: it still holds others' for it."""
+
+    addresses: tuple[Prefix, ...] = ()
+    is_shared: bool = False
 
 
 class Blocks:
@@ -123,19 +130,20 @@ class Blocks:
         await self.handles.remove(want.by.handle_id or "", cidr, 1)
 
     async def release_handles(
-        self, cidr: Prefix, handles: Sequence[str], cooling_since: str = ""
-    ) -> dict[str, tuple[Prefix, ...]]:
+        self, cidr: Prefix, asked: Sequence[ReturnRequest], cooling_since: str = ""
+    ) -> list[Freed]:
         """Give back what handles hold of one block, in one write. The handles stay as they are."""
         for attempt in range(ATTEMPTS):
             # What was written last is tried first: if it is out of date, so is the write.
             known = self.last.get(cidr) if not attempt else None
             current = known or await self._affinities.block(cidr)
             if current is None:
-                return {}
-            spec, freed = current.spec, {}
-            for handle in handles:
+                return [Freed()] * len(asked)
+            spec, freed = current.spec, []
+            for one in asked:
                 # This changes the block in any case.
-                spec, freed[handle] = algebra.release_handle(spec, handle, cooling_since)
+                spec, addresses = algebra.release_handle(spec, one.handle, cooling_since, one.by)
+                freed.append(Freed(addresses, bool(algebra.held_by(spec, one.handle))))
             if await self._write_back(current, spec):
                 return freed
             await pause(attempt)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from tortie.ipam.holders import ANYBODY, About
 from tortie.net import Prefix
 
 Use = Literal["Workload", "Tunnel", "LoadBalancer"]
@@ -21,7 +22,8 @@ class AssignRequest(Struct, frozen=True, kw_only=True):
     """Any `count4` IPv4 and `count6` IPv6 addresses for `handle` on `node`.
 
     `pools4` and `pools6` name pools or give their CIDRs; they bypass the pools' selectors.
-    `attributes` are kept with each address for people and for collectors of leaks. `namespace` is
+    `attributes` are kept with each address for people and for collectors of leaks, and tell who it
+    is that has the handle's addresses already (`tortie.ipam.holders`). `namespace` is
     the workload's; where it is empty, `attributes["namespace"]` counts. Its labels are read from
     the datastore unless they are given.
 
@@ -76,6 +78,13 @@ class ReleaseRequest(Struct, frozen=True, kw_only=True):
     address: Prefix
     handle: str | None = None
     sequence: int | None = None
+
+
+class ReturnRequest(Struct, frozen=True, kw_only=True):
+    """All that `handle` holds to be given back, but for what is noted as another's than `by`'s."""
+
+    handle: str
+    by: About = ANYBODY
 
 
 class Owners(Struct, frozen=True, kw_only=True):

@@ -7,6 +7,8 @@ def whose(about: Mapping[str, str]) -> str:
     """Who has an address by its attributes: "Pod shop/web-1 on n1"; "" where they don't say."""
     node = about.get("node", "")
     name = about.get("type", "")
+    if found := about.get("container"):
+        name = f"container {found}"
     for kind in ("pod", "service"):
         if found := about.get(kind):
             name = f"{kind.capitalize()} {about.get('namespace', '')}/{found}"
