@@ -372,13 +372,19 @@ def test_help_leaves_examples_in_lines_of_their_own(cluster: Tortie) -> None:
     assert sum(line.startswith("tortie ipam show") for line in lines) > 1
 
 
-def test_a_pool_is_split_while_the_datastore_is_locked(cluster: Tortie) -> None:
+def test_a_pool_is_split_while_the_datastore_is_locked(cluster: Tortie, write: Write) -> None:
+    another = "{apiVersion: projectcalico.org/v3, kind: IPPool, metadata: {name: a},"
+    cluster("apply", "-f", write("a.yaml", f"{another} spec: {{cidr: 10.9.0.0/24}}}}"))
     said = cluster("ipam", "split", "2", "--name", "pool")
     assert (said.status, "migrate lock" in said.err) == (1, True)
     cluster("datastore", "migrate", "lock")
-    assert "there are: pool (10.0.0.0/24)" in cluster("ipam", "split", "2", "--name", "x").err
+    assert (
+        "there are: a (10.9.0.0/24), pool (10.0.0.0/24)"
+        in cluster("ipam", "split", "2", "--name", "x").err
+    )
     assert cluster("ipam", "split", "2", "--cidr", "10.0.0.0/24").status == 0
     assert cluster("get", "ippools", "-o", "name").out.split() == [
+        "ippools/a",
         "ippools/split-pool-0",
         "ippools/split-pool-1",
     ]

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
 from msgspec.structs import replace
 
 from controllers.daemons import configured, daemons, page, until
@@ -22,6 +23,7 @@ from tortie.api.calico.kube_controllers import (
     KubeControllersConfiguration,
     NodeController,
 )
+from tortie.cli.main import main
 from tortie.datastore import Datastore, update_with
 from tortie.datastore.sqlite import SqliteDatastore
 from tortie.ipam import IPAM, AssignRequest
@@ -196,6 +198,35 @@ def test_a_port_that_somebody_has_costs_no_other_page(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "tortie controllers: " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--health-port", "0"), "argument --health-port: '0' is no number from 1 to 65535"),
+        (("--lease-seconds", "301"), "argument --lease-seconds: '301' is no number from 2 to 300"),
+        (("--kubernetes", "/nosuch/k"), "controllers: --kubernetes kubernetes:/nosuch/k: /nosuch"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_a_line_that_names_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], reason: str
+) -> None:
+    try:
+        status = main(["controllers", "--datastore", str(tmp_path / "store.db"), *words])
+    except SystemExit as refusal:
+        status = refusal.code
+    said = capsys.readouterr().err
+    assert status in (1, 2)
+    assert reason in said.splitlines()[-1]
+    assert len(said) < 1000
+
+
+def test_an_address_that_is_none_is_named(tmp_path: Path) -> None:
+    some = ("--datastore", str(tmp_path / "store.db"), "--host", "nosuch.invalid")
+    with daemons(tmp_path, some) as (daemon,):
+        assert daemon.process.wait(60) == 1
+    line = daemon.log.read_text().splitlines()[-1]
+    assert line.startswith("tortie controllers: 'nosuch.invalid' is no address to listen on: ")
 
 
 def test_a_datastore_that_can_not_be_opened_is_told_in_one_line(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
@@ -41,7 +42,10 @@ async def listen(
 ) -> int:
     """Serve pages until `opened` is closed. Returns the port. Raises OSError."""
     server = HttpServer(pages)
-    bound = await server.start(host, port, tls)
+    try:
+        bound = await server.start(host, port, tls)
+    except socket.gaierror as problem:  # which does not say of what
+        raise OSError(f"{host!r} is no address to listen on: {problem.strerror}") from None
     opened.push_async_callback(server.close)
     return bound
 

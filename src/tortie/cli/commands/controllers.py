@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tortie.cli import configuration, foreground
+from tortie.cli.numbers import within
 
 if TYPE_CHECKING:
     from tortie.controllers.given import Given
@@ -38,8 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--health-port",
         metavar="PORT",
-        type=int,
-        choices=range(1, 65536),
+        type=within(1, 65535),
         default=HEALTH_PORT,
         help="of /liveness and /readiness (default: %(default)s)",
     )
@@ -52,8 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--lease-seconds",
         metavar="SECONDS",
-        type=int,
-        choices=range(2, 301),
+        type=within(2, 300),
         default=15,
         help="after the leader's last sign, until another leads (default: %(default)s)",
     )
@@ -108,7 +107,8 @@ def _kubernetes(
     names = ("KUBECONFIG", "K8S_API_ENDPOINT", "KUBERNETES_SERVICE_HOST")
     if not wanted and not any(environ.get(name) for name in names):
         return None
-    fields = from_location(f"kubernetes:{wanted or ''}", from_environment(environ))
+    others = from_environment(environ)
+    fields = from_location(f"kubernetes:{wanted or ''}", others, "--kubernetes")
     found = settings_of(fields)
     assert isinstance(found, KubernetesSettings)
     return found

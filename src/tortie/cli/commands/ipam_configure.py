@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tortie.cli import configuration, datastore
 from tortie.cli.errors import UserError
+from tortie.cli.numbers import within
 
 if TYPE_CHECKING:
     from tortie.datastore import Datastore
@@ -30,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--max-blocks-per-host",
-        type=_within(_MOST_BLOCKS),
+        type=within(0, _MOST_BLOCKS),
         metavar="N",
         help="the most blocks of a node; 0: 20",
     )
@@ -41,7 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--ip-cooldown-seconds",
-        type=_within(_MOST_COOLING),
+        type=within(0, _MOST_COOLING),
         metavar="N",
         help="for how long a released address is not given again",
     )
@@ -99,12 +100,3 @@ def _switch(text: str) -> bool:
         return boolean(text)
     except ValueError as problem:
         raise argparse.ArgumentTypeError(f"{text!r}: {problem}") from None
-
-
-def _within(most: int) -> Any:
-    def number(text: str) -> int:
-        if not text.isdecimal() or int(text) > most:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to {most}")
-        return int(text)
-
-    return number
