@@ -30,6 +30,8 @@ $(VENV)/.ready-demo: requirements.txt pyproject.toml tools/setup.sh
 demo: $(if $(wildcard $(READY)),$(READY),$(VENV)/.ready-demo)
 	@$(BIN)/tortie lab demo
 
+## One run, whose virtual machine and tests print one table of the ways between nodes.
+test: export TORTIE_RUN := $(shell cat /proc/sys/kernel/random/uuid)
 test: lint kube-apiserver flannel cnitool vm-if-possible unit
 
 lint: $(READY)
@@ -47,11 +49,11 @@ test-vm: $(READY)
 	@tools/setup.sh vm
 	@PYTHONPATH=tests $(BIN)/python -m vm $(PYTEST_ARGS)
 
-## Whole labs in the virtual machine: IPIP's rows of the table of modes, every change of a pool's mode
-## to and from IPIP. Seven minutes.
+## Whole labs in the virtual machine: IPIP's rows of the table of modes in labs of their own, every
+## change of a pool's mode to and from IPIP. Seven minutes.
 test-vm-network: $(READY)
 	@tools/setup.sh vm
-	@TORTIE_LONG_NETWORK=1 PYTHONPATH=tests $(BIN)/python -m vm --seconds 1800 -- --timeout 1500 \
+	@TORTIE_LONG_NETWORK=1 PYTHONPATH=tests $(BIN)/python -m vm --seconds 1800 -- \
 	    $(or $(PYTEST_ARGS),tests/network/test_modes.py tests/network/test_ipip_changes.py -k ipip)
 
 ## The pure packages and the codecs on other processors, emulated: some seven minutes each, since an
@@ -62,7 +64,7 @@ test-processors: $(READY)
 
 vm-if-possible: $(READY)
 	@tools/setup.sh vm || true
-	@PYTHONPATH=tests $(BIN)/python -m vm --optional --seconds 360
+	@PYTHONPATH=tests $(BIN)/python -m vm --optional --seconds 480
 
 ## Built once, kept in the user's cache. Without it tests that need one are skipped, and say so;
 ## TORTIE_REQUIRE_KUBE=1 makes that an error. docs/testing.md has more.

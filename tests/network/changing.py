@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from network.cluster import PORT, Cluster
 from network.probe import call, token
 from network.stream import STEP, Stream
+from network.told import tell
 from network.wire import Wire
 from tortie.api import IPPool, Key
 from tortie.api.manifests import read_manifests
@@ -22,10 +23,9 @@ from tortie.linux.links import Links
 from tortie.linux.namespaces import in_namespace, path_of
 from tortie.linux.netlink.rtnetlink import Link
 from tortie.linux.netlink.sockets import NetlinkSocket
-from vm.features import in_guest
+from vm.features import patience
 
-# In the guest all is slow, and more so where its machine is busy.
-PATIENCE = 300.0 if in_guest() else 20.0  # seconds
+PATIENCE = patience(20.0)  # seconds
 NODES = ("node-1", "node-2", "node-3")
 
 
@@ -42,15 +42,11 @@ class Costs:
 
     @contextmanager
     def printed(self, request: pytest.FixtureRequest) -> Iterator[None]:
-        """Print the table when all has been tried, whatever pytest captures."""
+        """Have the table printed when all has been tried."""
         yield
         width = max((len(what) for what, _ in self._rows), default=0) + 2
-        capture = request.config.pluginmanager.getplugin("capturemanager")
-        with capture.global_and_fixture_disabled():
-            head = f"What a change of a live cluster costs (a packet each {1000 * STEP:g} ms):"
-            print(f"\n\n{head}\n")
-            for what, cost in self._rows:
-                print(f"{what:<{width}}{cost}", flush=True)
+        head = f"What a change of a live cluster costs (a packet each {1000 * STEP:g} ms):\n"
+        tell(request.config, "\n".join([head, *(f"{a:<{width}}{b}" for a, b in self._rows)]))
 
 
 def until(condition: Callable[[], object], what: str) -> None:

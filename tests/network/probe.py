@@ -32,7 +32,7 @@ class Found(NamedTuple):
 
 
 def call(
-    namespace: str, version: int, target: str, port: int, size: int, token: bytes, tries: int = 5
+    namespace: str, version: int, target: str, port: int, size: int, token: bytes, tries: int = 20
 ) -> Found:
     """Send packets of `size` bytes with the token in them until something comes back."""
     payload = token.ljust(size - HEADERS[version], b".")

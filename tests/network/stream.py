@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 
 from network.cluster import Cluster
 from tortie.linux.namespaces import in_namespace, path_of
-from vm.features import in_guest
+from vm.features import in_guest, patience
 
 STEP = 0.02 if in_guest() else 0.002  # seconds from one packet to the next
 MARK = b"packet-of-a-stream-"
@@ -65,7 +65,7 @@ class Stream:
     def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + patience(10)
         while not self._arrived:
             assert time.monotonic() < deadline, "the stream does not begin"
             time.sleep(STEP)

@@ -2,14 +2,7 @@
 
 from typing import NamedTuple
 
-MODES = (
-    "none",
-    "vxlan CrossSubnet",
-    "vxlan Always",
-    "ipip CrossSubnet",
-    "ipip Always",
-    "wireguard",
-)
+Cells = dict[tuple[str, int, str], str]  # of a mode, an IP version and a leg
 LEGS = ("same node", "same subnet", "other subnet", "host to pod", "host to pod beyond", "outside")
 
 
@@ -50,7 +43,7 @@ def expected(mode: str, leg: str, version: int, versions: tuple[int, ...]) -> Wa
     return Way(encap if tunnelled else "plain", min(mtu, own))
 
 
-def lines(found: dict[tuple[str, int, str], str]) -> list[str]:
+def lines(found: Cells) -> list[str]:
     """The table as text: a row for each mode and IP version."""
     rows = sorted({(mode, version) for mode, version, _ in found}, key=lambda row: row)
     head = ("mode", "IP", *LEGS)

@@ -1,7 +1,8 @@
-"""A pool's mode changes to IPIP and from it on a live cluster: what is lost, and what is left.
+"""IPIP on a live cluster: every leg, a pool's change to it and from it, what is lost and left.
 
-Needs the module ipip, so it runs in the virtual machine: a few changes in `make test`, every pair
-of modes by `make test-vm-network`.
+Needs the module ipip, so it runs in the virtual machine, where a cluster takes its time: one for
+all of it. Both rows of the table and a few changes in `make test`, every pair of modes by
+`make test-vm-network`.
 """
 
 import itertools
@@ -13,16 +14,18 @@ from contextlib import closing
 import pytest
 
 from network.changing import NODES, PATIENCE, Costs, await_carrier, circuit, felix, set_mode, until
-from network.cluster import Cluster
+from network.cluster import PODS, Cluster
+from network.legs import Legs
 from network.nodes import blocks, ends, picture, wanted
 from network.stream import MARK, Stream
+from network.table import pod_mtu
 from network.wire import Wire
 from tortie.lab.plan import Encap, Families, shape_of
 
 pytestmark = [pytest.mark.root, pytest.mark.vm("ipip", "vxlan")]
 MODES = ("ipip Always", "none", "ipip CrossSubnet", "vxlan Always", "vxlan CrossSubnet")
-PODS = {"a": "node-1", "near": "node-2", "far": "node-3"}
-costs = Costs()
+VERSIONS = (4, 6)
+costs, legs = Costs(), Legs()
 
 long = pytest.mark.skipif(
     "TORTIE_LONG_NETWORK" not in os.environ,
@@ -32,8 +35,8 @@ long = pytest.mark.skipif(
 
 @pytest.fixture(scope="module", autouse=True)
 def printed(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What was lost, when all has been tried."""
-    with costs.printed(request):
+    """The table and what was lost, when all has been tried."""
+    with legs.told(request.config), costs.printed(request):
         yield
 
 
@@ -42,14 +45,29 @@ def cluster() -> Iterator[Cluster]:
     """Its nodes program plain routes, too, so that a block's route moves between devices."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FELIX_PROGRAMCLUSTERROUTES", "Enabled")
-        shape = shape_of(3, Encap.IPIP, "Always", Families.IPV4)
-        with closing(Cluster(f"ipip-{os.getpid()}", shape, pods=PODS)) as made:
+        shape = shape_of(3, Encap.IPIP, "Always", Families.DUAL)
+        with closing(Cluster(f"ipip-{os.getpid()}", shape)) as made:
             yield made
 
 
-def test_a_pool_becomes_ipip_and_something_else_under_traffic(cluster: Cluster) -> None:
-    tour = ("ipip Always", "none", "ipip Always", "vxlan Always", "ipip Always")
+@pytest.mark.parametrize(
+    "tour",
+    [
+        ("ipip Always",),
+        ("ipip Always", "none", "ipip CrossSubnet"),
+        ("ipip CrossSubnet", "vxlan Always", "ipip Always"),
+    ],
+    ids=" then ".join,
+)
+def test_a_pool_becomes_ipip_under_traffic_and_every_leg_travels_so(
+    cluster: Cluster, tour: Sequence[str]
+) -> None:
+    mode = tour[-1]
     change(cluster, tour)
+    assert cluster.mtu("mate", "eth0") == pod_mtu(mode, VERSIONS)
+    with Wire([cluster.namespace("node-1")]) as wire:
+        wrong = legs.problems(cluster, wire, mode, VERSIONS)
+    assert not wrong, "\n".join(wrong)
 
 
 @long

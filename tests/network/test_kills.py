@@ -21,7 +21,7 @@ from network.stream import MARK, Loss, Stream
 from network.wire import Wire
 from tortie.lab.plan import Encap, Families, shape_of
 from tortie.lab.processes import is_alive
-from vm.features import in_guest, missing
+from vm.features import in_guest, missing, patience
 
 pytestmark = pytest.mark.root
 KILLS = int(os.environ.get("TORTIE_KILLS", "0"))
@@ -46,7 +46,7 @@ def printed(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
-@pytest.mark.timeout(300 + 30 * KILLS)
+@pytest.mark.timeout(patience(300 + 30 * KILLS))
 @pytest.mark.parametrize(
     "mode",
     [

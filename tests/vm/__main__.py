@@ -15,7 +15,9 @@ import sys
 import time
 from pathlib import Path
 
+from network import guest_rows
 from servers.process import NotStarted
+from vm import progress
 from vm.features import IN_GUEST
 from vm.kernel import NoVm, TooSlow, kernel
 from vm.machine import LEAST_MEMORY, MEMORY, QEMU, Guest
@@ -23,6 +25,8 @@ from vm.machine import LEAST_MEMORY, MEMORY, QEMU, Guest
 CHECKOUT = Path(__file__).parents[2]
 RESULTS = CHECKOUT / "build" / "vm"
 REQUIRED = "TORTIE_REQUIRE_VM"
+# Plugins of pytest that are of no use there, and seconds to import.
+_SPARED = ("cacheprovider", "xdist", "xdist.looponfail", "anyio")
 _MARK = re.compile(r"\bmark\.vm\b")
 
 
@@ -58,18 +62,32 @@ def _run(tests: list[str], seconds: float, results: Path) -> int:
     if shutil.which(QEMU) is None:
         raise NoVm(f"no {QEMU}: install qemu-system-x86 and kmod")
     results.mkdir(parents=True, exist_ok=True)
-    for one in ("exit", "junit.xml", "console"):
+    for one in ("exit", "junit.xml", "console", guest_rows.NAME):
         (results / one).unlink(missing_ok=True)
+    progress.forget(results)
     _compile()
     _say("booting")
-    ended = Guest(kernel(), results, _memory()).run(_job(tests or _marked()), seconds, _show)
+    ended = Guest(kernel(), results, _memory()).run(
+        _job(tests or _marked(), seconds), seconds, _show
+    )
     (results / "console").write_text(ended.console)
     took = time.monotonic() - began
     if ended.code is None:
-        last = "\n".join(ended.console.splitlines()[-20:])
-        raise TooSlow(f"no result in {took:.0f} s. The last lines were:\n{last}\nThat was the end")
+        return unfinished(progress.read(results), ended.console, took)
     _say(f"{took:.0f} s in all; results in {results}")
     return ended.code
+
+
+def unfinished(made: progress.Progress, console: str, took: float) -> int:
+    """What it means that the guest said no code. Raises TooSlow where nothing has failed."""
+    if made.failed:
+        _say(
+            f"ERROR: no end in {took:.0f} s, and these tests have failed: {', '.join(made.failed)}"
+        )
+        return 1
+    last = "\n".join(console.splitlines()[-20:])
+    left = f"{len(made.unfinished)} of {made.number} tests were left: {', '.join(made.unfinished)}"
+    raise TooSlow(f"no result in {took:.0f} s. The last lines were:\n{last}\n{left}")
 
 
 def _compile() -> None:
@@ -80,12 +98,17 @@ def _compile() -> None:
 
 def _marked() -> list[str]:
     """The tests with the mark. Only files that mention it, which spares the guest the others."""
-    files = sorted((CHECKOUT / "tests").rglob("test_*.py"))
+    files = sorted((CHECKOUT / "tests").rglob("test_*.py"), key=_dearest_last)
     marked = [str(one.relative_to(CHECKOUT)) for one in files if _MARK.search(one.read_text())]
     return ["-m", "vm", *marked]
 
 
-def _job(tests: list[str]) -> str:
+def _dearest_last(file: Path) -> tuple[bool, Path]:
+    """Whole labs come after all others, which have then been tried where the time ends."""
+    return file.parent.name == "network", file
+
+
+def _job(tests: list[str], seconds: float) -> str:
     """A shell script of the guest: pytest as it is run here, by the same Python."""
     environment = {
         "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin",
@@ -94,14 +117,15 @@ def _job(tests: list[str]) -> str:
         "LANG": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
         "TORTIE_PROGRAMS": "1",  # the guest is slow
-        "TORTIE_LAB_PATIENCE": "250",
-        IN_GUEST: "1",
+        "TORTIE_LAB_PATIENCE": f"{seconds:g}",
+        IN_GUEST: f"{seconds:g}",
         **{name: value for name, value in os.environ.items() if _is_passed(name)},
     }
     command = ["env", "-", *(f"{name}={value}" for name, value in environment.items())]
-    command += [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--durations=5"]
+    command += [sys.executable, "-m", "pytest", "--durations=5"]
+    command += [f"-pno:{one}" for one in _SPARED]
     command += ["--color=yes" if sys.stdout.isatty() else "--color=no"]
-    command += ["--junit-xml=/run/job/junit.xml", *tests]
+    command += ["--junit-xml=/run/job/junit.xml", f"--timeout={seconds:g}", *tests]
     return f"cd {shlex.quote(str(CHECKOUT))}\n{shlex.join(command)}\n"
 
 

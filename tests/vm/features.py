@@ -9,12 +9,20 @@ import os
 import subprocess
 from pathlib import Path
 
-IN_GUEST = "TORTIE_IN_VM"
+IN_GUEST = "TORTIE_IN_VM"  # how many seconds it has
 
 
 def in_guest() -> bool:
     """Whether this process runs inside the small virtual machine."""
     return bool(os.environ.get(IN_GUEST))
+
+
+def patience(seconds: float) -> float:
+    """How long to wait for what takes `seconds` at most on a machine of its own.
+
+    In the guest all the time that it has: whether it is too slow is judged from outside.
+    """
+    return float(os.environ.get(IN_GUEST) or seconds)
 
 
 def missing(features: tuple[str, ...]) -> list[str]:

@@ -7,6 +7,7 @@ alone: it runs everywhere, and in the virtual machine too, on that older kernel.
 
 import pytest
 
+from vm import progress
 from vm.features import in_guest, missing
 
 _LACKS = "this kernel lacks"
@@ -19,6 +20,20 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     lacking = missing(features)
     if lacking:
         pytest.skip(f"{_LACKS} {', '.join(lacking)}: `make test-vm` runs this test")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """In the guest, say what is to be run."""
+    if in_guest():
+        progress.chosen([one.nodeid for one in session.items])
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """In the guest, say what has failed as soon as it has: the end may never come."""
+    if in_guest() and report.failed:
+        progress.note(progress.FAILED, report.nodeid)
+    if in_guest() and report.when == "teardown":
+        progress.note(progress.OVER, report.nodeid)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

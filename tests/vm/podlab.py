@@ -29,6 +29,7 @@ from tortie.policy.program import (
     Rule,
     TierPolicies,
 )
+from vm.features import patience
 
 NODE = parse_network("192.0.2.10")
 FAR = "far"
@@ -86,7 +87,12 @@ class PodLab:
         return done.stdout
 
     def socket(
-        self, place: str, protocol: int, address: Prefix, port: int = 0, seconds: float = 20
+        self,
+        place: str,
+        protocol: int,
+        address: Prefix,
+        port: int = 0,
+        seconds: float = patience(20),
     ) -> socket.socket:
         """A socket of the place, bound there; a stream socket listens where a port is given."""
         kind = socket.SOCK_DGRAM if protocol == socket.IPPROTO_UDP else socket.SOCK_STREAM

@@ -14,6 +14,7 @@ from dataplane.programming import between, whole
 from tortie.dataplane.flows import FlowDriver
 from tortie.dataplane.nftables import NftablesDataplane, NftSettings
 from tortie.policy.program import Action, Rule
+from vm.features import patience
 from vm.podlab import PODS, UPLINK, PodLab, gets_nothing, guarded, text
 
 pytestmark = [pytest.mark.root, pytest.mark.vm("nf_flow_table_inet", "nft_flow_offload")]
@@ -89,7 +90,7 @@ def _talking(lab: PodLab, protocol: int) -> tuple[socket.socket, socket.socket]:
         server.connect((text(PODS[0]), PORT))
         return client, server
     accepted, _ = server.accept()
-    accepted.settimeout(20)
+    accepted.settimeout(patience(20))
     return client, accepted
 
 
