@@ -1,5 +1,6 @@
 """`tortie controllers` as a process: it works, follows its settings, and tells of what it does."""
 
+import argparse
 import asyncio
 import fcntl
 import signal
@@ -23,6 +24,7 @@ from tortie.api.calico.kube_controllers import (
     KubeControllersConfiguration,
     NodeController,
 )
+from tortie.cli.commands import controllers
 from tortie.cli.main import main
 from tortie.datastore import Datastore, update_with
 from tortie.datastore.sqlite import SqliteDatastore
@@ -219,6 +221,20 @@ def test_what_makes_no_sense_is_refused_in_a_line_that_names_it(
     assert status in (1, 2)
     assert reason in said.splitlines()[-1]
     assert len(said) < 1000
+
+
+def test_its_pages_are_this_machines_alone_and_one_leads_unless_somebody_says_otherwise(
+    tmp_path: Path,
+) -> None:
+    parser = argparse.ArgumentParser()
+    controllers.arguments(parser)
+    path = ("--datastore", str(tmp_path / "store.db"))
+    given = controllers._given(parser.parse_args(path))
+    assert (given.host, given.health_port) == ("127.0.0.1", 9440)
+    assert (given.elected, given.lease_seconds) == (True, 15)
+    words = (*path, "--no-election", "--host", "0.0.0.0", "--lease-seconds", "30")
+    given = controllers._given(parser.parse_args(words))
+    assert (given.host, given.elected, given.lease_seconds) == ("0.0.0.0", False, 30)
 
 
 def test_an_address_that_is_none_is_named(tmp_path: Path) -> None:

@@ -97,7 +97,9 @@ def test_a_lock_whose_file_was_removed_is_lost(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with seats(where, "first", "second") as (first, second):
             assert await first.take() is None
-            (tmp_path / "store.db-controllers").unlink()
+            seat = tmp_path / "store.db-controllers"
+            assert seat.stat().st_mode & 0o777 == 0o600  # who may open it may take it
+            seat.unlink()
             assert not await first.renew()
             assert await second.take() is None
 
