@@ -33,6 +33,13 @@ class Adopted(NamedTuple):
 
 def find(netns: str, ifname: str) -> Adopted:
     """The interface that a container has. Raises CniError where policy could not hold on it."""
+    try:
+        return _found(netns, ifname)
+    except OSError as problem:
+        raise CniError(IO_FAILURE, f"can't look at {ifname}: {problem}") from None
+
+
+def _found(netns: str, ifname: str) -> Adopted:
     with (
         namespace(_OWN) as node,
         namespace(netns) as inside,

@@ -124,6 +124,13 @@ class Inspection(NamedTuple):
 
 def inspect(wire: Wire, addresses: Sequence[Prefix], wanted: Sequence[Prefix]) -> Inspection:
     """Look at both ends; no faults: it is as ADD made it. Raises CniError."""
+    try:
+        return _inspected(wire, addresses, wanted)
+    except OSError as problem:
+        raise _failed(f"can't look at {wire.container}", problem) from None
+
+
+def _inspected(wire: Wire, addresses: Sequence[Prefix], wanted: Sequence[Prefix]) -> Inspection:
     with NetlinkSocket() as sock:
         host = Links(sock).find(wire.host)
     if host is None:
