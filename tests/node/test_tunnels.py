@@ -253,7 +253,7 @@ async def test_a_defect_ends_nothing_and_is_tried_again(cluster):
     async def broken(handle):
         if not failed:
             failed.append(handle)
-            raise ZeroDivisionError("a defect")
+            raise KeyError("a defect")
         return await addresses_of(handle)
 
     cluster.ipam.addresses_of = broken
