@@ -109,6 +109,17 @@ def test_addresses_of_both_versions_are_told_once(machine: list[Held]) -> None:
     run(scenario)
 
 
+def test_an_interval_of_nothing_is_one_look(machine: list[Held]) -> None:
+    assert machine
+
+    async def scenario(store: MemoryDatastore, told: list[str]) -> None:
+        node = made(store, told, IP="autodetect", AUTODETECT_POLL_INTERVAL="0")
+        await asyncio.wait_for(node.run(), 60)
+        assert await addresses(store) == ("192.0.2.5/24", "")
+
+    run(scenario)
+
+
 def test_trouble_that_comes_back_is_told_again(
     machine: list[Held], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tortie.api import Key, Node
+from tortie.api import Key, Node, Resource
 from tortie.datastore import Datastore, Forbidden, Unavailable
 from tortie.datastore.memory import MemoryDatastore
 from tortie.node import start as steps
@@ -95,6 +95,29 @@ def test_kubernetes_is_told_last_and_its_refusals_end_no_start(world: World) -> 
         "the condition NetworkUnavailable of Node n1 can't be set: no answer from 192.0.2.1",
     ):
         assert line in world.warned
+
+
+class Away(MemoryDatastore):
+    """One that answers at the third question."""
+
+    asked = 0
+
+    async def get(self, key: Key) -> Resource:
+        self.asked += 1
+        if self.asked < 3:
+            raise Unavailable("connection refused")
+        return await super().get(key)
+
+
+def test_a_datastore_that_is_waited_for_is_told_of_once(world: World) -> None:
+    world.store = Away()
+    with pytest.raises(Unavailable):
+        world.start()
+    assert world.names("Node") == set()
+    world.store = Away()
+    world.start(WAIT_FOR_DATASTORE="true")
+    assert world.warned.count("waiting for the datastore: connection refused") == 1
+    assert world.names("Node") == {"n1"}
 
 
 def test_an_address_that_the_machine_lacks_is_told(world: World) -> None:
