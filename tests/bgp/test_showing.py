@@ -82,6 +82,7 @@ def test_it_fits_a_terminal(
     assert "1 of 2 sessions up" in text
     assert "BGPPeer(a-router-with-quite-a-name): no answer" in text
     assert text.count(f"{_LONG}/128") == 1  # only the route in use
+    assert "problems:\n  BGPFilter(x): there is no such filter; " in text
 
 
 def test_all_up_is_status_0_and_no_bird_is_1(
@@ -99,5 +100,6 @@ def test_json_is_for_programs(
 ) -> None:
     _, text = shown(capsys, monkeypatch, status(_DOWN), "-o", "json", "--routes")
     found = json.loads(text)
+    assert "ok" not in found  # which says that the daemon answered, not how its BGP is
     assert found["sessions"][0]["reason"] == _DOWN["reason"]
     assert found["routes"][0]["gateways"] == [_LONG]

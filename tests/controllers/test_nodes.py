@@ -110,6 +110,35 @@ def test_a_node_goes_with_its_machine_and_no_other_does() -> None:
     asyncio.run(scenario())
 
 
+def test_labels_are_left_alone_while_that_is_switched_off() -> None:
+    async def scenario() -> None:
+        world = World()
+        world.settings.put(settings_with(True, labels=False))
+        await world.kubernetes.create(machine("m1", zone="a"))
+        await world.store.create(node("n1", "m1"))
+
+        async def seen() -> bool:  # by all controllers: each was told of both
+            return set(await world.all("HostEndpoint")) == {"n1-auto-hep", "n2-auto-hep"}
+
+        async def labelled_now() -> bool:
+            return (await world.all("Node"))["n1"].metadata.labels == {"zone": "a"}
+
+        async with world.running():
+            await eventually(lambda: is_there(world, "n1-auto-hep"))
+            await world.store.create(node("n2", "m1"))
+            await eventually(seen)
+            found = await world.all("Node")
+            assert [found[name].metadata.labels for name in ("n1", "n2")] == [{}, {}]
+            world.settings.put(settings_with(True))
+            await eventually(labelled_now)
+
+    asyncio.run(scenario())
+
+
+async def is_there(world: World, endpoint: str) -> bool:
+    return endpoint in await world.all("HostEndpoint")
+
+
 def test_a_node_whose_machine_can_not_be_read_stays() -> None:
     async def scenario() -> None:
         world = World(kubernetes=Unsure("KubernetesNode"))

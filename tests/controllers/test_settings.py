@@ -60,6 +60,22 @@ def test_a_cluster_without_a_configuration_gets_calicos() -> None:
     assert merged(default_spec("etcd"), {}, "etcd") == beside
 
 
+def test_a_configuration_that_names_no_port_has_the_usual_one() -> None:
+    spec = KubeControllersConfigurationSpec(controllers=Controllers())
+    assert merged(spec, {}, "etcd").metrics_port == 9094
+
+
+@pytest.mark.parametrize(
+    ("grace", "period"),
+    [("15m", 450.0), ("10s", 5.0), ("100ms", 1.0), ("0", 450.0), ("soon", 450.0)],
+)
+def test_a_leak_is_looked_at_twice_within_its_grace(grace: str, period: float) -> None:
+    """At most once a second; and where leaks stay for ever, still for gone nodes."""
+    node = NodeController(leak_grace_period=grace)
+    spec = KubeControllersConfigurationSpec(controllers=Controllers(node=node))
+    assert merged(spec, {}, "etcd").period == period
+
+
 @pytest.mark.parametrize(
     ("variable", "text", "field", "value"),
     [
