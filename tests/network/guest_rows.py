@@ -50,7 +50,7 @@ def absent(cells: Cells) -> list[str]:
         return []
     return [
         "",
-        "IPIP needs the virtual machine: `make test` tries it there, or `make test-vm-network`",
+        "IPIP was not tried: `make test-vm-network` does, in the virtual machine",
     ]
 
 
