@@ -197,6 +197,12 @@ def test_a_token_with_what_no_token_has_is_refused(text):
         token.answered(json.dumps({"status": status}).encode())
 
 
+def test_a_time_without_a_zone_is_utc():
+    status = {"token": "abc.def", "expirationTimestamp": "2026-01-01T00:00:00"}
+    found = token.answered(json.dumps({"status": status}).encode())
+    assert found.expires.isoformat() == "2026-01-01T00:00:00+00:00"
+
+
 def test_no_token_shows_in_what_python_shows_of_it():
     status = {"token": "abc.def", "expirationTimestamp": "2026-01-01T00:00:00Z"}
     found = token.answered(json.dumps({"status": status}).encode())

@@ -14,6 +14,7 @@ from tortie.api.calico.node import NodeAddress, NodeInterface, NodeWireguard
 from tortie.api.validation import validate
 from tortie.controllers.host_endpoints import wanted_endpoints
 from tortie.controllers.settings import Settings
+from tortie.datastore.memory import MemoryDatastore
 
 FULL = Node(
     metadata=ObjectMeta(name="n1", labels={"rack": "a"}),
@@ -177,6 +178,31 @@ def test_they_follow_node_and_settings_and_leave_peoples_own() -> None:
         kept = (await world.all("HostEndpoint"))["n2-auto-hep"]
         assert kept.spec == own.spec
         assert kept.metadata.labels == own.metadata.labels
+
+    asyncio.run(scenario())
+
+
+def test_endpoints_of_a_node_that_can_not_be_read_stay() -> None:
+    """Without them its policies for hosts would be in force no more."""
+
+    async def scenario() -> None:
+        store = MemoryDatastore()
+        world = World(store)
+        world.settings.put(settings_with(True))
+        await store.create(node("n1"))
+
+        async def is_there() -> bool:
+            return "n1-auto-hep" in await world.all("HostEndpoint")
+
+        async def tried() -> bool:
+            return world.metrics.failing.get("automatic host endpoints", lambda: 0)() == 1
+
+        async with world.running():
+            await eventually(is_there)
+        await store.put_raw(Key("Node", "", "n1"), b"no JSON")
+        async with world.running():  # as after a restart: nothing of before is known
+            await eventually(tried)
+        assert await is_there()
 
     asyncio.run(scenario())
 

@@ -19,7 +19,8 @@ from strategies.controllers import (
     settings_with,
     template,
 )
-from tortie.api import Key, Node, ObjectMeta, WorkloadEndpoint, WorkloadEndpointSpec
+from tortie.api import Key, Node, NodeSpec, ObjectMeta, WorkloadEndpoint, WorkloadEndpointSpec
+from tortie.api.calico.node import OrchRef
 from tortie.api.codec import with_metadata
 from tortie.controllers.host_endpoints import is_automatic, wanted_endpoints
 from tortie.controllers.node_labels import ANNOTATION, labelled
@@ -81,12 +82,16 @@ def workload(of: str) -> WorkloadEndpoint:
 
 
 def test_a_node_goes_with_its_machine_and_no_other_does() -> None:
+    refs = (OrchRef(node_name="m1", orchestrator="openstack"),)
+    elsewhere = Node(metadata=ObjectMeta(name="elsewhere"), spec=NodeSpec(orch_refs=refs))
+
     async def scenario() -> None:
         world = World()
         for one in (
             node("n1", "m1"),
             node("n2", "m2"),
             node("bare"),
+            elsewhere,
             workload("n1"),
             workload("n2"),
         ):
@@ -99,7 +104,7 @@ def test_a_node_goes_with_its_machine_and_no_other_does() -> None:
             return all(found[name].metadata.labels == {"rack": "r"} for name in ("n1", "n2"))
 
         async def gone() -> bool:
-            return set(await world.all("Node")) == {"n2", "bare"}
+            return set(await world.all("Node")) == {"n2", "bare", "elsewhere"}
 
         async with world.running():
             await eventually(labels)
