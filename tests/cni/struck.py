@@ -5,6 +5,7 @@ to the kernel, the wait for the agent. Which steps there are is found by recordi
 import asyncio
 import errno
 import threading
+import time
 from collections import Counter
 from contextlib import contextmanager
 from functools import wraps
@@ -17,6 +18,7 @@ from tortie.linux import sysctl
 from tortie.linux.netlink.sockets import NetlinkError, NetlinkSocket
 
 _OPERATIONS = frozenset({"get", "list", "create", "update", "delete"})
+_SLOW = 0.005  # seconds
 BEFORE, AFTER, ALWAYS = "before", "after", "from then on"
 
 
@@ -41,6 +43,7 @@ class Faults:
         with self._lock:
             self._fault, self._counts, self._broken = fault, Counter(), False
             self.steps = []
+            self.happened = False
 
     @contextmanager
     def step(self, what, error):
@@ -51,6 +54,7 @@ class Faults:
             self.steps.append(name)
             struck = self._fault.when if self._fault and self._fault.step == name else ""
             self._broken = self._broken or struck == ALWAYS
+            self.happened = self.happened or bool(struck)
         if self._broken or struck == BEFORE:
             raise error()
         yield
@@ -91,7 +95,10 @@ class StruckAgent:
 
 
 def strike_kernel(patch, faults):
-    """Have the plugin's requests to the kernel be steps; those of others are none."""
+    """Have the plugin's requests to the kernel be steps; those of others are none.
+
+    After a failure they are slow: who does not wait for what is still being done undoes too little.
+    """
 
     def refused():
         return NetlinkError(errno.EIO, "as told")
@@ -102,6 +109,7 @@ def strike_kernel(patch, faults):
             if not threading.current_thread().name.startswith("cni_"):
                 return work(*arguments)
             with faults.step(named(*arguments), refused):
+                time.sleep(_SLOW if faults.happened else 0)
                 return work(*arguments)
 
         return stepped

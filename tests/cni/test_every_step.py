@@ -116,8 +116,8 @@ class Scene:
         }
         return parse_request(called, json.dumps(config).encode())
 
-    async def add(self):
-        return await self.attacher.add(self.request("ADD"))
+    async def add(self, **changes):
+        return await self.attacher.add(replace(self.request("ADD"), **changes))
 
     async def delete(self, **changes):
         return await self.attacher.delete(replace(self.request("DEL"), **changes))
@@ -179,6 +179,27 @@ async def added_again(scene, fault):
     return await added(scene, fault)
 
 
+async def replaced(scene, fault):
+    """An ADD in the place of an earlier container of the pod; that one's DEL comes afterwards."""
+    await scene.add(container_id="c0")
+    before = await scene.left()
+    scene.faults.tell(fault)
+    failed = False
+    try:
+        await scene.add()
+    except FAILURES:
+        failed = True
+    steps = scene.faults.steps
+    scene.faults.tell(None)
+    if not failed or fault.when == ALWAYS:
+        await scene.delete()
+    elif (left := await scene.left()) != before:
+        assert not {"node", "container"} & set(left)  # it would count as the earlier one's
+    await scene.delete(container_id="c0")
+    assert await scene.left() == {}
+    return steps
+
+
 async def deleted(scene, fault):
     """A DEL that failed is repeated; the namespace may be gone by then."""
     await scene.add()
@@ -221,3 +242,10 @@ def test_a_step_that_fails_leaves_nothing(spaces, monkeypatch, act, when):
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_kind_of_workload_leaves_anything(spaces, monkeypatch, kind, act, when):
     assert try_all(spaces, monkeypatch, kind, act, when) > 10
+
+
+@long_only
+@pytest.mark.parametrize("when", [BEFORE, AFTER, ALWAYS])
+@pytest.mark.parametrize("kind", ["a pod", "a further interface"])
+def test_a_container_in_the_place_of_an_earlier_one_leaves_nothing(spaces, monkeypatch, kind, when):
+    assert try_all(spaces, monkeypatch, kind, replaced, when) > 10
