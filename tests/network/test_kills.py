@@ -100,12 +100,10 @@ def _kill(cluster: Cluster, encap: str, number: int) -> Kill:
         frames = wire.frames()
     in_clear = any(MARK in frame for frame in frames)
     assert in_clear is (encap != "wireguard"), f"{len(frames)} frames"
-    if made.loss.lost:
-        gaps = ", ".join(
-            f"{begin - killed:.3f} to {end - killed:.3f}" for begin, end in made.loss.gaps
-        )
-        print(
-            f"{made.loss} at {gaps} s after the kill of {node}'s agent (IPv{version});"
-            f" started again at {started - killed:.3f}, ready at {ready - killed:.3f}"
-        )
+    gaps = ", ".join(f"{begin - killed:.3f} to {end - killed:.3f}" for begin, end in made.loss.gaps)
+    print(
+        f"{number + 1}. {made.loss}{f' at {gaps} s' if gaps else ''}. {node}'s agent, IPv{version}:"
+        f" started again at {started - killed:.3f}, ready at {ready - killed:.3f}",
+        flush=True,  # pytest -s: to see how far it is
+    )
     return Kill(made.loss, unread(cluster) - before)
