@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -43,6 +44,14 @@ def until(what: Callable[[], _Found | None], seconds: float = PATIENCE, said: st
             return found
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {said or what!r}"
         time.sleep(0.02)
+
+
+def same_moment(one: str, other: str) -> bool:
+    """Whether two of BIRD's times say the same. It reckons them anew each time, from how long ago
+    that was: the last digit differs. A session that was lost is up again a second later at best.
+    """
+    apart = datetime.fromisoformat(one) - datetime.fromisoformat(other)
+    return abs(apart.total_seconds()) < 0.1
 
 
 class Machine:

@@ -26,7 +26,7 @@ from tortie.linux.routes import Routes
 from tortie.net import Prefix, parse_address, parse_prefix
 from tortie.node.resource import ensure_node
 
-BOUND = 30.0
+BOUND = 90.0
 _numbers = itertools.count()
 
 

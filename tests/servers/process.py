@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-READY_SECONDS = 30.0
+READY_SECONDS = 90.0
 
 
 class NotStarted(Exception):

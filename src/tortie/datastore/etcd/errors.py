@@ -12,7 +12,13 @@ from tortie.datastore.contract import (
 )
 
 _Code = grpc.StatusCode
-_OUTAGE = {_Code.UNAVAILABLE, _Code.DEADLINE_EXCEEDED, _Code.CANCELLED, _Code.UNKNOWN}
+_OUTAGE = {
+    _Code.UNAVAILABLE,
+    _Code.DEADLINE_EXCEEDED,
+    _Code.CANCELLED,
+    _Code.UNKNOWN,
+    _Code.INTERNAL,  # gRPC's own word for a connection that breaks while it writes
+}
 _NO_CONNECTION = ("failed to connect", "dns resolution failed", "errors resolving")
 _NEVER_SENT = (*_NO_CONNECTION, "etcdserver: no leader")
 _STALE_TOKEN = (
