@@ -188,7 +188,7 @@ def large() -> None:
     for number in range(NODES):
         data = {
             "metadata": {"name": f"n{number}"},
-            "spec": {"bgp": {"ipv4Address": f"172.16.{number >> 8}.{number & 255}/16"}},
+            "spec": {"bgp": {"ipv4Address": f"172.16.{number // 250}.{number % 250 + 1}/16"}},
         }
         node = msgspec.convert(data, KINDS["Node"].type)
         cluster.put(node.key, node)
