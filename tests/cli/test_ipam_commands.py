@@ -214,9 +214,13 @@ def test_an_output_that_is_full_is_told_in_one_line(
     cluster: Tortie, words: tuple[str, ...]
 ) -> None:
     del cluster
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with open("/dev/full", "w") as output:
         done = subprocess.run(
-            [sys.executable, "-m", "tortie.cli", *words], stdout=output, stderr=subprocess.PIPE
+            [sys.executable, "-m", "tortie.cli", *words],
+            stdout=output,
+            stderr=subprocess.PIPE,
+            env=buffered,
         )
     assert done.returncode == 1
     (line,) = done.stderr.decode().splitlines()

@@ -81,18 +81,29 @@ def main(words: Sequence[str] | None = None, program: str = "") -> int:
         leading, rest = _split(words)
         if rest and rest[0] in _DAEMONS:
             load_structlog()
-        return run_group(TORTIE._replace(name=_called(program)), rest, leading)
+        status = run_group(TORTIE._replace(name=_called(program)), rest, leading)
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone: `tortie get … | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_unwritten()
         return 1
     except Exception as error:
         message = message_for(error)
         if message is None:
             raise
         print(f"tortie: {message}", file=sys.stderr)
+        _drop_unwritten()
         return 1
+
+
+def _drop_unwritten() -> None:
+    """What our output does not take: Python would try again at its end, and show a traceback."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _called(program: str) -> str:
