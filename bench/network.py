@@ -37,6 +37,7 @@ from bench._rivals import (
 from bench._streams import Sending, Way, algorithms, emit, first_of_all, in_turn, tell
 from tortie.api.manifests import read_manifests
 from tortie.cli.commands.lab_up import bring_up
+from tortie.cli.lean import collect_seldom
 from tortie.dataplane.routes import RouteDriver
 from tortie.dataplane.tunnels import VxlanDriver
 from tortie.engine.delta import Delta, Route, RouteKind, Vtep
@@ -278,6 +279,7 @@ def node() -> Iterator[None]:
 
 def main() -> None:
     """Print all figures."""
+    collect_seldom()  # as an agent does
     for work in (large, peers):
         with node():
             work()
