@@ -95,3 +95,22 @@ def test_what_is_released_is_that_very_allocation() -> None:
     looked(leaks, 0, held(sequence=7))
     (request,) = leaks.look(Audit((held(sequence=7),), 0, ()), NODES, 1)
     assert (request.handle, request.sequence) == ("h", 7)
+
+
+def test_two_under_one_handle_are_judged_each_for_itself() -> None:
+    """Containers of two nodes may be called alike: a gone node's leak is not the other's end."""
+    leaks = Leaks(900)
+    gone = held(attributes={"namespace": "shop", "pod": "far", "node": "n2"})
+    starting = held(ordinal=1)
+    for now, expected in ((0, 0), (1, 1), (2, 1)):
+        requests = leaks.look(Audit((gone, starting), 0, ()), NODES, now)
+        assert [one.address for one in requests] == [gone.address] * expected
+    living = held(ordinal=1, used=True)
+    assert looked(leaks, 3, gone, living) == 1
+    assert leaks.candidates == {str(gone.address)}
+
+
+def test_what_one_workload_has_waits_for_the_longest_grace_of_all() -> None:
+    leaks = Leaks(900)
+    gone, here = held(attributes={**POD, "node": "n2"}), held(ordinal=1)
+    assert [looked(leaks, now, gone, here) for now in (0, 1, 899, 900)] == [0, 0, 0, 2]

@@ -2,9 +2,10 @@
 
 An address in use must never be taken away, and each look may be wrong about one: a pod that starts
 has its address before anybody can see it, and one look is not one moment. So a leak is believed
-only when two looks have seen it, unchanged, and a grace period lies between them. All addresses of
-a handle go together or not at all, since they are one workload's. A node that is gone needs no
-grace: nothing starts there any more. A grace period of 0 switches off all but that, as in Calico.
+only when two looks have seen it, unchanged, and a grace period lies between them. All addresses
+that a handle holds for one workload go together or not at all; containers of two nodes may have one
+handle, and neither's end is the other's. A node that is gone needs no grace: nothing starts there
+any more. A grace period of 0 switches off all but that, as in Calico.
 
 What nobody can know to be a leak is left to people: only addresses of pods, and of nodes that are
 gone, are given back.
@@ -17,6 +18,7 @@ from typing import NamedTuple
 
 from tortie.api import IPAMHandle
 from tortie.ipam.audit import Allocation, Audit
+from tortie.ipam.holders import identity
 from tortie.ipam.machines import is_machines
 from tortie.ipam.records import Records
 from tortie.ipam.types import ReleaseRequest
@@ -26,10 +28,11 @@ _FLOOR = 300.0  # seconds, for a virtual machine: one that is made anew has its 
 _VIRTUAL = ""  # the node of who is none, as the addresses of load balancers
 
 _Identity = tuple[tuple[str, int | None], ...]  # address and sequence number of each
+_Holding = tuple[str, ...]  # a handle, and for whom it holds
 
 
 class Candidate(NamedTuple):
-    """A handle that looked leaked: since when (seconds), in how many looks, and what it held."""
+    """A holding that looked leaked: since when (seconds), in how many looks, and what it was."""
 
     since: float
     looks: int
@@ -41,7 +44,7 @@ class Leaks:
 
     def __init__(self, grace: float) -> None:
         self.grace = grace
-        self._candidates: dict[str, Candidate] = {}
+        self._candidates: dict[_Holding, Candidate] = {}
 
     @property
     def candidates(self) -> frozenset[str]:
@@ -52,15 +55,15 @@ class Leaks:
         """What may be given back after this look. `nodes` are there; `now` is in seconds."""
         before, self._candidates = self._candidates, {}
         released: list[ReleaseRequest] = []
-        for handle, held in _leaked(found.allocations, nodes):
-            identity = tuple((str(one.address), one.sequence) for one in held)
-            known = before.get(handle)
-            if known is None or known.held != identity:
-                known = Candidate(now, 0, identity)
+        for holding, held in _leaked(found.allocations, nodes):
+            these = tuple((str(one.address), one.sequence) for one in held)
+            known = before.get(holding)
+            if known is None or known.held != these:
+                known = Candidate(now, 0, these)
             candidate = known._replace(looks=known.looks + 1)
-            self._candidates[handle] = candidate
-            waited = now - candidate.since
-            if candidate.looks >= _LOOKS and waited >= self._grace(held[0], nodes):
+            self._candidates[holding] = candidate
+            waited, grace = now - candidate.since, max(self._grace(one, nodes) for one in held)
+            if candidate.looks >= _LOOKS and waited >= grace:
                 released += map(_request, held)
         return released
 
@@ -73,15 +76,20 @@ class Leaks:
 
 def _leaked(
     allocations: Iterable[Allocation], nodes: frozenset[str]
-) -> Iterator[tuple[str, list[Allocation]]]:
-    """Handles none of whose addresses is in use, with their addresses in order."""
-    by_handle: defaultdict[str, list[Allocation]] = defaultdict(list)
+) -> Iterator[tuple[_Holding, list[Allocation]]]:
+    """Holdings none of whose addresses is in use, with their addresses in order."""
+    holdings: defaultdict[_Holding, list[Allocation]] = defaultdict(list)
     for one in allocations:
         if one.handle:
-            by_handle[one.handle].append(one)
-    for handle, held in by_handle.items():
+            holdings[_holding(one)].append(one)
+    for holding, held in holdings.items():
         if all(one.leak and _is_known(one, nodes) for one in held):
-            yield handle, held
+            yield holding, held
+
+
+def _holding(one: Allocation) -> _Holding:
+    """A machine's are its own, whatever pod runs it."""
+    return (one.handle,) if is_machines(one.handle) else (one.handle, *identity(one.attributes))
 
 
 def _is_known(one: Allocation, nodes: frozenset[str]) -> bool:

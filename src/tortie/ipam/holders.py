@@ -22,7 +22,7 @@ ANYBODY: About = {}
 
 def is_anothers(noted: About, by: About) -> bool:
     """Whether an address with these attributes is somebody's other than whom `by` describes."""
-    theirs, own = _identity(noted), _identity(by)
+    theirs, own = identity(noted), identity(by)
     if theirs and own:
         return theirs != own
     return is_elsewhere(noted, by)
@@ -34,8 +34,8 @@ def is_elsewhere(noted: About, by: About) -> bool:
     return bool(there and here and there != here)
 
 
-def _identity(about: About) -> tuple[str, ...]:
-    """A pod is the same whatever its node calls itself."""
+def identity(about: About) -> tuple[str, ...]:
+    """Who is described; empty: nobody. A pod is the same whatever its node calls itself."""
     if name := about.get("pod"):
         return "pod", about.get("namespace", ""), name
     if container := about.get(CONTAINER):
