@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from strategies.ipam import ask, blocks_in, check_consistent, pool, run
-from tortie.api import IPAMHandle, Key, Resource
+from tortie.api import IPAMHandle, IPAMHandleSpec, Key, ObjectMeta, Resource
 from tortie.datastore import Datastore
 from tortie.datastore.memory import MemoryDatastore
 from tortie.ipam import IPAM, AlreadyAssigned, Assignment, FixedRequest, ReturnRequest
-from tortie.ipam.errors import HandleTaken
+from tortie.ipam.errors import HandleTaken, IpamError
 from tortie.ipam.holders import is_anothers
 from tortie.net import Prefix, parse_prefix
 
@@ -147,6 +147,24 @@ def test_several_that_are_given_back_at_once_leave_what_is_others() -> None:
         requests = [ReturnRequest(handle="h", by=FAR), ReturnRequest(handle="h2", by=A)]
         assert await ipam.release_by_handles(requests) == [far, other.ips]
         assert await ipam.addresses_of("h") == near
+
+    scene(play)
+
+
+def test_a_handle_that_tells_of_no_block_fails_alone() -> None:
+    """As a hand may have written it: what goes together with it is given back all the same."""
+
+    async def play(store: Datastore, ipam: IPAM) -> None:
+        held = await given(ipam, A)
+        broken = IPAMHandleSpec(handle_id="bad", block={"nonsense": 1})
+        await store.create(IPAMHandle(metadata=ObjectMeta(name="bad"), spec=broken))
+        requests = [ReturnRequest(handle="bad"), ReturnRequest(handle="h", by=A)]
+        problem, freed = await ipam.release_by_handles(requests)
+        assert isinstance(problem, IpamError)
+        assert "IPAM handle bad" in str(problem)
+        assert "nonsense" in str(problem)
+        assert freed == held
+        assert isinstance(await store.get(Key("IPAMHandle", "", "bad")), IPAMHandle)
 
     scene(play)
 

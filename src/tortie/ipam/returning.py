@@ -31,6 +31,14 @@ class _Return:
         self.is_shared = False
         self.problem: Exception | None = found if isinstance(found, DatastoreError) else None
 
+    def blocks(self) -> list[Prefix]:
+        """The blocks that the handle tells of. One that is no CIDR is its problem alone."""
+        try:
+            return list(map(parse_network, self.handle.spec.block)) if self.handle else []
+        except ValueError as problem:
+            self.problem = IpamError(f"IPAM handle {self.asked.handle}: {problem}: repair it")
+            return []
+
     def take(self, cidr: Prefix, given: Freed) -> None:
         """Note what a block gave back."""
         self.freed += given.addresses
@@ -105,6 +113,6 @@ class Returning:
 def _by_block(returns: Iterable[_Return]) -> dict[Prefix, list[_Return]]:
     groups: defaultdict[Prefix, list[_Return]] = defaultdict(list)
     for one in returns:
-        for text in one.handle.spec.block if one.handle else ():
-            groups[parse_network(text)].append(one)
+        for cidr in one.blocks():
+            groups[cidr].append(one)
     return groups
