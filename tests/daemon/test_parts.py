@@ -6,13 +6,14 @@ import json
 import os
 import socket
 import threading
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 
 from tortie.daemon.health import Health
 from tortie.daemon.http import Answer, HttpServer
 from tortie.daemon.log import configure_logs, dropped_lines, set_severity
+from tortie.daemon.running import listen
 from tortie.daemon.sinks import Sink, file_sink, syslog_sink
 from tortie.daemon.watchdog import LoopWatchdog
 
@@ -31,6 +32,17 @@ def answer_of(port):
     with suppress(ConnectionResetError, BrokenPipeError):
         return ask(port, b"GET /a HTTP/1.1\r\n\r\n")
     return b""
+
+
+@pytest.mark.parametrize("host", ["nosuch.invalid", "a" * 64, "a..b"])
+def test_a_host_that_is_none_is_an_error_that_names_it(host):
+    async def go():
+        async with AsyncExitStack() as opened:
+            await listen({}, host, 0, opened)
+
+    with pytest.raises(OSError, match=r"is no address to listen on: .") as told:
+        asyncio.run(go())
+    assert repr(host) in str(told.value)
 
 
 @pytest.mark.parametrize(

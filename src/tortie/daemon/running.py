@@ -44,8 +44,9 @@ async def listen(
     server = HttpServer(pages)
     try:
         bound = await server.start(host, port, tls)
-    except socket.gaierror as problem:  # which does not say of what
-        raise OSError(f"{host!r} is no address to listen on: {problem.strerror}") from None
+    except (socket.gaierror, UnicodeError) as problem:  # which do not say of what
+        reason = getattr(problem, "strerror", None) or "no host can have that name"
+        raise OSError(f"{host!r} is no address to listen on: {reason}") from None
     opened.push_async_callback(server.close)
     return bound
 
