@@ -9,16 +9,19 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
+from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
 from servers.kube import KubeServer
 from strategies.command_line import Said, Tortie, Write
-from tortie.api import IPAMHandle, IPAMHandleSpec, Key, ObjectMeta
+from tortie.api import IPAMBlock, IPAMHandle, IPAMHandleSpec, Key, ObjectMeta
 from tortie.cli.commands import ipam_release
 from tortie.controllers.pools import Pools
 from tortie.datastore import Datastore, open_datastore
 from tortie.ipam import IPAM, AssignRequest
+from tortie.ipam.block import is_sound
 from tortie.ipam.types import FixedRequest, ReleaseRequest
 from tortie.net import Prefix, parse_address
 
@@ -257,6 +260,53 @@ def test_releasing_works_while_the_datastore_is_locked(cluster: Tortie) -> None:
     lock(cluster)
     assert cluster("ipam", "release", "--ip", os.environ["GONE"]).status == 0
     assert cluster("ipam", "check").status == 0
+
+
+async def forget_handle(store: Datastore) -> None:
+    await store.delete(Key("IPAMHandle", "", "net.gone"))
+
+
+async def forget_its_name(store: Datastore) -> None:
+    """As a block of somebody else's may be: nobody's handle beside the address."""
+    (block,) = cast(tuple[IPAMBlock, ...], (await store.list("IPAMBlock")).resources)
+    attributes = tuple(
+        replace(one, handle_id=None) if one.handle_id == "net.gone" else one
+        for one in block.spec.attributes
+    )
+    numbers: dict[str, int] = {}
+    spec = replace(block.spec, attributes=attributes, sequence_number_for_allocation=numbers)
+    await store.update(replace(block, spec=spec))
+    await forget_handle(store)
+
+
+async def shared_handle(store: Datastore) -> None:
+    """Another node's container of the same id has an address under it."""
+    about = {"namespace": "shop", "pod": "far", "node": "n2"}
+    await IPAM(store).auto_assign(AssignRequest(node="n2", handle="net.gone", attributes=about))
+
+
+@pytest.mark.parametrize("way", ["--ip", "--from-report"])
+@pytest.mark.parametrize("missing", [forget_handle, forget_its_name, shared_handle])
+def test_what_leaked_can_be_released_whatever_is_left_of_its_handle(
+    cluster: Tortie, missing: Callable[[Datastore], Awaitable[None]], way: str
+) -> None:
+    on_store(missing)
+    gone = os.environ["GONE"]
+    lock(cluster)
+    cluster("ipam", "check", "-o", "report.json")
+    word = gone if way == "--ip" else "report.json"
+    assert "released " in cluster("ipam", "release", way, word).out
+    assert "is not currently assigned" in cluster("ipam", "release", "--ip", gone).out
+
+    async def consistent(store: Datastore) -> None:
+        blocks = cast(tuple[IPAMBlock, ...], (await store.list("IPAMBlock")).resources)
+        for block in blocks:
+            assert is_sound(block.spec)
+            assert "net.gone" not in [one.handle_id for one in block.spec.attributes] or (
+                missing is shared_handle and "n2" in str(block.spec.affinity)
+            )
+
+    on_store(consistent)
 
 
 def test_an_address_in_use_is_only_released_by_force(cluster: Tortie) -> None:
