@@ -107,6 +107,36 @@ def test_a_handle_that_holds_addresses_already_gets_these() -> None:
     scene(play)
 
 
+@pytest.mark.parametrize("first", [4, 6])
+def test_who_had_begun_with_one_ip_version_gets_the_other_and_keeps_what_it_has(first: int) -> None:
+    pools = [pool("p4", "10.0.0.0/24"), pool("p6", "fd00::/120")]
+
+    async def play(store: Watched, ipam: IPAM) -> None:
+        del store
+        begun = await ipam.auto_assign(
+            ask(handle="h", count4=int(first == 4), count6=int(first == 6))
+        )
+        both, other = given(
+            await ipam.lease([ask(handle=one, count4=1, count6=1) for one in ("h", "other")])
+        )
+        assert [one.version for one in both] == [one.version for one in other] == [4, 6]
+        assert set(begun.ips) < set(both)
+        assert await ipam.addresses_of("h") == both
+
+    scene(play, *pools)
+
+
+def test_what_was_held_before_stays_where_the_rest_is_not_to_be_had() -> None:
+    async def play(store: Watched, ipam: IPAM) -> None:
+        del store
+        begun = await ipam.auto_assign(ask(handle="h"))
+        (answer,) = await ipam.lease([ask(handle="h", count4=1, count6=1)])
+        assert isinstance(answer, NoPool)
+        assert await ipam.addresses_of("h") == begun.ips
+
+    scene(play)
+
+
 def test_a_nodes_first_requests_share_the_block_that_the_first_of_them_claims() -> None:
     async def play(store: Watched, ipam: IPAM) -> None:
         handles = [f"h{number}" for number in range(20)]

@@ -114,13 +114,28 @@ class Addresses:
         async with self._turn:
             held = await self._ipam.kept(request.handle, workload.attributes)
             if held:
-                return _singles(held)
+                return await self._completed(_singles(held), fixed, request, workload)
             if pod and machine:
                 wanted = _assign_request(request, workload, pod, namespace)
                 return _singles(await self._machines.begin(machine, wanted, fixed, pod))
             for address in fixed:
                 await self._ipam.assign_fixed(_fixed_request(address, request, workload))
             return fixed
+
+    async def _completed(
+        self,
+        held: tuple[Prefix, ...],
+        fixed: tuple[Prefix, ...],
+        request: CniRequest,
+        workload: Workload,
+    ) -> tuple[Prefix, ...]:
+        """What the interface has, and of an IP version of which it has none what is asked for: an
+        agent may have died between the two."""
+        versions = {one.version for one in held}
+        missing = [one for one in fixed if one.version not in versions]
+        for address in missing:
+            await self._ipam.assign_fixed(_fixed_request(address, request, workload))
+        return tuple(sorted((*held, *missing)))
 
     async def _delegated(
         self, request: CniRequest, workload: Workload, pod: Pod | None, recorded: tuple[str, ...]

@@ -26,12 +26,25 @@ _VERSIONS = (4, 6)
 
 
 class _Errand:
-    """One of the requests: what it has been given so far, and why it gets no more."""
+    """One of the requests: what it has been given so far, and why it gets no more.
+
+    `held` of `taken` it had before: who asked for it died between the IP versions, or asks again.
+    """
 
     def __init__(self, request: AssignRequest) -> None:
         self.request = request
         self.taken: list[Prefix] = []
+        self.held = 0
         self.problem: Exception | None = None
+
+    def keep(self, held: Sequence[Prefix]) -> None:
+        """Note what its handle holds already."""
+        self.taken += held
+        self.held = len(held)
+
+    def lacks(self, version: int) -> bool:
+        """Whether addresses of this IP version are asked for, and it has none."""
+        return self.request.count(version) > 0 and all(one.version != version for one in self.taken)
 
     def take(self, given: tuple[Prefix, ...] | Exception) -> None:
         """Note what a block gave."""
@@ -67,31 +80,31 @@ class Several:
         """See `IPAM.lease`."""
         picture = await self._ground.picture([one.handle for one in requests])
         errands = list(map(_Errand, requests))
-        new = [one for one in errands if not await self._has(one, picture)]
+        for one in errands:
+            await self._look(one, picture)
         for version in _VERSIONS:
-            await self._serve(await self._wishes(version, new, picture), picture.terms)
-        for one in new:
+            await self._serve(await self._wishes(version, errands, picture), picture.terms)
+        for one in errands:
             await self._let_go(one)
-        return [one.problem or Assignment(tuple(one.taken)) for one in errands]
+        return [one.problem or Assignment(_ordered(one.taken)) for one in errands]
 
-    async def _has(self, errand: _Errand, picture: Picture) -> bool:
-        """Whether its handle holds addresses already: then these are what it gets."""
+    async def _look(self, errand: _Errand, picture: Picture) -> None:
+        """Where its handle holds addresses already, these are what it gets."""
         found = picture.handles[errand.request.handle]
         try:
             if isinstance(found, DatastoreError):
                 raise found
             if handle := own(errand.request.handle, found):
-                errand.taken += await self._ground.kept(handle, errand.request.attributes)
+                errand.keep(await self._ground.kept(handle, errand.request.attributes))
         except Exception as problem:  # told to whom it belongs
             errand.problem = problem
-        return bool(errand.taken or errand.problem)
 
     async def _wishes(
         self, version: int, errands: Sequence[_Errand], picture: Picture
     ) -> list[_Wish]:
         wishes = []
         for one in errands:
-            if one.problem is not None or not one.request.count(version):
+            if one.problem is not None or not one.lacks(version):
                 continue
             try:
                 ask = await self._assigning.ask(one.request, version, picture.pools, picture.terms)
@@ -136,9 +149,15 @@ class Several:
             wish.errand.problem = problem
 
     async def _let_go(self, errand: _Errand) -> None:
-        """All or nothing; of what can't be given back now, the handle tells."""
-        if errand.problem is not None and errand.taken:
+        """All that is new, or nothing; of what can't be given back now, the handle tells."""
+        new = errand.taken[errand.held :]
+        if errand.problem is not None and new:
             handle = errand.request.handle
-            back = [ReleaseRequest(address=one, handle=handle) for one in errand.taken]
+            back = [ReleaseRequest(address=one, handle=handle) for one in new]
             with suppress(DatastoreError):
                 await self._releasing.let_go(back, "")
+
+
+def _ordered(taken: Sequence[Prefix]) -> tuple[Prefix, ...]:
+    """IPv4 first."""
+    return tuple(sorted(taken, key=lambda one: one.version))
