@@ -154,9 +154,8 @@ class Scene:
         return [str(one) for one in audit(await read_records(self.inner)).findings]
 
 
-async def added(scene, fault):
-    """An ADD that fails has taken all back; of an outage that lasts, DEL takes the rest."""
-    before = await scene.left()
+async def struck(scene, fault):
+    """An ADD under a fault: whether it failed, and its steps."""
     scene.faults.tell(fault)
     failed = False
     try:
@@ -165,6 +164,13 @@ async def added(scene, fault):
         failed = True
     steps = scene.faults.steps
     scene.faults.tell(None)
+    return failed, steps
+
+
+async def added(scene, fault):
+    """An ADD that fails has taken all back; of an outage that lasts, DEL takes the rest."""
+    before = await scene.left()
+    failed, steps = await struck(scene, fault)
     if failed and fault.when != ALWAYS:
         assert await scene.left() in ({}, before)
     assert failed or fault is None or fault.when != ALWAYS
@@ -183,14 +189,7 @@ async def replaced(scene, fault):
     """An ADD in the place of an earlier container of the pod; that one's DEL comes afterwards."""
     await scene.add(container_id="c0")
     before = await scene.left()
-    scene.faults.tell(fault)
-    failed = False
-    try:
-        await scene.add()
-    except FAILURES:
-        failed = True
-    steps = scene.faults.steps
-    scene.faults.tell(None)
+    failed, steps = await struck(scene, fault)
     if not failed or fault.when == ALWAYS:
         await scene.delete()
     elif (left := await scene.left()) != before:
