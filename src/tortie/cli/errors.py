@@ -17,11 +17,8 @@ _FOR_PEOPLE = (
     ("tortie.ipam", "IpamError"),
     ("tortie.cni.installer.errors", "InstallError"),
 )
-_FULL = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EIO,
-)  # writing, unlike opening, does not say to which file
+# Writing, unlike opening, does not say to which file.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 class UserError(Exception):

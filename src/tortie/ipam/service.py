@@ -58,7 +58,8 @@ class IPAM:
         return await self._assigning.auto(request)
 
     async def lease(self, requests: Sequence[AssignRequest]) -> list[Assignment | Exception]:
-        """For each request what its handle holds already, else what `auto_assign` would give it.
+        """For each request what its handle holds already, else what `auto_assign` would give it; of
+        an IP version of which the handle holds nothing, likewise.
 
         The handles are different ones, at most `TOGETHER`. One that holds what another of the node
         has by its attributes is HandleTaken. What is the same for all is asked of the

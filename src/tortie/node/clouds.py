@@ -17,9 +17,9 @@ from tortie.cloud.source_check import PART, WAITING, SourceCheck, ask_amazon
 from tortie.cloud.watching import PoolWatch
 from tortie.daemon.health import Health
 from tortie.datastore import DatastoreError
-from tortie.datastore.settings import DatastoreSettings, KubernetesSettings
+from tortie.datastore.settings import DatastoreSettings
+from tortie.node.api_server import kubernetes_of
 
-IN_CLUSTER = "KUBERNETES_SERVICE_HOST"  # Kubernetes gives it to every container
 VARIABLE = "TORTIE_DMI_DIR"  # where the firmware's words are, if elsewhere
 _log = structlog.get_logger(__name__)
 
@@ -75,10 +75,6 @@ async def find_cloud(
 
 async def _provider(node: str, datastore: DatastoreSettings) -> str:
     """The Node's providerID; "" where Kubernetes does not say, or there is none."""
-    if not (isinstance(datastore, KubernetesSettings) or os.environ.get(IN_CLUSTER)):
-        return ""
-    from tortie.node.machine import kubernetes_of  # httpx: a tenth of an agent's start
-
     api = None
     try:
         api = kubernetes_of(datastore)

@@ -4,21 +4,17 @@ Asked of the API server directly, whatever the datastore is: a cluster that keep
 etcd runs on Kubernetes, too. Only small requests by name; nothing is listed.
 """
 
-import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct, field
 
-from tortie.datastore import DatastoreError, NotFound
+from tortie.datastore import NotFound
 from tortie.datastore.kubernetes.access import Access
 from tortie.datastore.kubernetes.client import Client, Refused, Request
-from tortie.datastore.kubernetes.locating import ACCOUNT, find_access
-from tortie.datastore.settings import DatastoreSettings, KubernetesSettings
 
 _STRATEGIC = "application/strategic-merge-patch+json"  # conditions are merged by their type
 _QPS, _BURST = 20.0, 20
@@ -105,25 +101,6 @@ class Kubernetes:
             return await self._client.send(request)
         except Refused as refused:
             raise refused.error from None
-
-
-def kubernetes_of(
-    settings: DatastoreSettings,
-    environ: Mapping[str, str] = os.environ,
-    account: Path = ACCOUNT,
-) -> Kubernetes | None:
-    """The API server that is the datastore, else that of the pod that we run in; None outside.
-
-    Raises DatastoreError for credentials that can never work.
-    """
-    if isinstance(settings, KubernetesSettings):
-        return Kubernetes(find_access(settings, account, environ))
-    if environ.get("KUBERNETES_SERVICE_HOST"):
-        try:
-            return Kubernetes(find_access(KubernetesSettings(), account, environ))
-        except DatastoreError:  # in a pod without an account: nobody meant us to ask
-            return None
-    return None
 
 
 def _path(node: str) -> str:

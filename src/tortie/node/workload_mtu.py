@@ -41,6 +41,7 @@ class WorkloadMtu:
     ) -> None:
         self._node, self._file, self._health, self._warn = node, file, health, warn
         self._links = PodMtu(node.settings().mtu_iface_pattern)
+        self._again: asyncio.TimerHandle | None = None
         health.register(PART, 0, "")
 
     def begin(self, links: Collection[Link]) -> None:
@@ -73,11 +74,13 @@ class WorkloadMtu:
     def tell(self) -> None:
         """After what may have changed it: a link, a pool, a setting."""
         mtu, trouble = self.now(), ""
+        if self._again is not None:  # one try is enough, however often there was news meanwhile
+            self._again.cancel()
         try:
             if self._file.tell(mtu):
                 _log.info("the MTU of new workloads changes", mtu=mtu)
         except OSError as problem:
             trouble = f"can't write the MTU of workloads to a file: {problem}"
             self._warn(trouble)
-            asyncio.get_running_loop().call_later(_AGAIN, self.tell)
+            self._again = asyncio.get_running_loop().call_later(_AGAIN, self.tell)
         self._health.waiting(PART, trouble if self._node.settings().require_mtu_file else "")

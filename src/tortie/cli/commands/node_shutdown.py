@@ -37,7 +37,7 @@ def _run(options: argparse.Namespace) -> None:
 
 async def _tell(settings: "StartSettings", chosen: Chosen) -> None:
     from tortie.datastore import DatastoreError
-    from tortie.node.machine import kubernetes_of
+    from tortie.node.api_server import kubernetes_of
 
     api = kubernetes_of(chosen.settings)
     if api is None:

@@ -50,7 +50,7 @@ async def _start(settings: "StartSettings", chosen: Chosen) -> None:
     import tortie
     from tortie.datastore import open_datastore
     from tortie.datastore.settings import KubernetesSettings
-    from tortie.node.machine import kubernetes_of
+    from tortie.node.api_server import kubernetes_of
     from tortie.node.start import Start
     from tortie.node.variables import doubtful, unread
 
