@@ -156,6 +156,31 @@ def test_the_kernel_gets_nothing_of_services_or_tunnels() -> None:
     assert "10.65.0.0/16+" not in kernel
 
 
+@pytest.mark.parametrize(
+    ("peering", "passed_on"),
+    [
+        ("asNumber: 65000", False),
+        ("asNumber: 65000, nextHopMode: Self", False),
+        ("asNumber: 65000, nextHopMode: Keep", True),
+        ("asNumber: 64512", True),
+        ("asNumber: 64512, nextHopMode: Self", False),
+        ("asNumber: 64512, nextHopMode: Keep", True),
+    ],
+)
+def test_others_services_are_passed_on_only_with_the_way_to_them(
+    peering: str, passed_on: bool
+) -> None:
+    peer = f"""
+apiVersion: projectcalico.org/v3
+kind: BGPPeer
+metadata: {{name: tor}}
+spec: {{peerIP: 172.16.0.254, {peering}}}
+"""
+    text = bird_text(picture(ALPHA, RANGES, peer))
+    session = text[text.index("protocol bgp Global") :]
+    assert ("own_services4();" not in session) is passed_on
+
+
 def test_communities_are_looked_up_by_name() -> None:
     text = (
         CONFIGURATION

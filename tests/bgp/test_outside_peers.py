@@ -562,6 +562,15 @@ def test_services_are_announced_where_their_endpoints_are(network: Network) -> N
     until(lambda: tellers("10.96.0.7/32") == {"n1"})
     until(lambda: tellers("192.0.2.7/32") == {"n1"})
     assert "10.96.0.0/12" not in other.routes()  # no node goes to another for services
+    # Nor passes on what another tells: n2 knows of it, and has told all that it knew by then.
+    until(lambda: any("[Mesh" in one.text for one in other.bird("show route 10.96.0.7/32").lines))
+    network.block("n1", "10.65.9.0/26")
+    until(lambda: tellers("10.65.9.0/26") == {"n1", "n2"})
+    assert tellers("10.96.0.7/32") == tellers("192.0.2.7/32") == {"n1"}
+    network.apply(peer(", nextHopMode: Keep"))  # unless it leads to where the endpoints are
+    until(lambda: tellers("10.96.0.7/32") == {"n1", "n2"})
+    hops = re.findall(r"BGP.next_hop: (\S+)", router.known("10.96.0.7/32"))
+    assert hops == ["172.16.0.1", "172.16.0.1"]
 
 
 def test_reflectors_tell_nodes_of_each_other(network: Network) -> None:

@@ -30,7 +30,7 @@ _KNOWN = re.compile(
     r"(#|log |debug |timeformat |router id |graceful restart|protocol (device|direct|static|kernel"
     r"|bfd|bgp) |function |template |if |\{|\}|route |learn;|ipv[46] |import |export |accept;"
     r"|reject;|krt_metric|bgp_|local |neighbor |multihop |direct;|ttl |strict |password |passive "
-    r"|hold |allow |rr |bfd |gateway |next hop |connect |filter_|tell[46]\()"
+    r"|hold |allow |rr |bfd |gateway |next hop |connect |filter_|own_services[46]\(\);|tell[46]\()"
 )
 
 

@@ -221,7 +221,7 @@ class RealNode:
 
     def ruleset(self):
         """The node's nftables rules."""
-        listing = ["nsenter", f"--net={self.netns}", "nft", "list", "ruleset"]
+        listing = ["nsenter", f"--net={self.netns}", "nft", "-s", "list", "ruleset"]
         return subprocess.run(
             listing, capture_output=True, text=True, timeout=BOUND, check=True
         ).stdout

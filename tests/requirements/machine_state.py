@@ -84,7 +84,7 @@ def _kernel() -> Mapping[str, object]:
         sets.close()
     return {
         "devices": _output("ip", "-o", "link", "show"),
-        "tables": _output("nft", "list", "ruleset"),
+        "tables": _output("nft", "-s", "list", "ruleset"),
         "legacy tables": (existing_tables(4), existing_tables(6)),
         "sets": counts,
         "sysctls": Path("/proc/sys/net/ipv4/ip_forward").read_text(),

@@ -121,6 +121,19 @@ def tell_function(
     yield "}"
 
 
+def own_services_function(family: Family, version: int) -> Iterator[str]:
+    """What is not passed on where we would be its next hop: the services that others announce.
+
+    Their packets would end at our own proxy, which has no endpoint for those of Local policy.
+    """
+    yield f"function own_services{version}()"
+    yield "{"
+    if family.service_ranges:
+        ranges = within(family.service_ranges)
+        yield f"  if source = RTS_BGP && net ~ {ranges} then reject;"
+    yield "}"
+
+
 def _of_workloads(family: Family, prefixes: tuple[str, ...]) -> Iterator[str]:
     """The kernel's routes to local workloads are the agent's: each is there once its policy is.
 

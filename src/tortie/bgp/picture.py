@@ -122,6 +122,12 @@ class Session(Struct, frozen=True):
         """iBGP, rather than eBGP."""
         return self.local_as == self.peer_as
 
+    @property
+    def keeps_next_hop(self) -> bool:
+        """What is passed on leads to who told it, rather than here. Auto: inside of our AS only,
+        since others need not know the way there (RFC 4271, 5.1.3)."""
+        return self.next_hop == "Keep" or (self.next_hop == "Auto" and self.is_internal)
+
 
 class PoolRoutes(Struct, frozen=True, order=True):
     """What BGP does with a pool's routes.

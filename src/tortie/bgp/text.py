@@ -10,6 +10,7 @@ from tortie.bgp.filter_text import (
     filter_functions,
     function_name,
     kernel_filter,
+    own_services_function,
     tell_function,
 )
 from tortie.bgp.picture import Family, Picture, Session
@@ -49,6 +50,7 @@ def _lines(picture: Picture) -> Iterator[str]:
     for version in _VERSIONS:
         yield from _statics(picture, version)
         yield from _kernel(picture.family(version), version)
+        yield from own_services_function(picture.family(version), version)
         yield from tell_function(picture.family(version), version, picture.workload_prefixes)
     yield from filter_functions(picture.filters)
     if any(session.bfd for session in picture.sessions):
@@ -158,6 +160,8 @@ def _channel(session: Session) -> Iterator[str]:
         yield f"    {direction} filter {{"
         for symbol in session.filters:
             yield f"      {function_name(symbol, version, direction)}({internal});"
+        if direction == "export" and not session.keeps_next_hop:
+            yield f"      own_services{version}();"
         yield f"      {_otherwise(session, direction, internal)}"
         yield "    };"
     yield "  };"
