@@ -5,6 +5,17 @@ from typing import NamedTuple
 Cells = dict[tuple[str, int, str], str]  # of a mode, an IP version and a leg
 LEGS = ("same node", "same subnet", "other subnet", "host to pod", "host to pod beyond", "outside")
 
+_Cell = tuple[str, str]  # its two lines
+_TITLE: tuple[_Cell, ...] = (
+    ("mode", ""),
+    ("same", "node"),
+    ("same", "subnet"),
+    ("other", "subnet"),
+    ("host to", "pod"),
+    ("host to", "pod beyond"),
+    ("", "outside"),
+)
+
 
 class Way(NamedTuple):
     """How a leg travels, and the greatest packet that passes whole."""
@@ -44,15 +55,20 @@ def expected(mode: str, leg: str, version: int, versions: tuple[int, ...]) -> Wa
 
 
 def lines(found: Cells) -> list[str]:
-    """The table as text: a row for each mode and IP version."""
-    rows = sorted({(mode, version) for mode, version, _ in found}, key=lambda row: row)
-    head = ("mode", "IP", *LEGS)
-    body = [
-        (mode, str(version), *(found.get((mode, version, leg), "-") for leg in LEGS))
-        for mode, version in rows
+    """The table as text of 80 columns: two lines for each mode and IP version."""
+    rows = [_TITLE, *(_row(found, *row) for row in sorted({place[:2] for place in found}))]
+    widths = [
+        max(len(half) for cell in column for half in cell) for column in zip(*rows, strict=True)
     ]
-    widths = [max(len(row[column]) for row in (head, *body)) for column in range(len(head))]
     return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (head, *body)
+        "  ".join(cell[half].ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+        for half in (0, 1)
     ]
+
+
+def _row(found: Cells, mode: str, version: int) -> tuple[_Cell, ...]:
+    """`alone` is of the IP version: a cluster that has no other."""
+    name, alone, _ = mode.partition(" alone")
+    cells = (found.get((mode, version, leg), "-").partition(" ") for leg in LEGS)
+    return ((name, f"  IPv{version}{alone}"), *((carrier, mtu) for carrier, _, mtu in cells))

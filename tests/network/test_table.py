@@ -8,6 +8,7 @@ import pytest
 
 from network import guest_rows
 from network.guest_rows import RUN
+from network.table import LEGS, Cells, lines
 from vm.features import IN_GUEST
 
 CHECKOUT = Path(__file__).parents[2]
@@ -48,6 +49,16 @@ def test_outside_of_the_guest_nothing_is_left_for_others(
     monkeypatch.delenv(IN_GUEST, raising=False)
     guest_rows.keep(ALWAYS, tmp_path / guest_rows.NAME)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_row_tells_every_leg_in_80_columns() -> None:
+    row = "vxlan CrossSubnet alone"
+    cells: Cells = {(row, 6, leg): f"wireguard {n}" for n, leg in enumerate(LEGS)}
+    cells[row, 6, "same node"] = "local 0"
+    told = lines(cells)
+    assert max(map(len, told)) <= 80
+    assert told[-2].split() == ["vxlan", "CrossSubnet", "local", *["wireguard"] * 5]
+    assert told[-1].split() == ["IPv6", "alone", *"012345"]
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "in a worker"])
