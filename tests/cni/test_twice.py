@@ -2,11 +2,14 @@
 is done under its name leaves the first one's address, interface and record as they are.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from cni.look import (
     NETWORK,
     addresses,
+    endpoint,
     failed,
     findings,
     held,
@@ -103,12 +106,62 @@ def test_an_agent_that_was_started_anew_tells_them_apart_too(shared, first):
     shared.store(lambda store: store.delete(Key("Pod", "default", "late")))
 
 
-def test_a_runtime_that_names_no_pod_gives_back_what_the_id_has(shared):
+def test_a_runtime_that_names_no_pod_ends_the_pods_container_as_a_whole(shared):
     put_pod(shared, "unnamed")
     netns = shared.namespace("unnamed")
     result(shared.cni("ADD", "c2", netns, "unnamed"))
-    assert shared.cni("DEL", "c2", netns, "").returncode == 0
-    assert held(shared, f"{NETWORK}.c2") == ()
+    for _ in range(2):
+        assert shared.cni("DEL", "c2", netns, "").returncode == 0
+        assert held(shared, f"{NETWORK}.c2") == ()
+        nothing_left(shared)
     assert shared.cni("DEL", "c2", netns, "unnamed").returncode == 0
     nothing_left(shared)
     shared.store(lambda store: store.delete(Key("Pod", "default", "unnamed")))
+
+
+def test_a_runtime_that_names_no_pod_ends_a_stored_endpoint_too(shared):
+    """Of a pod that the datastore does not have, as a static one's may come late."""
+    netns = shared.namespace("static")
+    result(shared.cni("ADD", "c3", netns, "static"))
+    name = "n1-k8s-static-eth0"
+    assert endpoint(shared, name) is not None
+    assert shared.cni("DEL", "c3", "", "").returncode == 0
+    assert held(shared, f"{NETWORK}.c3") == ()
+    assert endpoint(shared, name) is None
+    nothing_left(shared)
+
+
+def test_a_late_end_without_a_pods_name_spares_the_pods_next_container(shared):
+    put_pod(shared, "anew")
+    earlier, later = shared.namespace("earlier"), shared.namespace("later")
+    result(shared.cni("ADD", "c4", earlier, "anew"))
+    address = result(shared.cni("ADD", "c5", later, "anew"))["ips"][0]["address"]
+    before = addresses(later), held(shared, f"{NETWORK}.c5")
+    assert shared.cni("DEL", "c4", earlier, "").returncode == 0
+    assert held(shared, f"{NETWORK}.c4") == ()
+    assert (addresses(later), held(shared, f"{NETWORK}.c5")) == before
+    assert before == ({address}, (address,))
+    assert shared.cni("CHECK", "c5", later, "anew").returncode == 0
+    assert shared.cni("DEL", "c5", later, "anew").returncode == 0
+    nothing_left(shared)
+    shared.store(lambda store: store.delete(Key("Pod", "default", "anew")))
+
+
+def test_two_that_come_at_once_are_told_apart(shared):
+    names = ("left", "right")
+    for name in names:
+        put_pod(shared, name)
+    spaces = [shared.namespace(name) for name in names]
+    with ThreadPoolExecutor(len(names)) as pool:
+        calls = [
+            pool.submit(shared.cni, "ADD", "c6", space, name)
+            for space, name in zip(spaces, names, strict=True)
+        ]
+    ended = [one.result() for one in calls]
+    assert sorted(one.returncode for one in ended) == [0, 1]
+    assert [failed(one)["code"] for one in ended if one.returncode] == [101]
+    assert len(held(shared, f"{NETWORK}.c6")) == 1
+    for space, name in zip(spaces, names, strict=True):
+        assert shared.cni("DEL", "c6", space, name).returncode == 0
+        shared.store(lambda store, name=name: store.delete(Key("Pod", "default", name)))
+    nothing_left(shared)

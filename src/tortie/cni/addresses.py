@@ -75,6 +75,17 @@ class Addresses:
         """Whether the datastore has addresses for the interface."""
         return bool(await self._held(request, await self._machines.handle_now(request), by))
 
+    async def pods_of(self, request: CniRequest, node: str) -> list[tuple[str, str]]:
+        """The pods of this node, each (namespace, name), of which IPAM notes that they have the
+        interface's addresses: their runtime may end a container without saying whose it was.
+        """
+        if not request.config.ipam.is_own:
+            return []
+        owners = await self._ipam.owners_of(request.handle)
+        noted = [one.active for one in owners.values() if one.active.get("node") == node]
+        pods = [(about.get("namespace", ""), about.get("pod", "")) for about in noted]
+        return sorted({pod for pod in pods if all(pod)})
+
     async def _held(self, request: CniRequest, machine: str, by: About) -> tuple[Prefix, ...]:
         """A machine's are its own, whatever pod runs it now."""
         if machine:

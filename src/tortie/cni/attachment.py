@@ -28,7 +28,7 @@ from tortie.cni.lease import Lease, wanted_routes
 from tortie.cni.locks import NamedLocks
 from tortie.cni.profiles import ensure_profile
 from tortie.cni.records import Record, Records
-from tortie.cni.request import CniRequest
+from tortie.cni.request import CniRequest, naming_pod
 from tortie.cni.result import Attached, announced
 from tortie.cni.workload import Workload, check_name, check_pod, told_of, workload_of
 from tortie.ipam.holders import About
@@ -102,9 +102,21 @@ class Attacher:
 
     async def delete(self, request: CniRequest) -> None:
         """Detach a container; one that is not attached is no error."""
+        for call in (*await self._named(request), request):
+            workload = workload_of(call, self.node, self.prefix)
+            async with self._locks.hold(workload.interface):
+                await self._detach(call, workload, told_of(call, self.node))
+
+    async def _named(self, request: CniRequest) -> list[CniRequest]:
+        """A call that names no pod, for each pod whose container it ends. Without their names
+        nothing would lead to the interface and the record, and the address would be given back
+        while both have it.
+        """
         workload = workload_of(request, self.node, self.prefix)
-        async with self._locks.hold(workload.interface):
-            await self._detach(request, workload, told_of(request, self.node))
+        if workload.is_pod or (await self.records.find(workload)).container_id:
+            return []
+        pods = await self._addresses.pods_of(request, self.node)
+        return [naming_pod(request, namespace, name) for namespace, name in pods]
 
     async def check(self, request: CniRequest) -> None:
         """Raises CniError or NotReady where the attachment is not as ADD left it."""

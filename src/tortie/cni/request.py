@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tortie.cni.config import NetworkConfig, parse_config
 from tortie.cni.errors import INCOMPATIBLE_VERSION, INVALID_ENVIRONMENT, CniError
@@ -54,6 +55,12 @@ class CniRequest(Struct, frozen=True):
             about = f"{self.container_id}/{self.ifname}"
             return f"{whole}-{sha256(about.encode()).hexdigest()[:8]}"
         return whole
+
+
+def naming_pod(request: CniRequest, namespace: str, name: str) -> CniRequest:
+    """The same call, of a pod's container."""
+    arguments = {**request.arguments, "K8S_POD_NAMESPACE": namespace, "K8S_POD_NAME": name}
+    return replace(request, arguments=arguments)
 
 
 def parse_request(environ: Mapping[str, str], config: bytes) -> CniRequest:
