@@ -540,3 +540,16 @@ def test_check_knows_of_services_whose_api_is_not_the_datastore(
     assert given["web"] not in said.out
     both = cluster("ipam", "check", "--kubernetes", beside, "--datastore", f"kubernetes:{beside}")
     assert (both.status, "leave it out" in both.err) == (1, True)
+
+
+def test_a_node_that_is_deleted_gives_back_what_nobody_uses(cluster: Tortie) -> None:
+    said = cluster("delete", "node", "n1")
+    assert (said.status, said.out) == (0, "Node n1: deleted\n")
+
+    async def look(store: Datastore) -> None:
+        ipam = IPAM(store)
+        assert await ipam.addresses_of("net.gone") == ()
+        assert len(await ipam.addresses_of("net.web")) == 1  # its pod says that it still runs
+
+    on_store(look)
+    assert cluster("delete", "node", "n1").status == 1

@@ -198,6 +198,8 @@ async def _delete(store: Datastore, key: Key) -> str:
     try:
         if key.kind == "IPPool":
             return await _retire_pool(store, key)
+        if key.kind == "Node":
+            return await _retire_node(store, key)
         await store.delete(key)
     except NotFound:
         return ABSENT
@@ -213,6 +215,17 @@ async def _retire_pool(store: Datastore, key: Key) -> str:
     except IpamError as error:
         raise UserError(str(error)) from None
     return f"{GOING}: it waits: {waits}" if waits else DELETED
+
+
+async def _retire_node(store: Datastore, key: Key) -> str:
+    from tortie.ipam import IpamError
+    from tortie.ipam.leaving import retire_node
+
+    try:
+        await retire_node(store, key)
+    except IpamError as error:
+        raise UserError(str(error)) from None
+    return DELETED
 
 
 async def _deletion(store: Datastore, key: Key, going: Collection[Key]) -> str:

@@ -50,7 +50,8 @@ def run(options: argparse.Namespace) -> int:
         return outcomes.report(outcomes.faulted(done, faults), options.output, options.dry_run)
 
     kinds = {key.kind for key in keys} | {target.kind.name for target in targets}
-    run_on = datastore.follow if "IPPool" in kinds else datastore.read_from  # to end claims
+    gives_back = bool(kinds & {"IPPool", "Node"})  # claims and addresses, which needs an event loop
+    run_on = datastore.follow if gives_back else datastore.read_from
     return complain(manifests.errors) | run_on(options, delete)
 
 
