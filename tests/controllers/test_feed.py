@@ -4,8 +4,10 @@ import asyncio
 
 from strategies.controllers import World, eventually, node
 from strategies.faults import FaultyStore
+from strategies.ipam import pool
 from tortie.api import Key
 from tortie.controllers.feed import Feed
+from tortie.datastore.finalizers import finalizers_of
 from tortie.datastore.memory import MemoryDatastore
 
 
@@ -19,8 +21,13 @@ def test_each_kind_is_listed_and_watched_once_for_all_controllers() -> None:
         async def settled() -> bool:
             return counted.calls.count("watch") > 0 and not world.health.not_ready()
 
+        async def guarded() -> bool:  # later: by a controller that has heard of a change
+            return bool(finalizers_of(await store.get(Key("IPPool", "", "p"))))
+
         async with world.running():
             await eventually(settled)
+            await store.create(pool("p", "10.0.0.0/24"))
+            await eventually(guarded)
         assert counted.calls.count("watch") == 1
 
     asyncio.run(scenario())

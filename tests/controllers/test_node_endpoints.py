@@ -175,6 +175,8 @@ def test_they_follow_node_and_settings_and_leave_peoples_own() -> None:
             await eventually(lambda: is_so(names, {"n1-t-eth0-auto-hep", "n2-auto-hep"}))
             world.settings.put(settings_with(False))
             await eventually(lambda: is_so(names, {"n2-auto-hep"}))
+            world.settings.put(settings_with(True))  # later: both nodes have been looked at
+            await eventually(lambda: is_so(names, {"n1-auto-hep", "n2-auto-hep"}))
         kept = (await world.all("HostEndpoint"))["n2-auto-hep"]
         assert kept.spec == own.spec
         assert kept.metadata.labels == own.metadata.labels
