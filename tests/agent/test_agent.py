@@ -22,7 +22,7 @@ from tortie.agent.pipeline import Pipeline
 from tortie.agent.waiters import NotReady
 from tortie.sync import InSync, Outage, Progress
 
-BOUND = 20.0
+BOUND = 50.0
 
 
 class SetClocks:
@@ -175,6 +175,7 @@ async def test_ready_is_said_only_once_the_endpoint_is_in_the_kernel():
         with pytest.raises(NotReady, match="not seen the whole datastore"):
             await bench.agent.wait_ready(endpoint_id("a"), 0, 0.2)
         bench.source.sync(1)
+        await bench.agent.wait_applied(1, BOUND)
         with pytest.raises(NotReady, match="knows no such endpoint"):
             await bench.agent.wait_ready(endpoint_id("a"), 0, 0.2)
         bench.dataplane.unready[endpoint_id("a")] = "its route is not programmed"

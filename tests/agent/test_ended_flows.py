@@ -45,12 +45,12 @@ class Talk:
         self.udp = udp_socket(client[0])
         self.udp.connect((address, PORT))
 
-    def forth(self, receiver, text):
-        """Which of TCP and UDP bring a text to the server."""
+    def forth(self, receiver, text, patience=0.2):
+        """Which of TCP and UDP bring a text to the server, within so many seconds."""
         self.tcp.send(text)
         with suppress(PermissionError):
             self.udp.send(text)
-        return received(self.far, text), received(receiver, text)
+        return received(self.far, text, patience), received(receiver, text)
 
     def back(self, text):
         """Whether TCP brings what the server says by itself."""
@@ -134,7 +134,7 @@ def test_what_a_new_policy_denies_ends_and_the_rest_goes_on(world):
     change(node, allowing("app == 'two'"))
     for number in range(ROUNDS):
         text = b"<late %d>" % number
-        assert denied.forth(receiver, text) == (False, False)
+        assert denied.forth(receiver, text, 0.0) == (False, False)
         assert not denied.back(text)  # the server's own packets must not begin it anew
         exchanged(allowed, receiver, ROUNDS + number)
     for sock in (denied.far, denied.tcp, receiver):

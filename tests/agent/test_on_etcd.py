@@ -37,13 +37,12 @@ def reason(node):
 def test_an_etcd_that_is_away_at_the_start_is_waited_for_and_said(node, etcd):
     on_etcd(node, etcd)
     node.start()
-    until(lambda: "can't be reached" in reason(node), "the reason")
-    assert etcd.endpoint in reason(node)
+    until(lambda: f"{etcd.endpoint} can't be reached" in reason(node), "the reason")
     with way_to(etcd, node):
         until(node.is_ready, "readiness")
         etcd.kill()
         until(lambda: etcd.endpoint in reason(node), "the loss to be said")
-        assert not node.is_ready()
+        until(lambda: not node.is_ready(), "the end of readiness")
         etcd.restart()
         until(node.is_ready, "readiness")
 

@@ -120,7 +120,8 @@ def test_live_changes_take_effect_while_policy_holds_without_a_gap(node):
         assert reaches_host(node, watched.client)
         lines = len(node.log.read_text().splitlines())
         node.store(lambda store: store.delete(Key("FelixConfiguration", "", "default")))
-        until(lambda: not reaches_host(node, watched.client, attempts=1), "the default")
+        node.applied(node.store(lambda store: store.revision()))
+        assert not reaches_host(node, watched.client, attempts=1)
         assert len(node.log.read_text().splitlines()) == lines
     assert node.ask("status")["process"] == process
     assert "starting anew" not in node.log.read_text()
@@ -149,7 +150,7 @@ def test_what_needs_a_new_start_gets_one_in_place_without_a_gap_in_policy(node):
         say(node, felix("node.n1", health_port=9199, interface_prefix="cali,tap"))
         until(lambda: answers(node, 9199), "the page on its new port")
         assert not answers(node, 9099)
-        assert node.is_ready()
+        until(node.is_ready, "readiness")
         assert node.agent.poll() is None
         assert node.ask("status")["process"] == process
         assert said(node)["InterfacePrefix"] == ("cali,tap", "FelixConfiguration(node.n1)")

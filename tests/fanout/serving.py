@@ -17,7 +17,7 @@ from tortie.fanout.server_settings import ServerSettings
 from tortie.fanout.settings import FanoutClientSettings
 from tortie.sync import FELIX_KINDS, TUNNEL_KINDS, Backoff, InSync, Progress, Syncer, Update
 
-PATIENCE = 20.0  # seconds until a condition that a test waits for counts as never coming
+PATIENCE = 60.0  # seconds until a condition that a test waits for counts as never coming
 
 
 def settings(**changes: object) -> ServerSettings:

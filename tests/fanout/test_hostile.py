@@ -144,7 +144,7 @@ def test_who_comes_and_goes_at_once_leaves_nothing_behind(pki, said):
                     sock.close()
                 await still_serves(store, good)
             await until(lambda: server.active == 1)
-            assert len(os.listdir("/proc/self/fd")) <= before
+            await until(lambda: len(os.listdir("/proc/self/fd")) <= before, "descriptors stay open")
 
     asyncio.run(go())
 
@@ -332,7 +332,8 @@ def test_a_server_with_the_wrong_name_is_told_nothing_and_named(pki, expected, s
                 await until(lambda: client.follower.outage)
                 assert says in client.follower.outage.reason
                 assert not client.follower.in_sync
-                assert server.accepted == 0
+            await until(lambda: server.active == 0)
+            assert server.accepted == 0
 
     asyncio.run(go())
 

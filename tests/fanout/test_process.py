@@ -7,12 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
 from fanout.serving import caught_up, following, nets, until
-from servers.process import free_port, running
+from servers.process import PortTaken, free_port, running
 from tortie.datastore.sqlite import SqliteDatastore
 from tortie.fanout.certificates import Tls
 from tortie.fanout.settings import FanoutClientSettings
@@ -36,7 +36,6 @@ class Daemon:
     """The settings of one, and where it is."""
 
     def __init__(self, folder, pki):
-        self.port, self.health, self.metrics = free_port(), free_port(), free_port()
         self.log = folder / "log"
         self.store = folder / "store"
         self.store.mkdir()
@@ -45,19 +44,17 @@ class Daemon:
             "PATH": os.environ["PATH"],
             "TORTIE_DATASTORE": str(self.store / "db"),
             "TYPHA_SERVERHOST": "127.0.0.1",
-            "TYPHA_SERVERPORT": str(self.port),
             "TYPHA_HEALTHENABLED": "true",
             "TYPHA_HEALTHHOST": "127.0.0.1",
-            "TYPHA_HEALTHPORT": str(self.health),
             "TYPHA_PROMETHEUSMETRICSENABLED": "true",
             "TYPHA_PROMETHEUSMETRICSHOST": "127.0.0.1",
-            "TYPHA_PROMETHEUSMETRICSPORT": str(self.metrics),
             "TYPHA_CAFILE": str(pki.ca_file),
             "TYPHA_SERVERCERTFILE": str(server.certificate_file),
             "TYPHA_SERVERKEYFILE": str(server.key_file),
             "TYPHA_CLIENTCN": "typha-client",
             "TYPHA_SHUTDOWNCONNECTIONDROPINTERVALMAXSECS": "0.05",
         }
+        self.take_ports()
         self.client = FanoutClientSettings(
             tls=Tls(
                 str(pki.ca_file),
@@ -66,6 +63,26 @@ class Daemon:
                 "typha-server",
             )
         )
+
+    def take_ports(self):
+        """Have ports that nobody has now."""
+        self.port, self.health, self.metrics = free_port(), free_port(), free_port()
+        self.environ["TYPHA_SERVERPORT"] = str(self.port)
+        self.environ["TYPHA_HEALTHPORT"] = str(self.health)
+        self.environ["TYPHA_PROMETHEUSMETRICSPORT"] = str(self.metrics)
+
+    @contextmanager
+    def running(self, *before):
+        """The process, once it is ready; with other ports where somebody was quicker."""
+        with ExitStack() as stack:
+            for _ in range(5):
+                with suppress(PortTaken):
+                    command = [*before, *self.command]
+                    yield stack.enter_context(running(command, self.log, self.ready))
+                    return
+                self.log.unlink()
+                self.take_ports()
+            raise AssertionError("each time somebody took a port of it")
 
     @property
     def command(self):
@@ -104,7 +121,7 @@ def test_it_serves_and_tells_what_it_does_and_stops_when_told(daemon):
             await until(lambda: client.follower.outage)
         await store.close()
 
-    with running(daemon.command, daemon.log, daemon.ready) as process:
+    with daemon.running() as process:
         asyncio.run(go(process))
     events = [line["event"] for line in daemon.lines()]
     assert events[0] == "started"
@@ -166,7 +183,7 @@ def test_a_second_signal_ends_it_at_once(daemon):
             await until(lambda: process.poll() is not None, "it does not stop")
         await store.close()
 
-    with running(daemon.command, daemon.log, daemon.ready) as process:
+    with daemon.running() as process:
         asyncio.run(go(process))
         assert process.returncode == 0
 
@@ -174,7 +191,7 @@ def test_a_second_signal_ends_it_at_once(daemon):
 @pytest.mark.root
 def test_it_needs_no_privileges(daemon):
     bare = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
-    with running([*bare, *daemon.command], daemon.log, daemon.ready) as process:
+    with daemon.running(*bare) as process:
         with open(f"/proc/{process.pid}/status") as status:
             held = [line.split()[1] for line in status if line.startswith(("CapEff", "CapPrm"))]
         assert held == ["0" * 16] * 2

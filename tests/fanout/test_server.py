@@ -282,7 +282,7 @@ def test_crumbs_that_all_clients_have_are_freed():
 
 def test_a_client_that_answers_no_ping_is_dropped():
     async def go():
-        quick = settings(ping_interval=0.0, pong_timeout=0.5)
+        quick = settings(ping_interval=0.0, pong_timeout=2.0)
         async with serving(MemoryDatastore(), quick) as (server, port):
             raw = await Raw.connect(port)
             await raw.hello()

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tortie.lab.journal import Journal
 from tortie.lab.matrix import Matrix, Party, Port
 from tortie.lab.plan import Plan, plan_lab
 from tortie.linux.links import Links
-from tortie.linux.namespaces import create_named, delete_named, names
+from tortie.linux.namespaces import create_named, delete_named, in_namespace, names
 from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.linux.routes import Routes
 
@@ -43,7 +44,7 @@ def probed(plan: Plan, journal: Journal) -> Matrix:
     async def run() -> Matrix:
         for party in parties:
             await probing.listen(controls[party.name], party)
-        return await probing.probe(parties, controls, 5.0)
+        return await probing.probe(parties, controls, 60.0)
 
     return asyncio.run(run())
 
@@ -51,6 +52,18 @@ def probed(plan: Plan, journal: Journal) -> Matrix:
 def lab_name(suffix: str) -> str:
     """A name that no other run of the tests has."""
     return f"t{os.getpid()}-{suffix}"
+
+
+@pytest.fixture
+def machine() -> Iterator[None]:
+    """Be in a namespace that stands for the machine: in the real one others are at work."""
+    name = f"t{os.getpid()}-machine"
+    path = create_named(name)
+    try:
+        with in_namespace(path):
+            yield
+    finally:
+        delete_named(name)
 
 
 def own_network() -> tuple[list[object], list[object]]:
@@ -68,6 +81,7 @@ def test_every_station_reaches_every_other_by_its_own_address(labs: Path) -> Non
     assert all(a.seen_as == addresses[flow.source] for flow, a in matrix.answers.items())
 
 
+@pytest.mark.usefixtures("machine")
 def test_the_machine_itself_is_not_touched(labs: Path) -> None:
     before = own_network()
     forwarding = Path("/proc/sys/net/ipv4/ip_forward").read_text()

@@ -30,14 +30,14 @@ def control(labs: Path) -> Path:
 
 
 def told(control: Path, **request: object) -> Any:
-    return asyncio.run(ask_when_up(control, request, 20.0))
+    return asyncio.run(ask_when_up(control, request, 60.0))
 
 
 def listen(control: Path, *ports: tuple[str, int]) -> Any:
     return told(control, verb="listen", ports=ports)["failed"]
 
 
-def probe(control: Path, *targets: tuple[str, int], timeout: float = 5.0) -> Any:
+def probe(control: Path, *targets: tuple[str, int], timeout: float = 20.0) -> Any:
     here = [(protocol, "127.0.0.1", port) for protocol, port in targets]
     return told(control, verb="probe", targets=here, timeout=timeout)["answers"]
 
@@ -46,7 +46,7 @@ def test_it_says_who_it_is_and_whom_it_saw(control: Path) -> None:
     assert listen(control, ("tcp", 80), ("udp", 53)) == []
     for name, seen_as, milliseconds in probe(control, ("tcp", 80), ("udp", 53)):
         assert (name, seen_as) == ("outside", "127.0.0.1")
-        assert 0 < milliseconds < 5000
+        assert 0 < milliseconds < 20_000
 
 
 def test_nobody_answers_on_other_ports(control: Path) -> None:

@@ -64,7 +64,7 @@ def wait_ready(
     deadline = time.monotonic() + seconds
     while not ready():
         ended = process.poll() is not None
-        if ended and b"address already in use" in log.read_bytes():
+        if ended and b"address already in use" in log.read_bytes().lower():
             raise PortTaken(f"{process.args!r}: address already in use")
         if ended or time.monotonic() > deadline:
             tail = log.read_text(errors="replace")[-2_000:]

@@ -48,7 +48,7 @@ class Follower:
                 assert revision >= self._reached
                 self._reached = revision
 
-    async def until(self, revision: int, bound: float = 10) -> None:
+    async def until(self, revision: int, bound: float = 60) -> None:
         async with asyncio.timeout(bound):
             while self._reached < revision:
                 self._moved.clear()

@@ -94,7 +94,7 @@ def settled_on(lab: Lab, node: str) -> set[str]:
 
 
 def wait_for(lab: Lab, firewall: str) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 90
     while any((last := settled_on(lab, node)) != {firewall} for node in ("node-1", "node-2")):
         assert time.monotonic() < end, last
         time.sleep(0.1)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.root
 CHAIN = policy_chain(Way.TO, POLICY)
 SET, OTHER = set_name(4, FRIENDS), set_name(4, MASQ_POOLS)
 COMMENT = "cali:AAAAAAAAAAAAAAAA"  # as long as all of them
-PATIENCE = 20.0  # seconds, of a machine that does much else; it takes a third of one
+PATIENCE = 60.0  # seconds, of a machine that does much else; it takes a third of one
 DAMAGES = {  # IP and IP6 stand for the commands
     "flush": ["IP -F"],
     "flush IPv6": ["IP6 -F"],
@@ -60,10 +60,16 @@ class Watched:
         self.by: list[str] = []
         with lab.inside():
             self._watch = driver.watch(self._note)
+        self._asked, self._differs = 0, driver._footprint.differs
+        driver._footprint.differs = self._ask
         self._watch.start()
 
     def close(self) -> None:
         self._watch.close()
+
+    def _ask(self) -> bool:
+        self._asked += 1
+        return self._differs()
 
     def _note(self, by: str) -> None:
         self.by.append(by)
@@ -75,7 +81,10 @@ class Watched:
 
     async def quiet(self) -> None:
         """Everything that could be told so far has been: two questions have been asked since."""
-        await asyncio.sleep(0.5)
+        enough = self._asked + 2
+        async with asyncio.timeout(PATIENCE):
+            while self._asked < enough:  # noqa: ASYNC110 - what is waited for has no event
+                await asyncio.sleep(0.02)
 
 
 def watched(
