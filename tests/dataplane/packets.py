@@ -218,7 +218,7 @@ class PacketLab:
     def _seen_until(self, last: bytes) -> dict[bytes, bytes]:
         seen: dict[bytes, bytes] = {}
         while last not in seen:
-            ready, _, _ = select.select(list(self._sockets.values()), [], [], 10)
+            ready, _, _ = select.select(list(self._sockets.values()), [], [], 60)
             if not ready:
                 raise TimeoutError("the last packet, which nothing guards, did not arrive")
             for one in ready:
@@ -240,7 +240,7 @@ def packet_socket(link: str) -> socket.socket:
 def wait_for(token: bytes, one: socket.socket) -> None:
     """Read a packet socket until this token has come."""
     while token not in arrived(one):
-        if not select.select([one], [], [], 10)[0]:
+        if not select.select([one], [], [], 60)[0]:
             raise TimeoutError("the last packet, which nothing guards, did not arrive")
 
 

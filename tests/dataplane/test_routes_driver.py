@@ -47,7 +47,7 @@ class Node:
         self.wait_running(name)
 
     def wait_running(self, name: str) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not self.links.get(name).running:
             assert time.monotonic() < deadline, f"{name} does not run"
             time.sleep(0.001)

@@ -78,7 +78,7 @@ def udp(stack: ExitStack, name: str, address: str) -> socket.socket:
     with namespaces.in_namespace(namespaces.path_of(f"tortie-pkt-{name}-{os.getpid()}")):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         found = stack.enter_context(socket.socket(family, socket.SOCK_DGRAM))
-    found.settimeout(5)
+    found.settimeout(30)
     found.bind((address, 7000))
     return found
 

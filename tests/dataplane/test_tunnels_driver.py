@@ -57,7 +57,7 @@ class Node:
         self.links.set_up("lo")
 
     def wait_running(self) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not self.links.get("eth0").running:
             assert time.monotonic() < deadline, "eth0 does not run"
             time.sleep(0.005)

@@ -134,7 +134,7 @@ class Node:
         with namespaces.in_namespace(self.path):
             found = stack.enter_context(socket.socket(FAMILY[self.version], socket.SOCK_DGRAM))
         found.bind((self.pod, 7000))
-        found.settimeout(10)
+        found.settimeout(30)
         return found
 
     def close(self) -> None:
@@ -199,7 +199,7 @@ class Wire:
 
 
 def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline, f"no {what}"
         time.sleep(0.01)
@@ -207,7 +207,7 @@ def until(condition: Callable[[], object], what: str) -> None:
 
 def meet(client: socket.socket, server: socket.socket) -> None:
     """Return once a packet goes both ways: the first may be lost while neighbours are asked for."""
-    patience, deadline = client.gettimeout(), time.monotonic() + 20
+    patience, deadline = client.gettimeout(), time.monotonic() + 60
     for sock in (client, server):
         sock.settimeout(0.2)
     while True:
@@ -463,10 +463,12 @@ def test_a_new_key_is_used_from_when_it_is_published_and_loses_next_to_nothing(
         got = []
         for number in range(first, first + count):
             client.sendto(b"%d" % number, (two.pod, 7000))
-            try:
+            with suppress(TimeoutError):
                 got.append(int(server.recv(20)))
-            except TimeoutError:
-                continue
+        server.settimeout(2)  # what came late has come
+        with suppress(TimeoutError):
+            while len(got) < count:
+                got.append(int(server.recv(20)))
         return got
 
     renewed = Keys(one.settings.keys_file).rotate()
@@ -525,7 +527,7 @@ def test_nodes_themselves_are_encrypted_where_that_is_wanted(
     for node in (one, two):
         with namespaces.in_namespace(node.path):
             made = stack.enter_context(socket.socket(FAMILY[version], socket.SOCK_DGRAM))
-        made.settimeout(10)
+        made.settimeout(30)
         made.bind((node.main.partition("/")[0], 7001))
         sockets.append(made)
     meet(*sockets)
@@ -609,7 +611,7 @@ def test_a_peer_that_gains_and_loses_blocks_loses_no_packet(
     finally:
         done.set()
         sending.join()
-    server.settimeout(1)
+    server.settimeout(5)
     got: set[int] = set()
     with suppress(TimeoutError):
         while len(got) < len(sent):

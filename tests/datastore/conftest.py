@@ -1,6 +1,7 @@
 """The backends that the contract's tests run against."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +29,14 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]
 
 
 @pytest.fixture
+def unheard() -> Iterator[int]:
+    """A TCP port of 127.0.0.1 at which nobody listens, as long as the test lasts."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+@pytest.fixture
 def check(backend: Backend) -> Check:
     """Run a scenario on a fresh store of the backend."""
 
@@ -52,6 +61,6 @@ async def _body(backend: Backend, scenario: Scenario) -> None:
 
 async def _nothing_left() -> None:
     """A closed store leaves no task behind, whatever was done with it."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while left := asyncio.all_tasks() - {asyncio.current_task()}:
             await asyncio.wait(left, timeout=0.05)

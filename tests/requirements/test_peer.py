@@ -327,6 +327,7 @@ def test_who_speaks_slowly_is_cut_off(nodes: Nodes, monkeypatch: pytest.MonkeyPa
                 while one.recv(4096):  # the greeting, then the end: nothing was said
                     pass
             one.close()
+        monkeypatch.undo()
         assert nodes.ask().problem == ""  # there is room again
 
 

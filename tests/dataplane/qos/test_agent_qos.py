@@ -69,8 +69,7 @@ def test_annotations_become_limits_that_are_repaired_and_go_with_the_pod(node):
     assert buckets(node) == wanted
     node.cni("DEL", "id-web", "", "web")
     until(lambda: buckets(node) == {}, "the end of the limits")
-    links = [one["ifname"] for one in json.loads(run(node, "ip", "-j", "link"))]
-    assert ifb not in links
+    until(lambda: ifb not in run(node, "ip", "link"), "the end of its device")
 
 
 def redirects(node, device):

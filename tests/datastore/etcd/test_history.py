@@ -10,7 +10,6 @@ import pytest
 from msgspec.structs import replace
 
 from servers.etcd import EtcdServer
-from servers.process import free_port
 from strategies.datastore import (
     changes_until,
     first_batch,
@@ -155,9 +154,8 @@ def test_a_watch_ends_when_the_server_stays_away(
     run(etcd.client, scenario)
 
 
-def test_a_dead_member_is_passed_over(etcd: EtcdServer) -> None:
-    dead = f"http://127.0.0.1:{free_port()}"
-    settings = replace(etcd.client, endpoints=(dead, etcd.endpoint))
+def test_a_dead_member_is_passed_over(etcd: EtcdServer, unheard: int) -> None:
+    settings = replace(etcd.client, endpoints=(f"http://127.0.0.1:{unheard}", etcd.endpoint))
 
     async def scenario(store: EtcdDatastore) -> None:
         made = await store.create(network_set("a"))

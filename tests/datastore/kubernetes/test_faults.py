@@ -11,7 +11,6 @@ import pytest
 
 from datastore.kubernetes.proxy import Proxy, proxy_of
 from servers.kube import KubeServer
-from servers.process import free_port
 from strategies.datastore import first_events, network_set, revision_of
 from tortie.api import Key, NetworkSet, Resource, with_metadata
 from tortie.datastore import (
@@ -256,9 +255,9 @@ def test_no_acknowledged_write_is_lost_over_restarts(fresh_kube: KubeServer) -> 
     run(body())
 
 
-def test_a_server_that_is_away_is_said_in_one_line() -> None:
+def test_a_server_that_is_away_is_said_in_one_line(unheard: int) -> None:
     async def body() -> None:
-        port = free_port()
+        port = unheard
         settings = KubernetesSettings(api_endpoint=f"https://127.0.0.1:{port}", token="secret")
         async with opened(settings) as store:
             expected = rf"https://127\.0\.0\.1:{port} can't be reached: .*refused"
