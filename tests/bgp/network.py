@@ -179,6 +179,10 @@ class Node(Machine):
         """Ask its BIRD."""
         return asyncio.run(_bird(str(self.bird_folder / BIRD_SOCKET), command))
 
+    def known(self, prefix: str) -> str:
+        """All that its BIRD knows of a prefix; "" for nothing."""
+        return _text(self.bird(f"show route all {prefix}"))
+
 
 class Router(Machine):
     """A machine outside of the cluster, with a BIRD of its own."""
@@ -210,8 +214,7 @@ class Router(Machine):
 
     def known(self, prefix: str) -> str:
         """All that its BIRD knows of a prefix; "" for nothing."""
-        reply = self.bird(f"show route all {prefix}")
-        return "" if reply.failed else "\n".join(line.text for line in reply.lines)
+        return _text(self.bird(f"show route all {prefix}"))
 
 
 class Network:
@@ -345,6 +348,10 @@ async def _ask(path: Path, verb: str) -> dict[str, Any] | None:
 async def _bird(path: str, command: str) -> Reply:
     async with await BirdControl.open(path) as control:
         return await control.ask(command)
+
+
+def _text(reply: Reply) -> str:
+    return "" if reply.failed else "\n".join(line.text for line in reply.lines)
 
 
 async def _process(path: str) -> int:

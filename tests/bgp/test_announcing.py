@@ -123,6 +123,30 @@ spec: {asNumber: 65001, ignoredInterfaces: ["docker*"], bindMode: NodeIP, logSev
 
 
 @pytest.mark.parametrize(
+    "field",
+    [
+        "nodeToNodeMeshEnabled: false",
+        "asNumber: 65001",
+        "nodeMeshPassword: {secretKeyRef: {name: s, key: k}}",
+        "serviceClusterIPs: [{cidr: 10.97.0.0/16}]",
+        "serviceExternalIPs: [{cidr: 10.97.0.0/16}]",
+        "serviceLoadBalancerIPs: [{cidr: 10.97.0.0/16}]",
+        "serviceLoadBalancerAggregation: Disabled",
+    ],
+)
+def test_what_all_nodes_must_agree_on_is_no_nodes_own(field: str) -> None:
+    default = RANGES + "  ipv4NormalRoutePriority: 100\n"
+    own = default.partition("spec:")[0].replace("default", "node.alpha") + f"spec: {{{field}}}\n"
+    texts = (ALPHA, BETA, default, service("Cluster"))
+    found, plain = picture(*texts, own), picture(*texts)
+    assert (found.family4, found.sessions) == (plain.family4, plain.sessions)
+    assert [str(each) for each in found.problems] == [
+        f"BGPConfiguration(node.alpha): spec.{field.partition(':')[0]}"
+        " counts in BGPConfiguration(default) only"
+    ]
+
+
+@pytest.mark.parametrize(
     ("fields", "told", "inside", "programmed"),
     [
         ("", True, True, True),

@@ -38,9 +38,13 @@ def mesh(network: Network, count: int = 3) -> list[Node]:
 
 def test_each_node_of_a_mesh_has_the_others_blocks_in_its_kernel(network: Network) -> None:
     nodes = mesh(network)
-    nodes[0].workload("10.65.200.7")  # borrowed: of no block of its own
     nodes[0].workload("10.65.1.7")  # in its block: that is told already
-    until(lambda: "10.65.200.7" in nodes[1].routes(), said="the borrowed address")
+    nodes[0].workload("10.65.200.7")  # borrowed: of no block of its own
+    for other in nodes[1:]:
+        until(lambda other=other: "10.65.200.7" in other.routes(), said="the borrowed address")
+    nodes[0].workload("10.65.201.7")  # later than both
+    for other in nodes[1:]:
+        until(lambda other=other: "10.65.201.7" in other.routes())
     for number, node in enumerate(nodes, 1):
         others = {other for other in (1, 2, 3) if other != number}
         until(lambda node=node: len(node.routes(6)) == 2)
@@ -184,17 +188,19 @@ def test_a_workload_may_be_a_peer_and_tells_what_a_filter_accepts(
         spec: {localWorkloadSelector: "speaks == 'bgp'", asNumber: 65009, filters: [of-workloads]}
         """
     )
-    vm.start(
-        """
-        protocol static s4 { ipv4; route 10.99.1.0/24 blackhole; route 10.98.1.0/24 blackhole; }
+    speaking = """
+        protocol static s4 { ipv4; route 10.99.1.0/24 blackhole; route 10.98.1.0/24 blackhole;
+          LATER }
         protocol bgp n1 { local 10.65.1.9 as 65009; neighbor CALLED as 64512; multihop;
           connect delay time 1; connect retry time 2;
           ipv4 { import all; export where source = RTS_STATIC; }; }
         """.replace("CALLED", called)
-    )
+    vm.start(speaking.replace("LATER", ""))
     node.start()
     node.wait_up("Global_10_65_1_9")
     until(lambda: node.routes().get("10.99.1.0/24", {}).get("gateway") == "10.65.1.9")
+    vm.start(speaking.replace("LATER", "route 10.99.2.0/24 blackhole;"))
+    until(lambda: "10.99.2.0/24" in node.routes())
     assert "10.98.1.0/24" not in node.routes()
     before = node.sessions()["Global_10_65_1_9"]
     assert before["exported"] == 0
@@ -204,6 +210,7 @@ def test_a_workload_may_be_a_peer_and_tells_what_a_filter_accepts(
     until(lambda: "10.65.1.0/26" in str(node.bird("show route protocol blocks4").lines))
     after = node.wait_up("Global_10_65_1_9")["Global_10_65_1_9"]
     assert same_moment(after["since"], before["since"])
+    assert after["exported"] == 0
 
 
 def mac(machine: Machine, link: str) -> str:

@@ -4,7 +4,7 @@
 (another node's block, an endpoint elsewhere) are none of this node's business.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
 from tortie.api import BlockAffinity, IPPool, Key, Node, Resource, checks
@@ -14,6 +14,7 @@ from tortie.api.calico.bgp_peer import BGPPeer
 from tortie.api.calico.workload_endpoint import WorkloadEndpoint
 from tortie.api.kube.endpoint_slice import EndpointSlice
 from tortie.api.kube.service import Service
+from tortie.bgp.backing import Backing, ServiceName, put_in
 from tortie.bgp.picture import Problem
 from tortie.bgp.values import as_number, cluster_id, node_address
 from tortie.net import Prefix, parse_address
@@ -46,9 +47,6 @@ class ServiceFacts(NamedTuple):
     local: bool
 
 
-ServiceName = tuple[str, str]  # namespace, name
-
-_K = TypeVar("_K", bound=Hashable)
 _V = TypeVar("_V")
 _R = TypeVar("_R", bound=Resource)
 
@@ -65,7 +63,7 @@ class Cluster:
         self.pools: dict[str, IPPool] = {}
         self.blocks: dict[Key, Prefix] = {}
         self.services: dict[ServiceName, ServiceFacts] = {}
-        self.here: dict[Key, tuple[ServiceName, int]] = {}  # slices with ready endpoints here
+        self.backing = Backing(node)
         self.workloads: dict[Key, WorkloadEndpoint] = {}
         self.problems: dict[Key, tuple[Problem, ...]] = {}
 
@@ -85,15 +83,15 @@ class Cluster:
         match key.kind:
             case "Node":
                 speaker = _speaker(value, found) if isinstance(value, Node) else None
-                return _set(self.speakers, key.name, speaker)
+                return put_in(self.speakers, key.name, speaker)
             case "BGPConfiguration":
-                return _set(self.configurations, key.name, _of(value, BGPConfiguration))
+                return put_in(self.configurations, key.name, _of(value, BGPConfiguration))
             case "BGPPeer":
-                return _set(self.peers, key.name, _of(value, BGPPeer))
+                return put_in(self.peers, key.name, _of(value, BGPPeer))
             case "BGPFilter":
-                return _set(self.filters, key.name, _of(value, BGPFilter))
+                return put_in(self.filters, key.name, _of(value, BGPFilter))
             case "IPPool":
-                return _set(self.pools, key.name, _of(value, IPPool))
+                return put_in(self.pools, key.name, _of(value, IPPool))
             case _:
                 return self._put_many(key, value, found)
 
@@ -102,15 +100,14 @@ class Cluster:
         match key.kind:
             case "BlockAffinity":
                 block = self._block(value, found) if isinstance(value, BlockAffinity) else None
-                return _set(self.blocks, key, block)
+                return put_in(self.blocks, key, block)
             case "Service":
                 facts = _service(value) if isinstance(value, Service) else None
-                return _set(self.services, (key.namespace, key.name), facts)
+                return put_in(self.services, (key.namespace, key.name), facts)
             case "EndpointSlice":
-                here = self._slice(value) if isinstance(value, EndpointSlice) else None
-                return _set(self.here, key, here)
+                return self.backing.put(key, _of(value, EndpointSlice))
             case "WorkloadEndpoint":
-                return _set(self.workloads, key, self._workload(value))
+                return put_in(self.workloads, key, self._workload(value))
             case _:
                 return False
 
@@ -127,16 +124,6 @@ class Cluster:
             found.append(Problem(str(value.key), f"spec.cidr: {problem}"))
             return None
 
-    def _slice(self, value: EndpointSlice) -> tuple[ServiceName, int] | None:
-        version = {"IPv4": 4, "IPv6": 6}.get(value.address_type)
-        if version is None or not value.service:
-            return None
-        for endpoint in value.endpoints:
-            ready = endpoint.conditions is None or endpoint.conditions.ready is not False
-            if endpoint.node_name == self.node and ready:
-                return (value.metadata.namespace, value.service), version
-        return None
-
     def _workload(self, value: Resource | None) -> WorkloadEndpoint | None:
         found = _of(value, WorkloadEndpoint)
         return found if found is not None and found.spec.node == self.node else None
@@ -149,13 +136,6 @@ class Cluster:
 
 def _of(value: Resource | None, kind: type[_R]) -> _R | None:
     return value if isinstance(value, kind) else None
-
-
-def _set(known: dict[_K, _V], key: _K, value: _V | None) -> bool:
-    before = known.pop(key, None)
-    if value is not None:
-        known[key] = value
-    return before != value
 
 
 def _speaker(value: Node, found: list[Problem]) -> Speaker:
@@ -183,11 +163,15 @@ def _speaker(value: Node, found: list[Problem]) -> Speaker:
     )
 
 
-def _service(value: Service) -> ServiceFacts:
+def _service(value: Service) -> ServiceFacts | None:
+    """None where no proxy takes its traffic, whatever other addresses it has: a name for something
+    outside, or a service without an address of its own."""
     spec = value.spec
-    inside = [spec.cluster_ip, *spec.cluster_ips]
+    inside = _singles(text for text in (spec.cluster_ip, *spec.cluster_ips) if text != "None")
+    if spec.type == "ExternalName" or not inside:
+        return None
     return ServiceFacts(
-        _singles(text for text in inside if text not in ("", "None")),
+        inside,
         _singles(spec.external_ips),
         _singles(_ingress(value.status)),
         spec.external_traffic_policy == "Local",

@@ -27,11 +27,14 @@ _OWN = (
     *("local_workload_peering_ipv4", "local_workload_peering_ipv6"),
     *("ipv4_normal_route_priority", "ipv6_normal_route_priority", "node_mesh_max_restart_time"),
 )
-_COMMON = ("node_to_node_mesh_enabled", "as_number", "node_mesh_password")
-_API_NAMES = {
+_COMMON = {
     "node_to_node_mesh_enabled": "nodeToNodeMeshEnabled",
     "as_number": "asNumber",
     "node_mesh_password": "nodeMeshPassword",
+    "service_cluster_ips": "serviceClusterIPs",
+    "service_external_ips": "serviceExternalIPs",
+    "service_load_balancer_ips": "serviceLoadBalancerIPs",
+    "service_load_balancer_aggregation": "serviceLoadBalancerAggregation",
 }
 _EMPTY = BGPConfigurationSpec()
 
@@ -53,9 +56,9 @@ def in_force(known: Mapping[str, BGPConfiguration], node: str, found: list[Probl
         given = {name: getattr(own.spec, name) for name in _OWN}
         changes = {name: each for name, each in given.items() if each != getattr(_EMPTY, name)}
         spec = replace(spec, **changes)
-        for name in _COMMON:
-            if getattr(own.spec, name) is not None:
-                text = f"spec.{_API_NAMES[name]} counts in BGPConfiguration(default) only"
+        for name, shown in _COMMON.items():
+            if getattr(own.spec, name) != getattr(_EMPTY, name):
+                text = f"spec.{shown} counts in BGPConfiguration(default) only"
                 found.append(Problem(str(own.key), text))
     return InForce(spec, annotations, f"BGPConfiguration({DEFAULT})")
 

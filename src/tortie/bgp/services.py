@@ -2,8 +2,8 @@
 
 - Whole ranges: `serviceClusterIPs`, and `serviceExternalIPs` and `serviceLoadBalancerIPs` but for
   single addresses; load balancers' only while `serviceLoadBalancerAggregation` is Enabled.
-- One address of a service whose externalTrafficPolicy is Local, from nodes with a ready endpoint
-  of it: being longer, it wins over the range.
+- One address of a service whose externalTrafficPolicy is Local, from nodes with an endpoint of it
+  that takes traffic (`backing`): being longer, it wins over the range.
 - One address of any other service, from every node, where no range has it: what the ranges name as
   a single address, or load balancers' without aggregation.
 - Nothing at all from a node with the label that excludes it (`cluster.EXCLUDED`).
@@ -43,7 +43,7 @@ def service_routes(
     if excluded or not ranges:
         return ServiceRoutes((), tuple(sorted(ranges)))
     announced = {prefix for sort in sorts for prefix in sort.whole}
-    here = set(cluster.here.values())
+    here = cluster.backing.services()
     for name, facts in cluster.services.items():
         for sort in sorts:
             for address in _allowed(sort, facts):
