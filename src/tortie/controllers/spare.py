@@ -1,8 +1,8 @@
 """Which blocks may be given up now. Pure, but for what it remembers between looks.
 
 A block that is empty in two looks is not needed by its node, unless it is the last that the node
-has of its pool: the next pod would have to claim one again. A node that is gone keeps no block. The
-load balancers' virtual node counts as one that is there.
+has of its IP version: the next pod would have to claim one again. A node that is gone keeps no
+block. The load balancers' virtual node counts as one that is there.
 """
 
 from collections import defaultdict

@@ -1,6 +1,7 @@
 """The ranges that are somebody's already: the machine's, other nodes', services'."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import cast
 
 from tortie.api import Key, Node
@@ -47,11 +48,10 @@ def _around_kubernetes(environ: Mapping[str, str]) -> Iterator[Taken]:
 async def _of_nodes(store: Datastore) -> list[Taken]:
     nodes = cast(tuple[Node, ...], (await store.list("Node")).resources)
     return [
-        Taken(parse_prefix(text).network, f"node {node.metadata.name}'s")
+        Taken(net, f"node {node.metadata.name}'s")
         for node in nodes
         if (bgp := node.spec.bgp) is not None
-        for text in (bgp.ipv4_address, bgp.ipv6_address)
-        if text
+        for net in _networks((bgp.ipv4_address, bgp.ipv6_address))
     ]
 
 
@@ -61,7 +61,12 @@ async def _of_bgp(store: Datastore) -> list[Taken]:
         found = await store.get(Key("BGPConfiguration", "", "default"))
     except (NotFound, Forbidden):
         return []
-    return [
-        Taken(parse_prefix(one.cidr).network, "BGPConfiguration's serviceClusterIPs")
-        for one in cast(BGPConfiguration, found).spec.service_cluster_ips
-    ]
+    told = [one.cidr for one in cast(BGPConfiguration, found).spec.service_cluster_ips]
+    return [Taken(net, "BGPConfiguration's serviceClusterIPs") for net in _networks(told)]
+
+
+def _networks(texts: Iterable[str]) -> Iterator[Prefix]:
+    """What is no address is nobody's: a word that another wrote must not end this node's start."""
+    for text in texts:
+        with suppress(ValueError):
+            yield parse_prefix(text).network
