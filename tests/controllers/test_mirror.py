@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from strategies.controllers import HISTORIES, Unsure, World, drop, eventually, put
 from strategies.faults import pod
@@ -246,6 +247,59 @@ def test_a_policy_whose_source_can_not_be_read_stays_in_force() -> None:
         async with world.running():
             await eventually(tried)
         assert set(await world.all("NetworkPolicy")) == {"knp.default.web"}
+
+    asyncio.run(scenario())
+
+
+def test_what_can_not_be_read_in_a_targets_place_is_written_anew() -> None:
+    """A policy that is damaged in the datastore would not be in force."""
+
+    async def scenario() -> None:
+        store = MemoryDatastore()
+        world = World(store)
+        target = Key("NetworkPolicy", "shop", "knp.default.p")
+        await store.put_raw(target, b"no JSON")
+        await world.kubernetes.create(policy("p"))
+
+        async def mended() -> bool:
+            return set(await world.all("NetworkPolicy")) == {target.name}
+
+        async with world.running():
+            await eventually(mended)
+        found = await store.get(target)
+        assert isinstance(found, NetworkPolicy)
+        assert "app == 'x'" in found.spec.selector
+
+    asyncio.run(scenario())
+
+
+def test_what_of_a_source_can_not_be_taken_over_is_said_once() -> None:
+    async def scenario() -> None:
+        world = World()
+        text = (
+            b'{"metadata":{"name":"a"},"spec":{"priority":7,"subject":{"namespaces":{}},"egress":['
+            b'{"action":"Deny","to":[{"unheardOf":{}}]}]}}'
+        )
+        source = decode("KubernetesAdminNetworkPolicy", text)
+        assert conversion(source).warnings
+        await world.kubernetes.create(source)
+
+        async def mirrored(label: str) -> bool:
+            found = await world.all("NetworkPolicy")
+            return (
+                "kanp.adminnetworkpolicy.a" in await world.all("GlobalNetworkPolicy")
+                and f"knp.default.{label}" in found
+            )
+
+        with capture_logs() as logs:
+            async with world.running():
+                for number in range(3):
+                    await put(world.kubernetes, policy(f"p{number}"))
+                    await eventually(lambda number=number: mirrored(f"p{number}"))
+                    labelled = replace(source.metadata, labels={"round": str(number)})
+                    await put(world.kubernetes, replace(source, metadata=labelled))
+        said = [one["event"] for one in logs if one["log_level"] == "warning"]
+        assert said == list(conversion(source).warnings)
 
     asyncio.run(scenario())
 
