@@ -97,14 +97,14 @@ class Machine:
         text = self.ip(f"-j -{version} route show proto {protocol}")
         return {route["dst"]: route for route in json.loads(text or "[]")}
 
-    def workload(self, address: str, name: str = "") -> None:
+    def workload(self, address: str, name: str = "", metric: int = 1024) -> None:
         """A local workload: a link with its address behind it, and the agent's route to it."""
         link = name or "cali" + re.sub(r"\W", "", address)[-10:]
         self.ip(f"link add {link} type veth peer name w{link[4:]}")
         self.ip(f"link set {link} up")
         self.ip(f"link set w{link[4:]} up")
         version = 6 if ":" in address else 4
-        self.ip(f"-{version} route add {address} dev {link} metric 1024")
+        self.ip(f"-{version} route add {address} dev {link} metric {metric}")
 
     def owns(self, address: str) -> None:
         """An address of the machine itself, to answer pings at."""
