@@ -4,7 +4,7 @@ import json
 import re
 from contextlib import suppress
 
-from cni.node import until
+from cni.node import BOUND, until
 from tortie.api import Key, ObjectMeta, Pod, PodSpec, Profile, ProfileSpec, Rule
 from tortie.datastore import NotFound
 from tortie.ipam import IPAM
@@ -102,22 +102,18 @@ def findings(node):
     return node.store(_findings)
 
 
-def flows(node):
-    """The connections of workloads' addresses that a node's kernel tracks."""
-    nets = tuple(parse_network(text) for text in ("10.0.0.0/8", "fd00::/8"))
+def spoke(node, net):
+    """The addresses of a network that have part in connections that a node's kernel tracks."""
+    within = parse_network(net)
     with in_namespace(node.netns):
         tracked = Flows()
         try:
             found = list(tracked.all())
         finally:
             tracked.close()
-    ends = ((flow, side) for flow in found for side in (flow.original, flow.reply))
-    return {str(side) for flow, side in ends if _concerns(flow.version, side, nets)}
-
-
-def _concerns(version, side, nets):
-    addresses = [Prefix.single(version, one) for one in (side.source, side.destination)]
-    return any(net.contains(one) for net in nets for one in addresses)
+    sides = [(flow.version, side) for flow in found for side in (flow.original, flow.reply)]
+    ends = {Prefix.single(v, one) for v, side in sides for one in (side.source, side.destination)}
+    return {str(one) for one in ends if within.contains(one)}
 
 
 async def _recorded(store):
@@ -158,6 +154,6 @@ def left_over(node):
 def nothing_left(node):
     """Wait until the node has nothing of any container."""
     try:
-        until(lambda: not left_over(node), "the end of what containers had", bound=15.0)
+        until(lambda: not left_over(node), "the end of what containers had", BOUND)
     except AssertionError:
         raise AssertionError(f"this is left of containers: {left_over(node)}") from None

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from cni.node import address_of, until
+from cni.node import BOUND, address_of, until
 from cni.traffic import reaches
 from tortie.api import (
     EntityRule,
@@ -360,7 +360,7 @@ def test_an_agent_killed_in_the_middle_leaves_nothing_once_deleted(node):
         time.sleep(0.004 * round_number)  # another moment of their work each time
         node.kill()
         for process in running:
-            output = process.communicate(timeout=60)[0]
+            output = process.communicate(timeout=BOUND)[0]
             assert process.returncode == 0 or json.loads(output)["code"] == 11
     node.start_ready()
     for pod in pods:
@@ -379,7 +379,7 @@ def test_an_agent_that_stops_lets_no_add_hang(ready_node):
     adding = node.cni_start("ADD", "c1", netns, "web")
     until(lambda: node.links(), "the interface")
     assert node.kill(15) == 0
-    output = adding.communicate(timeout=30)[0]
+    output = adding.communicate(timeout=BOUND)[0]
     assert json.loads(output)["code"] == 11
     nothing_left(node, "c1", "web", netns)
 

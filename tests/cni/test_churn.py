@@ -6,14 +6,15 @@ TORTIE_CNI_CYCLES is how many containers come and go, TORTIE_SEED where chance b
 import os
 import random
 import time
+from pathlib import Path
 
 import pytest
 
 from cni.chain import reference_plugins_lacking
 from cni.kube_node import kube_node
-from cni.look import findings, flows, inside, nothing_left, put_pod
+from cni.look import findings, inside, nothing_left, put_pod, result, spoke
 from cni.node import until
-from cni.traffic import udp_socket
+from cni.traffic import reaches, udp_socket
 from servers.place import REFERENCE_PLUGINS
 from tortie.api import IPPool, IPPoolSpec, ObjectMeta
 from tortie.linux.links import Links
@@ -134,7 +135,7 @@ class Churn:
             self.agents_killed += 1
 
     def _send(self):
-        """A packet from somewhere to anywhere: connections are there to be forgotten."""
+        """A packet from somewhere to anywhere: connections are there that nobody may inherit."""
         slot = self.chance.choice(self.places)
         if "eth0" in inside(slot.netns)[0]:
             with udp_socket(slot.netns) as sock:
@@ -176,17 +177,46 @@ def test_nothing_leaks_on_kubernetes_either(tmp_path, kube):
 def churned(churn, cycles):
     """Have containers come and go, and all go in the end: nothing is left."""
     node = churn.node
+    remember(node)
     while churn.cycles < cycles:
         churn.round()
     churn.finish()
     print(f"{churn.cycles} cycles, {churn.agents_killed} agents and {churn.plugins_killed} killed")
     nothing_left(node)
     assert findings(node) == []
-    until(lambda: not flows(node), "the end of connections")
+    nobody_inherits(node)
     for slot in churn.places:
         links, routes, rules = inside(slot.netns)
         assert (set(links), routes, rules) == ({"lo"}, set(), set()), slot.name
     assert node.ask("status")["failures"] == []
+
+
+def remember(node):
+    """Have the node's kernel track a connection until somebody ends it."""
+    with in_namespace(node.netns):
+        for name in ("udp_timeout", "udp_timeout_stream"):
+            Path(f"/proc/sys/net/netfilter/nf_conntrack_{name}").write_text("3600")
+
+
+def nobody_inherits(node):
+    """Who left while no agent ran may leave connections; who has the address next has none."""
+    for number, network in enumerate(sorted(spoke(node, "10.77.0.0/24"))):
+        netns, address = node.namespace(f"heir{number}"), network.partition("/")[0]
+        done = node.cni("ADD", f"heir{number}", netns, runtimeConfig={"ips": [address]})
+        assert [one["address"] for one in result(done)["ips"]] == [network]
+        assert spoke(node, network) == set()
+        assert node.cni("DEL", f"heir{number}", netns).returncode == 0
+    nothing_left(node)
+
+
+def test_connections_end_with_their_container(ready_node):
+    node = ready_node
+    remember(node)
+    client, server = node.attach("client"), node.attach("server")
+    assert reaches(client, server, 5000)
+    assert spoke(node, "10.77.0.0/24") == {client[1], server[1]}
+    assert node.cni("DEL", "id-server", server[0], "server").returncode == 0
+    until(lambda: not spoke(node, "10.77.0.0/24"), "the end of its connections")
 
 
 def test_110_workloads_and_a_burst_of_thirty(ready_node):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cni.node import until
+from cni.node import BOUND, until
 from tortie.cni.installer.errors import InstallError
 from tortie.cni.installer.service import Installer, remove
 from tortie.cni.installer.settings import read_settings
@@ -132,7 +132,7 @@ def watching(cluster, **more):
         assert process.poll() is None, log.read_text()
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(BOUND) == 0
 
 
 def test_the_token_is_the_plugins_own_accounts(cluster):

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from cni.node import RealNode
+from cni.node import BOUND, RealNode
 from tortie.cni.interfaces import sizes_as
 from tortie.linux.links import Links
 from tortie.linux.namespaces import in_namespace
@@ -101,14 +101,14 @@ def streamed(source, target, address):
     with in_namespace(source):
         sender = socket.socket()
     with listener, sender:
-        sender.settimeout(20)
-        listener.settimeout(20)
+        sender.settimeout(BOUND)
+        listener.settimeout(BOUND)
         sender.connect((address, 5001))
         receiver, _ = listener.accept()
         thread = threading.Thread(target=send_all, args=(sender,))
         thread.start()
         with receiver, receiver.makefile("rb") as file:
-            receiver.settimeout(20)
+            receiver.settimeout(BOUND)
             found = file.read()
         thread.join()
         return found
@@ -122,7 +122,7 @@ def send_all(sender):
 def nft(node, *words, text=""):
     with in_namespace(node.netns):
         return subprocess.run(
-            ["nft", *words], input=text, text=True, capture_output=True, check=True, timeout=20
+            ["nft", *words], input=text, text=True, capture_output=True, check=True, timeout=BOUND
         ).stdout
 
 

@@ -3,11 +3,12 @@
 import json
 import re
 import socket
+from contextlib import suppress
 
 import pytest
 
 from cni.look import endpoint, held, left_over, nothing_left
-from cni.node import until
+from cni.node import BOUND, until
 from servers.busybox_image import NAME
 from servers.podman import lacking_podman, podman
 from tortie.api import EntityRule, GlobalNetworkPolicy, GlobalNetworkPolicySpec, ObjectMeta, Rule
@@ -86,7 +87,7 @@ def test_a_container_of_two_networks_has_two_endpoints_with_policies_of_their_ow
     )
     policy = GlobalNetworkPolicy(metadata=ObjectMeta(name="shut"), spec=shut)
     node.applied(node.put(policy))
-    until(lambda: not reaches(runtime, "other", both["eth1"]), "the policy of the second network")
+    assert not reaches(runtime, "other", both["eth1"])
 
     done(runtime("network", "disconnect", "green", "both"))
     assert endpoint(node, f"n1-cni-{container}-eth1") is None
@@ -98,13 +99,19 @@ def test_a_container_of_two_networks_has_two_endpoints_with_policies_of_their_ow
 def test_a_published_port_leads_to_the_container(ready_node, runtime):
     page = "echo hello > /www/index.html; httpd -f -p 80 -h /www"
     started(runtime, "web", "--publish", "8080:80", command=("sh", "-c", page))
-    with in_namespace(ready_node.netns):
-        client = socket.create_connection(("172.31.0.2", 8080), timeout=10)
-    with client:
-        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
-        answer = b""
-        while part := client.recv(65536):
-            answer += part
-    assert answer.endswith(b"hello\n")
+    until(lambda: fetched(ready_node, 8080).endswith(b"hello\n"), "the container's page")
     done(runtime("rm", "--force", "--time", "0", "web"))
     assert "8080" not in ready_node.ruleset()
+
+
+def fetched(node, port):
+    """The page at a port of the node; nothing while nobody listens."""
+    answer = b""
+    with suppress(ConnectionError):
+        with in_namespace(node.netns):
+            client = socket.create_connection(("172.31.0.2", port), timeout=BOUND)
+        with client:
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            while part := client.recv(65536):
+                answer += part
+    return answer
