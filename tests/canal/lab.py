@@ -145,6 +145,10 @@ class Node(RealNode):
         assert self.flanneld.poll() is None, self.flannel_log.read_text()[-3000:]
         return self.subnet_file.exists()
 
+    def knows_others(self):
+        """Whether flannel has made its ways to other nodes."""
+        return any(route.get("dev") == "flannel.1" for route in self.routes())
+
     def conflist(self, name, *plugins, version="1.0.0"):
         """A chain, with each plugin's configuration as in a file of /etc/cni/net.d."""
         chain = Chain(self, name=name, version=version)

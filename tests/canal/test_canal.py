@@ -13,7 +13,7 @@ import pytest
 
 from canal.lab import Node, Switch
 from cni.chain import reference_plugins_lacking
-from cni.node import until
+from cni.node import BOUND, until
 from cni.traffic import Flow, reaches, udp_socket
 from network.wire import Wire
 from servers.flannel_build import FLANNEL
@@ -120,6 +120,7 @@ def canal(kube, tmp_path, request):
             node.start()
         for node in found.nodes:
             until(node.is_ready, f"readiness ({node.log})")
+            until(node.knows_others, f"flannel's routes ({node.flannel_log})")
         yield found
     finally:
         found.close()
@@ -183,9 +184,9 @@ def foreign_routes(node):
 def test_policy_holds_on_pods_that_flannel_connects(canal):
     first, second = canal.nodes
     before = foreign_routes(first)
-    assert any(device == "flannel.1" for _, device, _ in before)
     web, client = canal.pod(first, "web", app="web"), canal.pod(second, "client", app="client")
     near = canal.pod(first, "near", app="near")
+    until(lambda: reaches(client, web, PORT), "flannel's way")
     assert web[1].startswith("10.244.1.")
     assert client[1].startswith("10.244.2.")
     assert mtu(web[0]) == mtu(client[0]) == 1450
@@ -195,7 +196,7 @@ def test_policy_holds_on_pods_that_flannel_connects(canal):
         with sender, udp_socket(web[0], port=PORT) as receiver:
             token = b"canal-token" + bytes(1450 - 28 - 11)
             sender.sendto(token, (web[1].partition("/")[0], PORT))
-            assert select.select([receiver], [], [], 5.0)[0]
+            assert select.select([receiver], [], [], BOUND)[0]
             with pytest.raises(OSError, match="too long"):
                 sender.sendto(token + b"x", (web[1].partition("/")[0], PORT))
         assert wire.carriers(b"canal-token") == {"vxlan"}
@@ -245,7 +246,7 @@ def test_host_endpoints_and_nat_go_with_flannel(canal):
     outside = (str(canal.switch.path), "172.31.0.254/24")
     with udp_socket(outside[0], port=PORT) as receiver, udp_socket(web[0]) as sender:
         sender.sendto(b"x", ("172.31.0.254", PORT))
-        assert select.select([receiver], [], [], 5.0)[0]
+        assert select.select([receiver], [], [], BOUND)[0]
         assert receiver.recvfrom(16)[1][0] == first.address
     host = (first.netns, f"{first.address}/24")
     assert reaches(outside, host, PORT)
@@ -258,7 +259,7 @@ def test_host_endpoints_and_nat_go_with_flannel(canal):
             "metadata": {"name": "n1-eth0", "labels": {"host": "yes"}},
         },
     )
-    until(lambda: closed(outside, host), "the closed host")
+    assert closed(outside, host)
     assert reaches(client, web, PORT)
     assert reaches(web, client, PORT)
 
@@ -273,14 +274,20 @@ def test_flannel_and_the_agent_die_and_come_again_beside_each_other(canal):
     first.kill(signal.SIGKILL)
     first.flanneld.kill()
     first.flanneld.wait()
+    said = runs(first)
     first.flannel_again()
     first.start_ready()
-    until(lambda: "Running backend" in first.flannel_log.read_text(), "flannel")
+    until(lambda: runs(first) > said, f"flannel ({first.flannel_log})")
     flow.stop()
     assert flow.sent > 20
     assert not flow.lost
     assert closed(client, near)
     assert foreign_routes(first) == before
+
+
+def runs(node):
+    """How often flannel has begun its work on a node."""
+    return node.flannel_log.read_text().count("Running backend")
 
 
 def test_what_is_removed_leaves_nothing_behind(canal):

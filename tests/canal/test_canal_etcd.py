@@ -48,6 +48,7 @@ def nodes(etcd, tmp_path):
             node.start()
         for node in found:
             until(node.is_ready, f"readiness ({node.log})")
+            until(node.knows_others, f"flannel's routes ({node.flannel_log})")
         yield found
     finally:
         for node in found:
@@ -90,7 +91,7 @@ def test_containers_of_flannels_plugin_are_ours_to_hold_to_policy(nodes):
     assert [_subnet(first), _subnet(second)] == [_of(one[1]), _of(two[1])]
     with in_namespace(one[0]), NetlinkSocket() as sock:
         assert Links(sock).get("eth0").mtu == 1450
-    assert reaches(two, one, PORT)
+    until(lambda: reaches(two, one, PORT), "flannel's way")
     assert reaches(three, one, PORT)
     spec = GlobalNetworkPolicySpec(selector="all()", types=("Ingress",))
     revision = first.put(GlobalNetworkPolicy(metadata=ObjectMeta(name="shut"), spec=spec))
@@ -99,7 +100,9 @@ def test_containers_of_flannels_plugin_are_ours_to_hold_to_policy(nodes):
     assert not reaches(two, one, PORT, attempts=1)
     assert not reaches(three, one, PORT, attempts=1)
     first.store(lambda store: store.delete(Key("GlobalNetworkPolicy", "", "shut")))
-    until(lambda: reaches(two, one, PORT), "what is allowed again")
+    for node in nodes:
+        node.applied(node.store(lambda store: store.revision()))
+    assert reaches(two, one, PORT)
     for node, name in ((first, "one"), (second, "two"), (first, "three")):
         node.network.delete(f"id-{name}")
     until(lambda: not first.links() and not second.links(), "the end of all interfaces")
