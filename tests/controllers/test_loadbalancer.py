@@ -22,7 +22,7 @@ from tortie.api.kube.service import Service
 from tortie.controllers.loadbalancer.balancer import Balancer, Unmet
 from tortie.controllers.loadbalancer.plan import Plan, plan
 from tortie.controllers.loadbalancer.status import showing, shown, without
-from tortie.controllers.loadbalancer.wishes import Wish, handle_of, is_ours, wish_of
+from tortie.controllers.loadbalancer.wishes import Wish, attributes_of, handle_of, is_ours, wish_of
 from tortie.datastore.memory import MemoryDatastore
 from tortie.ipam.audit import audit
 from tortie.ipam.records import read_records
@@ -104,6 +104,8 @@ def test_the_handle_is_calicos() -> None:
     assert found[3:].isalnum()
     assert found == handle_of(service(annotations={LBS: "[]"}))
     assert found != handle_of(service("other"))
+    noted = {"service": "web", "namespace": "shop", "type": "LoadBalancer"}  # Calico's words
+    assert attributes_of(service()) == noted
 
 
 POOLS = (

@@ -202,6 +202,25 @@ def test_another_nodes_address_is_not_taken(unchecked: str, theirs: NodeBgp) -> 
     run(scenario)
 
 
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        None,
+        NodeBgp(),
+        NodeBgp(ipv4_address="192.0.2.6/24", ipv6_address="2001:db8::6/64"),
+        NodeBgp(ipv4_address="nonsense"),
+    ],
+)
+def test_what_other_nodes_have_besides_is_in_nobodys_way(theirs: NodeBgp | None) -> None:
+    async def scenario(store: MemoryDatastore, told: list[str]) -> None:
+        await store.create(Node(metadata=ObjectMeta(name="n2"), spec=NodeSpec(bgp=theirs)))
+        await made(store, told, IP="192.0.2.5/24", IP6="2001:db8::5/64").settle()
+        assert await addresses(store) == ("192.0.2.5/24", "2001:db8::5/64")
+        await made(store, told, IP="192.0.2.5/24", IP6="2001:db8::5/64").settle()  # nor its own
+
+    run(scenario)
+
+
 def test_a_node_is_registered_once_its_datastore_is_there_and_each_reason_told_once() -> None:
     class Away(MemoryDatastore):
         tries = 0
