@@ -25,7 +25,7 @@ from tortie.linux.netlink.rtnetlink import Link
 from tortie.linux.netlink.sockets import NetlinkSocket
 from vm.features import patience
 
-PATIENCE = patience(20.0)  # seconds
+PATIENCE = patience(60.0)  # seconds
 NODES = ("node-1", "node-2", "node-3")
 
 
@@ -56,11 +56,13 @@ def until(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.02)
 
 
-def carried(cluster: Cluster, wire: Wire, target: str, version: int = 4) -> set[str]:
-    """What carries a packet from pod a to another one, now."""
+def carried(
+    cluster: Cluster, wire: Wire, target: str, version: int = 4, tries: int = 1
+) -> set[str]:
+    """What carries a packet from pod a to another one, now; each of so many, until one answers."""
     mark = token()
     wire.frames()
-    call(cluster.namespace("a"), version, cluster.address(target, version), PORT, 200, mark, 1)
+    call(cluster.namespace("a"), version, cluster.address(target, version), PORT, 200, mark, tries)
     return wire.carriers(mark)
 
 

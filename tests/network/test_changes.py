@@ -47,6 +47,7 @@ from vm.features import missing
 
 pytestmark = pytest.mark.root
 REPEATED = 5.0  # seconds, after which WireGuard begins a handshake anew
+TRIES = 20  # of packets where none may go by another way
 costs = Costs()
 
 
@@ -68,7 +69,7 @@ def cluster() -> Iterator[Cluster]:
 def test_a_pools_mode_changes_under_traffic(cluster: Cluster, version: int) -> None:
     tour = circuit(("Always", "CrossSubnet", "Never"))
     with Wire([cluster.namespace("node-1")]) as wire:
-        assert carried(cluster, wire, "near", version) == {"vxlan"}
+        assert carried(cluster, wire, "near", version, TRIES) == {"vxlan"}
         for before, mode in itertools.pairwise(tour):
             with Stream(cluster, "a", "near", version) as stream:
                 set_mode(cluster, version, vxlan=mode)
@@ -155,7 +156,7 @@ def test_encryption_is_switched_on_and_keys_change_under_traffic(cluster: Cluste
         costs.tell("a node's keys of WireGuard change", stream)
         assert stream.loss.longest < REPEATED, "they waited for WireGuard's own next attempt"
         assert not any(MARK in frame for frame in wire.frames()), "in clear"
-        assert carried(cluster, wire, "near") == {"wireguard"}
+        assert carried(cluster, wire, "near", tries=TRIES) == {"wireguard"}
         for damage in ("rule del priority 99", "route flush table 1", "-6 rule del priority 99"):
             _damage(cluster, "node-1", damage)
             until(lambda: _is_whole(cluster, "node-1"), f"repair of `ip {damage}`")
