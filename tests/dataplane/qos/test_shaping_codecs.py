@@ -1,5 +1,6 @@
 """Token buckets and redirections: what is built is what is read, and no bytes break a reader."""
 
+import os
 from contextlib import suppress
 
 import pytest
@@ -47,9 +48,10 @@ def test_a_damaged_filter_is_read_or_malformed(
 
 @pytest.fixture(scope="module")
 def shaping():
-    create_named("tsq-codec")
+    name = f"tsq-codec-{os.getpid()}"
+    path = create_named(name)
     try:
-        with in_namespace("/run/netns/tsq-codec"):
+        with in_namespace(path):
             sock = NetlinkSocket()
         with sock:
             links = Links(sock)
@@ -57,7 +59,7 @@ def shaping():
             links.create(NewLink("other", "ifb", up=True))
             yield Shaping(sock), links.get("one").index, links.get("other").index
     finally:
-        delete_named("tsq-codec")
+        delete_named(name)
 
 
 @pytest.mark.root
