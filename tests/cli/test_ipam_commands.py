@@ -150,6 +150,34 @@ def test_show_tells_who_holds_an_address(cluster: Tortie) -> None:
     assert (wrong.status, "10.0.0.300" in wrong.err) == (1, True)
 
 
+def test_an_allocation_for_machines_has_calicos_names(cluster: Tortie) -> None:
+    web, gone = os.environ["WEB"], os.environ["GONE"]
+    report = json.loads(cluster("ipam", "check", "-o", "json").out)
+    (used,), (leaked,) = report["allocations"][web], report["allocations"][gone]
+    assert json.loads(cluster("ipam", "show", "--ip", web, "-o", "json").out) == [used]
+    since, number = used.pop("creationTimestamp"), used.pop("sequenceNumber")
+    assert since.endswith("Z")
+    assert isinstance(number, int)
+    assert number < leaked["sequenceNumber"]
+    assert used == {
+        "ip": web,
+        "handle": "net.web",
+        "pod": "web",
+        "namespace": "shop",
+        "node": "n1",
+        "type": "",
+        "inUse": True,
+        "borrowed": False,
+        "owners": ["Pod shop/web"],
+    }
+    assert (leaked["inUse"], leaked["owners"]) == (False, [])
+    assert leaked["leak"].startswith("held by Pod shop/gone on n1 since")
+    assert report["datastoreLocked"] is False
+    assert (report["leakedHandles"], report["cooling"]) == ([], 0)
+    assert [one["subject"] for one in report["findings"]] == [gone]
+    assert json.loads(cluster("ipam", "show", "--ip", "192.0.2.1", "-o", "json").out) == []
+
+
 def lock(cluster: Tortie) -> None:
     assert cluster("datastore", "migrate", "lock").status == 0
 

@@ -1,10 +1,12 @@
 """The controllers' settings: what the resource says, and the variables that go before it."""
 
 import pytest
+from msgspec.structs import replace
 
 from tortie.api.calico.kube_controllers import (
     AutoHostEndpoints,
     Controllers,
+    HostEndpointTemplate,
     KubeControllersConfigurationSpec,
     LoadBalancerController,
     NodeController,
@@ -122,8 +124,6 @@ def test_a_variable_that_is_none_is_ignored_and_told(variable: str, text: str) -
 
 
 def without_warnings(found: Settings, wanted: Settings) -> Settings:
-    from msgspec.structs import replace
-
     return replace(wanted, warnings=found.warnings)
 
 
@@ -139,3 +139,23 @@ def test_no_controller_runs_where_none_is_enabled() -> None:
     some = merged(bare, {"ENABLED_CONTROLLERS": "policy"}, "etcd")
     assert some.running is not None
     assert some.running.controllers == Controllers(policy=Reconciler())
+
+
+def test_a_variable_changes_nothing_beside_its_own_field() -> None:
+    own = AutoHostEndpoints(
+        auto_create="Disabled",
+        create_default_host_endpoint="Disabled",
+        templates=(HostEndpointTemplate(generate_name="t", interface_pattern="eth0"),),
+    )
+    node = NodeController(leak_grace_period="20m", sync_labels="Disabled", host_endpoint=own)
+    spec = KubeControllersConfigurationSpec(controllers=Controllers(node=node))
+    environ = {"AUTO_HOST_ENDPOINTS": "enabled", "ENABLED_CONTROLLERS": "node,policy"}
+    found = merged(spec, environ, "etcd")
+    assert found.host_endpoints
+    assert found.templates == own.templates
+    assert not found.default_host_endpoint
+    assert (found.grace, found.sync_labels) == (1200.0, False)
+    bare = replace(spec, controllers=Controllers(node=NodeController()))
+    found = merged(bare, environ, "etcd")
+    assert found.host_endpoints
+    assert found.default_host_endpoint
