@@ -13,20 +13,22 @@ from msgspec.structs import replace
 from servers.etcd import EtcdServer
 from servers.kube import KubeServer
 from strategies.ipam import ask, blocks_in, pool
-from tortie.api import IPPool, Key
+from tortie.api import BlockAffinity, BlockAffinitySpec, IPPool, Key, ObjectMeta
 from tortie.controllers.conditions import condition, with_condition
 from tortie.controllers.pools import Pools, StillHeld
-from tortie.datastore import Datastore, NotFound, open_datastore
+from tortie.datastore import Datastore, Listing, NotFound, open_datastore
 from tortie.datastore.finalizers import delete_or_mark, finalizers_of, guarded
 from tortie.datastore.memory import MemoryDatastore
 from tortie.datastore.settings import CRD_V1, CRD_V3, DatastoreSettings, EtcdSettings
 from tortie.ipam import IPAM, Exhausted, NoPool
 from tortie.ipam.audit import audit
 from tortie.ipam.holding import holding, net_of
+from tortie.ipam.names import Owner, affinity_key
 from tortie.ipam.records import read_records
 from tortie.ipam.retiring import FINALIZER, retire_pool
 from tortie.ipam.splitting import split_pool
 from tortie.ipam.standing import ALLOCATABLE, standings
+from tortie.ipam.types import FixedRequest
 from tortie.net import Prefix, parse_network
 
 KEY = Key("IPPool", "", "p")
@@ -258,6 +260,74 @@ def test_what_had_begun_before_it_was_marked_is_waited_for() -> None:
     asyncio.run(body())
 
 
+def claim(node: str, cidr: str, deleted: bool = False) -> BlockAffinity:
+    metadata = ObjectMeta(name=affinity_key(Owner(node), parse_network(cidr)).name)
+    spec = BlockAffinitySpec(state="pending", node=node, type="host", cidr=cidr, deleted=deleted)
+    return BlockAffinity(metadata=metadata, spec=spec)
+
+
+class Claiming(MemoryDatastore):
+    """A node claims a block once all claims were given up, and before anybody looks again."""
+
+    looks = 0
+
+    async def list(self, kind: str, namespace: str | None = None) -> Listing:
+        if kind == "BlockAffinity":
+            self.looks += 1
+            if self.looks == 2:
+                await self.create(claim("n1", "10.0.0.64/26"))
+        return await super().list(kind, namespace)
+
+
+def test_a_claim_that_is_just_made_is_waited_for_too() -> None:
+    """Its node makes the block next."""
+
+    async def body() -> None:
+        store = Claiming()
+        await store.create(pool("p", "10.0.0.0/24"))
+        await seen(store)
+        await delete_or_mark(store, KEY)
+        waits = await seen(store)
+        said = condition(waits, ALLOCATABLE)
+        assert said
+        assert "nodes give up their blocks of it" in said.message
+        with pytest.raises(NotFound):
+            await seen(store)
+
+    asyncio.run(body())
+
+
+def test_a_claim_that_another_program_was_deleting_holds_nothing() -> None:
+    async def body() -> None:
+        store = MemoryDatastore()
+        await store.create(pool("p", "10.0.0.0/24"))
+        await seen(store)
+        await store.create(claim("n1", "10.0.0.64/26", deleted=True))
+        assert await retire_pool(store, KEY) == ""
+
+    asyncio.run(body())
+
+
+def test_of_two_that_go_together_neither_lets_go_what_is_held() -> None:
+    """Each covers the other's addresses, but will not for long."""
+
+    async def body() -> None:
+        store = MemoryDatastore()
+        for name, cidr in (("p", "10.0.0.0/24"), ("q", "10.0.0.0/16")):
+            await store.create(guarded(pool(name, cidr), FINALIZER))
+        await IPAM(store).assign_fixed(
+            FixedRequest(address=parse_network("10.0.0.9/32"), node="n1", handle="h1")
+        )
+        for name in ("q", "p"):
+            await delete_or_mark(store, Key("IPPool", "", name))
+        assert await seen(store)
+        await IPAM(store).release_by_handle("h1")
+        with pytest.raises(NotFound):
+            await seen(store)
+
+    asyncio.run(body())
+
+
 def test_a_pool_that_nobody_uses_goes_at_once_with_or_without_controllers() -> None:
     async def body() -> None:
         store = MemoryDatastore()
@@ -293,6 +363,9 @@ def test_what_holds_a_pool_is_named_ten_at_most() -> None:
         found = holding(pool("p", "10.0.0.0/24"), [], await blocks_in(store), [])
         assert found.text.startswith("12 of its addresses are in use: 10.0.0.")
         assert found.text.endswith(" and 2 more")
+        await IPAM(store).release([found.blocks[0].network._replace(length=32)])
+        some = holding(pool("p", "10.0.0.0/24"), [], await blocks_in(store), [])
+        assert some.text.startswith("11 of its addresses are in use: 10.0.0.")
         covered = holding(
             pool("p", "10.0.0.0/24"), [pool("q", "10.0.0.0/16")], await blocks_in(store), []
         )

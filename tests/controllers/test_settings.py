@@ -60,6 +60,16 @@ def test_a_cluster_without_a_configuration_gets_calicos() -> None:
         assert not one.host_endpoints
         assert one.every_service
     assert merged(default_spec("etcd"), {}, "etcd") == beside
+    written = default_spec("etcd")  # people read it there, and change it
+    assert (written.log_severity_screen, written.health_checks) == ("Info", "Enabled")
+    assert written.etcd_v3_compaction_period == "10m"
+    assert written.prometheus_metrics_port == 9094
+    node = written.controllers.node
+    assert node is not None
+    assert (node.reconciler_period, node.leak_grace_period, node.sync_labels) == (
+        *("5m", "15m"),
+        "Enabled",
+    )
 
 
 def test_a_configuration_that_names_no_port_has_the_usual_one() -> None:

@@ -28,7 +28,7 @@ from tortie.ipam.machines import (
 from tortie.ipam.moving import begin, end, moved
 from tortie.ipam.records import read_records
 from tortie.ipam.types import Edges, OwnersChange
-from tortie.net import parse_network
+from tortie.net import Prefix, parse_network
 
 POOLS = (pool("p4", "10.0.0.0/24", block_size=28), pool("p6", "fd00::/120", block_size=124))
 VM = Machine("shop", "db")
@@ -126,6 +126,28 @@ def test_the_source_that_ends_first_leaves_it_to_the_target() -> None:
         await begin(ipam, asked("b", "n2"), moving=True)
         await end(ipam, HANDLE, asked("a").attributes)
         assert await owners(ipam) == [("b", "")]
+
+    run(*POOLS, scenario=scenario)
+
+
+def test_nobody_changes_the_owner_of_what_another_handle_has() -> None:
+    """Nor of what nobody has, in a block that the handle has another address of or none."""
+
+    async def scenario(_: Datastore, ipam: IPAM) -> None:
+        (own,) = await begin(ipam, asked("a"), moving=False)
+        (other,) = (await ipam.auto_assign(ask("n1", "other", attributes={"pod": "x"}))).ips
+        free = Prefix.single(4, max(own.address, other.address) + 1)
+        outside = parse_network("10.0.1.1/32")
+        before = [await ipam.owners_of(handle) for handle in (HANDLE, "other")]
+        for address in (other, free, outside):
+            change = OwnersChange(address=address, handle=HANDLE, active={"pod": "thief"})
+            with pytest.raises(OwnerChanged, match="is not held by"):
+                await ipam.set_owners(change)
+        with pytest.raises(OwnerChanged, match="is not held by"):
+            await ipam.set_owners(OwnersChange(address=own, handle="nobodys", active={"pod": "t"}))
+        assert [await ipam.owners_of(handle) for handle in (HANDLE, "other")] == before
+        await ipam.set_owners(OwnersChange(address=own, handle=HANDLE, active={"pod": "next"}))
+        assert await owners(ipam) == [("next", "")]
 
     run(*POOLS, scenario=scenario)
 

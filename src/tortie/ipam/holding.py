@@ -45,11 +45,12 @@ def holding(
         covered = any(net and cidr and net.contains(cidr) for net in nets)
         return bool(own and cidr and own.contains(cidr)) and not covered
 
+    there = [one for one in claims if not one.spec.deleted]  # of which nobody gives up any more
     held = [block for block in blocks if is_own(block.spec.cidr)]
     users = [name for block in held for name in _users(block)]
     resting = sum(len(cooling(block.spec)) for block in held)
     return Holding(
-        tuple(sorted(parse_network(one.spec.cidr) for one in claims if is_own(one.spec.cidr))),
+        tuple(sorted(parse_network(one.spec.cidr) for one in there if is_own(one.spec.cidr))),
         tuple(sorted(parse_network(block.spec.cidr) for block in held)),
         _text(users, resting),
     )
