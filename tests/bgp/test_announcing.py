@@ -1,8 +1,11 @@
 """What a node announces: blocks, services' addresses, communities; and what the kernel gets."""
 
 import pytest
+from msgspec.structs import replace
 
 from bgp.pictures import ALPHA, BETA, POOL, cluster, picture, resources
+from tortie.api.calico.bgp_configuration import ServiceBlock
+from tortie.bgp.build import Given, picture_of
 from tortie.bgp.text import bird_text
 from tortie.net import parse_network
 
@@ -77,10 +80,39 @@ def test_a_status_of_any_shape_is_no_crash(ingress: str) -> None:
     assert announced(ALPHA, RANGES, strange) == sorted([*WHOLE, "198.51.100.7/32"])
 
 
-def test_an_excluded_node_announces_no_services() -> None:
-    label = "node.kubernetes.io/exclude-from-external-load-balancers: 'true'"
+@pytest.mark.parametrize("value", ["true", "false", ""])
+def test_an_excluded_node_announces_no_services(value: str) -> None:
+    """It knows of their ranges all the same: nobody's routes to them are for its kernel."""
+    label = f"node.kubernetes.io/exclude-from-external-load-balancers: '{value}'"
     excluded = ALPHA.replace("rack: a", label)
     assert announced(excluded, RANGES, service("Local"), behind("alpha")) == []
+    ranges = picture(excluded, RANGES).family4.service_ranges
+    assert ranges == picture(ALPHA, RANGES).family4.service_ranges != ()
+
+
+def test_a_single_load_balancers_address_is_announced_only_where_a_service_has_it() -> None:
+    single = RANGES.replace("192.0.2.0/24", "192.0.2.7/32")
+    assert "192.0.2.7/32" not in announced(ALPHA, single)
+    assert "192.0.2.7/32" in announced(ALPHA, single, service("Cluster"))
+
+
+def test_a_range_that_is_none_is_left_out_and_named() -> None:
+    known = cluster(ALPHA, RANGES)
+    default = known.configurations["default"]
+    spec = replace(default.spec, service_external_ips=(ServiceBlock(cidr="x"),))
+    known.configurations["default"] = replace(default, spec=spec)
+    found = picture_of(known, {}, Given())
+    assert found is not None
+    assert [str(each) for each in found.family4.services] == ["10.96.0.0/12", "192.0.2.0/24"]
+    assert ["spec.serviceExternalIPs" in str(each) for each in found.problems] == [True]
+
+
+BLOCK = """
+apiVersion: projectcalico.org/v3
+kind: BlockAffinity
+metadata: {name: block}
+spec: {cidr: 10.65.0.0/26, node: alpha, state: confirmed, deleted: false}
+"""
 
 
 @pytest.mark.parametrize(
@@ -119,6 +151,8 @@ spec: {asNumber: 65001, ignoredInterfaces: ["docker*"], bindMode: NodeIP, logSev
     assert (found.ignored_interfaces, found.family4.priority) == (("docker*",), 200)
     assert {session.local_as for session in found.sessions} == {64999}
     assert "counts in BGPConfiguration(default) only" in str(found.problems[0])
+    both = own.replace("spec: {", "spec: {listenPort: 1791, ")
+    assert picture(ALPHA, BETA, default, both).port == 1791
     assert picture(ALPHA, BETA, default, own, node="beta").log_severity == "Debug"
 
 
@@ -163,11 +197,19 @@ def test_pools_say_whom_to_tell_and_who_programs(
     assert (pool.told, pool.told_inside, pool.programmed) == (told, inside, programmed)
 
 
-@pytest.mark.parametrize("mode", ["Disabled", "EnabledIPIPOnly"])
-def test_the_agent_may_be_told_to_program_what_bgp_learns(mode: str) -> None:
+@pytest.mark.parametrize(
+    ("mode", "programmed"),
+    [
+        ("Disabled", False),
+        ("EnabledIPIPOnly", False),
+        ("Enabled", True),
+        ("EnabledNoEncapOnly", True),
+    ],
+)
+def test_the_agent_may_be_told_to_program_what_bgp_learns(mode: str, programmed: bool) -> None:
     text = CONFIGURATION + f"  programClusterRoutes: {mode}\n"
     (pool,) = picture(ALPHA, POOL, text).family4.pools
-    assert not pool.programmed
+    assert pool.programmed is programmed
 
 
 def test_the_kernel_gets_nothing_of_services_or_tunnels() -> None:
@@ -203,6 +245,62 @@ spec: {{peerIP: 172.16.0.254, {peering}}}
     text = bird_text(picture(ALPHA, RANGES, peer))
     session = text[text.index("protocol bgp Global") :]
     assert ("own_services4();" not in session) is passed_on
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("ipv6NormalRoutePriority: 300", "krt_metric = 301"),
+        ("ipv4NormalRoutePriority: 400", "krt_metric = 401"),
+        ("logSeverityScreen: fatal", "log stderr { fatal, bug };"),
+        ("logSeverityScreen: Trace", "debug protocols all;"),
+        ("bindMode: NodeIP", "strict bind on;"),
+        ('ignoredInterfaces: ["eth9"]', '"cali*", -"eth9"'),
+        ("nodeMeshMaxRestartTime: 77s", "graceful restart time 77;"),
+        (
+            'communities: [{name: a, value: "5:6"}],'
+            " prefixAdvertisements: [{cidr: 10.65.0.0/16, communities: [a]}]",
+            "if net ~ [ 10.65.0.0/16+ ] then { bgp_community.add((5, 6)); }",
+        ),
+    ],
+)
+@pytest.mark.parametrize("name", ["default", "node.alpha"])
+def test_what_a_node_may_have_of_its_own_gets_to_bird(field: str, text: str, name: str) -> None:
+    plain = bird_text(picture(ALPHA, BETA))
+    own = CONFIGURATION.replace("default", name) + f"  {{{field}}}\n"
+    assert text not in plain
+    assert text in bird_text(picture(ALPHA, BETA, own))
+    if name != "default":
+        assert bird_text(picture(ALPHA, BETA, own, node="beta")) == bird_text(
+            picture(ALPHA, BETA, node="beta")
+        )
+
+
+def test_what_can_not_be_used_of_the_configuration_is_named() -> None:
+    known = cluster(ALPHA, POOL, CONFIGURATION + "  {programClusterRoutes: EnabledIPIPOnly}\n")
+    default = known.configurations["default"]
+    spec = replace(
+        default.spec, ignored_interfaces=('a"b', "eth9"), ipv4_normal_route_priority=2**31
+    )
+    known.configurations["default"] = replace(default, spec=spec)
+    found = picture_of(known, {}, Given(router_id=7))
+    assert found is not None
+    assert (found.ignored_interfaces, found.family4.priority, found.router_id) == (
+        ("eth9",),
+        1024,
+        7,
+    )
+    said = [str(each).partition(": ")[2].partition(":")[0] for each in found.problems]
+    assert sorted(said) == ["spec.ignoredInterfaces", "spec.programClusterRoutes"]
+
+
+def test_a_problem_alone_is_a_change_to_tell_of() -> None:
+    known = cluster(ALPHA)
+    (block,) = resources(BLOCK)
+    broken = replace(block, spec=replace(block.spec, cidr="x"))
+    assert known.put(broken.key, broken)
+    assert not known.put(broken.key, broken)
+    assert known.put(broken.key, None)
 
 
 def test_communities_are_looked_up_by_name() -> None:

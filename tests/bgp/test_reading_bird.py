@@ -141,6 +141,7 @@ NONE = Md5Drops()
         ("", Md5Drops(unexpected=3), False, "password: the peer has one and we have none"),
         ("", NONE, True, "it has no password or another one"),
         ("Received: Bad peer AS", Md5Drops(unexpected=9), False, "wrong AS number"),
+        ("Bad peer AS", Md5Drops(unexpected=9), False, "has another one than"),
     ],
 )
 def test_reasons_are_for_people(error: str, drops: Md5Drops, secret: bool, said: str) -> None:
@@ -153,6 +154,18 @@ def test_reasons_are_for_people(error: str, drops: Md5Drops, secret: bool, said:
         password=Password(b"x") if secret else None,
     )
     assert said in reason(session, state, drops)
+
+
+def test_a_session_without_an_error_says_what_it_waits_for() -> None:
+    from msgspec.structs import replace
+
+    quiet = session_states(reply(PROTOCOLS))["Global_fd16__fe"]._replace(error="")
+    calls = replace(picture(ALPHA, BETA).sessions[0], passive=False)
+    assert "no answer: unreachable, or a firewall" in reason(calls, quiet, NONE)
+    assert "waiting for the peer to connect" in reason(replace(calls, passive=True), quiet, NONE)
+    assert reason(calls, quiet._replace(state="Idle"), NONE) == "about to begin"
+    assert reason(calls, quiet._replace(info="Idle (hold)"), NONE) == "about to begin"
+    assert reason(calls, None, NONE) == "BIRD has no such session yet"
 
 
 def test_a_session_that_is_up_has_no_reason() -> None:

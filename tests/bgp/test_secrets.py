@@ -112,8 +112,29 @@ def test_a_known_password_outlives_its_source_but_not_its_deletion() -> None:
         source.answer = None
         assert await keeper.look({TOR})
         assert keeper.passwords == {TOR: MISSING}
+        for unusable in (b"", b"line\n", "é".encode()):
+            source.answer = b"one"
+            assert await keeper.look({TOR})
+            source.answer = unusable  # never the one before, nor none at all
+            assert await keeper.look({TOR})
+            assert isinstance(keeper.passwords[TOR], str)
+            assert keeper.passwords[TOR] != MISSING
         assert await keeper.look(())
         assert keeper.passwords == {}
+
+    asyncio.run(story())
+
+
+def test_only_what_was_never_looked_at_is_looked_at_at_once() -> None:
+    async def story() -> None:
+        source, other = _Source(), SecretRef("bgp", "other")
+        keeper = SecretKeeper(source)
+        await keeper.look_at_new({TOR})
+        source.answer = b"two"
+        await keeper.look_at_new({TOR})
+        assert keeper.passwords == {TOR: Password(b"one")}
+        await keeper.look_at_new({TOR, other})
+        assert keeper.passwords == dict.fromkeys((TOR, other), Password(b"two"))
 
     asyncio.run(story())
 

@@ -3,10 +3,11 @@
 import pytest
 from msgspec.structs import replace
 
-from bgp.pictures import ALPHA, BETA, GAMMA, cluster, picture
+from bgp.pictures import ALPHA, BETA, GAMMA, cluster, picture, resources
+from tortie.api import Node
 from tortie.bgp.build import Given, picture_of
 from tortie.bgp.meeting import wanted
-from tortie.bgp.passwords import MISSING, SecretRef, Unknown
+from tortie.bgp.passwords import MISSING, SecretRef, Unknown, secrets_wanted
 from tortie.bgp.picture import Bfd, Picture, Session
 from tortie.bgp.standing import sessions_in
 from tortie.bgp.text import bird_text
@@ -55,6 +56,16 @@ def test_of_two_nodes_one_calls_and_the_other_waits() -> None:
     assert passive["Mesh_172_16_0_2"] is not passive["Mesh_172_16_0_1"]
 
 
+@pytest.mark.parametrize(
+    ("address", "waits"),
+    [("172.16.0.2", True), ("172.16.0.10", True), ("172.15.0.9", False), ("99.0.0.1", True)],
+)
+def test_who_calls_is_who_calls_in_calico(address: str, waits: bool) -> None:
+    """Nodes of both may be in one mesh: who has the lesser text, of 172.16.0.1 and the other."""
+    found = picture(ALPHA, twin("odd", address))
+    assert [each.passive for each in found.sessions] == [waits]
+
+
 def test_no_mesh_with_reflectors() -> None:
     reflector = BETA.replace("/64", '/64", routeReflectorClusterID: "1.0.0.1')
     assert names(picture(ALPHA, reflector, GAMMA)) == ["Mesh_172_16_1_3"]
@@ -95,6 +106,7 @@ def test_peers_by_label_get_the_session_back_unless_it_is_manual() -> None:
     back = one(picture(ALPHA, GAMMA, NO_MESH, peer(spec), node="gamma"))
     assert (back.local_as, back.peer_as) == (64600, 65010)
     assert format_address(4, back.peer) == "172.16.0.1"
+    assert names(picture(ALPHA, BETA, GAMMA, NO_MESH, peer(spec), node="gamma")) == [back.symbol]
     manual = peer(spec + ", reversePeering: Manual")
     assert picture(ALPHA, GAMMA, NO_MESH, manual, node="gamma").sessions == ()
     assert picture(ALPHA, GAMMA, NO_MESH, manual).sessions
@@ -150,6 +162,7 @@ def test_what_a_peer_says_is_what_the_session_has() -> None:
     ("note", "bfd", "hops"),
     [
         ("", None, 255),
+        ("tortie.io/bfd: 30ms", Bfd(10, 3), 0),
         ("tortie.io/bfd: Enabled", Bfd(100, 3), 0),
         ("tortie.io/bfd: 600ms", Bfd(200, 3), 0),
         ("tortie.io/bfd: Disabled", None, 255),
@@ -178,6 +191,8 @@ def test_bfd_is_asked_for_by_annotation(note: str, bfd: Bfd | None, hops: int) -
             "fe80::9 is no machine's address",
         ),
         ("peerIP: 172.16.0.254, asNumber: 65000", "tortie.io/bfd: x", "is not Enabled, Disabled"),
+        ("peerIP: 172.16.0.254, asNumber: 65000", "tortie.io/bfd: 29ms", "a time from 30ms to 60s"),
+        ("peerIP: 172.16.0.254, asNumber: 65000", "tortie.io/bfd: 61s", "a time from 30ms to 60s"),
         (
             "peerIP: 172.16.0.254, asNumber: 65000, password: {secretKeyRef: {name: s, key: k}}",
             "",
@@ -203,6 +218,110 @@ def test_the_meshs_password_is_of_all_its_sessions_or_there_is_no_mesh() -> None
     found = picture(ALPHA, BETA, GAMMA, text, passwords={SecretRef("s", "k"): secret})
     assert {session.password for session in found.sessions} == {secret}
     assert picture(ALPHA, BETA, text).sessions == ()
+
+
+def test_bfd_of_the_mesh_is_asked_for_in_the_default_alone() -> None:
+    noted = "metadata: {name: default, annotations: {tortie.io/bfd: 600ms}}"
+    default = NO_MESH.replace("metadata: {name: default}", noted).replace("false", "true")
+    found = picture(ALPHA, BETA, GAMMA, default)
+    assert {each.bfd for each in found.sessions} == {Bfd(200, 3)}
+    assert {each.symbol: each.hops for each in found.sessions} == {
+        "Mesh_172_16_0_2": 0,
+        "Mesh_172_16_1_3": 255,  # of another subnet
+        "Mesh_fd16__2": 0,
+    }
+    own = default.replace("name: default", "name: node.alpha")
+    assert {each.bfd for each in picture(ALPHA, BETA, own).sessions} == {None}
+
+
+def test_bfd_over_several_hops_needs_an_address_of_ours() -> None:
+    for address, bfd in (("172.16.9.9", None), ("172.16.0.254", Bfd())):
+        text = f"peerIP: {address}, asNumber: 65000, sourceAddress: None"
+        found = picture(ALPHA, NO_MESH, peer(text, notes="tortie.io/bfd: Enabled"))
+        assert one(found).bfd == bfd
+        assert ["needs sourceAddress" in str(each) for each in found.problems] == [True] * (not bfd)
+
+
+def test_a_node_of_ours_as_outside_peer_has_its_port_and_the_as_number_that_is_said() -> None:
+    port = NO_MESH.replace("default", "node.beta").replace(
+        "nodeToNodeMeshEnabled: false", "listenPort: 1790"
+    )
+    tor = peer("peerIP: 172.16.0.2, asNumber: 65055")
+    found = one(picture(ALPHA, BETA, NO_MESH, port, tor))
+    assert (found.port, found.peer_as, found.node) == (1790, 65055, "beta")
+    assert one(picture(ALPHA, BETA, NO_MESH, peer("peerIP: 172.16.0.2"))).peer_as == 64512
+
+
+def test_one_peer_may_have_several_ports() -> None:
+    texts = [
+        peer(f"peerIP: '172.16.0.254{port}', asNumber: 65000", f"p{port[1:]}") for port in PORTS
+    ]
+    found = picture(ALPHA, NO_MESH, *texts)
+    assert [each.port for each in found.sessions] == [179, 1179, 1180]
+    assert len(set(names(found))) == 3
+    assert found.problems == ()
+
+
+PORTS = ("", ":1179", ":1180")
+
+
+def test_nodes_with_one_address_and_two_ports_have_two_names() -> None:
+    """BIRD takes no name twice; who is meant is said as a problem."""
+    other = NO_MESH.replace("default", "node.twin").replace(
+        "nodeToNodeMeshEnabled: false", "listenPort: 1790"
+    )
+    found = picture(ALPHA, BETA, twin("twin", "172.16.0.2"), other)
+    assert names(found) == ["Mesh_172_16_0_2", "Mesh_172_16_0_2_port_1790", "Mesh_fd16__2"]
+
+
+def test_a_workload_that_is_not_chosen_is_no_peer_nor_one_without_an_as_number() -> None:
+    workload = """
+apiVersion: projectcalico.org/v3
+kind: WorkloadEndpoint
+metadata: {name: alpha-k8s-vm-eth0, namespace: shop, labels: {bgp: "no"}}
+spec: {node: alpha, ipNetworks: [10.65.0.9/32], orchestrator: k8s, pod: vm, endpoint: eth0,
+       interfaceName: cali1}
+"""
+    chosen = peer("localWorkloadSelector: \"bgp == 'yes'\", asNumber: 65001")
+    assert picture(ALPHA, NO_MESH, workload, chosen).sessions == ()
+    known = cluster(ALPHA, NO_MESH, workload, peer("localWorkloadSelector: all(), asNumber: 1"))
+    tor = known.peers["tor"]
+    known.peers["tor"] = replace(tor, spec=replace(tor.spec, as_number=None))
+    found = picture_of(known, {}, Given())
+    assert found is not None
+    assert found.sessions == ()
+    assert ["asNumber is required" in str(each) for each in found.problems] == [True]
+
+
+def test_only_what_a_nodes_own_sessions_name_is_its_problem_or_its_secret() -> None:
+    spec = "peerIP: 172.16.0.254, asNumber: 65000, node: NODE, filters: [none], " + SECRET
+    there, here = (peer(spec.replace("NODE", node)) for node in ("beta", "alpha"))
+    assert picture(ALPHA, BETA, NO_MESH, there).problems == ()
+    assert secrets_wanted(cluster(ALPHA, BETA, NO_MESH, there)) == frozenset()
+    assert secrets_wanted(cluster(BETA, NO_MESH, here)) == frozenset()  # before there is a Node
+    assert secrets_wanted(cluster(ALPHA, BETA, NO_MESH, here)) == {SecretRef("s", "k")}
+    found = picture(ALPHA, NO_MESH, here, passwords={SecretRef("s", "k"): Password(b"x")})
+    assert [str(each) for each in found.problems] == [
+        "BGPFilter(none): there is no such filter; peers that name it get and give nothing"
+    ]
+    assert [each.closed for each in found.filters] == [True]
+    reverse = peer(f"node: beta, peerSelector: \"rack == 'a'\", {SECRET}")
+    assert secrets_wanted(cluster(ALPHA, BETA, NO_MESH, reverse)) == {SecretRef("s", "k")}
+
+
+@pytest.mark.parametrize(("number", "cluster_id"), [(0, ""), (None, "x")])
+def test_what_can_not_be_used_of_a_node_is_named(number: int | None, cluster_id: str) -> None:
+    (found,) = resources(ALPHA)
+    assert isinstance(found, Node)
+    assert found.spec.bgp is not None
+    bgp = replace(found.spec.bgp, as_number=number, route_reflector_cluster_id=cluster_id)
+    known = cluster(BETA)
+    known.put(found.key, replace(found, spec=replace(found.spec, bgp=bgp)))
+    told = picture_of(known, {}, Given())
+    assert told is not None
+    assert names(told) == ["Mesh_172_16_0_2", "Mesh_fd16__2"]
+    field = "routeReflectorClusterID" if cluster_id else "asNumber"
+    assert [f"spec.bgp.{field}: " in str(each) for each in told.problems] == [True]
 
 
 SECRET = "password: {secretKeyRef: {name: s, key: k}}"
@@ -302,6 +421,7 @@ def test_a_nodes_address_may_be_an_odd_one(address: str) -> None:
 
 def test_nodes_with_one_address_are_named() -> None:
     found = picture(ALPHA, BETA, twin("twin", "172.16.0.2"), twin("ofme", "172.16.0.1"))
+    assert names(found) == ["Mesh_172_16_0_2", "Mesh_fd16__2"]
     said = {each.where: each.message for each in found.problems}
     assert said.keys() == {"Node(alpha)", "Node(beta)"}
     assert "Node(twin) has 172.16.0.2 too" in said["Node(beta)"]
@@ -327,6 +447,8 @@ def test_an_optional_secret_may_be_missing() -> None:
     )
     found = picture(ALPHA, NO_MESH, peer(spec), passwords={SecretRef("s", "k"): MISSING})
     assert one(found).password is None
+    away = picture(ALPHA, NO_MESH, peer(spec), passwords=AWAY)  # it may be there
+    assert away.sessions == ()
 
 
 @pytest.mark.parametrize(
@@ -341,6 +463,22 @@ def test_an_optional_secret_may_be_missing() -> None:
 def test_the_next_hop_is_told_as_asked(fields: str, wanted: str) -> None:
     text = peer(f"peerIP: 172.16.0.254, asNumber: 65000, {fields}")
     assert one(picture(ALPHA, NO_MESH, text)).next_hop == wanted
+
+
+def test_what_nobody_says_has_the_usual_values() -> None:
+    found = one(picture(ALPHA, NO_MESH, peer("peerIP: 172.16.0.254, asNumber: 65000")))
+    assert (found.restart_seconds, found.keepalive_seconds, found.allowed_local_as) == (
+        120,
+        0,
+        None,
+    )
+    assert (found.hops, found.ttl, found.port, found.bfd) == (255, False, 179, None)
+    assert found.source == parse_prefix("172.16.0.1").address
+    bound = NO_MESH.replace("spec: {", "spec: {bindMode: NodeIP, ")
+    text = peer("peerIP: 172.16.0.254, asNumber: 65000, sourceAddress: None")
+    told = picture(ALPHA, bound, text)
+    assert one(told).source == found.source
+    assert ["has no effect while bindMode is NodeIP" in str(one) for one in told.problems] == [True]
 
 
 def test_local_workloads_are_peers_that_only_filters_speak_for() -> None:

@@ -37,7 +37,7 @@ class Backing:
     def __init__(self, node: str) -> None:
         self._node = node
         self._here: dict[Key, Backed] = {}  # slices with a ready endpoint here
-        self._ending: dict[Key, Backed] = {}  # with none, but one here that still serves
+        self._ending: dict[Key, Backed] = {}  # with one here that is about to end and serves
         self._anywhere: dict[Key, Backed] = {}  # with a ready endpoint on any node
 
     def put(self, key: Key, value: EndpointSlice | None) -> bool:
@@ -65,10 +65,9 @@ def _read(value: EndpointSlice, node: str) -> _Slice:
         return _Slice()
     backed = (value.metadata.namespace, value.service), version
     ready = {each.node_name for each in value.endpoints if each.node_name and _is_ready(each)}
-    ending = node not in ready and _serves(value.endpoints, node)
     return _Slice(
         backed if node in ready else None,
-        backed if ending else None,
+        backed if _ends_here(value.endpoints, node) else None,
         backed if ready else None,
     )
 
@@ -78,8 +77,8 @@ def _is_ready(endpoint: ServiceEndpoint) -> bool:
     return conditions.ready is not False
 
 
-def _serves(endpoints: Iterable[ServiceEndpoint], node: str) -> bool:
-    """Whether one that is about to end still takes connections here."""
+def _ends_here(endpoints: Iterable[ServiceEndpoint], node: str) -> bool:
+    """Whether one here is about to end and still takes connections."""
     for each in endpoints:
         conditions = each.conditions or _NOTHING_SAID
         if each.node_name == node and conditions.terminating and conditions.serving:

@@ -104,8 +104,8 @@ def _nets(rule: FilterRuleV4 | FilterRuleV6, version: int) -> PrefixMatch | None
     if prefix.version != version:
         raise ValueError(f"{rule.cidr} is not IPv{version}")
     given, low, high = rule.prefix_length, prefix.length, WIDTH[version]
-    if given is not None:  # what lies in a prefix is never shorter than it
-        low = low if given.min is None else max(low, given.min)
+    if given is not None:
+        low = low if given.min is None else given.min
         high = high if given.max is None else given.max
     operator = rule.match_operator
     return PrefixMatch(

@@ -240,7 +240,7 @@ class Sessions:
             if not 0 <= limit <= _FARTHEST:
                 raise Leave(f"spec.ttlSecurity: {limit} is not from 0 to 255")
             return max(1, limit), True
-        near = own.network.contains(peer) and not own.is_single
+        near = own.network.contains(peer)
         return (0 if near and common.bfd else _FARTHEST), False
 
     def _reflecting(self, internal: bool, other: Speaker | None) -> int | None:
