@@ -59,6 +59,10 @@ class Node:
             for route in self.routes.list(version, table=254, protocol=protocol)
         }
 
+    def every_route(self) -> list[str]:
+        """Also those that share a destination."""
+        return sorted(map(str, self.routes.list(4, table=254)))
+
     def shell(self, *words: str) -> None:
         subprocess.run(["nsenter", f"--net={self.path}", *words], check=True)
 
@@ -381,6 +385,24 @@ def test_a_resync_of_what_it_knows_finds_every_kind_of_drift(node: Node) -> None
         node.shell("ip", *change)
         assert node.driver.resync().failed == ()
         assert node.kernel(protocol=3) | node.kernel(protocol=80) == before, change
+
+
+@pytest.mark.parametrize("how", ["prepend", "append"])
+@pytest.mark.parametrize(
+    "second",
+    ["10.65.1.0/26 via 172.16.1.9 proto 80", "10.65.0.2/32 dev calib scope link proto boot"],
+)
+def test_a_second_route_in_the_place_of_ours_goes(node: Node, how: str, second: str) -> None:
+    """Before it, it has the packets; behind it, it would have them once ours is deleted."""
+    node.workload("calia")
+    node.workload("calib")
+    node.driver.apply(with_endpoints(endpoint("a", "10.65.0.2")))
+    node.driver.apply(with_routes(BLOCK, DIRECT))
+    before = node.every_route()
+    node.shell("ip", "route", how, *second.split(), "metric", "1024")
+    assert len(node.every_route()) == len(before) + 1
+    assert node.driver.resync().failed == ()
+    assert node.every_route() == before
 
 
 def test_foreign_routes_are_left_alone(node: Node) -> None:

@@ -51,3 +51,10 @@ def test_one_that_left_a_block_of_ours_costs_nothing_when_the_next_comes() -> No
     assert holders.settle({address: HOLDERS[2]}, (), {address}) == (set(), set())
     assert holders.settle({address: None}, (), ()) == (set(), {address})
     assert holders.settle({address: HOLDERS[2]}, (), {address}) == ({address}, set())
+
+
+def test_an_address_that_changes_hands_is_asked_for_before_and_after_its_route() -> None:
+    """In between, packets still go to who had it: what begins then is the former one's, too."""
+    address, holders = ADDRESSES[0], Holders()
+    holders.settle({address: HOLDERS[0]}, {address}, ())
+    assert holders.settle({address: HOLDERS[2]}, (), ()) == ({address}, {address})
