@@ -2,11 +2,14 @@
 
 import asyncio
 
-from strategies.controllers import World, drop, eventually, node
+import pytest
+
+from strategies.controllers import World, drop, eventually, node, settings_with
 from strategies.ipam import pool
 from tortie.api import IPReservation, IPReservationSpec, Key, ObjectMeta
 from tortie.controllers import collection
 from tortie.controllers.collector import Collector
+from tortie.controllers.controller import Context, Sides
 from tortie.datastore import Listing, Unavailable
 from tortie.datastore.memory import MemoryDatastore
 from tortie.ipam import IPAM, AssignRequest
@@ -141,6 +144,35 @@ def test_a_gone_nodes_addresses_come_back_long_before_the_next_pass(monkeypatch)
         assert len(await IPAM(world.store).addresses_of("net.n1")) == 9  # its grace is not over
         left = {name.partition("{")[0] for name in numbers(world) if name.startswith("ipam_")}
         assert left == {"ipam_allocations_gc_reclamations", "ipam_gc_failures"}  # another leads
+
+    asyncio.run(scenario())
+
+
+def test_after_a_gone_node_looks_are_rare_again(monkeypatch) -> None:
+    """Some come soon; then one waits for its period, which is minutes."""
+    monkeypatch.setattr(collection, "_SOON", 0)
+
+    async def scenario() -> None:
+        world = World()
+        context = Context(
+            sides=Sides("memory", False),
+            datastore=None,
+            kubernetes=None,
+            settings=world.settings,
+            metrics=world.metrics,
+            waiting=print,
+        )
+        pace = collection._Pace(context)
+        for _ in range(2):
+            pace.node_went()
+            for _ in range(3):
+                await asyncio.wait_for(pace.next(), 60)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(pace.next(), 0.05)
+        woken = asyncio.ensure_future(pace.next())
+        await asyncio.sleep(0)
+        world.settings.put(settings_with(True))
+        await asyncio.wait_for(woken, 60)
 
     asyncio.run(scenario())
 

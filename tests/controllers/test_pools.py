@@ -13,7 +13,15 @@ from msgspec.structs import replace
 from servers.etcd import EtcdServer
 from servers.kube import KubeServer
 from strategies.ipam import ask, blocks_in, pool
-from tortie.api import BlockAffinity, BlockAffinitySpec, IPPool, Key, ObjectMeta
+from tortie.api import (
+    BlockAffinity,
+    BlockAffinitySpec,
+    IPAMConfiguration,
+    IPAMConfigurationSpec,
+    IPPool,
+    Key,
+    ObjectMeta,
+)
 from tortie.controllers.conditions import condition, with_condition
 from tortie.controllers.pools import Pools, StillHeld
 from tortie.datastore import Datastore, Listing, NotFound, open_datastore
@@ -366,6 +374,13 @@ def test_what_holds_a_pool_is_named_ten_at_most() -> None:
         await IPAM(store).release([found.blocks[0].network._replace(length=32)])
         some = holding(pool("p", "10.0.0.0/24"), [], await blocks_in(store), [])
         assert some.text.startswith("11 of its addresses are in use: 10.0.0.")
+        cooling = IPAMConfiguration(
+            metadata=ObjectMeta(name="default"), spec=IPAMConfigurationSpec(ip_cooldown_seconds=60)
+        )
+        await store.create(cooling)
+        await IPAM(store).release_by_handle("h1")
+        rests = holding(pool("p", "10.0.0.0/24"), [], await blocks_in(store), [])
+        assert rests.text == "11 cool down"
         covered = holding(
             pool("p", "10.0.0.0/24"), [pool("q", "10.0.0.0/16")], await blocks_in(store), []
         )

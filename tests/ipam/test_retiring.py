@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from strategies.ipam import blocks_in, check_consistent, pool
-from tortie.api import BlockAffinity, Key, Resource
+from tortie.api import BlockAffinity, IPPool, Key, Resource
 from tortie.datastore import NotFound
 from tortie.datastore.memory import MemoryDatastore
 from tortie.ipam import IPAM, AssignRequest, NoPool
@@ -25,7 +25,8 @@ class _Recording(MemoryDatastore):
         self.told: list[str] = []
 
     async def update(self, resource: Resource) -> Resource:
-        self.told.append(f"update {resource.kind}")
+        disabled = isinstance(resource, IPPool) and resource.spec.disabled
+        self.told.append(f"{'disable' if disabled else 'update'} {resource.kind}")
         return await super().update(resource)
 
     async def delete(self, key: Key, revision: int | None = None) -> Resource | None:
@@ -71,11 +72,26 @@ def test_claims_to_the_pool_end_and_addresses_in_use_stay() -> None:
     asyncio.run(body())
 
 
+def test_what_another_pool_has_as_well_stays_its_nodes() -> None:
+    """As after a split: its nodes go on with their blocks."""
+
+    async def body() -> None:
+        store = await _used()
+        before = await blocks_in(store)
+        await store.create(pool("half", "10.0.0.0/23", block_size=28))
+        await retire_pool(store, GONE.key)
+        assert await blocks_in(store) == before
+        assert len((await store.list("BlockAffinity")).resources) == 4
+        await check_consistent(store)
+
+    asyncio.run(body())
+
+
 def test_the_pool_is_disabled_first_and_deleted_last() -> None:
     async def body() -> None:
         store = await _used()
         await retire_pool(store, GONE.key)
-        assert (store.told[0], store.told[-1]) == ("update IPPool", "delete IPPool")
+        assert (store.told[0], store.told[-1]) == ("disable IPPool", "delete IPPool")
         assert "delete BlockAffinity" in store.told[1:-1]
 
     asyncio.run(body())

@@ -27,7 +27,7 @@ async def published(store):
 
 
 async def until(condition):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await condition():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.005)
 
@@ -41,7 +41,7 @@ def scenario(run_dir, test):
         keys = PublicKeys(store, "n1", settings(run_dir))
         task = asyncio.create_task(keys.run())
         try:
-            await asyncio.wait_for(test(store, keys), 30)
+            await asyncio.wait_for(test(store, keys), 150)
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -106,6 +106,7 @@ def test_other_keys_are_published_when_they_are_asked_for(tmp_path):
     async def test(store, keys):
         assert keys.rotate() == []  # no device has one yet
         keys.ready(4, ONE)
+        await until(lambda: is_published(store, ONE, ""))
         [made] = keys.rotate()
         await until(lambda: is_published(store, made, ""))
         assert Keys(settings(tmp_path)[4].keys_file).holding(made)

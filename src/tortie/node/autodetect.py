@@ -115,7 +115,7 @@ def _by_patterns(method: Method, held: Sequence[Held]) -> Detection:
         found = _first(looks, method)
         if found.address is not None:
             break
-    return found._replace(reason=found.reason or f"{method}: no address")
+    return found
 
 
 def _unnamed(word: str, one: Held) -> str:
