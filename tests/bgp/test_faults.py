@@ -33,7 +33,7 @@ def test_a_datastore_that_is_away_leaves_the_last_configuration_in_force(
     first, second = nodes
     first.wait_up("Mesh_172_16_0_2")
     first.stop(signal.SIGKILL)
-    process = first.bird_process()
+    process = until(first.bird_process)
     os.kill(process, signal.SIGKILL)
     until(lambda: second.sessions()["Mesh_172_16_0_1"]["state"] != "Established")
     first.start(datastore="etcd:http://127.0.0.1:1")
@@ -51,7 +51,7 @@ def test_another_datastore_is_not_followed_and_bird_goes_on(network: Network) ->
         node.start()
     first.wait_up("Mesh_172_16_0_2")
     first.stop(signal.SIGKILL)
-    process = first.bird_process()
+    process = until(first.bird_process)
     first.start(datastore=f"sqlite:{network.folder}/another.db")
     assert first.daemon is not None
     assert first.daemon.wait(30) == 1

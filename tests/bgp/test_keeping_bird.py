@@ -65,6 +65,12 @@ class Kept:
             return name in str((await self.bird.ask("show protocols")).lines)
         return False
 
+    async def begun(self) -> int:
+        """The process, once it runs and we know of it: number 0 would be ourselves to `kill`."""
+        await until(lambda: self.knows("one_s"))
+        await until(lambda: _is(self.running.process != 0))
+        return self.running.process
+
     async def told(self, wanted: Picture) -> bool:
         return await self.telling.tell(wanted) is None and bool(self.telling.told_at)
 
@@ -74,7 +80,8 @@ async def kept(
     folder: Path, patience: Patience = QUICK, program: str = "bird"
 ) -> AsyncIterator[Kept]:
     found = Kept(folder, patience, program)
-    await found.telling.tell(named("one_s"))
+    assert await found.telling.tell(named("one_s")) is None
+    assert found.telling.problem == ""  # there is no BIRD yet, which will read the file
     keeping = asyncio.ensure_future(found.running.keep(found.telling.forget))
     try:
         yield found
@@ -98,30 +105,50 @@ async def until(what: Callable[[], Awaitable[bool]]) -> None:
 def test_a_bird_that_hung_is_told_once_it_answers_and_not_before(folder: Path) -> None:
     async def story() -> None:
         async with kept(folder, SLOW) as one:
-            await until(lambda: one.knows("one_s"))
+            process = await one.begun()
             await until(lambda: one.told(named("one_s")))
-            process, before = one.running.process, one.telling.told_at
+            before = one.telling.told_at
             os.kill(process, signal.SIGSTOP)
             assert await one.telling.tell(named("two_s")) is not None
             assert "has not been told" in one.telling.problem
             assert one.telling.told_at == before
+            assert await one.telling.tell(named("one_s")) is not None  # it may have heard of two_s
             os.kill(process, signal.SIGCONT)
             await until(lambda: one.told(named("two_s")))
             await until(lambda: one.knows("two_s"))
             assert one.telling.problem == ""
+            await until(lambda: _is(one.running.trouble == ""))
             assert one.running.process == process
 
     asyncio.run(story())
 
 
+def test_a_bird_that_ran_before_recovers_and_one_that_never_did_does_not(folder: Path) -> None:
+    """A new node would wait for peers before its first route."""
+
+    async def story() -> None:
+        async with kept(folder) as one:
+            process = await one.begun()
+            assert "-R" not in words(process)
+            assert os.getsid(process) != os.getsid(0)  # who interrupts us does not interrupt it
+            os.kill(process, signal.SIGKILL)
+            await until(lambda: _is(one.running.process not in (0, process)))
+            assert "-R" in words(one.running.process)
+
+    asyncio.run(story())
+
+
+def words(process: int) -> list[str]:
+    return Path(f"/proc/{process}/cmdline").read_text().split("\0")
+
+
 def test_a_bird_that_hangs_for_ever_makes_room_for_another(folder: Path) -> None:
     async def story() -> None:
         async with kept(folder) as one:
-            await until(lambda: one.knows("one_s"))
-            process = one.running.process
+            process = await one.begun()
             os.kill(process, signal.SIGSTOP)
             await until(lambda: _is("does not answer" in one.running.trouble))
-            assert await one.telling.tell(named("two_s")) is not None
+            await one.telling.tell(named("two_s"))  # in vain, or to the next one
             await until(lambda: one.knows("two_s"))
             await until(lambda: _is(running_in(folder) == [one.running.process]))
             assert one.running.process != process
@@ -144,8 +171,7 @@ def test_a_bird_whose_socket_or_folder_is_gone_makes_room_for_another(
 ) -> None:
     async def story() -> None:
         async with kept(folder) as one:
-            await until(lambda: one.knows("one_s"))
-            process = one.running.process
+            process = await one.begun()
             if removed == SOCKET:
                 (folder / SOCKET).unlink()
             else:

@@ -63,7 +63,7 @@ def test_a_reload_drops_no_session(network: Network) -> None:
     first, second = mesh(network, 2)
     names = ("Mesh_172_16_0_2", "Mesh_fd16__2")
     before = first.wait_up(*names)
-    process = first.bird_process()
+    process = until(first.bird_process)
     network.block("n1", "10.65.9.0/26")
     network.apply(
         """
@@ -87,7 +87,7 @@ def test_a_killed_bird_is_back_and_its_routes_stood_meanwhile(network: Network) 
     first.owns("10.65.1.1/32")
     second.owns("10.65.2.1/32")
     until(lambda: "10.65.1.0/26" in second.routes() and "10.65.2.0/26" in first.routes())
-    process = second.bird_process()
+    process = until(second.bird_process)
     pings = first.command("ping", "-n", "-i", "0.02", "-w", "4", "-I", "10.65.1.1", "10.65.2.1")
     with subprocess.Popen(pings, stdout=subprocess.PIPE, text=True) as running:
         until(lambda: second.wait_up("Mesh_172_16_0_1"))
@@ -102,7 +102,7 @@ def test_a_killed_bird_is_back_and_its_routes_stood_meanwhile(network: Network) 
 def test_a_killed_daemon_leaves_bird_and_the_next_one_finds_it(network: Network) -> None:
     first, second = mesh(network, 2)
     since = first.wait_up("Mesh_172_16_0_2")["Mesh_172_16_0_2"]["since"]
-    process = first.bird_process()
+    process = until(first.bird_process)
     first.stop(signal.SIGKILL)
     network.block("n1", "10.65.9.0/26")
     first.start()
@@ -119,6 +119,9 @@ def test_a_stopped_daemon_ends_bird_and_the_routes_stay(network: Network) -> Non
     until(lambda: "10.65.1.0/26" in second.routes() and "10.65.2.0/26" in first.routes())
     first.stop()
     assert first.bird_process() == 0
+    until(lambda: second.sessions()["Mesh_172_16_0_1"]["state"] != "Established")
+    network.block("n2", "10.65.9.0/26")
+    until(lambda: "10.65.9.0/26" in str(second.bird("show route protocol blocks4").lines))
     assert "10.65.2.0/26" in first.routes()
     assert "10.65.1.0/26" in second.routes()
 
