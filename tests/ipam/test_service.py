@@ -7,7 +7,16 @@ import pytest
 from msgspec.structs import replace
 
 from strategies.ipam import ask, blocks_in, configuration, pool, run
-from tortie.api import BlockAffinity, IPAMBlock, Namespace, Node, NodeSpec, ObjectMeta
+from tortie.api import (
+    BlockAffinity,
+    BlockAffinitySpec,
+    IPAMBlock,
+    Namespace,
+    Node,
+    NodeSpec,
+    ObjectMeta,
+    Resource,
+)
 from tortie.datastore import Datastore, NotFound
 from tortie.datastore.memory import MemoryDatastore
 from tortie.ipam import (
@@ -19,6 +28,7 @@ from tortie.ipam import (
     NoPool,
     ReleaseRequest,
 )
+from tortie.ipam.affinities import Affinities
 from tortie.ipam.names import Owner, affinity_key, block_key, handle_key
 from tortie.net import Prefix, parse_network
 
@@ -357,6 +367,71 @@ def test_a_no_pool_error_is_an_ipam_error() -> None:
             await ipam.auto_assign(ask())
 
     run(scenario=scenario)
+
+
+class GivenUp(MemoryDatastore):
+    """A node's claim is marked to go once its block is made, and before it is confirmed."""
+
+    async def create(self, resource: Resource) -> Resource:
+        done = await super().create(resource)
+        if isinstance(done, IPAMBlock):
+            (claim,) = cast(tuple[BlockAffinity, ...], (await self.list("BlockAffinity")).resources)
+            going = replace(claim, spec=replace(claim.spec, state="pendingDeletion"))
+            await self.update(going)
+        return done
+
+
+def test_a_claim_that_is_given_up_while_it_is_made_leaves_nothing() -> None:
+    async def body() -> None:
+        store = GivenUp()
+        affinities = Affinities(store, lambda: "2026-01-01T00:00:00Z")
+        assert await affinities.claim(Owner("n1"), parse_network("10.0.0.0/30"), False) is None
+        assert await blocks_in(store) == []
+        assert (await store.list("BlockAffinity")).resources == ()
+
+    asyncio.run(body())
+
+
+def test_a_claim_that_is_being_given_up_is_nobodys_to_use() -> None:
+    async def body() -> None:
+        store, cidr = MemoryDatastore(), parse_network("10.0.0.0/30")
+        spec = BlockAffinitySpec(state="pendingDeletion", node="n1", type="host", cidr=str(cidr))
+        name = affinity_key(Owner("n1"), cidr).name
+        claim = await store.create(BlockAffinity(metadata=ObjectMeta(name=name), spec=spec))
+        affinities = Affinities(store, lambda: "2026-01-01T00:00:00Z")
+        assert await affinities.claim(Owner("n1"), cidr, False) is None
+        assert await blocks_in(store) == []
+        assert (await store.list("BlockAffinity")).resources == (claim,)
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize("whole", ["node", "pool"])
+def test_a_damaged_block_keeps_no_other_when_all_are_given_up(whole: str) -> None:
+    async def scenario(store: Datastore, ipam: IPAM) -> None:
+        await ipam.auto_assign(ask(count4=12))
+        first, *others = sorted(await blocks_in(store), key=lambda one: one.spec.cidr)
+        assert len(others) == 2
+        await store.update(replace(first, spec=replace(first.spec, unallocated=(0, 0))))
+
+        async def give_up() -> None:
+            if whole == "node":
+                await ipam.release_node("n1")
+            else:
+                await ipam.release_pool(parse_network("10.0.0.0/24"))
+
+        with pytest.raises(IpamError, match=f"{first.metadata.name}.* is damaged"):
+            await give_up()
+        found = {one.metadata.name: one.spec.affinity for one in await blocks_in(store)}
+        assert found == {
+            first.metadata.name: "host:n1",
+            **{one.metadata.name: None for one in others},
+        }
+        await store.update(replace(await store.get(first.key), spec=first.spec))  # repaired
+        await give_up()
+        assert {one.spec.affinity for one in await blocks_in(store)} == {None}
+
+    run(pool("p", "10.0.0.0/24", block_size=30), scenario=scenario)
 
 
 def test_a_load_balancers_address_is_of_a_block_that_no_node_has() -> None:

@@ -8,6 +8,7 @@ from typing import cast
 from tortie.api import BlockAffinity, IPAMBlock, IPAMHandle
 from tortie.ipam.affinities import belongs, claimant, claims_of
 from tortie.ipam.block import is_sound
+from tortie.ipam.errors import IpamError
 from tortie.ipam.ground import Ground
 from tortie.ipam.names import Owner
 from tortie.ipam.types import ReleaseRequest
@@ -66,8 +67,7 @@ class Releasing:
         blocks = cast(tuple[IPAMBlock, ...], (await self._store.list("IPAMBlock")).resources)
         own = (block for block in blocks if belongs(block, owner) and is_sound(block.spec))
         cidrs = {claim.spec.cidr for claim in claims} | {block.spec.cidr for block in own}
-        for cidr in sorted(cidrs):
-            await self._ground.affinities.release(owner, parse_network(cidr))
+        await self._each((owner, parse_network(cidr)) for cidr in sorted(cidrs))
 
     async def block(self, owner: Owner, cidr: Prefix) -> bool:
         """See `IPAM.release_block`."""
@@ -79,11 +79,24 @@ class Releasing:
         await self._ground.check()
         listing = await self._store.list("BlockAffinity")
         owners = set(map(claimant, cast(tuple[BlockAffinity, ...], listing.resources)))
-        for owner in sorted(owners):
-            for claim in claims_of(owner, listing):
-                cidr = parse_network(claim.spec.cidr)
-                if pool.contains(cidr) and not any(other.contains(cidr) for other in others):
-                    await self._ground.affinities.release(owner, cidr)
+        claims = [(owner, one) for owner in sorted(owners) for one in claims_of(owner, listing)]
+        found = [(owner, parse_network(claim.spec.cidr)) for owner, claim in claims]
+        await self._each(
+            (owner, cidr)
+            for owner, cidr in found
+            if pool.contains(cidr) and not any(other.contains(cidr) for other in others)
+        )
+
+    async def _each(self, blocks: Iterable[tuple[Owner, Prefix]]) -> None:
+        """Give up each. One that does not add up stops only itself; it is told at the end."""
+        problems = []
+        for owner, cidr in blocks:
+            try:
+                await self._ground.affinities.release(owner, cidr)
+            except IpamError as problem:
+                problems.append(problem)
+        if problems:
+            raise problems[0]
 
     async def _by_block(
         self, requests: Sequence[ReleaseRequest]
