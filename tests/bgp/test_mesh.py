@@ -189,6 +189,11 @@ def test_a_workload_may_be_a_peer_and_tells_what_a_filter_accepts(
         kind: BGPPeer
         metadata: {name: workloads}
         spec: {localWorkloadSelector: "speaks == 'bgp'", asNumber: 65009, filters: [of-workloads]}
+        ---
+        apiVersion: projectcalico.org/v3
+        kind: BGPPeer
+        metadata: {name: tor}
+        spec: {peerIP: 172.16.0.254, asNumber: 65000}
         """
     )
     speaking = """
@@ -199,12 +204,22 @@ def test_a_workload_may_be_a_peer_and_tells_what_a_filter_accepts(
           ipv4 { import all; export where source = RTS_STATIC; }; }
         """.replace("CALLED", called)
     vm.start(speaking.replace("LATER", ""))
+    tor = network.router("tor", 254)
+    tor.start(
+        """
+        protocol bgp n1 { local 172.16.0.254 as 65000; neighbor 172.16.0.1 as 64512; multihop;
+          connect delay time 1; connect retry time 1; ipv4 { import all; export none; }; }
+        """
+    )
     node.start()
     node.wait_up("Global_10_65_1_9")
     until(lambda: node.routes().get("10.99.1.0/24", {}).get("gateway") == "10.65.1.9")
     vm.start(speaking.replace("LATER", "route 10.99.2.0/24 blackhole;"))
     until(lambda: "10.99.2.0/24" in node.routes())
     assert "10.98.1.0/24" not in node.routes()
+    network.block("n1", "10.65.2.0/26")
+    until(lambda: tor.known("10.65.2.0/26"))
+    assert not tor.known("10.99.1.0/24")  # no filter says that others are to know
     before = node.sessions()["Global_10_65_1_9"]
     assert before["exported"] == 0
     node.stop(signal.SIGKILL)
