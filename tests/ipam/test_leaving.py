@@ -116,6 +116,20 @@ def test_what_a_pod_of_another_node_uses_stays() -> None:
     asyncio.run(body())
 
 
+def test_what_looks_leaked_on_another_node_stays() -> None:
+    """Its workload may just begin there: nobody has looked twice."""
+
+    async def body() -> None:
+        store = _Recording()
+        await _cluster(store)
+        about = {"node": "n2", "namespace": "default", "pod": "new"}
+        await IPAM(store).auto_assign(AssignRequest(node="n2", handle="new", attributes=about))
+        await retire_node(store, Key("Node", "", "n1"))
+        assert len(await IPAM(store).addresses_of("new")) == 1
+
+    asyncio.run(body())
+
+
 def test_what_ends_half_way_is_done_again() -> None:
     async def body() -> None:
         store = _Recording(failing="Node")

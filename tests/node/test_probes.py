@@ -81,9 +81,10 @@ def test_the_agent_is_asked_where_it_listens(
     assert found == Places("/run/tortie/agent.sock", "/run/tortie/bgp.sock", found.bird, health)
 
 
-def test_what_is_no_port_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="FELIX_HEALTHPORT is 'x'"):
-        places({"FELIX_HEALTHENABLED": "true", "FELIX_HEALTHPORT": "x"}, "/run")
+@pytest.mark.parametrize("port", ["x", "0", "65536", "-1"])
+def test_what_is_no_port_is_refused_by_name(port: str) -> None:
+    with pytest.raises(ValueError, match=f"FELIX_HEALTHPORT is '{port}'"):
+        places({"FELIX_HEALTHENABLED": "true", "FELIX_HEALTHPORT": port}, "/run")
 
 
 def probe(run_dir: Path, *flags: str, netns: str = "", **environ: str) -> tuple[int, str]:
