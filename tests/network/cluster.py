@@ -10,6 +10,7 @@ from tortie.api.manifests import read_manifests
 from tortie.cli.commands.lab_up import bring_up
 from tortie.kubernetes.names import interface_name
 from tortie.lab.cluster import Lab, take_down
+from tortie.lab.errors import LabError
 from tortie.lab.journal import Journal
 from tortie.lab.plan import Shape, plan_lab
 from tortie.lab.progress import Silent
@@ -75,10 +76,24 @@ class Cluster:
             lab = await Lab.load(self.name, Silent(), self._labs)
             try:
                 return await work(lab)
+            except LabError as problem:
+                problem.add_note(self._last_words())
+                raise
             finally:
                 await lab.close()
 
         return asyncio.run(go())
+
+    def _last_words(self) -> str:
+        """What agents logged last, and where in the kernel they are: it goes with the lab."""
+        said = []
+        for one in self.journal.processes():
+            if one.role.startswith("agent-"):
+                state = Path(f"/proc/{one.pid}/stack")
+                where = state.read_text().splitlines() if state.exists() else ["ended"]
+                lines = self.journal.log(one.role).read_text().splitlines()
+                said += [f"{one.role}: {' '.join(where[:3])}", *lines[-8:]]
+        return "\n".join(said)
 
     def grow(self, shape: Shape) -> None:
         """Add nodes, and return when they are ready."""
