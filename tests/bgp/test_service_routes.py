@@ -98,16 +98,20 @@ class Marks:
 
     def told(self, nodes: list[Node], *routers: Router) -> None:
         """Wait until these routers know all that these nodes have to tell."""
-        for node in nodes:
-            self._made += 1
-            block = f"10.65.{self._made}.0/26"
-            self._network.block(node.name, block)
+        blocks = {node.name: self._block(node) for node in nodes}
+        for name, block in blocks.items():
             until(
-                lambda block=block, node=node: all(
-                    node.name[1:] in tellers(router, block) for router in routers
+                lambda block=block, name=name: all(
+                    name[1:] in tellers(router, block) for router in routers
                 ),
-                said=f"{block} of {node.name}",
+                said=f"{block} of {name}",
             )
+
+    def _block(self, node: Node) -> str:
+        self._made += 1
+        block = f"10.65.{self._made}.0/26"
+        self._network.block(node.name, block)
+        return block
 
 
 def label(network: Network, node: Node, text: str, more: str = "") -> None:
