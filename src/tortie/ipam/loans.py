@@ -24,10 +24,9 @@ PodName = tuple[str, str]
 
 
 class Loan(NamedTuple):
-    """An address (a /32 or /128), its handle and its attributes."""
+    """An address (a /32 or /128) and its attributes."""
 
     address: Prefix
-    handle: str
     about: Mapping[str, str]
 
     @property
@@ -53,7 +52,7 @@ def loans(blocks: Iterable[IPAMBlock]) -> Iterator[Loan]:
         for ordinal, index in enumerate(spec.allocations):
             if index is not None and PLUGIN in (about := spec.attributes[index].secondary):
                 address = Prefix.single(cidr.version, cidr.address + ordinal)
-                yield Loan(address, spec.attributes[index].handle_id or "", dict(about))
+                yield Loan(address, dict(about))
 
 
 def living(resources: Iterable[Resource], wanted: frozenset[PodName]) -> Iterator[tuple[str, str]]:
