@@ -157,6 +157,8 @@ def test_only_what_may_change_this_nodes_announcements_is_a_change() -> None:
     assert known.put(Key("EndpointSlice", "shop", "web-1"), None)
     assert put(known, slice_of(endpoint("alpha", ENDED), number=2)) == [True]
     assert put(known, slice_of(endpoint("beta"))) == [False]
+    nobodys = slice_of(endpoint("alpha")).replace("kubernetes.io/service-name", "x")
+    assert put(known, nobodys) == [False]
 
 
 CONDITIONS = ("", READY, ENDING, ENDED, UNREADY)

@@ -64,6 +64,13 @@ def test_who_calls_is_who_calls_in_calico(address: str, waits: bool) -> None:
     """Nodes of both may be in one mesh: who has the lesser text, of 172.16.0.1 and the other."""
     found = picture(ALPHA, twin("odd", address))
     assert [each.passive for each in found.sessions] == [waits]
+    assert ("passive on;" in bird_text(found)) is waits
+
+
+def test_nobody_is_nearer_than_the_same_link() -> None:
+    text = peer("peerIP: 172.16.0.254, asNumber: 65000, ttlSecurity: 0")
+    found = one(picture(ALPHA, NO_MESH, text))
+    assert (found.hops, found.ttl) == (1, True)
 
 
 def test_no_mesh_with_reflectors() -> None:
