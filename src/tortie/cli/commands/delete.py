@@ -5,7 +5,8 @@
   tortie delete np --selector "team == 'shop'" -n shop
   tortie delete -f policy.yaml
 
-What files say beyond kinds, namespaces and names does not matter.
+What files say beyond kinds, namespaces and names does not matter. A Node takes
+its stored endpoints along, and the addresses that only it can have.
 """
 
 import argparse
