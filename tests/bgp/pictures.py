@@ -35,6 +35,20 @@ spec: {cidr: 10.65.0.0/16, natOutgoing: true}
 """
 
 
+def pool(name: str, cidr: str, more: str = "") -> str:
+    """An IPPool, with more fields: `", ipipMode: Always"`."""
+    return f"""---
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {{name: {name}}}
+spec: {{cidr: "{cidr}"{more}}}
+"""
+
+
+POOLS = pool("four", "10.65.0.0/16") + pool("six", "fd65::/48")
+QUIET = pool("quiet", "10.66.0.0/16", ", disableBGPExport: true")
+
+
 def resources(*texts: str) -> list[Resource]:
     """The resources of YAML documents, which must be right."""
     found = []

@@ -9,20 +9,9 @@ import sys
 import pytest
 
 from bgp.network import Machine, Network, Node, same_moment, until
+from bgp.pictures import POOLS
 
 pytestmark = pytest.mark.root
-
-POOLS = """
-apiVersion: projectcalico.org/v3
-kind: IPPool
-metadata: {name: four}
-spec: {cidr: 10.65.0.0/16}
----
-apiVersion: projectcalico.org/v3
-kind: IPPool
-metadata: {name: six}
-spec: {cidr: "fd65::/48"}
-"""
 
 
 def mesh(network: Network, count: int = 3) -> list[Node]:

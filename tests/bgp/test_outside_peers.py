@@ -9,33 +9,14 @@ import sys
 import pytest
 
 from bgp.network import Network, Node, Router, same_moment, until
+from bgp.pictures import POOLS, QUIET, pool
 from tortie.api.calico.node_status import CalicoNodeStatus
 
 pytestmark = pytest.mark.root
 
 TOR = "Global_172_16_0_254"
 TOR6 = "Global_fd16__fe"
-BASE = """
-apiVersion: projectcalico.org/v3
-kind: IPPool
-metadata: {name: four}
-spec: {cidr: 10.65.0.0/16}
----
-apiVersion: projectcalico.org/v3
-kind: IPPool
-metadata: {name: six}
-spec: {cidr: "fd65::/48"}
----
-apiVersion: projectcalico.org/v3
-kind: IPPool
-metadata: {name: quiet}
-spec: {cidr: 10.66.0.0/16, disableBGPExport: true}
----
-apiVersion: projectcalico.org/v3
-kind: IPPool
-metadata: {name: tunnelled}
-spec: {cidr: 10.67.0.0/16, vxlanMode: Always}
-"""
+BASE = POOLS + QUIET + pool("tunnelled", "10.67.0.0/16", ", vxlanMode: Always")
 
 
 def peer(extra: str = "", notes: str = "") -> str:

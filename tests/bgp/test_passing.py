@@ -8,35 +8,16 @@ import re
 import pytest
 
 from bgp.network import Network, Node, Router, until
+from bgp.pictures import POOLS, QUIET, pool
 
 pytestmark = pytest.mark.root
 
-RESOURCES = """
-apiVersion: projectcalico.org/v3
-kind: IPPool
-metadata: {name: plain}
-spec: {cidr: 10.65.0.0/16}
----
-apiVersion: projectcalico.org/v3
-kind: IPPool
-metadata: {name: six}
-spec: {cidr: "fd65::/48"}
----
-apiVersion: projectcalico.org/v3
-kind: IPPool
-metadata: {name: quiet}
-spec: {cidr: 10.66.0.0/16, disableBGPExport: true}
----
-apiVersion: projectcalico.org/v3
-kind: IPPool
-metadata: {name: vxlan}
-spec: {cidr: 10.67.0.0/16, vxlanMode: CrossSubnet}
----
-apiVersion: projectcalico.org/v3
-kind: IPPool
-metadata: {name: ipip}
-spec: {cidr: 10.68.0.0/16, ipipMode: Always}
----
+RESOURCES = (
+    POOLS
+    + QUIET
+    + pool("vxlan", "10.67.0.0/16", ", vxlanMode: CrossSubnet")
+    + pool("ipip", "10.68.0.0/16", ", ipipMode: Always")
+    + """---
 apiVersion: projectcalico.org/v3
 kind: BGPConfiguration
 metadata: {name: default}
@@ -54,6 +35,7 @@ kind: BGPPeer
 metadata: {name: tor6}
 spec: {peerIP: "fd16::fe", asNumber: 65000, node: n1, reachableBy: "fd16::fd"}
 """
+)
 ROUTES = """
 protocol static s4 { ipv4;
   route 10.65.1.0/27 blackhole; route 10.65.1.60/32 blackhole;

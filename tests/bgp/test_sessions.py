@@ -31,6 +31,17 @@ spec: {{{spec}}}
 """
 
 
+def labelled(bgp: str) -> str:
+    """A local workload with the label `bgp`."""
+    return f"""
+apiVersion: projectcalico.org/v3
+kind: WorkloadEndpoint
+metadata: {{name: alpha-k8s-vm-eth0, namespace: shop, labels: {{bgp: "{bgp}"}}}}
+spec: {{node: alpha, ipNetworks: [10.65.0.9/32], orchestrator: k8s, pod: vm, endpoint: eth0,
+       interfaceName: cali1}}
+"""
+
+
 def names(found: Picture) -> list[str]:
     return [session.symbol for session in found.sessions]
 
@@ -282,13 +293,7 @@ def test_nodes_with_one_address_and_two_ports_have_two_names() -> None:
 
 
 def test_a_workload_that_is_not_chosen_is_no_peer_nor_one_without_an_as_number() -> None:
-    workload = """
-apiVersion: projectcalico.org/v3
-kind: WorkloadEndpoint
-metadata: {name: alpha-k8s-vm-eth0, namespace: shop, labels: {bgp: "no"}}
-spec: {node: alpha, ipNetworks: [10.65.0.9/32], orchestrator: k8s, pod: vm, endpoint: eth0,
-       interfaceName: cali1}
-"""
+    workload = labelled("no")
     chosen = peer("localWorkloadSelector: \"bgp == 'yes'\", asNumber: 65001")
     assert picture(ALPHA, NO_MESH, workload, chosen).sessions == ()
     known = cluster(ALPHA, NO_MESH, workload, peer("localWorkloadSelector: all(), asNumber: 1"))
@@ -489,13 +494,7 @@ def test_what_nobody_says_has_the_usual_values() -> None:
 
 
 def test_local_workloads_are_peers_that_only_filters_speak_for() -> None:
-    workload = """
-apiVersion: projectcalico.org/v3
-kind: WorkloadEndpoint
-metadata: {name: alpha-k8s-vm-eth0, namespace: shop, labels: {bgp: "yes"}}
-spec: {node: alpha, ipNetworks: [10.65.0.9/32], orchestrator: k8s, pod: vm, endpoint: eth0,
-       interfaceName: cali1}
-"""
+    workload = labelled("yes")
     text = peer("localWorkloadSelector: \"bgp == 'yes'\", asNumber: 65001")
     found = one(picture(ALPHA, NO_MESH, workload, text))
     assert (format_address(4, found.peer), found.peer_as, found.closed) == (
@@ -507,13 +506,7 @@ spec: {node: alpha, ipNetworks: [10.65.0.9/32], orchestrator: k8s, pod: vm, endp
 
 
 def test_local_workloads_call_the_address_that_is_set_for_them_on_their_interface() -> None:
-    workload = """
-apiVersion: projectcalico.org/v3
-kind: WorkloadEndpoint
-metadata: {name: alpha-k8s-vm-eth0, namespace: shop, labels: {bgp: "yes"}}
-spec: {node: alpha, ipNetworks: [10.65.0.9/32], orchestrator: k8s, pod: vm, endpoint: eth0,
-       interfaceName: cali1}
-"""
+    workload = labelled("yes")
     text = peer("localWorkloadSelector: \"bgp == 'yes'\", asNumber: 65001")
     address = """
 apiVersion: projectcalico.org/v3

@@ -6,11 +6,12 @@ the last of all, their node goes on announcing the service; once any node has a 
 one is better, since new connections to an endpoint that ends are lost a moment later.
 """
 
-from collections.abc import Hashable, Iterable
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from tortie.api import Key
 from tortie.api.kube.endpoint_slice import EndpointConditions, EndpointSlice, ServiceEndpoint
+from tortie.bgp.known import put_in
 
 ServiceName = tuple[str, str]  # namespace, name
 Backed = tuple[ServiceName, int]
@@ -18,9 +19,6 @@ Backed = tuple[ServiceName, int]
 
 _VERSIONS = {"IPv4": 4, "IPv6": 6}
 _NOTHING_SAID = EndpointConditions()
-
-_K = TypeVar("_K", bound=Hashable)
-_V = TypeVar("_V")
 
 
 class _Slice(NamedTuple):
@@ -84,11 +82,3 @@ def _ends_here(endpoints: Iterable[ServiceEndpoint], node: str) -> bool:
         if each.node_name == node and conditions.terminating and conditions.serving:
             return True
     return False
-
-
-def put_in(known: dict[_K, _V], key: _K, value: _V | None) -> bool:
-    """Remember a value, or forget it (None). Whether it is another than before."""
-    before = known.pop(key, None)
-    if value is not None:
-        known[key] = value
-    return before != value

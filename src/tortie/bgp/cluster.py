@@ -14,7 +14,8 @@ from tortie.api.calico.bgp_peer import BGPPeer
 from tortie.api.calico.workload_endpoint import WorkloadEndpoint
 from tortie.api.kube.endpoint_slice import EndpointSlice
 from tortie.api.kube.service import Service
-from tortie.bgp.backing import Backing, ServiceName, put_in
+from tortie.bgp.backing import Backing, ServiceName
+from tortie.bgp.known import put_in
 from tortie.bgp.picture import Problem
 from tortie.bgp.values import as_number, cluster_id, node_address
 from tortie.net import Prefix, parse_address

@@ -34,6 +34,7 @@ _RANK = {kind: rank for rank, kind in enumerate(_ORDER)}
 _ATTEMPTS = 10
 CREATED, CHANGED, UNCHANGED, DELETED = "created", "changed", "unchanged", "deleted"
 FAILED, ABSENT, EXISTS = "failed", "absent", "exists"
+RETIRED = frozenset({"IPPool", "Node"})  # claims and addresses go with them
 GOING = "going"  # it is to be deleted, and waits: why is its `note`
 
 
@@ -196,36 +197,27 @@ def update(stored: Resource, wanted: Resource) -> Change:
 async def _delete(store: Datastore, key: Key) -> str:
     await check_removable(store, key)
     try:
-        if key.kind == "IPPool":
-            return await _retire_pool(store, key)
-        if key.kind == "Node":
-            return await _retire_node(store, key)
+        if key.kind in RETIRED:
+            return await _retire(store, key)
         await store.delete(key)
     except NotFound:
         return ABSENT
     return DELETED
 
 
-async def _retire_pool(store: Datastore, key: Key) -> str:
+async def _retire(store: Datastore, key: Key) -> str:
     from tortie.ipam import IpamError
+    from tortie.ipam.leaving import retire_node
     from tortie.ipam.retiring import retire_pool
 
     try:
+        if key.kind == "Node":
+            await retire_node(store, key)
+            return DELETED
         waits = await retire_pool(store, key)
     except IpamError as error:
         raise UserError(str(error)) from None
     return f"{GOING}: it waits: {waits}" if waits else DELETED
-
-
-async def _retire_node(store: Datastore, key: Key) -> str:
-    from tortie.ipam import IpamError
-    from tortie.ipam.leaving import retire_node
-
-    try:
-        await retire_node(store, key)
-    except IpamError as error:
-        raise UserError(str(error)) from None
-    return DELETED
 
 
 async def _deletion(store: Datastore, key: Key, going: Collection[Key]) -> str:

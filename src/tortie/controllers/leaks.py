@@ -64,7 +64,7 @@ class Leaks:
             self._candidates[holding] = candidate
             waited, grace = now - candidate.since, max(self._grace(one, nodes) for one in held)
             if candidate.looks >= _LOOKS and waited >= grace:
-                released += map(_request, held)
+                released += [one.release for one in held]
         return released
 
     def _grace(self, one: Allocation, nodes: frozenset[str]) -> float:
@@ -97,10 +97,6 @@ def _is_known(one: Allocation, nodes: frozenset[str]) -> bool:
         return True  # it was asked for, and is gone
     node = one.attributes.get("node", _VIRTUAL)
     return node != _VIRTUAL and (node not in nodes or bool(one.attributes.get("pod")))
-
-
-def _request(one: Allocation) -> ReleaseRequest:
-    return ReleaseRequest(address=one.address, handle=one.handle, sequence=one.sequence)
 
 
 class EmptyHandles:

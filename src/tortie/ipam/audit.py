@@ -18,6 +18,7 @@ from tortie.ipam.machines import is_machines, is_there
 from tortie.ipam.names import node_of
 from tortie.ipam.pools import range_of
 from tortie.ipam.records import USING_KINDS, Records, User
+from tortie.ipam.types import ReleaseRequest
 from tortie.ipam.words import whose
 from tortie.net import Prefix, format_address, parse_network
 
@@ -55,6 +56,12 @@ class Allocation(Struct, frozen=True, kw_only=True):
     moving: bool = False
     """Whether a virtual machine moves just now from one pod to another, with this address."""
     leak: str = ""
+
+    @property
+    def release(self) -> ReleaseRequest:
+        """What gives back this very allocation, and no later one of the address."""
+        handle = self.handle or None
+        return ReleaseRequest(address=self.address, handle=handle, sequence=self.sequence)
 
 
 class Finding(Struct, frozen=True):

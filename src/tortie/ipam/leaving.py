@@ -14,7 +14,6 @@ from tortie.datastore.cluster import check_unlocked
 from tortie.ipam.audit import audit
 from tortie.ipam.records import read_records
 from tortie.ipam.service import IPAM
-from tortie.ipam.types import ReleaseRequest
 
 
 async def retire_node(store: Datastore, key: Key) -> None:
@@ -50,9 +49,5 @@ async def _end_endpoints(store: Datastore, node: str) -> None:
 async def _give_back(store: Datastore, node: str) -> None:
     found = audit(await read_records(store))
     ipam = IPAM(store)
-    await ipam.release(
-        ReleaseRequest(address=one.address, handle=one.handle, sequence=one.sequence)
-        for one in found.leaked
-        if one.attributes.get("node") == node
-    )
+    await ipam.release(one.release for one in found.leaked if one.attributes.get("node") == node)
     await ipam.release_node(node)

@@ -51,8 +51,8 @@ def run(options: argparse.Namespace) -> int:
         return outcomes.report(outcomes.faulted(done, faults), options.output, options.dry_run)
 
     kinds = {key.kind for key in keys} | {target.kind.name for target in targets}
-    gives_back = bool(kinds & {"IPPool", "Node"})  # claims and addresses, which needs an event loop
-    run_on = datastore.follow if gives_back else datastore.read_from
+    # What gives back addresses needs an event loop.
+    run_on = datastore.follow if kinds & writing.RETIRED else datastore.read_from
     return complain(manifests.errors) | run_on(options, delete)
 
 

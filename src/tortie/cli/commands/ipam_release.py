@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tortie.cli.addressing import Reported, Standing
     from tortie.datastore import Datastore
     from tortie.ipam import IPAM
-    from tortie.ipam.audit import Allocation, Audit
+    from tortie.ipam.audit import Audit
     from tortie.ipam.records import Records
     from tortie.ipam.types import ReleaseRequest
     from tortie.net import Prefix
@@ -92,17 +92,10 @@ async def _release_one(store: "Datastore", found: "Audit", address: "Prefix", fo
     users = " and ".join(user.name for user in held[0].users)
     if users and not force:
         raise UserError(f"IP {text_of(address)} is in use by {users}; --force releases it anyway")
-    if not await _ipam(store).release([_as_seen(one) for one in held]):
+    if not await _ipam(store).release([one.release for one in held]):
         raise UserError(f"IP {text_of(address)} went to somebody else just now: look again")
     print(f"released IP {text_of(address)}")
     return 0
-
-
-def _as_seen(one: "Allocation") -> "ReleaseRequest":
-    """This very allocation: what was given to a new holder since then stays theirs."""
-    from tortie.ipam.types import ReleaseRequest
-
-    return ReleaseRequest(address=one.address, handle=one.handle or None, sequence=one.sequence)
 
 
 async def _release_reported(
