@@ -120,7 +120,7 @@ def test_live_changes_take_effect_while_policy_holds_without_a_gap(node):
         assert reaches_host(node, watched.client)
         lines = len(node.log.read_text().splitlines())
         node.store(lambda store: store.delete(Key("FelixConfiguration", "", "default")))
-        node.applied(node.store(lambda store: store.revision()))
+        node.applied_all()
         assert not reaches_host(node, watched.client, attempts=1)
         assert len(node.log.read_text().splitlines()) == lines
     assert node.ask("status")["process"] == process

@@ -102,7 +102,7 @@ class Canal:
         """Apply these, and wait until every node has them in force."""
         self.kube.api.apply(bodies)
         for node in self.nodes:
-            node.applied(node.store(lambda store: store.revision()))
+            node.applied_all()
 
     def close(self):
         for node in self.nodes:

@@ -101,7 +101,7 @@ def test_containers_of_flannels_plugin_are_ours_to_hold_to_policy(nodes):
     assert not reaches(three, one, PORT, attempts=1)
     first.store(lambda store: store.delete(Key("GlobalNetworkPolicy", "", "shut")))
     for node in nodes:
-        node.applied(node.store(lambda store: store.revision()))
+        node.applied_all()
     assert reaches(two, one, PORT)
     for node, name in ((first, "one"), (second, "two"), (first, "three")):
         node.network.delete(f"id-{name}")

@@ -242,6 +242,6 @@ def test_a_clouds_own_interfaces_are_known_by_their_names(node, prefix, routes):
     assert any(one.priority != 0 for one in found) == (routes == "false")
     assert "10.77.0" not in node.ruleset().replace("10.77.0.0/24", "")
     node.store(lambda store: store.delete(Key("Pod", "default", "client")))
-    node.applied(node.store(lambda store: store.revision()))
+    node.applied_all()
     assert closed(web, client, PORT)  # nobody knows any more whose that is
     assert node.ask("status")["failures"] == []

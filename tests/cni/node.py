@@ -18,6 +18,7 @@ from contextlib import suppress
 from tortie.api import IPPool, IPPoolSpec, Namespace, ObjectMeta, Pod, PodSpec
 from tortie.cni.install import install_plugin
 from tortie.datastore import open_datastore
+from tortie.lab.milestones import last_told
 from tortie.linux.links import Links
 from tortie.linux.namespaces import create_named, delete_named, in_namespace
 from tortie.linux.netlink.rtroute import KernelRoute
@@ -146,6 +147,10 @@ class RealNode:
         """Wait until a revision is in the kernel."""
         answer = self.ask("wait", revision=revision, timeout=BOUND)
         assert answer["ok"], answer
+
+    def applied_all(self):
+        """Wait until all that is in the datastore now is in the kernel."""
+        self.applied(self.store(last_told))
 
     def kill(self, number=signal.SIGKILL):
         """End the agent by a signal; its exit status."""

@@ -6,7 +6,6 @@ The datastore is the truth, as in a cluster: nodes, agents and workloads follow 
 import asyncio
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 from tortie.api import Pod, Resource
 from tortie.cni.install import install_plugin
@@ -19,6 +18,7 @@ from tortie.lab.errors import LabError
 from tortie.lab.journal import LABS, Journal
 from tortie.lab.kubelets import Changes, Kubelets
 from tortie.lab.matrix import Matrix, Party
+from tortie.lab.milestones import last_told
 from tortie.lab.plan import Plan, Shape, Station, plan_lab
 from tortie.lab.pods import parties
 from tortie.lab.processes import end, kill
@@ -28,15 +28,6 @@ from tortie.lab.tor import await_routes, ensure_router_bgp
 from tortie.net import parse_prefix
 
 APPLY_TIMEOUT = nodes.START_TIMEOUT
-
-
-@runtime_checkable
-class Milestones(Protocol):
-    """A datastore where others write, too, what nodes are not told of."""
-
-    async def milestone(self) -> int:
-        """The revision of a write that they are told of. Raises DatastoreError."""
-        ...
 
 
 class Lab:
@@ -126,9 +117,7 @@ class Lab:
 
     async def await_applied(self) -> None:
         """Return once all that is in the datastore now is in every node's kernel."""
-        store = self.store
-        last = await (store.milestone() if isinstance(store, Milestones) else store.revision())
-        await self.await_revision(last)
+        await self.await_revision(await last_told(self.store))
 
     async def statuses(self) -> list[nodes.NodeStatus]:
         """What each node's agent says."""

@@ -190,11 +190,8 @@ class Siege:
         }
 
     def _first_wall(self, walled: str) -> None:
-        async def work(store: Datastore) -> int:
-            await _put(store, wall(walled))
-            return await store.revision()
-
-        self.node.applied(self.node.store(work))
+        self.node.store(lambda store: _put(store, wall(walled)))
+        self.node.applied_all()
 
     @property
     def sent(self) -> int:
@@ -221,7 +218,7 @@ class Siege:
         """End the traffic: nothing was lost, nothing got through, the state is a fresh agent's."""
         until(self.node.is_ready, "readiness")
         self.churn.stop()
-        self.node.applied(self.node.store(lambda store: store.revision()))
+        self.node.applied_all()
         for flow in self._flows.values():
             flow.stop()
         told = {name: _told(name, flow) for name, flow in self._flows.items()}
