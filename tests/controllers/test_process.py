@@ -147,6 +147,21 @@ def test_a_datastore_that_goes_away_is_told_by_readiness_until_it_is_back(tmp_pa
         until(lambda: "200" in daemon.readiness(), "it is ready again")
 
 
+def test_who_comes_to_lead_while_the_datastore_is_away_makes_no_empty_one(tmp_path: Path) -> None:
+    path, away = tmp_path / "store.db", tmp_path / "away"
+    on(path, leaking)
+    with open(f"{path}-controllers", "wb") as seat:
+        fcntl.flock(seat, fcntl.LOCK_EX)
+        with daemons(tmp_path, ("--datastore", str(path))) as (daemon,):
+            until(lambda: "200" in daemon.readiness(), "it is ready")
+            path.rename(away)
+            fcntl.flock(seat, fcntl.LOCK_UN)
+            until(lambda: "\nthe datastore: " in daemon.readiness(), "it leads, and tells")
+            assert not path.exists()
+            away.rename(path)
+            until(lambda: "200" in daemon.readiness(), "it is ready again")
+
+
 def test_nothing_is_written_while_the_datastore_is_locked(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
 

@@ -1,7 +1,7 @@
 """One of several leads: on a file, in etcd, in Kubernetes; and nobody writes who has lost it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -10,9 +10,10 @@ from uuid import uuid4
 import pytest
 
 from strategies.controllers import eventually, node
+from tortie.cli.datastore import opened
 from tortie.controllers.leadership import Leadership, Seat, Standing
-from tortie.controllers.seats import open_fenced, opened_seat
-from tortie.datastore import NotLeading
+from tortie.controllers.seats import opened_fenced, opened_seat
+from tortie.datastore import Datastore, NotLeading
 from tortie.datastore.settings import DatastoreSettings, SqliteSettings
 
 SECONDS = 2  # the least that etcd grants
@@ -55,6 +56,17 @@ async def seats(where: Where, *holders: str) -> AsyncIterator[list[Seat]]:
             )
             for name in holders
         ]
+
+
+@asynccontextmanager
+async def fenced(
+    where: Where, seat: Seat, check: Callable[[], None] = lambda: None
+) -> AsyncIterator[Datastore]:
+    async with (
+        opened(where.settings) as own,
+        opened_fenced(where.settings, seat, check, own) as store,
+    ):
+        yield store
 
 
 def test_one_has_it_until_it_gives_it_up(where: Where) -> None:
@@ -113,24 +125,22 @@ def test_a_former_leaders_write_is_refused_by_etcd_itself(etcd) -> None:
     async def scenario() -> None:
         async with seats(where, "first", "second") as (first, second):
             assert await first.take() is None
-            mine = await open_fenced(where.settings, first, lambda: None)
-            there = await mine.create(node("n1"))
-            await first.give_up()  # as when its lease ran out
-            assert await second.take() is None
-            for write in (
-                mine.create(node("n2")),
-                mine.update(node("n1")),
-                mine.update(there),
-                mine.delete(there.key),
-                mine.delete(there.key, int(there.metadata.resource_version)),
-            ):
-                with pytest.raises(NotLeading):
-                    await write
-            theirs = await open_fenced(where.settings, second, lambda: None)
-            assert [one.key for one in (await theirs.list("Node")).resources] == [there.key]
-            await theirs.update(there)
-            await mine.close()
-            await theirs.close()
+            async with fenced(where, first) as mine:
+                there = await mine.create(node("n1"))
+                await first.give_up()  # as when its lease ran out
+                assert await second.take() is None
+                for write in (
+                    mine.create(node("n2")),
+                    mine.update(node("n1")),
+                    mine.update(there),
+                    mine.delete(there.key),
+                    mine.delete(there.key, int(there.metadata.resource_version)),
+                ):
+                    with pytest.raises(NotLeading):
+                        await write
+            async with fenced(where, second) as theirs:
+                assert [one.key for one in (await theirs.list("Node")).resources] == [there.key]
+                await theirs.update(there)
 
     asyncio.run(scenario())
 
@@ -142,10 +152,20 @@ def test_a_write_is_refused_right_before_it_is_sent(where: Where) -> None:
     async def scenario() -> None:
         async with seats(where, "first") as (first,):
             await first.take()
-            store = await open_fenced(where.settings, first, check)
-            with pytest.raises(NotLeading):
-                await store.create(node("n1"))
-            await store.close()
+            async with fenced(where, first, check) as store:
+                with pytest.raises(NotLeading):
+                    await store.create(node("n1"))
+
+    asyncio.run(scenario())
+
+
+def test_a_reign_leaves_the_process_its_own_store(where: Where) -> None:
+    async def scenario() -> None:
+        async with seats(where, "first") as (first,), opened(where.settings) as own:
+            await first.take()
+            async with opened_fenced(where.settings, first, lambda: None, own) as store:
+                assert await store.identity() == await own.identity()
+            assert (await own.list("Node")).malformed == ()  # it is not closed
 
     asyncio.run(scenario())
 

@@ -2,7 +2,7 @@
 
 Who leads says so again and again. When nobody has confirmed it for two thirds of the time after
 which others may take over, it counts as lost: the work is cancelled, and nothing more is written.
-What is on its way even then is the store's to refuse (`seats.open_fenced`).
+What is on its way even then is the store's to refuse (`seats.opened_fenced`).
 """
 
 import asyncio

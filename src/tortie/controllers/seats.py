@@ -7,10 +7,10 @@ process and with nobody else.
 import fcntl
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from tortie.controllers.leadership import Seat
-from tortie.datastore import Datastore, Unavailable, open_datastore
+from tortie.datastore import Datastore, DatastoreError, Unavailable
 from tortie.datastore.settings import (
     DatastoreSettings,
     EtcdSettings,
@@ -111,29 +111,49 @@ async def opened_seat(
             yield LonelySeat(seconds)
 
 
-async def open_fenced(
-    settings: DatastoreSettings, seat: Seat, check: Callable[[], None]
-) -> Datastore:
-    """The datastore, opened for who has `seat` now: it refuses writes once somebody else has it.
+@asynccontextmanager
+async def opened_fenced(
+    settings: DatastoreSettings, seat: Seat, check: Callable[[], None], own: Datastore
+) -> AsyncIterator[Datastore]:
+    """The datastore for who has `seat` now: it refuses writes once somebody else has it.
 
     By the store's own transaction where it has any (etcd), else by `check` right before each
     request. Writes name the revision that they replace, so that one that was sent just before the
     end never undoes what the next leader does.
+
+    A server is asked by a connection of its own. A file is not opened anew, `own` is what the
+    process has open: where the file was removed meanwhile, an empty one would be made in its place.
     """
     from tortie.controllers.fenced import FencedStore
 
-    store = await open_datastore(settings)
     match settings:
-        case EtcdSettings():
-            from tortie.datastore.etcd import EtcdDatastore
-            from tortie.datastore.etcd.seats import EtcdSeat
+        case EtcdSettings() | KubernetesSettings():
+            store = await _connected(settings, seat, check)
+            try:
+                yield FencedStore(store, check)
+            finally:
+                await store.close()
+        case _:
+            try:
+                yield FencedStore(own, check)
+            finally:
+                with suppress(DatastoreError):  # it does one thing after the other: all is done now
+                    await own.revision()
 
-            assert isinstance(store, EtcdDatastore)
-            if isinstance(seat, EtcdSeat):
-                store.fence(seat.fence)
-        case KubernetesSettings():
-            from tortie.datastore.kubernetes import KubernetesDatastore
 
-            assert isinstance(store, KubernetesDatastore)
-            store.fence(check)
-    return FencedStore(store, check)
+async def _connected(
+    settings: EtcdSettings | KubernetesSettings, seat: Seat, check: Callable[[], None]
+) -> Datastore:
+    if isinstance(settings, KubernetesSettings):
+        from tortie.datastore.kubernetes import KubernetesDatastore
+
+        cluster = await KubernetesDatastore.open(settings)
+        cluster.fence(check)
+        return cluster
+    from tortie.datastore.etcd import EtcdDatastore
+    from tortie.datastore.etcd.seats import EtcdSeat
+
+    store = await EtcdDatastore.open(settings)
+    if isinstance(seat, EtcdSeat):
+        store.fence(seat.fence)
+    return store

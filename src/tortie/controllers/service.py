@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import structlog
 
@@ -13,13 +13,14 @@ from tortie.controllers.leadership import Leadership, Seat, Standing
 from tortie.controllers.metrics import Metrics
 from tortie.controllers.pages import Pages
 from tortie.controllers.running import Reign
-from tortie.controllers.seats import LonelySeat, open_fenced, opened_seat
+from tortie.controllers.seats import LonelySeat, opened_fenced, opened_seat
 from tortie.controllers.settings import Settings
 from tortie.daemon.health import Health
 from tortie.daemon.log import set_severity
 from tortie.daemon.running import run_until, stopped_by_signal, watch_loop
 from tortie.datastore import Closed, Datastore, open_datastore
 from tortie.datastore.cluster import Locked
+from tortie.datastore.settings import DatastoreSettings
 from tortie.sync import SyncWarning
 
 _CONFIGURATION, _ELECTION = "configuration", "election"
@@ -55,7 +56,7 @@ class _Daemon:
     """One process of the controllers."""
 
     def __init__(self, given: Given, store: Datastore, seat: Seat) -> None:
-        self._given, self._seat = given, seat
+        self._given, self._store, self._seat = given, store, seat
         self._health, self._metrics = Health(), Metrics()
         self._health.register(_CONFIGURATION, 0, "it was not read yet")
         self._health.register(_ELECTION, 0, "nobody is known to lead yet")
@@ -93,17 +94,18 @@ class _Daemon:
     async def _led(self) -> None:
         given = self._given
         async with AsyncExitStack() as opened:
-            datastore = await open_fenced(given.datastore, self._seat, self._check)
-            opened.push_async_callback(datastore.close)
+            datastore = await opened.enter_async_context(self._fenced(given.datastore))
             kubernetes = None
             if given.kubernetes is not None:
-                kubernetes = await open_fenced(given.kubernetes, self._seat, self._check)
-                opened.push_async_callback(kubernetes.close)
+                kubernetes = await opened.enter_async_context(self._fenced(given.kubernetes))
             opened.callback(setattr, self, "_reign", None)
             self._reign = Reign(
                 given.sides, datastore, kubernetes, self._settings, self._health, self._metrics
             )
             await self._reign.run()
+
+    def _fenced(self, settings: DatastoreSettings) -> AbstractAsyncContextManager[Datastore]:
+        return opened_fenced(settings, self._seat, self._check, self._store)
 
     def _check(self) -> None:
         """Whether anything may be written now."""
