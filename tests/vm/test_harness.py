@@ -81,7 +81,8 @@ def test_a_job_that_takes_too_long_is_ended(kernel: Kernel, own: Path) -> None:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_runs_on_when_the_run_is_stopped(own: Path, how: signal.Signals) -> None:
     environment = {**os.environ, "TMPDIR": str(own), "PYTHONPATH": str(CHECKOUT / "tests")}
-    command = [sys.executable, "-m", "vm", "--results", str(own), "--", "--version"]
+    command = ["env", "--default-signal=INT"]  # a shell's background ignores it
+    command += [sys.executable, "-m", "vm", "--results", str(own), "--", "--version"]
     with subprocess.Popen(command, env=environment, cwd=CHECKOUT) as run:
         deadline = time.monotonic() + 30
         while not any(QEMU in one for one in _processes(own)):
