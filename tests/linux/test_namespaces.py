@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from tortie.linux import namespaces
+from tortie.linux.netlink.sockets import NetlinkSocket
+from tortie.linux.routes import Routes
 
 pytestmark = pytest.mark.root
 
@@ -37,6 +39,14 @@ def test_an_error_inside_leads_outside_again(name: str) -> None:
     outside = here()
     with pytest.raises(RuntimeError), namespaces.in_namespace(path):
         raise RuntimeError
+    assert here() == outside
+
+
+def test_a_new_namespace_is_empty_and_left_again() -> None:
+    outside = here()
+    with namespaces.in_new_namespace(), NetlinkSocket() as sock:
+        assert here() != outside
+        assert Routes(sock).list(4) == []
     assert here() == outside
 
 

@@ -19,10 +19,11 @@ from tortie.lab.journal import LABS, Journal
 from tortie.lab.kubelets import Changes, Kubelets
 from tortie.lab.matrix import Matrix, Party
 from tortie.lab.milestones import last_told
-from tortie.lab.plan import Plan, Shape, Station, plan_lab
+from tortie.lab.plan import Plan, Shape, Station, plan_lab, shape_of
 from tortie.lab.pods import parties
 from tortie.lab.processes import end, kill
 from tortie.lab.progress import Progress
+from tortie.lab.requirements import check_kernel
 from tortie.lab.served import ensure_relay, keep, servers_of, store_of
 from tortie.lab.tor import await_routes, ensure_router_bgp
 from tortie.net import parse_prefix
@@ -51,9 +52,12 @@ class Lab:
     ) -> "Lab":
         """A lab that is to be brought up (or completed), with its datastore.
 
-        `served`: not one of its own. Raises LabError where the lab is on another.
+        `served`: not one of its own. Raises LabError where the lab is on another, and where the
+        kernel lacks what a lab needs: then nothing is made.
         """
         journal = Journal(name, labs)
+        shape = shape_of(shape) if isinstance(shape, int) else shape
+        await asyncio.to_thread(check_kernel, shape.encap)
         if served is not None:
             servers_of(settings_of(served))  # before anything is made
         plan = plan_lab(name, journal.create(shape))

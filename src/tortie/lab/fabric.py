@@ -14,7 +14,6 @@ from typing import NamedTuple
 from tortie.lab.errors import LabError
 from tortie.lab.journal import Journal
 from tortie.lab.plan import Plan, Station, Subnet
-from tortie.lab.requirements import check_kernel, explained
 from tortie.linux import sysctl
 from tortie.linux.links import Links
 from tortie.linux.namespaces import create_named, delete_named, in_namespace, path_of
@@ -61,17 +60,12 @@ def network_of(namespace: str) -> Iterator[Network]:
 
 
 def ensure_router(plan: Plan, journal: Journal) -> None:
-    """The router, with its bridges and its addresses on them.
-
-    Raises LabError where the kernel lacks what a lab needs.
-    """
+    """The router, with its bridges and its addresses on them. Raises LabError."""
     ensure_namespace(plan.router, journal, _FORWARDING)
-    check_kernel(plan.router, plan.shape.encap)
     with network_of(plan.router) as router:
         for subnet in plan.subnets:
             if router.links.find(subnet.bridge) is None:
-                with explained("bridge"):
-                    router.links.create_bridge(subnet.bridge)
+                router.links.create_bridge(subnet.bridge)
             for gateway in subnet.gateways:
                 router.links.add_address(subnet.bridge, gateway, flags=_flags(gateway))
             router.links.set_up(subnet.bridge)
@@ -183,8 +177,7 @@ def _ensure_station(
 def _connect(links: Links, router: str, port: str) -> None:
     descriptor = os.open(path_of(router), os.O_RDONLY | os.O_CLOEXEC)
     try:
-        with explained("veth"):
-            links.create_veth("eth0", port, descriptor)
+        links.create_veth("eth0", port, descriptor)
     finally:
         os.close(descriptor)
 

@@ -3,21 +3,18 @@
 import errno
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tortie.lab.errors import LabError
 from tortie.lab.plan import Encap
 from tortie.linux.libnftables import Nftables, NftError
 from tortie.linux.links import Links
-from tortie.linux.namespaces import in_namespace, path_of
+from tortie.linux.namespaces import in_new_namespace
 from tortie.linux.netlink.sockets import NetlinkError, NetlinkSocket
 from tortie.requirements.rights import held, lacking
 from tortie.requirements.trials.devices import make_device
 
 _TRIAL = "tortie-trial"
-_OTHERWISE = ", or choose another --encap"
 _DAEMONS = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
 _CAPABILITIES = ("NET_ADMIN", "SYS_ADMIN")
 _SYSCTL = "/proc/sys/net/ipv4/ip_forward"
@@ -35,10 +32,11 @@ def check_requirements() -> None:
         raise LabError("/proc/sys is read-only here: run the container --privileged")
 
 
-def check_kernel(namespace: str, encap: Encap) -> None:
-    """Try in a namespace of the lab what its nodes are going to need. Raises LabError."""
-    with in_namespace(path_of(namespace)):
+def check_kernel(encap: Encap) -> None:
+    """Try what nodes are going to need, where nothing of it stays. Raises LabError."""
+    with in_new_namespace():
         with NetlinkSocket() as sock:
+            _check_cables(Links(sock))
             _check_tunnel(Links(sock), encap)
         try:
             with Nftables() as nft:
@@ -47,25 +45,23 @@ def check_kernel(namespace: str, encap: Encap) -> None:
             raise LabError(f"nftables can't be used: {error}") from None
 
 
+def _check_cables(links: Links) -> None:
+    for kind in ("bridge", "veth"):
+        _check_device(links, kind)
+
+
 def _check_tunnel(links: Links, encap: Encap) -> None:
-    if encap is Encap.VXLAN:
-        with explained("vxlan", _OTHERWISE):
-            make_device(links, "vxlan")
-    elif encap is Encap.IPIP:
-        with explained("ipip", _OTHERWISE):
-            make_device(links, "ipip")
+    if encap in (Encap.VXLAN, Encap.IPIP):
+        _check_device(links, encap.value, ", or choose another --encap")
     elif encap is Encap.WIREGUARD and shutil.which("wireguard-go") is None:
-        with explained("wireguard", ", or install wireguard-go"):
-            make_device(links, "wireguard")
+        _check_device(links, "wireguard", ", or install wireguard-go")
     elif encap is Encap.BGP and shutil.which("bird", path=_DAEMONS) is None:
         raise LabError("a lab with BGP needs BIRD: install Debian's package bird2")
 
 
-@contextmanager
-def explained(kind: str, hint: str = "") -> Iterator[None]:
-    """Say what to do where the kernel has no interfaces of that kind."""
+def _check_device(links: Links, kind: str, hint: str = "") -> None:
     try:
-        yield
+        make_device(links, kind)
     except NetlinkError as error:
         if error.errno == errno.EOPNOTSUPP:
             raise LabError(

@@ -41,6 +41,17 @@ def in_namespace(target: int | str | Path) -> Iterator[None]:
 
 
 @contextmanager
+def in_new_namespace() -> Iterator[None]:
+    """Run the body with the calling thread in an empty network namespace, which ends with it.
+
+    Raises OSError where none can be made, as without root. Do not await in the body.
+    """
+    with _kept_namespace():
+        _check(_libc.unshare(_CLONE_NEWNET), "a namespace to try things in")
+        yield
+
+
+@contextmanager
 def _kept_namespace() -> Iterator[None]:
     """Come back to the namespace of now, whatever happens.
 
