@@ -3,6 +3,7 @@
 from base64 import b64encode
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -10,11 +11,13 @@ from msgspec.structs import replace
 from tortie.dataplane.wireguard.desired import DesiredWireguard, Way
 from tortie.dataplane.wireguard.settings import WireguardSettings
 from tortie.engine.delta import Delta, Host, Pool, Route, RouteKind, WireguardEnd
+from tortie.linux.wireguard import Endpoint as WireguardEndpoint
 from tortie.net import Prefix, parse_network, parse_prefix
 from tortie.policy.program import Endpoint, EndpointId
 
 SETTINGS = WireguardSettings(node="me", run_dir=Path("/nowhere"), enabled=True)
 NODES = ("me", "b", "c")
+ENDS = [parse_network(f"10.65.{number}.1/32") for number in range(3)]
 BLOCKS = [parse_network(f"10.65.{number}.0/26") for number in range(3)]
 LENT = [parse_network(f"10.65.{number}.9/32") for number in range(3)]
 POOLS = [parse_network(text) for text in ("10.65.0.0/16", "10.65.1.0/26", "172.16.0.0/12")]
@@ -25,18 +28,25 @@ def key(number: int) -> str:
     return b64encode(bytes([number]) * 32).decode()
 
 
-def host(name: str, number: int, *, takes_part: bool = True) -> Host:
-    address = parse_prefix(f"10.65.{NODES.index(name)}.1")
-    end = WireguardEnd(key(number), address) if takes_part else None
-    return Host(name, parse_prefix(f"172.16.1.{NODES.index(name) + 1}/24"), wireguard=end)
+def host(name: str, number: int, *, takes_part: bool = True, at: int = -1) -> Host:
+    """A node with its key and with the addresses of its place; `at`: with another one's."""
+    place = NODES.index(name) if at < 0 else at
+    end = WireguardEnd(key(number), parse_prefix(f"10.65.{place}.1")) if takes_part else None
+    return Host(name, parse_prefix(f"172.16.1.{place + 1}/24"), wireguard=end)
 
 
 def route(destination: Prefix, node: str) -> Route:
     return Route(destination, RouteKind.PLAIN, 7, node)
 
 
-HOSTS = st.builds(host, st.sampled_from(NODES), st.integers(1, 4), takes_part=st.booleans())
-ROUTES = st.builds(route, st.sampled_from(BLOCKS + LENT), st.sampled_from(NODES[1:]))
+HOSTS = st.builds(
+    host,
+    st.sampled_from(NODES),
+    st.integers(1, 4),
+    takes_part=st.booleans(),
+    at=st.integers(-1, 2),
+)
+ROUTES = st.builds(route, st.sampled_from(BLOCKS + LENT + ENDS), st.sampled_from(NODES[1:]))
 WORKLOADS = st.builds(
     Endpoint,
     st.sampled_from(ENDPOINTS),
@@ -48,7 +58,7 @@ DELTAS = st.builds(
     hosts=st.lists(HOSTS, max_size=2).map(lambda found: {one.name: one for one in found}),
     hosts_removed=st.frozensets(st.sampled_from(NODES), max_size=1),
     routes=st.lists(ROUTES, max_size=3).map(lambda found: {one.destination: one for one in found}),
-    routes_removed=st.frozensets(st.sampled_from(BLOCKS + LENT), max_size=1),
+    routes_removed=st.frozensets(st.sampled_from(BLOCKS + LENT + ENDS), max_size=1),
     endpoints=st.lists(WORKLOADS, max_size=1).map(lambda found: {one.id: one for one in found}),
     endpoints_removed=st.frozensets(st.sampled_from(ENDPOINTS), max_size=1),
     pools=st.lists(st.builds(Pool, st.sampled_from(POOLS), assigned=st.booleans()), max_size=2).map(
@@ -108,6 +118,8 @@ def test_the_order_makes_no_difference_and_every_difference_is_told(
             ways[destination] = now
         assert {node for node in NODES if step.peer(node) != before[node]} <= touched.nodes
         peers = step.peers()
+        allowed = [one for peer in peers.values() for one in peer.allowed]
+        assert len(allowed) == len(set(allowed))  # a device gives each to one peer
     once.fold(whole(deltas))
     assert (once.peers(), once.own) == (peers, step.own)
     found = step.destinations() | once.destinations()
@@ -184,6 +196,81 @@ def test_nodes_are_behind_the_device_only_where_that_is_wanted() -> None:
         assert peer is not None
         assert (address in peer.allowed) is encrypts
         assert (desired.way(address) is Way.DEVICE) is encrypts
+
+
+@pytest.mark.parametrize("is_one_delta", [True, False])
+def test_a_node_that_comes_anew_by_another_name_is_not_reached_in_clear(is_one_delta: bool) -> None:
+    """A machine that is installed again: its Node of before goes later, or at the same moment."""
+    address, end = parse_prefix("172.16.1.2"), parse_prefix("10.65.1.1")
+    for before, after in (("b", "c"), ("c", "b")):
+        settings = WireguardSettings("me", Path("/nowhere"), True, encrypts_hosts=True)
+        desired = DesiredWireguard(settings)
+        desired.fold(Delta(hosts={"me": host("me", 1), before: host(before, 2, at=1)}))
+        came, gone = {after: host(after, 3, at=1)}, frozenset({before})
+        if not is_one_delta:
+            desired.fold(Delta(hosts=came))
+            assert desired.way(address) is Way.DEVICE
+        touched = desired.fold(Delta(hosts=came, hosts_removed=gone))
+        assert {address, end} <= touched.destinations
+        assert {"b", "c"} <= touched.nodes
+        assert [desired.way(one) for one in (address, end)] == [Way.DEVICE, Way.DEVICE]
+        [peer] = desired.peers().values()
+        assert peer.allowed == {address, end}
+
+
+def test_other_settings_change_which_addresses_are_behind_the_device() -> None:
+    desired = DesiredWireguard(SETTINGS)
+    desired.fold(Delta(hosts={"me": host("me", 1), "b": host("b", 2)}))
+    address = parse_prefix("172.16.1.2")
+    for encrypts in (True, False):
+        desired.configure(replace(SETTINGS, encrypts_hosts=encrypts))
+        assert (address in desired.destinations()) is encrypts
+        assert (desired.way(address) is Way.DEVICE) is encrypts
+
+
+def test_the_other_ip_version_is_the_other_devices_business() -> None:
+    desired = DesiredWireguard(SETTINGS)
+    block, pod, pool = (parse_network(f"fd00:65:{last}::/64") for last in "123")
+    alone = Prefix.single(6, pod.address)
+    end = Endpoint(ENDPOINTS[0], "cali0", (alone,))
+    touched = desired.fold(
+        Delta(
+            hosts={"me": host("me", 1), "b": host("b", 2)},
+            routes={block: route(block, "b")},
+            endpoints={end.id: end},
+            pools={pool: Pool(pool)},
+        )
+    )
+    assert {one.version for one in touched.destinations | desired.destinations()} == {4}
+    assert [desired.way(one) for one in (block, alone, pool)] == [None, None, None]
+    six = DesiredWireguard(replace(SETTINGS, version=6))
+    only4 = Host("c", parse_prefix("172.16.1.3/24"), wireguard=WireguardEnd(key(3)))
+    both = Host("b", None, parse_prefix("fd00:1::2/64"), wireguard_v6=WireguardEnd(key(2)))
+    six.fold(Delta(hosts={"b": both, "c": only4}, routes={block: route(block, "b")}))
+    assert list(six.peers()) == [bytes([2]) * 32]
+    assert six.way(block) is Way.DEVICE
+
+
+def test_what_is_here_and_what_a_block_says_come_before_what_nodes_claim() -> None:
+    desired = DesiredWireguard(replace(SETTINGS, encrypts_hosts=True))
+    hosts = {"me": host("me", 1), "b": host("b", 2), "c": host("c", 3, takes_part=False)}
+    lent = Endpoint(ENDPOINTS[0], "cali0", (LENT[1],))
+    told = {one: route(one, node) for one, node in ((ENDS[1], "c"), (LENT[1], "b"))}
+    desired.fold(Delta(hosts=hosts, routes=told, endpoints={lent.id: lent}))
+    assert desired.way(ENDS[1]) is Way.MAIN  # of a node that takes no part, whoever claims it
+    assert desired.way(LENT[1]) is Way.MAIN  # a workload of our own
+    assert not {ENDS[0], parse_prefix("172.16.1.1")} & desired.destinations()  # our own
+    touched = desired.fold(Delta(routes_removed=frozenset({ENDS[1]})))
+    assert "b" in touched.nodes
+    assert ENDS[1] in touched.destinations
+    assert desired.way(ENDS[1]) is Way.DEVICE
+
+
+def test_a_peer_is_sent_to_where_our_own_device_listens() -> None:
+    desired = DesiredWireguard(replace(SETTINGS, port=51999))
+    desired.fold(Delta(hosts={"b": host("b", 2)}))
+    [peer] = desired.peers().values()
+    assert peer.endpoint == WireguardEndpoint(parse_prefix("172.16.1.2"), 51999)
 
 
 def test_every_peer_is_kept_alive_as_the_settings_say() -> None:

@@ -36,7 +36,8 @@ class DesiredWireguard:
         self._settings = settings
         self._hosts: dict[str, Host] = {}
         self._with_key: defaultdict[str, set[str]] = defaultdict(set)  # nodes by public key
-        self._whose: dict[Prefix, str] = {}  # nodes' own addresses that are reached through here
+        # Nodes' own addresses that are reached through here, and who says that they are its.
+        self._claims: defaultdict[Prefix, set[str]] = defaultdict(set)
         self._routes: dict[Prefix, str] = {}  # to nodes
         self._behind: defaultdict[str, set[Prefix]] = defaultdict(set)
         self._local: dict[EndpointId, tuple[Prefix, ...]] = {}
@@ -46,7 +47,9 @@ class DesiredWireguard:
     def configure(self, settings: WireguardSettings) -> None:
         """Other settings; whoever calls looks at everything anew."""
         self._settings = settings
-        self._whose = {each: name for name in self.nodes() for each in self._own_addresses(name)}
+        self._claims.clear()
+        for name in self.nodes():
+            self._claim(name)
 
     def fold(self, delta: Delta) -> Touched:
         """Take a delta in."""
@@ -79,14 +82,14 @@ class DesiredWireguard:
                 self._pools.discard(cidr)
 
     def _touch_node(self, name: str, touched: Touched) -> None:
-        touched.nodes.add(name)
-        touched.destinations.update(self._behind.get(name, ()), self._own_addresses(name))
+        own = tuple(self._own_addresses(name))
+        touched.nodes.update({name}, *(self._claims.get(address, ()) for address in own))
+        touched.destinations.update(self._behind.get(name, ()), own)
         if (main := self._main(name)) is not None:
             touched.destinations.update(one for one in self._pools if _overlap(one, main.network))
 
     def _put_host(self, name: str, host: Host | None) -> None:
-        for address in self._own_addresses(name):
-            self._whose.pop(address, None)
+        self._disclaim(name)
         before = self._end(name)
         if before is not None:
             self._with_key[before.public_key].discard(name)
@@ -100,7 +103,18 @@ class DesiredWireguard:
         if now is not None:
             self._with_key[now.public_key].add(name)
         if name != self._settings.node:
-            self._whose.update(dict.fromkeys(self._own_addresses(name), name))
+            self._claim(name)
+
+    def _claim(self, name: str) -> None:
+        for address in self._own_addresses(name):
+            self._claims[address].add(name)
+
+    def _disclaim(self, name: str) -> None:
+        for address in self._own_addresses(name):
+            claims = self._claims.get(address, set())
+            claims.discard(name)
+            if not claims:
+                self._claims.pop(address, None)
 
     def _put_route(self, destination: Prefix, node: str, touched: Touched) -> None:
         if destination.version != self._settings.version:
@@ -111,7 +125,7 @@ class DesiredWireguard:
         if node:
             self._routes[destination] = node
             self._behind[node].add(destination)
-        touched.nodes.update(filter(None, (before, node)))
+        touched.nodes.update(filter(None, (before, node)), self._claims.get(destination, ()))
         touched.destinations.add(destination)
 
     def _put_local(
@@ -147,7 +161,7 @@ class DesiredWireguard:
 
     def destinations(self) -> set[Prefix]:
         """All that our table may have to say something of."""
-        return self._routes.keys() | self._here.keys() | self._whose.keys() | self._pools
+        return self._routes.keys() | self._here.keys() | self._claims.keys() | self._pools
 
     def _rivals(self, node: str) -> set[str]:
         """All nodes with the public key of this one."""
@@ -172,7 +186,7 @@ class DesiredWireguard:
             public_bytes(end.public_key),
             Endpoint(address, self._settings.port),
             self._settings.keepalive,
-            frozenset((*self._behind.get(node, ()), *self._own_addresses(node))),
+            frozenset((*self._behind.get(node, ()), *self._held_addresses(node))),
         )
 
     def peers(self) -> Mapping[bytes, Peer]:
@@ -191,11 +205,22 @@ class DesiredWireguard:
         """
         if destination in self._here:
             return Way.MAIN
-        node = self._routes.get(destination) or self._whose.get(destination)
+        node = self._whose(destination)
         if node:
             return Way.DEVICE if self._end(node) is not None else Way.MAIN
         is_closed = destination in self._pools and not self._holds_machines(destination)
         return Way.NOWHERE if is_closed else None
+
+    def _whose(self, destination: Prefix) -> str:
+        """The node that a destination is behind; of several that claim an address as their own the
+        first by name, whatever the order they came in: one that leaves takes nothing of another's.
+        """
+        claims = self._claims.get(destination, ())
+        return self._routes.get(destination) or min(claims, default="")
+
+    def _held_addresses(self, node: str) -> Iterator[Prefix]:
+        """Of a node's own addresses those that are no other's: a device knows one peer for each."""
+        return (one for one in self._own_addresses(node) if self._whose(one) == node)
 
     def _holds_machines(self, pool: Prefix) -> bool:
         """Whether nodes have their own addresses out of a pool: then it is not for workloads alone,
