@@ -1,4 +1,4 @@
-"""A node's private keys: in a file that only root reads, the one in use and the one to come.
+"""A node's private keys: in a file that only root reads, the one in use and those to come.
 
 Which one is in use is what the Node publishes. So a key changes on this node at the moment at which
 the others learn of it, and not before.
@@ -54,14 +54,18 @@ class Keys:
         return key is not None and self.holding(public_key(key)) is not None
 
     def rotate(self) -> str:
-        """Make another key to be published; those before stay until it is. Its public half."""
-        self._keep([new_key(), *self._keys[:1]])
+        """Make another key to be published; those before stay until it is. Its public half.
+
+        All of them, since any may be the one in use: this may be asked again before others heard.
+        """
+        self._keep([new_key(), *self._keys])
         return public_key(self._keys[0])
 
     def settle(self, public: str) -> None:
         """This one is published: what was made before it is of no more use."""
-        if len(self._keys) > 1 and public_key(self._keys[0]) == public:
-            self._keep(self._keys[:1])
+        used = next((at for at, key in enumerate(self._keys, 1) if public_key(key) == public), 0)
+        if 0 < used < len(self._keys):
+            self._keep(self._keys[:used])
 
     def forget(self) -> None:
         """Keys that are published nowhere any more are kept nowhere."""
