@@ -41,12 +41,14 @@ class WireguardTable:
         self._settings, self._wrote = settings, wrote
         self._routes, self._rules = Routes(sock), Rules(sock)
         self._known: dict[Place, KernelRoute] = {}
+        self._metrics = {settings.priority, settings.last_resort}  # of ours, those of before, too
 
     def read(self) -> set[Prefix]:
         """Learn what is there; the destinations."""
         version, table = self._settings.version, self._settings.table
         found = self._routes.list(version, table=table, protocol=self._settings.protocol)
         self._known = {(route.destination, route.priority): _plain(route) for route in found}
+        self._metrics |= {route.priority for route in found}
         return {route.destination for route in found}
 
     def write(self, wanted: Iterable[tuple[Prefix, Way | None]], device: int) -> dict[Prefix, str]:
@@ -55,7 +57,7 @@ class WireguardTable:
         places: list[tuple[Place, KernelRoute | None]] = []
         for destination, way in wanted:
             routes = {route.priority: route for route in self._wanted(destination, way, device)}
-            for metric in (self._settings.priority, self._settings.last_resort):
+            for metric in sorted(self._metrics):  # the way of before goes before what drops
                 place, route = (destination, metric), routes.get(metric)
                 known = self._known.get(place)
                 if known != route:
