@@ -2,10 +2,13 @@
 
 import asyncio
 
+import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from tortie.api import Key
 from tortie.dataplane.wireguard import Keys, WireguardSettings
+from tortie.datastore import Unavailable
 from tortie.datastore.memory import MemoryDatastore
 from tortie.node.resource import ensure_node
 from tortie.node.wireguard import PublicKeys
@@ -102,6 +105,89 @@ def test_switched_off_it_is_withdrawn(tmp_path):
     scenario(tmp_path, test)
 
 
+@pytest.mark.parametrize("version", [4, 6])
+def test_switched_on_again_no_key_is_published_that_no_device_has(tmp_path, version):
+    """The device of before is gone, and its key with it: others' packets would be lost."""
+
+    def of(one, other):
+        return (one, other) if version == 4 else (other, one)
+
+    async def test(store, keys):
+        keys.ready(version, ONE)
+        await until(lambda: is_published(store, *of(ONE, "")))
+        keys.configure(settings(tmp_path, enabled=False))
+        keys.ready(version, ONE)  # by a turn that was under way
+        await until(lambda: is_published(store, "", ""))
+        keys.configure(settings(tmp_path))
+        keys.ready(10 - version, TWO)  # by which it is seen that all is published that there is
+        await until(lambda: is_published(store, *of("", TWO)))
+        keys.ready(version, ONE)
+        await until(lambda: is_published(store, *of(ONE, TWO)))
+
+    scenario(tmp_path, test)
+
+
+def test_one_that_is_switched_off_leaves_the_other_as_it_is(tmp_path):
+    async def test(store, keys):
+        keys.ready(4, ONE)
+        keys.ready(6, TWO)
+        await until(lambda: is_published(store, ONE, TWO))
+        keys.configure({**settings(tmp_path), 6: settings(tmp_path, enabled=False)[6]})
+        await until(lambda: is_published(store, ONE, ""))
+        made = keys.rotate()
+        assert len(made) == 1
+        await until(lambda: is_published(store, made[0], ""))
+
+    scenario(tmp_path, test)
+
+
+def test_a_node_that_is_made_later_gets_the_keys_then(tmp_path):
+    async def test(store, keys):
+        await store.delete(NODE)
+        keys.ready(4, ONE)
+        await asyncio.sleep(0)
+        await ensure_node(store, "n1", "172.16.1.2/24")
+        await until(lambda: is_published(store, ONE, ""))
+
+    scenario(tmp_path, test)
+
+
+def test_a_datastore_that_fails_is_tried_again_and_told_once(tmp_path):
+    async def test(store, keys):
+        get, failed = store.get, []
+
+        async def broken(key):
+            if len(failed) < 3:
+                failed.append(key)
+                raise Unavailable("it is away")
+            return await get(key)
+
+        store.get = broken
+        with capture_logs() as logs:
+            keys.ready(4, ONE)
+            await until(lambda: is_told(failed, 3))
+            await until(lambda: is_published(store, ONE, ""))
+        warnings = [one["reason"] for one in logs if one["log_level"] == "warning"]
+        assert warnings == ["it is away"]
+
+    scenario(tmp_path, test)
+
+
+def test_news_of_other_nodes_cost_nothing(tmp_path):
+    async def test(store, keys):
+        keys.ready(4, ONE)
+        await until(lambda: is_published(store, ONE, ""))
+        asked = []
+        store.get = lambda key: asked.append(key) or MemoryDatastore.get(store, key)
+        other = replace(await MemoryDatastore.get(store, NODE), status=None)
+        keys.saw([(Key("Node", "", "other"), other), (NODE, None)])
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert asked == []
+
+    scenario(tmp_path, test)
+
+
 def test_other_keys_are_published_when_they_are_asked_for(tmp_path):
     async def test(store, keys):
         assert keys.rotate() == []  # no device has one yet
@@ -116,3 +202,7 @@ def test_other_keys_are_published_when_they_are_asked_for(tmp_path):
 
 async def is_published(store, *wanted):
     return await published(store) == wanted
+
+
+async def is_told(found, count):
+    return len(found) >= count

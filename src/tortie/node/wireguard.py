@@ -40,6 +40,7 @@ class PublicKeys:
         """WireGuard may be on or off now."""
         if dict(settings) != self._settings:
             self._settings = dict(settings)
+            self._has = {one: key for one, key in self._has.items() if settings[one].enabled}
             self._due.set()
 
     def saw(self, updates: Sequence[KeyValue]) -> None:
@@ -52,8 +53,11 @@ class PublicKeys:
                 self._due.set()
 
     def ready(self, version: int, public: str) -> None:
-        """The device for this IP version is there, with this key. In the event loop."""
-        if self._has.get(version) != public:
+        """The device for this IP version is there, with this key. In the event loop.
+
+        One that is off is about to go, and its keys with it: if it is on again it says so anew.
+        """
+        if self._settings[version].enabled and self._has.get(version) != public:
             self._has[version] = public
             self._due.set()
 
