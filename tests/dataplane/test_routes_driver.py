@@ -15,9 +15,12 @@ from tortie.linux import namespaces, sysctl
 from tortie.linux.libnftables import Nftables
 from tortie.linux.links import Links
 from tortie.linux.netlink.ctnetlink import get_flows, parse_flow
+from tortie.linux.netlink.rtnetconf import ALL_INTERFACES, Conf, ConfChange
 from tortie.linux.netlink.rtnetlink import RTN_BLACKHOLE, SCOPE_LINK, KernelRoute, Vxlan
+from tortie.linux.netlink.rtrule import Rule
 from tortie.linux.netlink.sockets import NETLINK_NETFILTER, NetlinkSocket
 from tortie.linux.routes import Routes
+from tortie.linux.rules import Rules
 from tortie.net import Prefix, parse_network, parse_prefix
 from tortie.policy.program import Endpoint, EndpointId
 
@@ -292,6 +295,44 @@ def test_a_flap_of_the_underlay_brings_the_direct_routes_back(node: Node) -> Non
     node.links.set_up("eth0")
     assert node.driver.link_changed("eth0", "up").failed == ()
     assert set(node.kernel(protocol=80)) == {"10.65.0.0/26", "10.65.1.0/26"}
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_news_of_a_link_cost_nothing_where_another_table_is_asked_first(
+    node: Node, version: int
+) -> None:
+    """WireGuard's has the same blocks: who looks a route up finds those."""
+    node.links.add_address("eth0", parse_prefix("fd99::2/64"), flags=NO_DAD)
+    block = parse_network("10.65.1.0/26" if version == 4 else "fd00:65:1::/122")
+    gateway = address("172.16.1.3" if version == 4 else "fd99::3")
+    assert node.driver.apply(with_routes(Route(block, RouteKind.DIRECT, gateway, "b"))).failed == ()
+    node.workload("wg0")
+    Rules(node.socket).add(Rule(version, 99, 1, mask=0x100000, protocol=80))
+    index = node.links.get("wg0").index
+    scope = SCOPE_LINK if version == 4 else 0
+    node.routes.add(KernelRoute(block, 1, 80, scope, table=1, priority=1024, oif=index))
+    before = node.driver.written
+    for event in ("up", "address"):
+        assert node.driver.link_changed("eth0", event).failed == ()
+    assert node.driver.written == before
+    assert node.kernel(protocol=80)[str(block)].gateway == gateway
+
+
+@pytest.mark.parametrize("text", ["10.65.0.2", "fd00:65::2"])
+def test_forwarding_is_put_right_after_any_number_of_looks(node: Node, text: str) -> None:
+    """Also where nothing else is to be written: packets from the uplink go no further without."""
+    version = parse_prefix(text).version
+    name = "net.ipv4.ip_forward" if version == 4 else "net.ipv6.conf.all.forwarding"
+    node.workload("calia")
+    node.driver.apply(with_endpoints(endpoint("a", text)))
+    for _ in range(3):
+        assert node.driver.resync().failed == ()
+        assert sysctl.read(name) == "1"
+        told = ConfChange(version, ALL_INTERFACES, {Conf.FORWARDING: 0})
+        assert node.driver.sysctls.differs(told)
+        sysctl.write(name, "0")
+    assert node.driver.sysctls.resync().failed == ()  # as somebody was heard to change it
+    assert sysctl.read(name) == "1"
 
 
 def test_a_new_agent_adopts_what_is_there(node: Node) -> None:

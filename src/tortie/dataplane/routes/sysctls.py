@@ -75,7 +75,8 @@ class Sysctls:
         self._settings: dict[str, list[Setting]] = {}  # as written, by interface
         self._expected: dict[tuple[int, int], dict[Conf, int]] = {}  # by IP version and index
         self._suspects: set[int] = set()
-        self._forwarding: set[int] = set()
+        self._routed: set[int] = set()  # the IP versions that the namespace routes
+        self._forwarding: set[int] = set()  # of these, those for which that is written
         self._failures: dict[str, Failure] = {}
         self.written = 0  # that others had changed
 
@@ -116,8 +117,9 @@ class Sysctls:
             self._expect(index, settings)
 
     def forward(self, versions: Iterable[int]) -> None:
-        """Make the namespace a router for these IP versions."""
-        for version in sorted(set(versions) - self._forwarding):
+        """Make the namespace a router for these IP versions, and for those of before."""
+        self._routed.update(versions)
+        for version in sorted(self._routed - self._forwarding):
             name = FORWARDING[version]
             if self._write(name, name, [Setting(name, "1")]):
                 self._forwarding.add(version)

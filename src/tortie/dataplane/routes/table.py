@@ -74,8 +74,8 @@ class RouteTable:
         """Learn anew what the kernel holds for these."""
         if not destinations:
             return
-        blackholes = any(_is_blackhole(wanted(destination)) for destination in destinations)
-        if blackholes or len(destinations) > _FEW:  # a blackhole can't be looked up
+        is_hidden = any(_is_hidden(wanted(destination)) for destination in destinations)
+        if is_hidden or len(destinations) > _FEW:
             found = {route.destination: route for route in self._read_ours(names)}
         else:
             found = {route.destination: route for route in self._look_up(destinations, names)}
@@ -159,5 +159,7 @@ class RouteTable:
         )
 
 
-def _is_blackhole(route: KernelRoute | None) -> bool:
-    return route is not None and route.type == RTN_BLACKHOLE
+def _is_hidden(route: KernelRoute | None) -> bool:
+    """Whether looking a route up would not find it: no blackhole is found so, and what leads to
+    another node is in WireGuard's table, too, which is asked first."""
+    return route is not None and (route.type == RTN_BLACKHOLE or route.gateway is not None)
