@@ -26,7 +26,7 @@ class PodMtu:
 
     def __init__(self, pattern: str = DEFAULT_PATTERN) -> None:
         self._pattern = re.compile(pattern)
-        self._links: dict[str, int] = {}
+        self._links: dict[int, tuple[str, int]] = {}  # names and MTUs by index: names may change
 
     def configure(self, pattern: str) -> None:
         """Other links may be uplinks now."""
@@ -35,19 +35,20 @@ class PodMtu:
     def link_changed(self, link: Link) -> None:
         """This link is there, as it is now."""
         if link.mtu:
-            self._links[link.name] = link.mtu
+            self._links[link.index] = link.name, link.mtu
 
-    def link_gone(self, name: str) -> None:
-        """There is no link of this name any more."""
-        self._links.pop(name, None)
+    def link_gone(self, link: Link) -> None:
+        """This link is not there any more."""
+        self._links.pop(link.index, None)
 
     def uplinks(self) -> tuple[str, ...]:
         """Their names, as far as the node has some."""
-        return tuple(name for name in self._links if self._pattern.search(name))
+        return tuple(name for name, _ in self._links.values() if self._pattern.search(name))
 
     def uplink(self) -> int:
         """What every uplink carries, in bytes."""
-        return min((self._links[name] for name in self.uplinks()), default=_WITHOUT_UPLINK)
+        found = (mtu for name, mtu in self._links.values() if self._pattern.search(name))
+        return min(found, default=_WITHOUT_UPLINK)
 
     def through(self, tunnels: Collection[str], given: Mapping[str, int]) -> int:
         """For workloads whose packets may travel inside these tunnels.

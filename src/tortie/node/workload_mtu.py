@@ -52,7 +52,7 @@ class WorkloadMtu:
     def link_event(self, link: Link, state: LinkState) -> None:
         """One of them changed."""
         if state == LinkState.GONE:
-            self._links.link_gone(link.name)
+            self._links.link_gone(link)
         else:
             self._links.link_changed(link)
         self.tell()
