@@ -197,7 +197,9 @@ def test_each_other_node_has_its_two_entries(node: Node) -> None:
         {"66:00:00:00:00:02": "172.16.1.2/32", "66:00:00:00:00:03": "172.16.1.3/32"},
         {"10.65.2.1/32": "66:00:00:00:00:02", "10.65.3.1/32": "66:00:00:00:00:03"},
     )
+    before = node.tunnels.written
     node.tunnels.apply(Delta(vteps_removed=frozenset({"n3"})))
+    assert node.tunnels.written == before + 2
     assert node.entries() == (
         {"66:00:00:00:00:02": "172.16.1.2/32"},
         {"10.65.2.1/32": "66:00:00:00:00:02"},
@@ -225,14 +227,14 @@ def test_what_a_device_cannot_change_makes_a_new_one_with_all_entries(node: Node
     node.tunnels.apply(local(vtep(1)))
     node.tunnels.apply(remotes(vtep(2)))
     before = node.links.get(DEVICE)
-    other = VxlanDriver(VxlanSettings(vni=77))
+    other = VxlanDriver(VxlanSettings(vni=77, port=8472))
     other.fold(local(vtep(1)))
     other.fold(remotes(vtep(2)))
     assert other.resync().failed == ()
     other.close()
     device = node.links.get(DEVICE)
     assert device.vxlan is not None
-    assert device.vxlan.vni == 77
+    assert (device.vxlan.vni, device.vxlan.port) == (77, 8472)
     assert device.index != before.index
     assert node.entries()[0] == {"66:00:00:00:00:02": "172.16.1.2/32"}
 
@@ -254,6 +256,32 @@ def test_drift_is_repaired(node: Node) -> None:
     assert (node.device(), node.entries()) == before
     addresses = node.links.addresses(DEVICE)
     assert [str(a.prefix) for a in addresses if a.prefix.version == 4] == ["10.65.1.1/32"]
+
+
+def test_frames_to_all_lead_nowhere_whoever_has_them_copied(node: Node) -> None:
+    node.tunnels.apply(local(vtep(1)))
+    node.tunnels.apply(remotes(vtep(2)))
+    index = node.links.get(DEVICE).index
+    before = node.neighbours.forwarding(index)
+    for remote in ("172.16.1.97", "172.16.1.98", "172.16.1.99"):
+        words = ["bridge", "fdb", "append", "00:00:00:00:00:00", "dev", DEVICE, "dst", remote]
+        subprocess.run(["nsenter", f"--net={node.path}", *words], check=True)
+    assert len(node.neighbours.forwarding(index)) == 4
+    written = node.tunnels.written
+    assert node.tunnels.resync().failed == ()
+    assert node.neighbours.forwarding(index) == before
+    assert node.tunnels.written == written + 3
+
+
+def test_an_entry_that_somebody_took_away_already_is_gone(node: Node) -> None:
+    node.tunnels.apply(local(vtep(1)))
+    node.tunnels.apply(remotes(vtep(2)))
+    index = node.links.get(DEVICE).index
+    node.neighbours.delete(Forwarding(index, vtep(2).mac, parse_prefix("172.16.1.2")))
+    node.neighbours.delete(Neighbour(index, parse_prefix("10.65.2.1"), ""))
+    assert node.tunnels.apply(Delta(vteps_removed=frozenset({"n2"}))).failed == ()
+    assert node.tunnels.apply(remotes(vtep(2))).failed == ()
+    assert node.entries()[0] == {vtep(2).mac: "172.16.1.2/32"}
 
 
 @pytest.mark.parametrize("event", ["down", "up"])
@@ -339,6 +367,14 @@ def test_two_nodes_with_one_mac_are_named(node: Node) -> None:
     assert node.entries()[0] == {"66:00:00:00:00:02": "172.16.1.2/32"}
     assert node.tunnels.apply(Delta(vteps_removed=frozenset({"n2"}))).failed == ()
     assert node.entries()[0] == {"66:00:00:00:00:02": "172.16.1.3/32"}
+
+
+def test_a_node_that_claims_our_own_end_is_named(node: Node) -> None:
+    node.tunnels.apply(local(vtep(1)))
+    [failure] = node.tunnels.apply(remotes(vtep(2, mac=vtep(1).mac))).failed
+    assert failure.subject == "node n2"
+    assert "node n1's already" in failure.message
+    assert node.tunnels.apply(remotes(vtep(2))).failed == ()
 
 
 def test_who_has_an_address_first_keeps_it_also_over_a_new_agent(node: Node) -> None:
@@ -429,6 +465,8 @@ def test_ipv6_packets_cross_a_tunnel_of_their_own(nodes6: tuple[Node, Node]) -> 
     parent = one.links.get("eth0").index
     assert device.vxlan == Vxlan(4096, 4789, parse_prefix("fd00:1::1"), parent, learning=False)
     assert (device.mac, device.mtu) == ("66:00:00:00:06:01", 1380)
+    [end] = [a for a in one.links.addresses(device.name) if a.prefix == vtep6(1).address]
+    assert end.flags & NO_DAD  # else it is of no use for a second
     assert one.tunnels.resync().failed == ()
     assert one.routes.resync().failed == ()
 

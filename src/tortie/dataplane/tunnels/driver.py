@@ -83,8 +83,9 @@ class VxlanDriver(TunnelDriver[VxlanSettings, Key]):
         return found, self._links.addresses(name) if found else []
 
     def _read_entries(self, index: int) -> list[Entry]:
-        """Learn what the device holds; returns what stands beside the one entry of a key to keep.
+        """Learn what the device holds; returns what stands beside the one entry of a key.
 
+        Only MACs of groups and of all have several: the kernel lets nobody give another one more.
         Entries that the kernel made by itself (multicast) are not permanent, and not ours.
         """
         strays: list[Entry] = []
@@ -92,13 +93,8 @@ class VxlanDriver(TunnelDriver[VxlanSettings, Key]):
         for entry in found:
             if not entry.state & NUD_PERMANENT:
                 continue
-            key = _key(entry)
-            known = self._known.get(key)
-            if known is not None and known == self._wanted(key):
+            if self._known.setdefault(_key(entry), entry) is not entry:
                 strays.append(entry)
-            else:
-                strays += [known] if known else []
-                self._known[key] = entry
         return strays
 
     def _owner(self, key: Key) -> Vtep | None:

@@ -28,9 +28,15 @@ def inner_mtu(parent: Link, overhead: int, version: int, wanted: int) -> int:
     Raises Refused where that is too little for packets of this IP version.
     """
     mtu = wanted or parent.mtu - overhead
-    if mtu < LEAST_MTU[version]:
+    least = LEAST_MTU[version]
+    if mtu >= least:
+        return mtu
+    if wanted:
         raise Refused(
-            f"{parent.name} has an MTU of {parent.mtu}: the tunnel is left {mtu}, and IPv{version} "
-            f"needs {LEAST_MTU[version]}; give {parent.name} a greater one"
+            f"the tunnel's MTU is set to {wanted}, and IPv{version} needs {least}; "
+            f"set a greater one, or 0 for what {parent.name} leaves it"
         )
-    return mtu
+    raise Refused(
+        f"{parent.name} has an MTU of {parent.mtu}: the tunnel is left {mtu}, and IPv{version} "
+        f"needs {least}; give {parent.name} a greater one"
+    )
