@@ -4,18 +4,17 @@ With a real device it is in `test_ipip_driver.py`, run by `make test-vm`.
 """
 
 import errno
-from collections.abc import Callable, Sequence
-from typing import cast
+from collections.abc import Callable
 
 import pytest
 from msgspec.structs import replace
 
+from dataplane.memory_links import Memory, opened
 from tortie.dataplane.contract import Failure
 from tortie.dataplane.tunnels import IpipDriver, IpipSettings
 from tortie.engine.delta import Delta, Encapsulation, Host, Pool
 from tortie.linux.netlink.rtlink import Link
-from tortie.linux.netlink.rtnetlink import Address
-from tortie.linux.netlink.sockets import NetlinkError, NetlinkSocket
+from tortie.linux.netlink.sockets import NetlinkError
 from tortie.net import Prefix, parse_network, parse_prefix
 
 POOL = parse_network("10.65.0.0/16")
@@ -24,64 +23,9 @@ ON, OFF = Encapsulation(ipip=True), Encapsulation()
 HOST = Host("n1", MAIN, ipip=END)
 
 
-class Memory:
-    """Links of a machine that exists nowhere."""
-
-    def __init__(self) -> None:
-        self.held = {"eth0": Link(2, "eth0", mtu=1500, up=True)}
-        self.given: dict[str, list[Prefix]] = {"eth0": [MAIN]}
-        self.looks = 0
-
-    def list(self) -> Sequence[Link]:
-        return [*self.held.values()]
-
-    def find(self, name: str) -> Link | None:
-        return self.held.get(name)
-
-    def get(self, name: str) -> Link:
-        return self.held[name]
-
-    def create_ipip(self, name: str) -> None:
-        self.add(Link(7, name, "ipip", mtu=65515))
-
-    def add(self, link: Link, *addresses: Prefix) -> None:
-        self.held[link.name], self.given[link.name] = link, [*addresses]
-
-    def set_mtu(self, name: str, mtu: int) -> None:
-        self.held[name] = replace(self.held[name], mtu=mtu)
-
-    def set_up(self, name: str) -> None:
-        self.held[name] = replace(self.held[name], up=True)
-
-    def set_down(self, name: str) -> None:
-        self.held[name] = replace(self.held[name], up=False)
-
-    def addresses(self, name: str | None = None) -> Sequence[Address]:
-        self.looks += 1
-        return [
-            Address(self.held[one].index, prefix)
-            for one in ([name] if name else self.given)
-            for prefix in self.given[one]
-        ]
-
-    def add_address(self, name: str, prefix: Prefix, **_: object) -> None:
-        self.given[name].append(prefix)
-
-    def delete_address(self, name: str, prefix: Prefix) -> bool:
-        self.given[name].remove(prefix)
-        return True
-
-
-class Socket:
-    port = 1
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
 @pytest.fixture
 def links() -> Memory:
-    return Memory()
+    return Memory(MAIN)
 
 
 @pytest.fixture
@@ -91,7 +35,7 @@ def driver(links: Memory, monkeypatch: pytest.MonkeyPatch) -> IpipDriver:
 
 def made(links: Memory, monkeypatch: pytest.MonkeyPatch, mtu: int = 0) -> IpipDriver:
     monkeypatch.setattr(IpipDriver, "_links", property(lambda _: links))
-    return IpipDriver(IpipSettings("n1", mtu=mtu), lambda: cast(NetlinkSocket, Socket()))
+    return IpipDriver(IpipSettings("n1", mtu=mtu), opened)
 
 
 def on(host: Host = HOST) -> Delta:

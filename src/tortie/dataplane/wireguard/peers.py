@@ -56,13 +56,11 @@ class Peers:
         return {name: peer for name, peer in wanted.peers.items() if name not in found.peers}
 
     def write(self, nodes: Iterable[str]) -> None:
-        """Have the device know of these nodes what is desired."""
+        """Have the device know of these nodes what is desired; with a node all that share its key."""
         before = {node: self._known.get(node) for node in nodes}
         after = {node: self._desired.peer(node) for node in nodes}
         found = {peer.public_key: peer for peer in before.values() if peer}
         wanted = {peer.public_key: peer for peer in after.values() if peer}
-        still = {peer.public_key for node, peer in self._known.items() if node not in before}
-        found = {key: peer for key, peer in found.items() if key in wanted or key not in still}
         change = differences(Device(peers=found), Device(peers=wanted))
         if change:
             self._device.write(change)
