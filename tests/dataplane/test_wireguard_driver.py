@@ -414,6 +414,15 @@ def test_other_tables_and_names_after_a_restart_leave_nothing_of_those_before(
     assert list(former.sockets.glob("*.pid")) == []
 
 
+def stop(pid: int) -> None:
+    """Have a process hang: until its last thread is stopped, one of them may still answer."""
+    os.kill(pid, signal.SIGSTOP)
+    threads = Path(f"/proc/{pid}/task").glob("*/stat")
+    states = [lambda at=at: at.read_text().rpartition(")")[2].split()[0] == "T" for at in threads]
+    for is_stopped in states:
+        until(is_stopped, "stop")
+
+
 def test_a_wireguard_go_that_hangs_holds_up_little_and_makes_room_for_another(
     stack: ExitStack, tmp_path: Path
 ) -> None:
@@ -428,7 +437,7 @@ def test_a_wireguard_go_that_hangs_holds_up_little_and_makes_room_for_another(
     with namespaces.in_namespace(one.path):
         driver.fold(Delta(hosts=known, routes={two.block: two.route()}))
         assert driver.resync().failed == ()
-        os.kill(before, signal.SIGSTOP)
+        stop(before)
         news = parse_network("10.65.77.0/26")
         route = Route(news, RouteKind.PLAIN, parse_prefix(two.main).address, two.label)
         with pytest.raises(NoAnswer, match="wireguard-go does not answer"):

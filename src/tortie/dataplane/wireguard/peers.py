@@ -56,7 +56,7 @@ class Peers:
         return {name: peer for name, peer in wanted.peers.items() if name not in found.peers}
 
     def write(self, nodes: Iterable[str]) -> None:
-        """Have the device know of these nodes what is desired; with a node all that share its key."""
+        """Have the device know of these nodes what is desired; with each all that share its key."""
         before = {node: self._known.get(node) for node in nodes}
         after = {node: self._desired.peer(node) for node in nodes}
         found = {peer.public_key: peer for peer in before.values() if peer}
