@@ -446,6 +446,22 @@ def test_a_second_route_in_the_place_of_ours_goes(node: Node, how: str, second: 
     assert node.every_route() == before
 
 
+@pytest.mark.parametrize("route", [BLOCK, BLOCK6, DIRECT])
+def test_one_of_ours_that_was_not_known_is_adopted_where_it_is_wanted(
+    node: Node, route: Route
+) -> None:
+    """An earlier process may still have been at work while this one looked."""
+    node.driver.resync()
+    other = RouteDriver()
+    assert other.apply(with_routes(route)).failed == ()
+    other.close()
+    before = node.kernel(protocol=80)
+    assert node.driver.apply(with_routes(route)).failed == ()
+    assert node.kernel(protocol=80) == before
+    assert node.driver.apply(Delta(routes_removed=frozenset({route.destination}))).failed == ()
+    assert node.kernel(protocol=80) == {}
+
+
 def test_foreign_routes_are_left_alone(node: Node) -> None:
     node.workload("calia")
     node.driver.apply(with_endpoints(endpoint("a", "10.65.0.2")))

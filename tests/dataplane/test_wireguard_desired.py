@@ -208,8 +208,9 @@ def test_a_node_that_comes_anew_by_another_name_is_not_reached_in_clear(is_one_d
         desired.fold(Delta(hosts={"me": host("me", 1), before: host(before, 2, at=1)}))
         came, gone = {after: host(after, 3, at=1)}, frozenset({before})
         if not is_one_delta:
-            desired.fold(Delta(hosts=came))
+            assert {"b", "c"} <= desired.fold(Delta(hosts=came)).nodes
             assert desired.way(address) is Way.DEVICE
+            came = {}
         touched = desired.fold(Delta(hosts=came, hosts_removed=gone))
         assert {address, end} <= touched.destinations
         assert {"b", "c"} <= touched.nodes
