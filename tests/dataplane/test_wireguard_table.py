@@ -77,6 +77,7 @@ def written(kernel: Kernel, settings: WireguardSettings, way: Way | None, device
     there = table.read()
     assert table.write([(one, way) for one in {BLOCKS[settings.version], *there}], device) == {}
     before = kernel.written
+    assert table.write([(BLOCKS[settings.version], way)], device) == {}
     again = kernel.table(settings)
     again.read()
     assert again.write([(BLOCKS[settings.version], way)], device) == {}
