@@ -15,6 +15,7 @@ from tortie.engine.nodes import vtep_mac
 from tortie.ipam import IPAM, IpamError
 from tortie.ipam.audit import audit
 from tortie.ipam.records import read_records
+from tortie.ipam.retiring import FINALIZER, retire_pool
 from tortie.net import parse_network, parse_prefix
 from tortie.node.resource import ensure_node
 from tortie.node.tunnels import TunnelAddresses
@@ -352,6 +353,26 @@ async def test_a_node_without_bgp_publishes_an_address_for_ipip_too(cluster):
     (held,) = await cluster.ipam.addresses_of("ipip-tunnel-addr-n1")
     found = (await cluster.store.get(NODE)).spec.bgp
     assert parse_prefix(found.ipv4_ipip_tunnel_addr) == held
+
+
+@scenario
+async def test_a_pool_that_is_guarded_does_not_wait_for_the_ends_that_it_asks_for(cluster):
+    """Workloads' addresses it waits for, and their tunnel stays until they are gone."""
+    guarded = dual_pool("v", "10.77.0.0/26", vxlan_mode="Always")
+    guarded = replace(guarded, metadata=replace(guarded.metadata, finalizers=(FINALIZER,)))
+    await cluster.store.create(guarded)
+    await cluster.service.reconcile()
+    await _fill(cluster, 1)
+    assert "in use: " in await retire_pool(cluster.store, guarded.key)
+    await cluster.service.reconcile()
+    assert await published(cluster)
+    await cluster.ipam.release_by_handle("h1")
+    assert await retire_pool(cluster.store, guarded.key) == ""
+    await cluster.store.create(dual_pool("w", "10.78.0.0/26", vxlan_mode="Always"))
+    await cluster.service.reconcile()
+    assert parse_network("10.78.0.0/26").contains(parse_prefix(await published(cluster)))
+    blocks = (await cluster.store.list("IPAMBlock")).resources
+    assert [block.spec.cidr for block in blocks] == ["10.78.0.0/26"]  # nothing is left of the other
 
 
 @scenario

@@ -1,13 +1,15 @@
 """What still holds a pool that is to go.
 
 Addresses that another pool has as well hold nothing: that pool goes on explaining them, as after a
-split.
+split. Nor do nodes' own ends of tunnels: a node has one for as long as there is a pool that asks
+for it, this one too, and gives it back once the pool is gone.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, cast
 
 from tortie.api import BlockAffinity, IPAMBlock, IPPool
+from tortie.api.calico.ipam import AllocationAttribute
 from tortie.datastore import Datastore
 from tortie.ipam.block import EDGES_HANDLE, cooling
 from tortie.ipam.words import some, whose
@@ -46,7 +48,7 @@ def holding(
         return bool(own and cidr and own.contains(cidr)) and not covered
 
     there = [one for one in claims if not one.spec.deleted]  # of which nobody gives up any more
-    held = [block for block in blocks if is_own(block.spec.cidr)]
+    held = [block for block in blocks if is_own(block.spec.cidr) and not _is_of_tunnels(block)]
     users = [name for block in held for name in _users(block)]
     resting = sum(len(cooling(block.spec)) for block in held)
     return Holding(
@@ -71,9 +73,20 @@ def _users(block: IPAMBlock) -> Iterator[str]:
         if index is None or ordinal in resting or index >= len(spec.attributes):
             continue
         by = spec.attributes[index]
-        if by.handle_id != EDGES_HANDLE:
+        if by.handle_id != EDGES_HANDLE and not _is_tunnel(by):
             name = whose(by.secondary) or by.handle_id or "somebody"
             yield f"{format_address(cidr.version, cidr.address + ordinal)} ({name})"
+
+
+def _is_tunnel(by: AllocationAttribute) -> bool:
+    """Whether an address is a node's end of a tunnel, whose types are "vxlanTunnelAddress" etc."""
+    return by.secondary.get("type", "").endswith("TunnelAddress")
+
+
+def _is_of_tunnels(block: IPAMBlock) -> bool:
+    """Whether nothing but ends of tunnels is left in a block."""
+    has_any = any(map(_is_tunnel, block.spec.attributes))
+    return has_any and not any(_users(block)) and not cooling(block.spec)
 
 
 def net_of(pool: IPPool) -> Prefix | None:
