@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from tortie.dataplane.routes import RouteDriver, RouteSettings
-from tortie.engine.delta import Delta, Route, RouteKind, Vtep
+from tortie.engine.delta import Delta, Encapsulation, Route, RouteKind, Vtep
 from tortie.linux import namespaces, sysctl
 from tortie.linux.libnftables import Nftables
 from tortie.linux.links import Links
@@ -262,16 +262,69 @@ def test_an_interface_made_anew_with_the_same_index_is_set_up_again(node: Node) 
         assert "10.65.0.2/32" in node.kernel(protocol=3)
 
 
-def test_a_tunnel_device_is_used_at_once_without_news_of_it(node: Node) -> None:
+LOCAL = Vtep("me", parse_prefix("10.65.0.1"), parse_prefix("172.16.1.2"), "66:00:00:00:00:01")
+VXLAN6 = Route(parse_network("fd00:65:2::/122"), RouteKind.VXLAN, address("fd00:65:2::1"), "c")
+IPIP = Route(parse_network("10.65.3.0/26"), RouteKind.IPIP, address("172.16.1.4"), "d")
+
+
+@pytest.mark.parametrize(
+    ("device", "route", "moves"),
+    [
+        ("vxlan.calico", VXLAN, Delta(local_vtep=(LOCAL,))),
+        ("vxlan-v6.calico", VXLAN6, Delta(local_vtep_v6=(LOCAL,))),
+        ("tunl0", IPIP, Delta(encapsulation=Encapsulation(ipip=True))),  # any kind of link will do
+    ],
+)
+def test_a_tunnel_device_is_used_at_once_without_news_of_it(
+    node: Node, device: str, route: Route, moves: Delta
+) -> None:
     node.driver.resync()
-    local = Vtep("me", parse_prefix("10.65.0.1"), parse_prefix("172.16.1.2"), "66:00:00:00:00:01")
-    for delta in (with_routes(VXLAN), Delta(local_vtep=(local,))):
-        node.links.delete("vxlan.calico")
-        node.links.create_vxlan("vxlan.calico", Vxlan(4096, 4789, parse_prefix("172.16.1.2")))
-        node.links.set_up("vxlan.calico")
+    for number, delta in enumerate((with_routes(route), moves)):
+        node.links.delete(device)
+        node.links.create_vxlan(device, Vxlan(4096 + number, 4789, parse_prefix("172.16.1.2")))
+        node.links.set_up(device)
         assert node.driver.apply(delta).failed == ()
-        found = node.kernel(protocol=80)["10.65.2.0/26"]
-        assert found.oif == node.links.get("vxlan.calico").index
+        found = node.kernel(protocol=80)[str(route.destination)]
+        assert found.oif == node.links.get(device).index
+
+
+def test_an_interface_that_somebody_set_down_is_named_until_it_is_up(node: Node) -> None:
+    node.workload("calia")
+    a = endpoint("a", "10.65.0.2")
+    node.driver.apply(with_endpoints(a))
+    node.links.set_down("calia")
+    [failure] = node.driver.link_changed("calia", "down").failed
+    assert (failure.subject, failure.message) == (
+        "default/a",
+        "interface calia is down: ip link set calia up",
+    )
+    assert node.driver.resync().failed == (failure,)
+    node.links.set_up("calia")
+    node.wait_running("calia")
+    assert node.driver.resync().failed == ()  # also where that was not heard of
+    assert "10.65.0.2/32" in node.kernel(protocol=3)
+    assert node.driver.ready(a.id)
+
+
+def test_a_workload_whose_interface_can_not_be_set_up_is_named_and_not_ready(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.workload("calia")
+    a = endpoint("a", "10.65.0.2")
+    write, refused = sysctl.write, sysctl.interface(4, "calia", "rp_filter")
+
+    def refusing(name: str, value: str) -> bool:
+        if name == refused:
+            raise PermissionError(1, "not permitted", name)
+        return write(name, value)
+
+    monkeypatch.setattr(sysctl, "write", refusing)
+    [failure] = node.driver.apply(with_endpoints(a)).failed
+    assert (failure.subject, "rp_filter" in failure.message) == ("default/a", True)
+    assert not node.driver.ready(a.id)
+    monkeypatch.undo()
+    assert node.driver.resync().failed == ()
+    assert node.driver.ready(a.id)
 
 
 @pytest.mark.parametrize("event", ["down", "up"])
@@ -420,6 +473,7 @@ def test_a_resync_of_what_it_knows_finds_every_kind_of_drift(node: Node) -> None
         ("route", "del", "10.65.0.2"),
         ("route", "replace", "10.65.1.0/26", "via", "172.16.1.9", "proto", "80", "metric", "1024"),
         ("route", "add", "10.77.0.0/16", "via", "172.16.1.9", "proto", "80"),
+        ("route", "add", "10.78.0.0/16", "via", "172.16.1.9", "proto", "80", "metric", "1024"),
         ("route", "add", "10.65.1.0/26", "via", "172.16.1.3", "proto", "80", "metric", "7"),
     ]
     for change in changes:
@@ -576,6 +630,7 @@ def test_an_address_claimed_twice_goes_to_one_and_the_other_is_named(node: Node)
     [failure] = node.driver.apply(with_endpoints(b, a)).failed
     assert failure.subject == "default/b"
     assert "default/a" in failure.message
+    assert node.driver.resync().failed == (failure,)
     assert node.driver.ready(a.id)
     assert not node.driver.ready(b.id)
     assert node.driver.apply(Delta(endpoints_removed=frozenset({a.id}))).failed == ()
