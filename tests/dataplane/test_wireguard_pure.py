@@ -5,6 +5,7 @@ packet tells.
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from msgspec.structs import replace
 from dataplane.memory_links import Memory, opened
 from dataplane.test_wireguard_desired import BLOCKS, DELTAS, host, key, route
 from linux.test_wireguard_codecs import Model
+from tortie.agent import wireguard as metrics_module
+from tortie.agent.wireguard import WireguardMetrics, devices_of
 from tortie.dataplane.tunnels.underlay import Refused
 from tortie.dataplane.wireguard import Keys, WireguardDriver, WireguardSettings, public_key
 from tortie.dataplane.wireguard import device as devices
@@ -26,7 +29,8 @@ from tortie.dataplane.wireguard.silence import Silence, Waits
 from tortie.engine.delta import Delta, Host, WireguardEnd
 from tortie.linux.netlink.rtlink import Link
 from tortie.linux.wguapi import NoAnswer, UserspaceWireguard
-from tortie.linux.wireguard import Device, DeviceChange, PrivateKey
+from tortie.linux.wireguard import Device, DeviceChange, Peer, PrivateKey
+from tortie.linux.wireguard import Endpoint as WireguardEndpoint
 from tortie.net import Prefix, parse_prefix
 
 MAINS = {4: parse_prefix("172.16.1.1/24"), 6: parse_prefix("fd00:1::1/64")}
@@ -370,3 +374,30 @@ def test_what_somebody_else_made_is_never_taken_for_the_device(tmp_path: Path, k
         found(settings, links)  # type: ignore[arg-type]
     links.add(Link(9, settings.device, "tun"))
     assert isinstance(found(settings, links), UserspaceWireguard)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_metrics_tell_of_each_device_and_peer(
+    make: Make, version: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = make(version).began()
+    main = parse_prefix("172.16.1.2" if version == 4 else "fd00:1::2")
+    peer = Peer(bytes([2]) * 32, WireguardEndpoint(main, 51820), 0, frozenset(), 1, 22, 333)
+    held = replace(machine.device.read(), peers={peer.public_key: peer})
+    monkeypatch.setattr(machine.device, "read", lambda: held)
+    monkeypatch.setattr(metrics_module, "found", lambda *_: machine.device)
+    monkeypatch.setattr(metrics_module, "NetlinkSocket", lambda: nullcontext())
+    told = WireguardMetrics("n1", lambda: [machine.settings]).collect()
+    found = {one.name: one for each in told for one in each.samples}
+    names = ("latest_handshake_seconds", "bytes_rcvd", "bytes_sent")
+    assert [found[f"wireguard_{name}"].value for name in names] == [1, 22, 333]
+    end = "172.16.1.2:51820" if version == 4 else "[fd00:1::2]:51820"
+    labels = found["wireguard_bytes_sent"].labels
+    assert (labels["peer_endpoint"], labels["peer_key"]) == (end, key(2))
+    assert labels["public_key"] == machine.told[-1] == found["wireguard_meta"].labels["public_key"]
+
+
+def test_metrics_are_of_devices_that_are_on_where_they_are_wanted(tmp_path: Path) -> None:
+    on, off = (WireguardSettings("n1", tmp_path, enabled=is_on) for is_on in (True, False))
+    assert list(devices_of(True, {4: on, 6: off})) == [on]
+    assert list(devices_of(False, {4: on, 6: off})) == []

@@ -13,6 +13,7 @@ from tortie.linux.netlink.rtrule import Rule, parse_rule
 from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.linux.netlink.wire import MalformedMessage
 from tortie.linux.rules import Rules
+from tortie.net import Prefix
 
 pytestmark = pytest.mark.root
 
@@ -36,10 +37,14 @@ def test_a_rule_comes_back_as_it_was_asked_for(
     rules = Rules(sock)
     wanted = Rule(version, 99, table, mask=0x100000, protocol=80)
     marked = Rule(version, 98, table, mark=0x200000, mask=0x200000, inverted=True, protocol=80)
-    for rule in (wanted, marked, wanted):  # a second time is no error
+    width = 8 if version == 4 else 48
+    source = Prefix(version, 0xFD << (24 if version == 4 else 120), width)
+    sourced = Rule(version, 97, table, protocol=80, source=source)
+    for rule in (wanted, marked, sourced, wanted):  # a second time is no error
         rules.add(rule)
-    assert [rule for rule in rules.list(version) if rule.table == table] == [marked, wanted]
-    for rule in (wanted, marked, wanted):
+    there = [rule for rule in rules.list(version) if rule.table == table]
+    assert there == [sourced, marked, wanted]
+    for rule in (wanted, marked, sourced, wanted):
         rules.delete(rule)
     assert [rule for rule in rules.list(version) if rule.table == table] == []
 

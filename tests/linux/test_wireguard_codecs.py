@@ -1,7 +1,12 @@
 """WireGuard's devices as messages: what is built is what is read, whoever holds the device."""
 
+import socket
+import struct
+import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,8 +14,9 @@ from hypothesis import strategies as st
 
 from strategies.net import prefixes
 from tortie.linux import wguapi
+from tortie.linux.netlink.genetlink import build
 from tortie.linux.netlink.wgnetlink import build_set, parse_device
-from tortie.linux.netlink.wire import MalformedMessage, Message
+from tortie.linux.netlink.wire import MalformedMessage, Message, attribute, nested
 from tortie.linux.wireguard import (
     Device,
     DeviceChange,
@@ -185,3 +191,84 @@ def test_words_of_later_versions_are_passed_over() -> None:
     )
     assert found.port == 5
     assert found.peers[b"\xab" * 32].allowed == {parse_network("10.0.0.0/8")}
+
+
+def test_of_a_key_the_bits_that_all_keys_share_are_as_devices_give_them_back() -> None:
+    """Else each look would find another key than was written, and write it again."""
+    assert PrivateKey(b"\xff" * 32) == PrivateKey(b"\xf8" + b"\xff" * 30 + b"\x7f")
+    assert PrivateKey(bytes(32)).secret == bytes(31) + b"\x40"
+
+
+def test_what_a_peer_has_sent_and_when_it_agreed_on_keys() -> None:
+    told = nested(
+        0,
+        attribute(1, bytes([7]) * 32),
+        attribute(6, struct.pack("=qq", 1_700_000_000, 999_999_999)),
+        attribute(7, struct.pack("=Q", 12)),
+        attribute(8, struct.pack("=Q", 34)),
+    )
+    payload = build(0, 1, attribute(6, struct.pack("=H", 51820)), nested(8, told))
+    [peer] = parse_device([Message(20, 0, 1, 0, payload)]).peers.values()
+    assert (peer.handshake, peer.received, peer.sent) == (1_700_000_000, 12, 34)
+
+
+@pytest.fixture
+def answering(tmp_path: Path) -> Iterator[Callable[[bytes | None], Path]]:
+    """A program behind a socket that gives one answer; None: it hangs."""
+    with ExitStack() as stack:
+
+        def begin(answer: bytes | None) -> Path:
+            path = tmp_path / "wg.sock"
+            listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+            listener.bind(str(path))
+            listener.listen()
+
+            def answer_once() -> None:
+                with listener.accept()[0] as sock:
+                    sock.recv(1000)
+                    sock.sendall(answer or b"")
+
+            if answer is not None:
+                thread = threading.Thread(target=answer_once)
+                thread.start()
+                stack.callback(thread.join)
+            return path
+
+        yield begin
+
+
+Answering = Callable[[bytes | None], Path]
+
+
+def test_what_wireguard_go_answers_is_read(answering: Answering) -> None:
+    path = answering(b"listen_port=5\nerrno=0\n\n")
+    assert wguapi.UserspaceWireguard(path).read().port == 5
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"errno=16\n\n", "busy"),
+        (b"", "gave no answer"),
+        (b"listen_port=5\n", "gave no answer"),  # it died in the middle
+        (b"errno=-1\n\n", "gave no answer"),
+    ],
+)
+def test_what_wireguard_go_refuses_is_told(answering: Answering, answer: bytes, words: str) -> None:
+    with pytest.raises(OSError, match=r"wg\.sock") as refused:
+        wguapi.UserspaceWireguard(answering(answer)).write(DeviceChange(port=1))
+    assert words in str(refused.value).lower()
+
+
+def test_one_that_hangs_is_waited_for_as_long_as_was_said(answering: Answering) -> None:
+    path = answering(None)
+    asked = []
+
+    def patience() -> float:
+        asked.append(1)
+        return 0.01
+
+    device = wguapi.UserspaceWireguard(path, patience)
+    with pytest.raises(wguapi.NoAnswer, match=r"within 0\.01 s"):
+        device.read()
+    assert asked == [1]

@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from tortie.api import IPPool, IPPoolSpec, Key, ObjectMeta
-from tortie.api.calico.node import NodeStatus, NodeWireguard
+from tortie.api import IPPool, IPPoolSpec, Key, Node, ObjectMeta
+from tortie.api.calico.node import NodeSpec, NodeStatus, NodeWireguard
 from tortie.datastore import NotFound
 from tortie.datastore.memory import MemoryDatastore
 from tortie.engine.nodes import vtep_mac
@@ -17,6 +17,7 @@ from tortie.ipam.audit import audit
 from tortie.ipam.records import read_records
 from tortie.ipam.retiring import FINALIZER, retire_pool
 from tortie.net import parse_network, parse_prefix
+from tortie.node.ends import ENDS
 from tortie.node.resource import ensure_node
 from tortie.node.tunnels import TunnelAddresses
 
@@ -373,6 +374,15 @@ async def test_a_pool_that_is_guarded_does_not_wait_for_the_ends_that_it_asks_fo
     assert parse_network("10.78.0.0/26").contains(parse_prefix(await published(cluster)))
     blocks = (await cluster.store.list("IPAMBlock")).resources
     assert [block.spec.cidr for block in blocks] == ["10.78.0.0/26"]  # nothing is left of the other
+
+
+def test_a_pool_that_can_not_be_read_asks_for_nothing():
+    """And keeps no other from asking."""
+    pools = [dual_pool("x", "rubbish", vxlan_mode="Always"), dual_pool("v", "10.77.0.0/24")]
+    status = NodeStatus(wireguard_public_key="key")
+    node = Node(metadata=ObjectMeta(name="n1"), spec=NodeSpec(), status=status)
+    asking = {end.name: [pool.metadata.name for pool in end.pools(pools, node)] for end in ENDS}
+    assert {name: found for name, found in asking.items() if found} == {"wireguard": ["v"]}
 
 
 @scenario
