@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tortie.linux import sysctl
 from tortie.linux.links import Links
 from tortie.linux.namespaces import create_named, delete_named, in_namespace
+from tortie.linux.netlink.rtaddress import IFA_F_NODAD
 from tortie.linux.netlink.rtlink import Vxlan
 from tortie.linux.netlink.sockets import NetlinkSocket
 from tortie.net import parse_prefix
@@ -160,9 +160,9 @@ class Nodes:
             os.close(handle)
         for path, number in zip(self.paths, (1, 2), strict=True):
             with in_namespace(path), closing(NetlinkSocket()) as sock:
-                sysctl.write("net.ipv6.conf.eth0.accept_dad", "0")  # an address is good at once
+                own6 = parse_prefix(f"fd00:9::{number}/64")
                 Links(sock).add_address("eth0", parse_prefix(f"10.9.0.{number}/24"))
-                Links(sock).add_address("eth0", parse_prefix(f"fd00:9::{number}/64"))
+                Links(sock).add_address("eth0", own6, flags=IFA_F_NODAD)  # good at once
                 Links(sock).set_up("eth0")
                 Links(sock).set_up("lo")
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tortie.api import GlobalNetworkSet, Key, NetworkSet, NetworkSetSpec, ObjectMeta, Resource
 from tortie.datastore import Batch, Datastore, Event
+from tortie.datastore.kubernetes import KubernetesDatastore
 from tortie.datastore.memory import MemoryDatastore
 from tortie.datastore.sqlite import SqliteDatastore
 
@@ -61,14 +62,17 @@ async def changes_until(
 
     Of one kind, the event of that revision ends it too: what a watch has told of other kinds may
     come late. `until` may therefore be what a write of one of several kinds returned only where
-    the store orders them among each other.
+    the store orders them among each other. Kubernetes' API proves no revision but an event's: there
+    `until` is one that an event is to have.
     """
     events: list[Event] = []
     watch = store.watch(kinds, since)
+    proves = not isinstance(store, KubernetesDatastore)
     async with asyncio.timeout(seconds):
         async for batch in watch:
             events += batch.events
-            if batch.revision >= until or any(event.revision >= until for event in batch.events):
+            told = (event.revision for event in batch.events)
+            if max(told, default=0) >= until or (proves and batch.revision >= until):
                 break
     await watch.aclose()
     return events
