@@ -376,6 +376,28 @@ async def test_a_pool_that_is_guarded_does_not_wait_for_the_ends_that_it_asks_fo
     assert [block.spec.cidr for block in blocks] == ["10.78.0.0/26"]  # nothing is left of the other
 
 
+@scenario
+async def test_it_is_of_a_pool_for_this_node_while_there_is_one_with_room(cluster):
+    node = await cluster.store.get(NODE)
+    labels = {"zone": "b"}
+    await cluster.store.update(replace(node, metadata=replace(node.metadata, labels=labels)))
+    for name, cidr, selector in (
+        ("a", "10.77.0.0/26", "zone == 'a'"),
+        ("b", "10.78.0.0/26", "zone == 'b'"),
+        ("bad", "10.76.0.0/26", "zone =="),
+    ):
+        await cluster.store.create(
+            dual_pool(name, cidr, vxlan_mode="Always", node_selector=selector)
+        )
+    await cluster.service.reconcile()
+    (held,) = await cluster.held()
+    assert parse_network("10.78.0.0/26").contains(held)
+    await cluster.store.delete(Key("IPPool", "", "b"))
+    await cluster.service.reconcile()
+    (held,) = await cluster.held()  # else no node of the other pool would reach workloads here
+    assert parse_network("10.77.0.0/26").contains(held)
+
+
 def test_a_pool_that_can_not_be_read_asks_for_nothing():
     """And keeps no other from asking."""
     pools = [dual_pool("x", "rubbish", vxlan_mode="Always"), dual_pool("v", "10.77.0.0/24")]

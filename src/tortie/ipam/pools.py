@@ -51,6 +51,11 @@ def looks_at_namespaces(pools: Iterable[IPPool]) -> bool:
     return any(pool.spec.namespace_selector.strip() for pool in pools)
 
 
+def selects(pool: IPPool, node_labels: Mapping[str, str]) -> bool:
+    """Whether a pool is for nodes with these labels. Raises SelectorError."""
+    return parse(pool.spec.node_selector).matches(node_labels)
+
+
 def select(pools: Sequence[IPPool], query: Query) -> tuple[Range, ...]:
     """The pools for a request: as asked for, else by address. Raises NoPool."""
     chosen: list[Range] = []
@@ -160,7 +165,7 @@ def _unasked_objection(pool: IPPool, query: Query) -> str:
     if spec.assignment_mode == "Manual":
         return "assignmentMode is Manual: it must be asked for"
     try:
-        if not parse(spec.node_selector).matches(query.node_labels):
+        if not selects(pool, query.node_labels):
             return f"nodeSelector {spec.node_selector!r} does not match"
         wanted = spec.namespace_selector.strip()
         if wanted and not parse(wanted).matches(query.namespace_labels):

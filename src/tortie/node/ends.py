@@ -11,7 +11,9 @@ from msgspec.structs import replace
 from tortie.api import IPPool, Node, NodeBgp, Resource
 from tortie.api.calico.node import NodeWireguard
 from tortie.engine.nodes import vtep_mac
+from tortie.ipam.pools import selects
 from tortie.net import parse_network
+from tortie.selectors import SelectorError
 
 
 class End(NamedTuple):
@@ -25,12 +27,20 @@ class End(NamedTuple):
     publish: Callable[[Node, str], Node]  # the Node with this address; "" for none
 
     def pools(self, pools: Iterable[Resource], node: Node) -> list[IPPool]:
-        """The pools that ask for it."""
-        return [
+        """The pools that ask for it, those first that are for nodes such as this one."""
+        found = [
             pool
             for pool in cast(Iterable[IPPool], pools)
             if _version(pool) == self.version and self.wants(pool, node)
         ]
+        return sorted(found, key=lambda pool: not _is_for(pool, node))
+
+
+def _is_for(pool: IPPool, node: Node) -> bool:
+    try:
+        return selects(pool, node.metadata.labels)
+    except SelectorError:  # whoever assigns addresses tells of it
+        return False
 
 
 def _version(pool: IPPool) -> int:
