@@ -249,6 +249,22 @@ def test_no_rule_leads_to_the_table_before_it_is_whole(make: Make) -> None:
     assert machine.log.count("route") >= 2
 
 
+def test_where_it_is_off_nothing_waits_to_be_written_and_all_comes_once_it_is_on(
+    make: Make,
+) -> None:
+    machine = make(enabled=False)
+    machine.driver.fold(OTHER)
+    assert machine.driver.apply(Delta(hosts={"me": machine.own()})).failed == ()
+    for _ in range(2):
+        assert machine.driver.apply(OTHER).failed == ()
+        assert (machine.driver._pending, machine.driver._pending_nodes) == (set(), set())
+    assert machine.driver.configure(replace(machine.settings, enabled=True))
+    assert machine.driver.resync().failed == ()
+    machine.publish()
+    assert machine.table.held[BLOCKS[1]] == (Way.DEVICE, 9)
+    assert machine.device.read().peers.keys()
+
+
 def test_a_node_that_takes_no_part_yet_encrypts_nothing(make: Make) -> None:
     machine = make()
     assert machine.driver.apply(Delta(hosts={"me": machine.own()})).failed == ()

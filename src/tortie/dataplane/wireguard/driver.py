@@ -84,10 +84,11 @@ class WireguardDriver(TunnelDriver[WireguardSettings, str | Prefix]):
     def fold(self, delta: Delta) -> None:
         """Take the delta into the desired state; touch nothing."""
         touched = self._desired.fold(delta)
-        self._pending_nodes |= touched.nodes
-        self._pending |= touched.destinations
         if touched.own:
             self._is_synced = False  # keys, addresses, whether we take part at all
+        if not self._is_idle:  # who comes to take part brings everything
+            self._pending_nodes |= touched.nodes
+            self._pending |= touched.destinations
 
     @property
     def _is_idle(self) -> bool:
@@ -115,6 +116,7 @@ class WireguardDriver(TunnelDriver[WireguardSettings, str | Prefix]):
             self._withdraw()
 
     def _withdraw(self) -> None:
+        self._pending_nodes, self._pending = set(), set()
         table = self._table
         table.route_by_rule(False)
         table.write([(destination, None) for destination in table.read()], 0)
