@@ -13,7 +13,7 @@ READY := $(VENV)/.ready
 # The daemons need the tools in sbin wherever they are started from.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: cnitool image test-image soak soak-cni soak-ipam bench-dataplane demo test test-vm test-processors vm-if-possible lint unit kube-apiserver flannel manifests requirements bench test-vm-network bench-network bench-engine bench-ipam bench-cni fuzz pin clean help
+.PHONY: cnitool image test-image soak soak-cni soak-ipam bench-dataplane demo test test-vm test-processors test-stalls vm-if-possible lint unit kube-apiserver flannel manifests requirements bench test-vm-network bench-network bench-engine bench-ipam bench-cni fuzz pin clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -61,6 +61,11 @@ test-vm-network: $(READY)
 PROCESSORS ?= s390x arm64
 test-processors: $(READY)
 	@PYTHONPATH=tests $(BIN)/python -m processors $(PROCESSORS)
+
+## Tests while their processes stand still for moments, as on a machine with too much to do: about
+## twice as long. PYTEST_ARGS says which; STALLS_ARGS='--seed N' makes the same stalls again.
+test-stalls: $(READY)
+	@PYTHONPATH=tests $(BIN)/python -m stalls $(STALLS_ARGS) -- -n auto --dist loadfile $(PYTEST_ARGS)
 
 vm-if-possible: $(READY)
 	@tools/setup.sh vm || true
