@@ -7,6 +7,7 @@ packet tells.
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -27,6 +28,7 @@ from tortie.dataplane.wireguard.device import found
 from tortie.dataplane.wireguard.peers import Peers
 from tortie.dataplane.wireguard.silence import Silence, Waits
 from tortie.engine.delta import Delta, Host, WireguardEnd
+from tortie.linux.links import Links
 from tortie.linux.netlink.rtlink import Link
 from tortie.linux.wguapi import NoAnswer, UserspaceWireguard
 from tortie.linux.wireguard import Device, DeviceChange, Peer, PrivateKey
@@ -384,12 +386,13 @@ def test_what_somebody_else_made_is_never_taken_for_the_device(tmp_path: Path, k
     settings = WireguardSettings("me", tmp_path)
     (tmp_path / "wireguard").mkdir()
     (tmp_path / "wireguard" / "wireguard.cali.sock").touch()
-    assert found(settings, links) is None  # type: ignore[arg-type]  # in the place of Links
+    seen = cast(Links, links)
+    assert found(settings, seen) is None
     links.add(Link(9, settings.device, kind))
     with pytest.raises(Refused, match="rename it"):
-        found(settings, links)  # type: ignore[arg-type]
+        found(settings, seen)
     links.add(Link(9, settings.device, "tun"))
-    assert isinstance(found(settings, links), UserspaceWireguard)  # type: ignore[arg-type]
+    assert isinstance(found(settings, seen), UserspaceWireguard)
 
 
 @pytest.mark.parametrize("version", [4, 6])
